@@ -1,0 +1,107 @@
+"""What an agent is: the protocols that runners compose, and the transition they exchange.
+
+Agents know gymnasium spaces and batches of transitions, never a world.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple, Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Memory: TypeAlias = Any
+"""What a recurrent policy carries from step to step; None for the others."""
+
+State: TypeAlias = dict[str, Any]
+"""A checkpoint's content: names to arrays, or to values that JSON can hold."""
+
+
+class Transition(NamedTuple):
+    """A batch of B transitions; row b always belongs to stream b of the batch."""
+
+    obs: NDArray
+    """(B, ...) observations before the action."""
+    action: NDArray
+    """(B,) actions taken."""
+    reward: NDArray
+    """(B,) float64 rewards."""
+    next_obs: NDArray
+    """(B, ...) true successors, also where the episode ended there."""
+    terminated: NDArray[np.bool_]
+    """(B,) the only thing that stops bootstrapping."""
+    truncated: NDArray[np.bool_]
+    """(B,) the episode was cut off; the successor still has a value."""
+    next_mask: NDArray | None
+    """(B, A) actions possible in `next_obs` (nonzero: possible), or None where all are."""
+
+
+class Policy(Protocol):
+    """Chooses actions for a batch of observations."""
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Chooses one action a row.
+
+        Args:
+            obs: (B, ...) observations.
+            memory: what the last call returned, for recurrent policies.
+            explore: whether to explore (training) or act as well as it can (evaluation).
+            mask: (B, A), nonzero where the action is possible.
+
+        Returns:
+            (B,) actions, and the memory for the next call.
+        """
+        ...
+
+
+class Learner(Protocol):
+    """Learns from a stream of transition batches: tabular methods, DQN, PQN."""
+
+    policy: Policy
+
+    def learn(self, batch: Transition) -> dict[str, float]:
+        """Learns from one batch and returns metrics by name (may be empty)."""
+        ...
+
+    def state_dict(self) -> State:
+        """Everything needed to go on as if never stopped."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave.
+
+        Raises:
+            ValueError: when the state does not fit this learner.
+        """
+        ...
+
+
+class Searcher(Protocol):
+    """Searches with populations: arrays, graphs or sets, opaque to the runner."""
+
+    def ask(self) -> Any:
+        """The population to evaluate next."""
+        ...
+
+    def policy(self, population: Any) -> Policy:
+        """A policy whose row b acts for genome b // episodes."""
+        ...
+
+    def tell(self, fitness: NDArray) -> dict[str, float]:
+        """Takes the (P,) fitness of the last population and returns metrics by name."""
+        ...
+
+
+class Encoder(Protocol):
+    """Turns observations into features or table indices, in scikit-learn's shape."""
+
+    def fit(self, observations: NDArray) -> Encoder:
+        """Fits on (N, ...) observations and returns itself."""
+        ...
+
+    def transform(self, observations: NDArray) -> NDArray:
+        """Maps (N, ...) observations to (N, F) features or (N,) indices."""
+        ...

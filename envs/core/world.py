@@ -1,0 +1,125 @@
+"""What a world is: its state record, its scalar kernels and the small class that names them.
+
+A world's author writes a config, a state record and a few scalar functions. Everything else (the
+`gymnasium.Env`, the native batch, save and restore, hashes, masks, replays) is made from these by the
+other modules of `meze.envs.core`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from gymnasium.spaces import Space
+from numpy.typing import ArrayLike, NDArray
+
+REWARD_SCALE = 1024
+"""Rewards are integers in units of 1/1024 until the batch loop divides, so that sums are exact."""
+
+# Every state record begins with these fields; the batch loop owns `elapsed` and `done`.
+CORE_FIELDS: tuple[tuple, ...] = (
+    ("rng", np.uint64, (2,)),  # key of the random stream, number of draws taken from it
+    ("elapsed", np.int32),  # steps since the episode began
+    ("done", np.bool_),  # the episode is over and awaits its reset
+)
+
+
+def state_dtype(
+    fields: Sequence[tuple], info: Sequence[tuple] = (), parts: Sequence[str] = ()
+) -> np.dtype:
+    """Builds a world's state record.
+
+    Args:
+        fields: the world's own fields, as numpy field tuples. Unused slots must hold a fixed value, so
+            that equal states are equal bytes.
+        info: fields of the nested record `info`, scalars which every step reports as they stand.
+        parts: names of the nested record `parts`, int32 in 1/1024: the summands of the step's reward.
+            They are reported divided, as `reward_<name>`, and sum to the reward exactly.
+
+    Returns:
+        An aligned structured dtype; one record is one environment's whole state.
+    """
+    nested: list[tuple] = []
+    if info:
+        nested.append(("info", np.dtype(list(info), align=True)))
+    if parts:
+        nested.append(("parts", np.dtype([(name, np.int32) for name in parts], align=True)))
+    return np.dtype([*CORE_FIELDS, *nested, *fields], align=True)
+
+
+class Kernels(NamedTuple):
+    """The scalar functions of a world, each compiled with `numba.njit`.
+
+    `params` is the world's read-only NamedTuple, `state` the batch of records, `i` the environment.
+    """
+
+    reset_one: Callable
+    """`(params, state, i) -> None`: begins an episode, drawing from the record's own stream."""
+    step_one: Callable
+    """`(params, state, i, action) -> (int64, bool)`: reward in 1/1024, terminated."""
+    observe_one: Callable
+    """`(params, state, i, obs) -> None`: writes `obs[i]`."""
+    mask_one: Callable | None = None
+    """`(params, state, i, mask) -> None`: writes `mask[i]`, uint8, 1 where the action is possible."""
+
+
+class Renderer(Protocol):
+    """Draws one environment of a batch."""
+
+    def draw(
+        self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
+    ) -> NDArray[np.uint8]:
+        """Draws environment `i`.
+
+        Args:
+            state: batch of state records.
+            i: which of them.
+            phase: how far the last step has been shown, from 0 (the state before it) to 1.
+            hud: further lines for the panel, label to text (return, action, action values).
+
+        Returns:
+            (height, width, 3) uint8 picture.
+        """
+        ...
+
+
+@runtime_checkable
+class World(Protocol):
+    """A world: the kernels, the spaces and the tables, for one config."""
+
+    config: Any
+    """Frozen dataclass, checked on construction; its fields are the keyword arguments of `make`."""
+    kernels: Kernels
+    state_dtype: np.dtype
+    observation_space: Space
+    action_space: Space
+    render_fps: ClassVar[int]
+
+    def __init__(self, config: Any) -> None: ...
+
+    def params(self) -> NamedTuple:
+        """Read-only tables and scalars that the whole batch shares (built once, then kept)."""
+        ...
+
+    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
+        """Translates reset options into record fields that `reset_one` honours.
+
+        Args:
+            options: what the caller gave to `reset(options=...)`, without `reset_mask`.
+
+        Returns:
+            Field name to a scalar or (num_envs,) array, written into the records before `reset_one`.
+
+        Raises:
+            ValueError: for an unknown option or a value out of range.
+        """
+        ...
+
+    def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
+        """Named reference policies `(params, state) -> (N,) actions` that read the true state."""
+        ...
+
+    def renderer(self) -> Renderer:
+        """The world's renderer (imports pygame only now)."""
+        ...
