@@ -1,0 +1,40 @@
+# Everything runs in .venv, which is made on first use; README.md has the same steps for machines without make.
+PYTHON ?= python3
+BIN := .venv/bin
+STAMP := .venv/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help train test lint format bench
+
+help:
+	@echo "make train   install, train Q-learning in the city, compare it with the random agent and the expert"
+	@echo "make test    install, run all tests"
+	@echo "make lint    ruff (rules, format) and pyright"
+	@echo "make format  let ruff rewrite what it can"
+	@echo "make bench   steps per second of every world"
+
+# torch goes first, by its exact version: left to a dependant's loose requirement, pip may fetch a far larger build.
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "meze needs Python 3.11 or newer: make PYTHON=python3.11 ...")'
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install -c constraints.txt torch==2.13.0
+	$(BIN)/python -m pip install -c constraints.txt -e ".[dev]"
+	@touch $@
+
+train: $(STAMP)
+	$(BIN)/meze train q-learning city
+
+test: $(STAMP)
+	$(BIN)/python -m pytest
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright --pythonpath $(BIN)/python
+
+format: $(STAMP)
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(STAMP)
+	$(BIN)/meze bench

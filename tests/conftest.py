@@ -1,0 +1,32 @@
+"""What every test shares: no window is ever opened, and the checkout is never imported under its own name."""
+
+import os
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+
+os.environ["SDL_VIDEODRIVER"] = "dummy"
+os.environ["SDL_AUDIODRIVER"] = "dummy"
+os.environ["PYGAME_HIDE_SUPPORT_PROMPT"] = "1"
+os.environ["MPLBACKEND"] = "Agg"
+
+# Kernels compile on their first call, which no deadline should count.
+settings.register_profile("meze", deadline=None)
+settings.load_profile("meze")
+
+CHECKOUT = Path(__file__).parents[1]
+
+
+class PlainCheckout:
+    """The checkout is the package `meze`; pytest would import its `__init__.py` again, named after the folder."""
+
+    @pytest.hookimpl(tryfirst=True)
+    def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
+        """Collects the checkout as a plain folder."""
+        return pytest.Dir.from_parent(parent, path=path) if path == CHECKOUT else None
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # Registered by hand because a conftest's own hooks are not asked about the folders above it.
+    config.pluginmanager.register(PlainCheckout())
