@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 class PlainCheckout:
-    """The checkout is the package `meze`; pytest would import its `__init__.py` again, named after the folder."""
+    """Keeps pytest from importing the checkout, which is the package `meze`, again under its folder's name."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:

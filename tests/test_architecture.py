@@ -1,0 +1,185 @@
+"""The house's import rules, read from the source: who may import whom, and what `import meze` may load.
+
+`broken_rules` checks a tree against every rule; one test runs it on the checkout, another on a small tree
+that breaks each rule once, so that no rule can fall asleep.
+"""
+
+import ast
+import subprocess
+import sys
+import tomllib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+CHECKOUT = Path(__file__).parents[1]
+FOLDERS = ("agents", "envs", "runners")
+
+WINDOWS = {"envs.core.env", "runners.watch", "runners.play"}
+"""Modules beside the renderers that may open a pygame window, importing pygame only then."""
+LEARNING_LIBRARIES = {"torch", "tensorboard", "sklearn", "deap", "stable_baselines3"}
+SLOW_TO_IMPORT = {"numba", "pygame", "scipy", "matplotlib", "imageio", *LEARNING_LIBRARIES}
+
+
+class Import(NamedTuple):
+    """One import statement's target, seen from the module that holds it."""
+
+    module: str
+    """Dotted path below the checkout, such as `envs.city.kernels`; empty for the root package."""
+    line: int
+    target: str
+    """Absolute name; for the project's own modules a dot and the dotted path below the checkout."""
+    lazy: bool
+    """Inside a function: runs only when that is called."""
+
+
+def module_name(root: Path, path: Path) -> str:
+    parts = path.relative_to(root).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
+
+
+def sources(root: Path) -> list[Path]:
+    return [
+        root / "__init__.py",
+        *(path for folder in FOLDERS for path in sorted((root / folder).rglob("*.py"))),
+    ]
+
+
+def targets(root: Path, path: Path, node: ast.Import | ast.ImportFrom) -> Iterator[str]:
+    if isinstance(node, ast.Import):
+        yield from (alias.name for alias in node.names)
+    elif node.level == 0:
+        yield node.module or ""
+    else:
+        folder = path.parents[node.level - 1].joinpath(*(node.module or "").split("."))
+        for alias in node.names:
+            inner = folder / alias.name
+            found = inner if inner.is_dir() or inner.with_suffix(".py").exists() else folder
+            yield "." + ".".join(found.relative_to(root).parts)
+
+
+def imports_of(root: Path, path: Path) -> Iterator[Import]:
+    module = module_name(root, path)
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)]
+    inside = {id(inner) for function in functions for inner in ast.walk(function)}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            for target in targets(root, path, node):
+                yield Import(module, node.lineno, target, id(node) in inside)
+
+
+def below(target: str, *packages: str) -> bool:
+    return any(target == package or target.startswith(package + ".") for package in packages)
+
+
+def own_import_fault(imp: Import) -> str | None:
+    """Says which rule an import of one of the project's own modules breaks."""
+    top = imp.module.split(".")[0]
+    if below(imp.target, ".runners") and not (top == "runners" or (imp.module == "" and imp.lazy)):
+        return "nothing imports runners"
+    if top == "agents" and below(imp.target, ".envs"):
+        return "agents know no environment"
+    if top == "envs" and below(imp.target, ".agents"):
+        return "environments know no agent"
+    if imp.module == "" and not imp.lazy and not below(imp.target, ".envs.core"):
+        return "the root registers worlds and loads nothing else"
+    if top == "envs" and imp.target != ".":
+        home = ".".join(imp.module.split(".")[:2])
+        if below(imp.target, ".envs") and not below(imp.target, ".envs.core", "." + home):
+            return "a world imports envs.core and itself only"
+        if imp.module.endswith(".kernels") and not below(imp.target, ".envs.core.rng", f".{home}.state"):
+            return "kernels import only core.rng and their own state"
+    return None
+
+
+def foreign_import_fault(imp: Import) -> str | None:
+    """Says which rule an import of another distribution breaks."""
+    library = imp.target.split(".")[0]
+    top = imp.module.split(".")[0]
+    if library in {"meze", *FOLDERS}:
+        return "imports inside the project are relative"
+    if imp.module.endswith(".kernels") and library not in {"__future__", "numba", "numpy"}:
+        return "kernels import only numba and numpy"
+    if library == "pygame":
+        if not (imp.module.endswith(".renderer") or (imp.module in WINDOWS and imp.lazy)):
+            return "pygame only in renderers, and lazily in windows"
+    if library in LEARNING_LIBRARIES and top != "agents" and not imp.lazy:
+        return "learning libraries only in agents, elsewhere lazily"
+    return None
+
+
+def broken_rules(root: Path) -> list[str]:
+    """Lists the rules that a tree breaks, one line each with its place."""
+    faults = []
+    for path in sources(root):
+        for imp in imports_of(root, path):
+            fault = own_import_fault(imp) if imp.target.startswith(".") else foreign_import_fault(imp)
+            if fault:
+                faults.append(f"{path.relative_to(root)}:{imp.line} imports {imp.target}: {fault}")
+    return faults
+
+
+def test_the_checkout_keeps_the_import_rules():
+    assert broken_rules(CHECKOUT) == []
+
+
+BREACHES = {
+    "__init__.py": "from .agents import base",
+    "agents/tabular.py": "from ..envs.core import world",
+    "agents/dqn.py": "def f():\n    from ..runners import rollout",
+    "envs/core/world.py": "from ...agents import base",
+    "envs/core/batch.py": "from ..city import kernels",
+    "envs/core/vector.py": "import torch",
+    "envs/core/env.py": "import pygame",
+    "envs/city/kernels.py": "from ..core.world import REWARD_SCALE",
+    "envs/city/world.py": "from ..kiosk.world import Kiosk",
+    "envs/kiosk/kernels.py": "import math",
+    "envs/kiosk/world.py": "from meze.envs.core.world import World",
+    "runners/cli.py": "from envs.core.world import World",
+    "runners/evaluate.py": "def f():\n    import pygame",
+}
+KEPT = {
+    "agents/pqn.py": "import torch\nfrom .base import Learner",
+    "envs/city/renderer.py": "import pygame\nfrom .state import X",
+    "envs/city/state.py": "from ..core.world import state_dtype\nfrom ... import __version__",
+    "envs/city/expert.py": "from .kernels import step_one\nfrom ..core import rng",
+    "runners/train.py": "from ..agents.base import Learner\nfrom ..envs.core import world\nfrom . import cli",
+    "runners/watch.py": "def f():\n    import pygame",
+}
+
+
+def test_each_rule_notices_its_breach(tmp_path: Path):
+    for name, text in (BREACHES | KEPT).items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    for module in ("agents/base.py", "runners/rollout.py", "envs/core/rng.py"):
+        (tmp_path / module).touch()
+
+    assert sorted(line.split(":")[0] for line in broken_rules(tmp_path)) == sorted(BREACHES)
+
+
+def test_packages_in_pyproject_are_those_in_the_tree():
+    with (CHECKOUT / "pyproject.toml").open("rb") as file:
+        listed = tomllib.load(file)["tool"]["setuptools"]["packages"]
+
+    folders = {path.parent.relative_to(CHECKOUT) for path in sources(CHECKOUT)}
+    assert sorted(listed) == sorted(".".join(("meze", *folder.parts)) for folder in folders)
+    assert [str(folder) for folder in folders if not (CHECKOUT / folder / "__init__.py").exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("module", "unwanted"),
+    [
+        ("meze", SLOW_TO_IMPORT),
+        ("meze.agents.registry", LEARNING_LIBRARIES),
+        ("meze.runners.cli", LEARNING_LIBRARIES),
+    ],
+)
+def test_import_loads_nothing_slow(module: str, unwanted: set[str]):
+    code = f"import sys, {module}; print(*{{name.split('.')[0] for name in sys.modules}})"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert set(loaded.split()) & unwanted == set()
