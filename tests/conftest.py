@@ -19,7 +19,7 @@ CHECKOUT = Path(__file__).parents[1]
 
 
 class PlainCheckout:
-    """Keeps pytest from importing the checkout, which is the package `meze`, again under its folder's name."""
+    """Keeps pytest from importing the checkout, the package `meze`, again under its folder's name."""
 
     @pytest.hookimpl(tryfirst=True)
     def pytest_collect_directory(self, path: Path, parent: pytest.Collector) -> pytest.Collector | None:
