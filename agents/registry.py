@@ -1,0 +1,128 @@
+"""The agents by name. Their files, and the libraries these need, load only when an agent is asked for."""
+
+from __future__ import annotations
+
+import difflib
+import importlib
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+from gymnasium.spaces import Space
+
+from .base import Learner, Policy
+
+
+@dataclass(frozen=True)
+class AgentSpec:
+    """What runners need to know of an agent before its file is loaded."""
+
+    name: str
+    """Name on the command line."""
+    entry: str
+    """`module:Class`, the module inside `meze.agents`. Every agent's constructor is
+    `(observation_space, action_space, *, num_envs, config, rng)`, with the spaces of one environment."""
+    kind: Literal["policy", "learner"]
+    """Which protocol of `agents.base` the class follows."""
+    summary: str
+    """One line for listings."""
+    config: str | None = None
+    """`module:Class` of the frozen dataclass of settings, None where there are none."""
+    modes: tuple[str, ...] = ()
+    """Observation modes of a world that suit the agent, the preferred one first; empty: any."""
+    extra: str | None = None
+    """The extra of the distribution that the agent needs, as in `pip install meze[torch]`."""
+
+    def agent_class(self) -> type:
+        """Loads the agent's class.
+
+        Raises:
+            ValueError: when the extra that it needs is not installed.
+        """
+        return self._load(self.entry)
+
+    def config_class(self) -> type | None:
+        """Loads the class of the agent's settings, all of which have defaults; None where it has none.
+
+        Raises:
+            ValueError: when the extra that it needs is not installed.
+        """
+        return None if self.config is None else self._load(self.config)
+
+    def _load(self, entry: str) -> type:
+        module, _, name = entry.partition(":")
+        try:
+            return getattr(importlib.import_module(f".{module}", __package__), name)
+        except ModuleNotFoundError as error:
+            if self.extra is None:
+                raise
+            raise ValueError(
+                f"{self.name} needs {error.name}, which is not installed: pip install 'meze[{self.extra}]'"
+            ) from None
+
+
+def _tabular(name: str, class_name: str, summary: str) -> AgentSpec:
+    return AgentSpec(
+        name, f"tabular:{class_name}", "learner", summary, config="tabular:TabularConfig", modes=("index",)
+    )
+
+
+_AGENTS = {
+    spec.name: spec
+    for spec in (
+        AgentSpec("random", "random:RandomPolicy", "policy", "uniformly random among the possible actions"),
+        _tabular("q-learning", "QLearning", "off-policy TD control (Watkins & Dayan 1992)"),
+        _tabular("sarsa", "Sarsa", "on-policy TD control (Rummery & Niranjan 1994)"),
+        _tabular("expected-sarsa", "ExpectedSarsa", "SARSA in expectation (van Seijen et al. 2009)"),
+        _tabular("double-q-learning", "DoubleQLearning", "Q-learning without its bias (van Hasselt 2010)"),
+    )
+}
+
+
+def agent_specs() -> tuple[AgentSpec, ...]:
+    """All agents, in the order of listings."""
+    return tuple(_AGENTS.values())
+
+
+def find_agent(name: str) -> AgentSpec:
+    """The agent of that name.
+
+    Raises:
+        ValueError: when there is none; the message names the closest.
+    """
+    if name in _AGENTS:
+        return _AGENTS[name]
+    close = difflib.get_close_matches(name, _AGENTS, n=1)
+    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_AGENTS)}"
+    raise ValueError(f"unknown agent {name!r}; {hint}")
+
+
+def make_agent(
+    name: str,
+    observation_space: Space,
+    action_space: Space,
+    *,
+    num_envs: int,
+    config: Any = None,
+    seed: int,
+) -> Learner | Policy:
+    """Builds an agent for one environment's spaces.
+
+    Args:
+        name: which agent.
+        observation_space: space of one environment's observations.
+        action_space: space of one environment's actions.
+        num_envs: rows of the batches that it will learn from.
+        config: its settings, an instance of `config_class()`; None for the defaults.
+        seed: of its random generator.
+
+    Raises:
+        ValueError: for an unknown name, spaces that do not fit, or an extra that is not installed.
+    """
+    spec = find_agent(name)
+    config_class = spec.config_class()
+    if config is None and config_class is not None:
+        config = config_class()
+    return spec.agent_class()(
+        observation_space, action_space, num_envs=num_envs, config=config, rng=np.random.default_rng(seed)
+    )

@@ -1,0 +1,471 @@
+"""Tabular temporal-difference control: Q-learning, SARSA, Expected SARSA and double Q-learning.
+
+Each rule is one short kernel, followed by the learner that calls it. In all of them
+
+    Q(S, A) += step_size * (R + gamma * [value of S'] - Q(S, A))
+
+and the rules differ in the value of S' alone. It is 0 where the episode terminated; a truncated episode's
+last state keeps its value. Actions that the mask forbids are neither taken nor part of a maximum or mean.
+
+**Batches.** A batch holds one transition of each of B parallel environments. Its rows are applied one after
+another, in row order, and every row reads the table as the rows before it left it; step size and epsilon are
+those at the batch's beginning. So a batch of one is the textbook's update, and a state-action pair that
+stands in several rows is updated several times in succession, as if the transitions had come one by one.
+
+Sections are those of Sutton & Barto, Reinforcement Learning, 2nd edition (2018).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.spaces import Discrete, Space
+from numba import njit
+from numpy.typing import NDArray
+
+from .base import Memory, State, Transition
+from .schedules import Schedule
+
+MAX_TABLE_VALUES = 2**28
+"""The largest table that is attempted: 2 GiB."""
+
+# An observation outside its space must raise, not write elsewhere in memory.
+kernel = njit(cache=True, boundscheck=True)
+
+
+@dataclass(frozen=True)
+class TabularConfig:
+    """Settings that all tabular learners share.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    step_size: Schedule = Schedule(0.2, 0.02, 10_000_000)
+    """Share of the error that an update corrects (alpha)."""
+    epsilon: Schedule = Schedule(1.0, 0.05, 2_000_000)
+    """Share of actions that are taken at random while learning."""
+    gamma: float = 0.99
+    """Discount factor, from 0 to 1."""
+    initial_value: float = 0.0
+    """Value of every state-action pair before learning; a high one makes the learner try everything."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if not all(0 < end <= 1 for end in (self.step_size.start, self.step_size.end)):
+            raise ValueError("step_size must lie in (0, 1]")
+        if not all(0 <= end <= 1 for end in (self.epsilon.start, self.epsilon.end)):
+            raise ValueError("epsilon must lie in [0, 1]")
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma must lie in [0, 1]; got {self.gamma}")
+        if not np.isfinite(self.initial_value):
+            raise ValueError(f"initial_value must be finite; got {self.initial_value}")
+
+
+# --- Choosing actions -----------------------------------------------------------------------------------
+# q is the (S, A) float64 table, s a state, mask None or (B, A), b the row, u one uniform draw from [0, 1).
+
+
+@kernel
+def possible(mask, b, a):
+    """Whether action a may be taken in row b."""
+    if mask is None:
+        return True
+    return mask[b, a] != 0
+
+
+@kernel
+def max_value(q, s, mask, b):
+    """The highest value among the possible actions of state s (0 where nothing is possible)."""
+    best, found = -np.inf, False
+    for a in range(q.shape[1]):
+        if possible(mask, b, a):
+            best, found = max(best, q[s, a]), True
+    return best if found else 0.0
+
+
+@kernel
+def mean_value(q, s, mask, b):
+    """The mean value of the possible actions of state s (0 where nothing is possible)."""
+    total, count = 0.0, 0
+    for a in range(q.shape[1]):
+        if possible(mask, b, a):
+            total += q[s, a]
+            count += 1
+    return total / count if count else 0.0
+
+
+@kernel
+def greedy_action(q, s, mask, b, u):
+    """An action of the highest value; u chooses evenly among equals, and 0 takes the first."""
+    best, ties = -np.inf, 0
+    for a in range(q.shape[1]):
+        if possible(mask, b, a):
+            if q[s, a] > best:
+                best, ties = q[s, a], 1
+            elif q[s, a] == best:
+                ties += 1
+    rank = min(int(u * ties), ties - 1)
+    for a in range(q.shape[1]):
+        if possible(mask, b, a) and q[s, a] == best:
+            if rank == 0:
+                return a
+            rank -= 1
+    return 0
+
+
+@kernel
+def random_action(q, mask, b, u):
+    """A possible action, evenly chosen by u."""
+    count = 0
+    for a in range(q.shape[1]):
+        count += possible(mask, b, a)
+    rank = min(int(u * count), count - 1)
+    for a in range(q.shape[1]):
+        if possible(mask, b, a):
+            if rank == 0:
+                return a
+            rank -= 1
+    return 0
+
+
+@kernel
+def epsilon_greedy_action(q, s, mask, b, epsilon, u):
+    """Random with probability epsilon, else greedy; one draw serves both choices."""
+    if u < epsilon:
+        return random_action(q, mask, b, u / epsilon)
+    return greedy_action(q, s, mask, b, (u - epsilon) / (1.0 - epsilon))
+
+
+@kernel
+def epsilon_greedy(q, obs, mask, epsilon, uniform):
+    """Epsilon-greedy actions of a batch: (B,) states and draws to (B,) actions."""
+    actions = np.empty(len(obs), np.int64)
+    for b in range(len(obs)):
+        actions[b] = epsilon_greedy_action(q, obs[b], mask, b, epsilon, uniform[b])
+    return actions
+
+
+class TabularPolicy:
+    """Epsilon-greedy on a table of action values, equal values drawn by lot; greedy when not exploring.
+
+    Attributes:
+        q: (S, A) float64 action values, shared with the learner.
+        epsilon: share of random actions when exploring; the learner moves it along its schedule.
+    """
+
+    def __init__(
+        self, q: NDArray[np.float64], rng: np.random.Generator, *, first_obs: int = 0, first_action: int = 0
+    ) -> None:
+        """Acts on `q`, whose row 0 is observation `first_obs` and whose column 0 is action `first_action`."""
+        self.q = q
+        self.epsilon = 0.0
+        self.rng = rng
+        self._first_obs = first_obs
+        self._first_action = first_action
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+    ) -> tuple[NDArray[np.int64], Memory]:
+        """Chooses (B,) actions; see `Policy.act`. Without exploring no random number is drawn."""
+        states, mask = self.states(obs), _as_mask(mask)
+        if explore:
+            actions = self._explore(states, mask)
+        else:
+            actions = epsilon_greedy(self.q, states, mask, 0.0, np.zeros(len(states)))
+        return (actions + self._first_action if self._first_action else actions), memory
+
+    def _explore(self, states: NDArray[np.int64], mask: NDArray[np.int8] | None) -> NDArray[np.int64]:
+        return epsilon_greedy(self.q, states, mask, self.epsilon, self.rng.random(len(states)))
+
+    def action_values(self, obs: NDArray) -> NDArray[np.float64]:
+        """The (B, A) values of all actions in the states observed."""
+        return self.q[self.states(obs)]
+
+    def states(self, obs: NDArray) -> NDArray[np.int64]:
+        """Rows of the table for (B,) observations."""
+        return _from_zero(obs, self._first_obs)
+
+    def columns(self, action: NDArray) -> NDArray[np.int64]:
+        """Columns of the table for (B,) actions."""
+        return _from_zero(action, self._first_action)
+
+
+def _from_zero(values: NDArray, first: int) -> NDArray[np.int64]:
+    indices = np.ascontiguousarray(values, np.int64)
+    return indices - first if first else indices
+
+
+def _as_mask(mask: NDArray | None) -> NDArray[np.int8] | None:
+    """One dtype for every mask, so that the kernels compile once."""
+    return None if mask is None else np.ascontiguousarray(mask, np.int8)
+
+
+# --- Learners -------------------------------------------------------------------------------------------
+
+
+class TabularLearner:
+    """What the four learners share: the table, the schedules, save and restore.
+
+    Attributes:
+        q: the learner's table(s); (S, A) float64 unless the learner says otherwise.
+        policy: acts on the table.
+        steps: transitions learned from.
+    """
+
+    name: ClassVar[str]
+    policy_class: ClassVar[type[TabularPolicy]] = TabularPolicy
+
+    def __init__(
+        self,
+        observation_space: Space,
+        action_space: Space,
+        *,
+        num_envs: int,
+        config: TabularConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        """Builds the table for one environment's spaces (`num_envs` is for agents that need it).
+
+        Raises:
+            ValueError: when the spaces are not Discrete, or the table would not fit in memory.
+        """
+        if not (isinstance(observation_space, Discrete) and isinstance(action_space, Discrete)):
+            raise ValueError(
+                f"{self.name} needs Discrete observations and actions; "
+                f"got {observation_space} and {action_space}"
+            )
+        shape = int(observation_space.n), int(action_space.n)
+        if shape[0] * shape[1] > MAX_TABLE_VALUES:
+            raise ValueError(
+                f"{self.name} keeps a table of at most {MAX_TABLE_VALUES} values; "
+                f"{observation_space} and {action_space} need {shape[0] * shape[1]}"
+            )
+        self.config = config
+        self.rng = rng
+        self.steps = 0
+        self.q = np.full(shape, config.initial_value)
+        self.policy = self.policy_class(
+            self.q, rng, first_obs=int(observation_space.start), first_action=int(action_space.start)
+        )
+        self.policy.epsilon = config.epsilon.value(0)
+
+    def learn(self, batch: Transition) -> dict[str, float]:
+        """Applies the update rule to every row in turn; returns the mean absolute TD error."""
+        rows = Transition(
+            obs=self.policy.states(batch.obs),
+            action=self.policy.columns(batch.action),
+            reward=np.ascontiguousarray(batch.reward, np.float64),
+            next_obs=self.policy.states(batch.next_obs),
+            terminated=np.ascontiguousarray(batch.terminated, np.bool_),
+            truncated=np.ascontiguousarray(batch.truncated, np.bool_),
+            next_mask=_as_mask(batch.next_mask),
+        )
+        step_size = self.config.step_size.value(self.steps)
+        td_error = self._update(rows, step_size)
+        self.steps += len(rows.obs)
+        self.policy.epsilon = self.config.epsilon.value(self.steps)
+        return {"td_error": td_error, "step_size": step_size, "epsilon": self.policy.epsilon}
+
+    def _update(self, rows: Transition, step_size: float) -> float:
+        """Changes the table; returns the mean absolute TD error."""
+        raise NotImplementedError
+
+    def state_dict(self) -> State:
+        """The table, the number of transitions and the random generator's state."""
+        return {
+            "algorithm": self.name,
+            "q": self.q.copy(),
+            "steps": self.steps,
+            "rng": self.rng.bit_generator.state,
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave.
+
+        Raises:
+            ValueError: when the state is another algorithm's, or of other spaces.
+        """
+        if state.get("algorithm") != self.name:
+            raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
+        shape = np.shape(state["q"])
+        if shape != self.q.shape:
+            raise ValueError(f"{self.name} has a table of shape {self.q.shape}; the state holds {shape}")
+        self.q[...] = state["q"]
+        self.steps = int(state["steps"])
+        self.rng.bit_generator.state = state["rng"]
+        self.policy.epsilon = self.config.epsilon.value(self.steps)
+
+
+@kernel
+def q_learning_update(q, t, step_size, gamma):
+    """Q-learning (Watkins & Dayan 1992; Sutton & Barto 6.5): S' has the value max_a Q(S', a)."""
+    total = 0.0
+    for b in range(len(t.obs)):
+        target = t.reward[b]
+        if not t.terminated[b]:
+            target += gamma * max_value(q, t.next_obs[b], t.next_mask, b)
+        s, a = t.obs[b], t.action[b]
+        error = target - q[s, a]
+        q[s, a] += step_size * error
+        total += abs(error)
+    return total / len(t.obs)
+
+
+class QLearning(TabularLearner):
+    """Off-policy TD control: explores, and learns the values of the greedy policy."""
+
+    name = "q-learning"
+
+    def _update(self, rows: Transition, step_size: float) -> float:
+        return q_learning_update(self.q, rows, step_size, self.config.gamma)
+
+
+@kernel
+def expected_sarsa_update(q, t, step_size, gamma, epsilon):
+    """Expected SARSA (van Seijen et al. 2009; Sutton & Barto 6.6): S' has the value sum_a pi(a | S') Q(S', a).
+
+    pi is the epsilon-greedy policy: (1 - epsilon) of the maximum, and epsilon of the mean over all actions.
+    """
+    total = 0.0
+    for b in range(len(t.obs)):
+        target = t.reward[b]
+        if not t.terminated[b]:
+            mean = mean_value(q, t.next_obs[b], t.next_mask, b)
+            best = max_value(q, t.next_obs[b], t.next_mask, b)
+            target += gamma * (epsilon * mean + (1.0 - epsilon) * best)
+        s, a = t.obs[b], t.action[b]
+        error = target - q[s, a]
+        q[s, a] += step_size * error
+        total += abs(error)
+    return total / len(t.obs)
+
+
+class ExpectedSarsa(TabularLearner):
+    """On-policy TD control that averages over the next action instead of drawing it."""
+
+    name = "expected-sarsa"
+
+    def _update(self, rows: Transition, step_size: float) -> float:
+        return expected_sarsa_update(self.q, rows, step_size, self.config.gamma, self.policy.epsilon)
+
+
+@kernel
+def sarsa_update(q, t, step_size, gamma, epsilon, uniform):
+    """SARSA (Rummery & Niranjan 1994; Sutton & Barto 6.4): S' has the value Q(S', A').
+
+    A' is the epsilon-greedy action that will be executed in S'; (B,) such actions are returned with the error.
+    """
+    total = 0.0
+    next_action = np.empty(len(t.obs), np.int64)
+    for b in range(len(t.obs)):
+        next_action[b] = epsilon_greedy_action(q, t.next_obs[b], t.next_mask, b, epsilon, uniform[b])
+        target = t.reward[b]
+        if not t.terminated[b]:
+            target += gamma * q[t.next_obs[b], next_action[b]]
+        s, a = t.obs[b], t.action[b]
+        error = target - q[s, a]
+        q[s, a] += step_size * error
+        total += abs(error)
+    return total / len(t.obs), next_action
+
+
+class SarsaPolicy(TabularPolicy):
+    """Executes the next actions A' that `Sarsa.learn` chose, in the states S' that it chose them for.
+
+    Attributes:
+        next_state: (B,) states S' of the last batch; empty when no action is waiting.
+        next_action: (B,) actions A', -1 where the episode ended in S'.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """See `TabularPolicy`."""
+        super().__init__(*args, **kwargs)
+        self.next_state = self.next_action = np.empty(0, np.int64)
+
+    def _explore(self, states: NDArray[np.int64], mask: NDArray[np.int8] | None) -> NDArray[np.int64]:
+        actions = super()._explore(states, mask)
+        if len(self.next_state) == len(states):
+            # A stream that was reset meanwhile stands in another state: its A' is void.
+            waiting = (self.next_action >= 0) & (self.next_state == states)
+            actions = np.where(waiting, self.next_action, actions)
+        self.next_state = self.next_action = np.empty(0, np.int64)
+        return actions
+
+
+class Sarsa(TabularLearner):
+    """On-policy TD control: learns the values of the policy that it follows, exploration included.
+
+    `learn` chooses A' in each true successor, and the next exploring `act` executes it. Rows whose episode
+    ended draw a fresh action for their new episode.
+    """
+
+    name = "sarsa"
+    policy_class = SarsaPolicy
+    policy: SarsaPolicy
+
+    def _update(self, rows: Transition, step_size: float) -> float:
+        uniform = self.rng.random(len(rows.obs))
+        epsilon = self.policy.epsilon
+        error, next_action = sarsa_update(self.q, rows, step_size, self.config.gamma, epsilon, uniform)
+        next_action[rows.terminated | rows.truncated] = -1
+        self.policy.next_state, self.policy.next_action = rows.next_obs.copy(), next_action
+        return error
+
+    def state_dict(self) -> State:
+        """As `TabularLearner`, and the next actions that wait to be executed."""
+        waiting = {"next_state": self.policy.next_state, "next_action": self.policy.next_action}
+        return {**super().state_dict(), **waiting}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave; see `TabularLearner`."""
+        super().load_state_dict(state)
+        self.policy.next_state = np.array(state["next_state"], np.int64)
+        self.policy.next_action = np.array(state["next_action"], np.int64)
+
+
+@kernel
+def double_q_learning_update(q, mean, t, step_size, gamma, uniform):
+    """Double Q-learning (van Hasselt 2010; Sutton & Barto 6.7): S' has the value Q_j(S', argmax_a Q_i(S', a)).
+
+    A coin says which table i learns: it chooses the best action of S', and the other table j values it.
+    q is (2, S, A); `mean`, (S, A), is kept at the mean of both, on which the policy acts.
+    """
+    total = 0.0
+    for b in range(len(t.obs)):
+        i = int(uniform[b] < 0.5)
+        learning, other = q[i], q[1 - i]
+        target = t.reward[b]
+        if not t.terminated[b]:
+            tie_draw = 2.0 * uniform[b] % 1.0  # what the coin left of the draw is uniform again
+            best = greedy_action(learning, t.next_obs[b], t.next_mask, b, tie_draw)
+            target += gamma * other[t.next_obs[b], best]
+        s, a = t.obs[b], t.action[b]
+        error = target - learning[s, a]
+        learning[s, a] += step_size * error
+        mean[s, a] = 0.5 * (q[0, s, a] + q[1, s, a])
+        total += abs(error)
+    return total / len(t.obs)
+
+
+class DoubleQLearning(TabularLearner):
+    """Q-learning with two tables (q is (2, S, A)), free of the bias that a maximum over estimates has."""
+
+    name = "double-q-learning"
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """See `TabularLearner`."""
+        super().__init__(*args, **kwargs)
+        self.q = np.stack([self.q, self.q])
+
+    def _update(self, rows: Transition, step_size: float) -> float:
+        uniform = self.rng.random(len(rows.obs))
+        return double_q_learning_update(self.q, self.policy.q, rows, step_size, self.config.gamma, uniform)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave; see `TabularLearner`."""
+        super().load_state_dict(state)
+        self.policy.q[...] = 0.5 * (self.q[0] + self.q[1])
