@@ -1,0 +1,269 @@
+"""The city's static world: which maps are in play, and tables of what may be done where.
+
+Everything here is computed from the maps alone, without random numbers, so a map gives the same tables in every pool.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.streets import (
+    CROSSING,
+    ROAD,
+    SIDEWALK,
+    StreetConfig,
+    StreetMap,
+    ahead,
+    distances,
+    generate,
+    read_map,
+    shipped_map,
+    shipped_maps,
+    turn_paths,
+)
+
+FIRST_SEED = {"train": 0, "test": 1_000_000_000}
+"""Generated maps have the seeds from here on; a pool is far too small to reach from one range into the other."""
+
+MAX_POOL_SIZE = 4096
+
+CELL = np.dtype(
+    [
+        ("kind", "u1"),
+        ("exits", "u1"),  # bit h: traffic may leave with heading h
+        ("walk", "u1"),  # bit h: a pedestrian may leave with heading h
+        ("heading", "u1"),  # of the lane, NONE on other cells
+        ("junction", "i2"),  # number, -1 outside
+        ("approach", "i2"),  # number if this lane cell's next cell is a junction cell, else -1
+    ]
+)
+"""What the kernels ask of a cell at every tick, in 8 bytes."""
+
+
+class Pool(NamedTuple):
+    """Read-only tables of M maps of C = height * width cells; cell numbers are y * width + x."""
+
+    cells: NDArray
+    """(M, C) records of dtype CELL."""
+    paths: NDArray[np.int32]
+    """(M, A, 3, P) by approach and turn (0 straight, 1 left, 2 right): the cells passed in the junction, then the
+    lane cell beyond it; -1 behind the end and where that turn does not exist."""
+    approaches: NDArray[np.int32]
+    """(M, J, K) the lane cells before each junction, -1 behind the end."""
+    signals: NDArray[np.int32]
+    """(M, J) offset of a junction's signals in ticks, 0 to 1023; -1 where there are none. It grows by one a cell
+    eastwards and southwards, one cell a tick being the speed of traffic: green waves."""
+    lanes: NDArray[np.int32]
+    """(M, L) road cells that neither end nor begin at a junction, where a car may be put down; -1 behind the end."""
+    walks: NDArray[np.int32]
+    """(M, S) sidewalk cells from which a pedestrian can walk on; -1 behind the end."""
+    kerbs: NDArray[np.uint8]
+    """(M, C) bit h is set on sidewalk cells from which the street ahead, of one or two such `lanes`, can be crossed
+    to a sidewalk."""
+    destinations: NDArray[np.int32]
+    """(M, D) cells of `lanes`, far from each other; they repeat on a map of fewer lanes."""
+    distance: NDArray[np.uint16]
+    """(M, D, C) moves of the shortest legal route from each cell to each destination, 65535 where none leads."""
+    counts: NDArray[np.int32]
+    """(M, 4) numbers of lanes, of walks, of junctions, and of lane cells of all kinds."""
+
+
+def load_pool(
+    map: str, split: Literal["train", "test"], pool_size: int, streets: StreetConfig
+) -> list[StreetMap]:
+    """Makes or reads the maps of a pool.
+
+    Args:
+        map: `generated`, the name of a shipped map, or the path of a map file.
+        split: range of seeds of generated maps.
+        pool_size: number of generated maps.
+        streets: what generated maps look like.
+
+    Raises:
+        ValueError: for an unknown map, a faulty map file or a pool size out of range.
+    """
+    if map == "generated":
+        if not 1 <= pool_size <= MAX_POOL_SIZE:
+            raise ValueError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, not {pool_size}")
+        return [generate(streets, FIRST_SEED[split] + k) for k in range(pool_size)]
+    if map in shipped_maps():
+        return [shipped_map(map)]
+    if Path(map).exists() or Path(map).name != map or map.endswith(".txt"):
+        return [read_map(map)]
+    names = ("generated", *shipped_maps())
+    close = difflib.get_close_matches(map, names, 1)
+    hint = (
+        f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}, or the path of a map file"
+    )
+    raise ValueError(f"unknown map {map!r}; {hint}")
+
+
+def build_pool(maps: Sequence[StreetMap], num_destinations: int = 32) -> Pool:
+    """Computes the tables of some maps.
+
+    Args:
+        maps: maps of one size.
+        num_destinations: number of destinations of each map.
+
+    Raises:
+        ValueError: if the maps differ in size, or one has no room for a car.
+    """
+    shapes = {m.kind.shape for m in maps}
+    if len(shapes) != 1:
+        raise ValueError(f"the maps of a pool must be of one size, not {sorted((w, h) for h, w in shapes)}")
+    height, width = shapes.pop()
+    kind, exits, heading, junction = (
+        np.stack([getattr(m, name) for m in maps]) for name in ("kind", "exits", "heading", "junction")
+    )
+    leads_into = _junction_beside(heading, junction, 0)
+    before = leads_into >= 0
+    free = (kind == ROAD) & ~before & (_junction_beside(heading, junction, 2) < 0)
+    walk = _walkways(kind, heading)
+
+    cells = np.zeros((len(maps), height * width), CELL)
+    approach = np.where(before, before.reshape(len(maps), -1).cumsum(axis=1).reshape(before.shape) - 1, -1)
+    if approach.max() > np.iinfo(np.int16).max:
+        raise ValueError("a map has too many junctions")
+    for name, values in (
+        ("kind", kind), ("exits", exits), ("walk", walk), ("heading", heading), ("junction", junction), ("approach", approach)
+    ):  # fmt: skip
+        cells[name] = values.reshape(cells.shape)
+
+    lanes, num_lanes = _listed(free)
+    walks, num_walks = _listed((kind == SIDEWALK) & (walk > 0))
+    for k in np.flatnonzero(num_lanes == 0):
+        raise ValueError(f"map {maps[k].name}: no lane cell away from the junctions, where a car could stand")
+    destinations = _spread(lanes, num_destinations, width)
+    distance = np.empty((len(maps), num_destinations, height, width), np.uint16)
+    for m, targets, out in zip(maps, destinations, distance, strict=True):
+        distances(m.exits, targets, out)
+
+    num_junctions = np.array([len(m.signalled) for m in maps], np.int32)
+    num_cells = (exits > 0).sum(axis=(1, 2))
+    pool = Pool(
+        cells=cells,
+        paths=_paths(maps, _listed(before)[0]),
+        approaches=_junction_approaches(leads_into),
+        signals=_signals(maps),
+        lanes=lanes,
+        walks=walks,
+        kerbs=_kerbs(kind, heading, free).reshape(cells.shape),
+        destinations=destinations,
+        distance=distance.reshape(len(maps), num_destinations, -1),
+        counts=np.stack([num_lanes, num_walks, num_junctions, num_cells], axis=1).astype(np.int32),
+    )
+    for table in pool:
+        table.flags.writeable = False
+    return pool
+
+
+def _junction_beside(heading: NDArray, junction: NDArray, turn: int) -> NDArray[np.int16]:
+    """(M, H, W) number of the junction ahead of (turn 0) or behind (turn 2) each lane cell, else -1."""
+    beside = [np.where(heading == h, ahead(junction, (h + turn) % 4, -1), np.int16(-1)) for h in range(4)]
+    return np.max(beside, axis=0)
+
+
+def _walkways(kind: NDArray, heading: NDArray) -> NDArray[np.uint8]:
+    """(M, H, W) bits of the headings with which a pedestrian may leave a cell."""
+    walk = np.zeros(kind.shape, np.uint8)
+    for h in range(4):
+        open_to_h = (kind == SIDEWALK) | (
+            (kind == CROSSING) & (heading % 2 != h % 2)
+        )  # zebras lead across lanes
+        walk |= (open_to_h & ahead(open_to_h, h, False)).astype(np.uint8) << h
+    return walk
+
+
+def _kerbs(kind: NDArray, heading: NDArray, free: NDArray) -> NDArray[np.uint8]:
+    """(M, H, W) bits of the headings with which a street of one or two free lanes can be crossed from a sidewalk."""
+    sidewalk = kind == SIDEWALK
+    kerbs = np.zeros(kind.shape, np.uint8)
+    for h in range(4):
+        lane = ahead(free & (heading % 2 != h % 2), h, False)
+        over_one = ahead(ahead(sidewalk, h, False), h, False)
+        over_two = ahead(lane & over_one, h, False)
+        kerbs |= (sidewalk & lane & (over_one | over_two)).astype(np.uint8) << h
+    return kerbs
+
+
+def _listed(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int64]]:
+    """Lists the cells of each map that are set.
+
+    Args:
+        mask: (M, H, W) bool.
+
+    Returns:
+        (M, K) cell numbers in increasing order, -1 behind the end (K is at least 1), and their (M,) counts.
+    """
+    mask = mask.reshape(len(mask), -1)
+    return _grouped(*np.nonzero(mask), len(mask)), mask.sum(axis=1)
+
+
+def _grouped(group: NDArray, cells: NDArray, num_groups: int) -> NDArray[np.int32]:
+    """Lists each group's cells, (num_groups, K) in their given order, -1 behind the end (K is at least 1)."""
+    order = np.argsort(group, kind="stable")
+    counts = np.bincount(group, minlength=num_groups)
+    rank = np.arange(len(group)) - np.repeat(counts.cumsum() - counts, counts)
+    table = np.full((num_groups, max(1, counts.max())), -1, np.int32)
+    table[group[order], rank] = cells[order]
+    return table
+
+
+def _junction_approaches(leads_into: NDArray[np.int16]) -> NDArray[np.int32]:
+    """The table `Pool.approaches`, of the (M, H, W) junction numbers into which lane cells lead."""
+    leads_into = leads_into.reshape(len(leads_into), -1)
+    num_junctions = max(1, int(leads_into.max()) + 1)
+    m, cells = np.nonzero(leads_into >= 0)
+    table = _grouped(m * num_junctions + leads_into[m, cells], cells, len(leads_into) * num_junctions)
+    return table.reshape(len(leads_into), num_junctions, -1)
+
+
+def _paths(maps: Sequence[StreetMap], approaches: NDArray[np.int32]) -> NDArray[np.int32]:
+    """The table `Pool.paths`, of the (M, A) approach cells."""
+    by_map = [
+        turn_paths(m.heading, m.exits, m.junction, cells[cells >= 0])
+        for m, cells in zip(maps, approaches, strict=True)
+    ]
+    longest = max([4, *(int((paths >= 0).sum(axis=2).max(initial=0)) for paths in by_map)])
+    table = np.full((len(maps), approaches.shape[1], 3, longest), -1, np.int32)
+    for rows, paths in zip(table, by_map, strict=True):
+        rows[: len(paths)] = paths[:, :, :longest]
+    return table
+
+
+def _signals(maps: Sequence[StreetMap]) -> NDArray[np.int32]:
+    """The table `Pool.signals`."""
+    table = np.full((len(maps), max(1, *(len(m.signalled) for m in maps))), -1, np.int32)
+    for row, m in zip(table, maps, strict=True):
+        numbers, first = np.unique(m.junction, return_index=True)
+        y, x = np.divmod(first[numbers >= 0], m.junction.shape[1])
+        row[: len(m.signalled)] = np.where(m.signalled, (y + x) % 1024, -1)
+    return table
+
+
+def _spread(lanes: NDArray[np.int32], count: int, width: int) -> NDArray[np.int32]:
+    """Chooses cells far from each other: each next one is the farthest from those before it (Gonzalez, 1985).
+
+    Args:
+        lanes: (M, L) cells to choose from, -1 behind the end.
+        count: how many, D.
+        width: of the maps.
+
+    Returns:
+        (M, D) cells.
+    """
+    y, x = np.divmod(lanes, width)
+    gap = np.where(lanes >= 0, np.iinfo(np.int32).max, -1)
+    rows = np.arange(len(lanes))
+    chosen = np.empty((len(lanes), count), np.int32)
+    for d in range(count):
+        pick = gap.argmax(axis=1)
+        chosen[:, d] = lanes[rows, pick]
+        gap = np.minimum(gap, abs(y - y[rows, pick, None]) + abs(x - x[rows, pick, None]))
+    return chosen

@@ -1,0 +1,269 @@
+"""Draws cities: a jittered lattice of streets, thinned out while every street can still reach every other.
+
+The drawing uses the characters of the ASCII maps (see `streets.py`), so a generated map goes through the same
+reading and the same checks as a hand-made one.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+MIN_GAP = 4  # cells between two parallel streets: sidewalk, two of building, sidewalk
+MAX_SIDE = 256
+
+THINNED = 0.25  # share of the streets between two junctions that we try to leave out
+CUT_CORNER = 0.3  # probability that we try to leave out a corner of the ring road
+ZEBRA = 0.75  # probability of a zebra crossing where a street meets a junction
+ZEBRA_MIDBLOCK = 0.5  # the same where no junction is near
+
+_ZEBRA_OVER = np.zeros(128, np.uint8)
+_ZEBRA_OVER[list(b"^>v<")] = list(b"NESW")
+
+
+@dataclass(frozen=True)
+class StreetConfig:
+    """What a generated city looks like."""
+
+    width: int = 40
+    """Cells from west to east, 16 to 256."""
+    height: int = 40
+    """Cells from north to south, 16 to 256."""
+    block: int = 9
+    """Mean distance between parallel streets in cells, at least 6."""
+    one_way: float = 0.25
+    """Share of streets that are one-way, 0 to 1."""
+    signals: float = 0.5
+    """Share of junctions (of three streets or more) with signals, 0 to 1."""
+    left_hand: bool = False
+    """Traffic drives on the left."""
+
+    def __post_init__(self) -> None:
+        for name in ("width", "height"):
+            if not 16 <= getattr(self, name) <= MAX_SIDE:
+                raise ValueError(f"{name} must be from 16 to {MAX_SIDE} cells, not {getattr(self, name)}")
+        if not 6 <= self.block <= MAX_SIDE:
+            raise ValueError(f"block must be from 6 to {MAX_SIDE} cells, not {self.block}")
+        for name in ("one_way", "signals"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
+
+
+class _Random:
+    """Uniform numbers from the raw bits of PCG64, whose stream numpy promises never to change."""
+
+    def __init__(self, seed: int) -> None:
+        self._bits = np.random.PCG64(seed)
+
+    def __call__(self, count: int) -> NDArray[np.float64]:
+        return (self._bits.random_raw(count) >> np.uint64(11)) * 2.0**-53
+
+
+@dataclass
+class _Lines:
+    """The parallel streets of one axis, the first and the last of them sides of the ring road."""
+
+    start: list[int]  # first column (or row) of each street
+    width: list[int]  # lanes: 1 or 2
+    way: list[int]  # heading of a one-way street, -1 if two-way
+
+    def gap(self, i: int) -> tuple[int, int]:
+        """Where the cells between street `i` and the next begin and end."""
+        return self.start[i] + self.width[i], self.start[i + 1]
+
+    def block(self, i: int) -> slice:
+        return slice(self.start[i], self.start[i] + self.width[i])
+
+
+def _lines(size: int, axis: int, ring: tuple[int, int], config: StreetConfig, uniform: _Random) -> _Lines:
+    """Places the streets that run along `axis` (0: north-south, 1: east-west).
+
+    Args:
+        size: cells across.
+        axis: the smaller of the two headings of these streets.
+        ring: headings of the first and the last street, -1 if the ring road is two-way.
+        config: the city's settings.
+        uniform: random numbers.
+    """
+    wanted = 1 + int((size - 4) / config.block + uniform(1)[0])
+    count = min(max(wanted, 3), (size + 2) // (MIN_GAP + 2))
+    draws = uniform(2 * count)
+    way = [axis + 2 * int(d < 0.5) if o < config.one_way else -1 for o, d in draws.reshape(-1, 2)]
+    way[0], way[-1] = ring
+    width = [2 if w < 0 else 1 for w in way]
+    # Every cell that is left widens one of the gaps, less often one of the two margins.
+    slack = size - 2 - sum(width) - MIN_GAP * (count - 1)
+    weights = np.cumsum([0.25] + [1.0] * (count - 1) + [0.25])
+    gaps = np.bincount(np.searchsorted(weights, uniform(slack) * weights[-1], "right"), minlength=count + 1)
+    gaps[0] += 1
+    gaps[1:-1] += MIN_GAP
+    start = np.cumsum(gaps[:-1]) + np.cumsum([0, *width[:-1]])
+    return _Lines(start.tolist(), width, way)
+
+
+class _Lattice:
+    """The streets as a graph of arms.
+
+    Arm `4 * node + heading` is the street that leaves a lattice node with that heading, up to the next node. Its
+    successors are the arms into which a car may go on there without turning round.
+    """
+
+    def __init__(self, columns: _Lines, rows: _Lines) -> None:
+        self.nx, self.ny = len(columns.start), len(rows.start)
+        self.step = (-self.nx, 1, self.nx, -1)
+        self.open = np.zeros((self.ny, self.nx, 4), bool)
+        for lines, streets, along in ((columns, self.open.swapaxes(0, 1), 0), (rows, self.open, 1)):
+            for way, nodes in zip(lines.way, streets, strict=True):
+                # Northward and westward arms leave all nodes but the first, the others all but the last.
+                nodes[1:, (0, 3)[along]] = way in (-1, (0, 3)[along])
+                nodes[:-1, (2, 1)[along]] = way in (-1, (2, 1)[along])
+        self.open = self.open.ravel().tolist()
+
+    def successors(self, arm: int) -> list[int]:
+        node = arm // 4 + self.step[arm % 4]
+        return [a for a in (4 * node + (arm + t) % 4 for t in (3, 0, 1)) if self.open[a]]
+
+    def predecessors(self, arm: int) -> list[int]:
+        node, before = arm // 4, []
+        for turn in (3, 0, 1):
+            heading = (arm + turn) % 4
+            if self.has_street(node, (heading + 2) % 4):
+                before.append(4 * (node - self.step[heading]) + heading)
+        return [a for a in before if self.open[a]]
+
+    def has_street(self, node: int, heading: int) -> bool:
+        """Whether a street, in either direction, joins the node to its neighbour in that heading."""
+        y, x = divmod(node, self.nx)
+        if (y == 0, x == self.nx - 1, y == self.ny - 1, x == 0)[heading]:
+            return False
+        return self.open[4 * node + heading] or self.open[4 * (node + self.step[heading]) + (heading + 2) % 4]
+
+    def streets(self, node: int) -> tuple[int, ...]:
+        return tuple(h for h in range(4) if self.has_street(node, h))
+
+    def try_remove(self, streets: list[tuple[int, int]]) -> None:
+        """Leaves out streets, given as (node, heading), unless that would cut the city.
+
+        Without them every arm still reaches every other exactly if each arm that led into them still reaches each
+        arm that they led into.
+        """
+        arms = {4 * n + h for n, h in streets} | {4 * (n + self.step[h]) + (h + 2) % 4 for n, h in streets}
+        arms = {a for a in arms if self.open[a]}
+        into = {p for a in arms for p in self.predecessors(a)} - arms
+        out = {s for a in arms for s in self.successors(a)} - arms
+        for arm in arms:
+            self.open[arm] = False
+        if not all(self._reaches(arm, out) for arm in into):
+            for arm in arms:
+                self.open[arm] = True
+
+    def _reaches(self, start: int, targets: set[int]) -> bool:
+        missing = targets - {start}
+        seen, frontier = {start}, [start]
+        while frontier and missing:
+            found = {s for arm in frontier for s in self.successors(arm)} - seen
+            seen |= found
+            missing -= found
+            frontier = sorted(found)
+        return not missing
+
+
+def _thin(lattice: _Lattice, uniform: _Random) -> None:
+    """Leaves out some streets, so that T-junctions, bends and larger blocks appear."""
+    nx, ny = lattice.nx, lattice.ny
+    last = nx * ny - 1
+    corners = (
+        ((0, 1), (0, 2)),
+        ((nx - 1, 2), (nx - 1, 3)),
+        ((last, 0), (last, 3)),
+        ((last - nx + 1, 0), (last - nx + 1, 1)),
+    )
+    for corner, draw in zip(corners, uniform(4), strict=True):
+        if draw < CUT_CORNER:
+            lattice.try_remove(list(corner))
+    streets = [(n, h) for n in range(last + 1) for h in (1, 2) if lattice.has_street(n, h)]
+    order = np.argsort(uniform(len(streets)), kind="stable")
+    for k in order[: int(THINNED * len(streets))]:
+        lattice.try_remove([streets[k]])
+
+
+def _lanes(way: int, axis: int, left_hand: bool) -> NDArray[np.uint8]:
+    """The characters across a street, from west to east or from north to south."""
+    if way >= 0:
+        return np.array([b"^>v<"[way]], np.uint8)
+    lanes = np.array(list((b"v^", b"<>")[axis]), np.uint8)
+    return lanes[::-1] if left_hand else lanes
+
+
+def _zebras(begin: int, end: int, at_begin: bool, at_end: bool, draws: NDArray[np.float64]) -> list[int]:
+    """Where zebra crossings lie on a street from `begin` to `end`, one cell away from its junctions."""
+    ends = [c for c, near in ((begin + 1, at_begin), (end - 2, at_end)) if near]
+    if len(ends) == 2 and end - begin < 6:  # too short for two
+        ends = [ends[int(draws[2] < 0.5)]]
+    return [c for c, draw in zip(ends, draws, strict=False) if draw < ZEBRA]
+
+
+def draw(config: StreetConfig, seed: int) -> NDArray[np.uint8]:
+    """Draws a city.
+
+    Args:
+        config: size and character of the city.
+        seed: a non-negative integer; equal arguments give equal cities.
+
+    Returns:
+        (height, width) uint8, the characters of an ASCII map.
+    """
+    uniform = _Random(seed)
+    one_way, clockwise = uniform(2) < (config.one_way, 0.5)
+    west, north, east, south = ((0, 1, 2, 3) if clockwise else (2, 3, 0, 1)) if one_way else (-1, -1, -1, -1)
+    columns = _lines(config.width, 0, (west, east), config, uniform)
+    rows = _lines(config.height, 1, (north, south), config, uniform)
+    lattice = _Lattice(columns, rows)
+    _thin(lattice, uniform)
+
+    nx, ny = lattice.nx, lattice.ny
+    streets = [lattice.streets(node) for node in range(nx * ny)]
+    is_junction = [len(s) > 2 or (len(s) == 2 and s[1] - s[0] != 2) for s in streets]
+    signalled = uniform(nx * ny) < config.signals
+    midblock = uniform(nx * ny) < ZEBRA_MIDBLOCK
+    zebra_draws = uniform(nx * ny * 6).reshape(nx * ny, 2, 3)
+    across = [_lanes(way, 0, config.left_hand) for way in columns.way]
+    along = [_lanes(way, 1, config.left_hand)[:, None] for way in rows.way]
+
+    grid = np.zeros((config.height, config.width), np.uint8)
+    for node, arms in enumerate(streets):
+        j, i = divmod(node, nx)
+        block = rows.block(j), columns.block(i)
+        if is_junction[node]:
+            grid[block] = ord("*" if signalled[node] and len(arms) > 2 else "+")
+        elif arms:  # the street runs straight on
+            lanes = across[i] if arms[0] == 0 else along[j]
+            grid[block] = lanes
+            if midblock[node]:
+                centre = (
+                    (block[0].start, block[1])
+                    if arms[0] == 0
+                    else (block[0], slice(block[1].start, block[1].start + 1))
+                )
+                grid[centre] = _ZEBRA_OVER[lanes]
+        if 1 in arms:
+            begin, end = columns.gap(i)
+            grid[block[0], begin:end] = along[j]
+            for x in _zebras(begin, end, is_junction[node], is_junction[node + 1], zebra_draws[node, 0]):
+                grid[block[0], x] = _ZEBRA_OVER[along[j][:, 0]]
+        if 2 in arms:
+            begin, end = rows.gap(j)
+            grid[begin:end, block[1]] = across[i]
+            for y in _zebras(begin, end, is_junction[node], is_junction[node + nx], zebra_draws[node, 1]):
+                grid[y, block[1]] = _ZEBRA_OVER[across[i]]
+    return _add_sidewalks(grid)
+
+
+def _add_sidewalks(grid: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Fills the empty cells: sidewalk wherever a street is within one cell, round corners too, else building."""
+    near = np.pad(grid > 0, 1)
+    near = near[:-2] | near[1:-1] | near[2:]
+    near = near[:, :-2] | near[:, 1:-1] | near[:, 2:]
+    return np.where(grid > 0, grid, np.where(near, ord("."), ord("#"))).astype(np.uint8)

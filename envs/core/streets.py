@@ -1,0 +1,471 @@
+"""Street maps: which moves the road allows, and the shortest ways along them.
+
+A map is a grid of cells. A lane has one heading; a junction cell has the heading of the lane that crosses it from
+north or south, and of the one that crosses it from east or west. The moves (cell, heading) -> neighbour are all that
+the worlds need to know. Maps come from the generator or from ASCII files:
+
+    #        building               ^ > v <  lane with its heading
+    .        sidewalk               N E S W  zebra crossing over a lane with that heading
+    +        junction               *        junction with signals
+
+Lines that begin with `;` before the grid are comments; the comment `; left-hand` says that traffic keeps left.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from os import PathLike, fspath
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from .streetgen import StreetConfig, draw
+
+__all__ = [
+    "BUILDING", "CROSSING", "JUNCTION", "NONE", "ROAD", "SIDEWALK", "STEPS", "UNREACHABLE", "MapError",
+    "StreetConfig", "StreetMap", "ahead", "distances", "format_map", "generate", "parse_map", "read_map",
+    "shipped_map", "shipped_maps", "turn_paths",
+]  # fmt: skip
+
+BUILDING, SIDEWALK, ROAD, CROSSING, JUNCTION = range(5)
+"""Kinds of cells; a crossing is a lane too."""
+
+STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
+"""(dy, dx) of the headings north 0, east 1, south 2, west 3; y grows downwards."""
+
+NONE = 255
+"""The heading of cells that are not lanes."""
+
+UNREACHABLE = 65535
+"""The distance where no route leads."""
+
+MAX_SIDE = 1024  # of a map file; more is a mistake or an attack
+MAX_JUNCTION = 64  # cells
+
+_CHARACTERS = "#.^>v<NESW+*"
+_KINDS = (BUILDING, SIDEWALK, *[ROAD] * 4, *[CROSSING] * 4, JUNCTION, JUNCTION)
+_KIND_OF = np.full(128, NONE, np.uint8)
+_HEADING_OF = np.full(128, NONE, np.uint8)
+for _index, _character in enumerate(_CHARACTERS):
+    _KIND_OF[ord(_character)] = _KINDS[_index]
+    _HEADING_OF[ord(_character)] = (_index - 2) % 4 if 2 <= _index < 10 else NONE
+_HEADING_OF_EXITS = np.full(16, NONE, np.uint8)
+_HEADING_OF_EXITS[[1, 2, 4, 8]] = range(4)
+
+
+class MapError(ValueError):
+    """A map that can't be driven on; the message is one line that names the file and the place."""
+
+
+@dataclass(frozen=True, eq=False)
+class StreetMap:
+    """A city's streets, as read-only arrays of (height, width) cells."""
+
+    name: str
+    """File name or seed, for people."""
+    kind: NDArray[np.uint8]
+    """(H, W) BUILDING, SIDEWALK, ROAD, CROSSING or JUNCTION."""
+    exits: NDArray[np.uint8]
+    """(H, W) bit h is set where traffic may leave the cell with heading h."""
+    signalled: NDArray[np.bool_]
+    """(J,) whether a junction has signals."""
+    junction: NDArray[np.int16]
+    """(H, W) number of the junction that a cell belongs to, -1 outside."""
+    left_hand: bool = False
+    """Traffic keeps left."""
+
+    def __post_init__(self) -> None:
+        for array in (self.kind, self.exits, self.signalled, self.junction):
+            array.flags.writeable = False
+
+    @property
+    def heading(self) -> NDArray[np.uint8]:
+        """(H, W) headings of the lanes, NONE elsewhere."""
+        return np.where(self.junction < 0, _HEADING_OF_EXITS[self.exits], np.uint8(NONE))
+
+
+def generate(config: StreetConfig, seed: int) -> StreetMap:
+    """Makes a city in which every lane cell can be reached from every other.
+
+    Args:
+        config: size and character of the city.
+        seed: a non-negative integer; equal arguments give equal cities.
+    """
+    return _build(draw(config, seed), f"generated-{seed}", config.left_hand, first_line=1)
+
+
+# ------------------------------------------------------------------------------------------------- ASCII maps
+
+
+def read_map(path: str | PathLike[str] | Traversable) -> StreetMap:
+    """Reads an ASCII map; its name is the file's, without the ending.
+
+    Raises:
+        MapError: if there is no such file, or it holds no map that can be driven on.
+    """
+    source = path if isinstance(path, Traversable) else Path(fspath(path))
+    try:
+        with source.open("rb") as file:
+            data = file.read(2 * MAX_SIDE * MAX_SIDE + 1)
+    except OSError as error:
+        raise MapError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    if len(data) > 2 * MAX_SIDE * MAX_SIDE:
+        raise MapError(f"{path}: the file is too big for a map of {MAX_SIDE} x {MAX_SIDE} cells")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise MapError(f"{path}, byte {error.start + 1}: not UTF-8 text") from None
+    return replace(parse_map(text, str(path)), name=Path(source.name).stem)
+
+
+def parse_map(text: str, name: str) -> StreetMap:
+    """Reads an ASCII map from a string.
+
+    Args:
+        text: the map, as this module's docstring describes it.
+        name: the map's name, which errors mention.
+
+    Raises:
+        MapError: naming line and column, both counted from 1.
+    """
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    comments = 0
+    while comments < len(lines) and lines[comments].startswith(";"):
+        comments += 1
+    left_hand = any(line[1:].strip().lower() == "left-hand" for line in lines[:comments])
+    rows = lines[comments:]
+    if not rows:
+        raise MapError(f"{name}: the map is empty")
+    width = len(rows[0])
+    if len(rows) > MAX_SIDE or width > MAX_SIDE:
+        raise MapError(f"{name}: {width} x {len(rows)} cells, at most {MAX_SIDE} x {MAX_SIDE} are allowed")
+    for y, row in enumerate(rows):
+        if len(row) != width:
+            column = min(len(row), width) + 1
+            _fail(name, comments + 1 + y, column, f"{len(row)} cells in this line, {width} in the first")
+        for x, character in enumerate(row):
+            if character not in _CHARACTERS:
+                _fail(name, comments + 1 + y, x + 1, f"unknown character {ascii(character)}")
+    grid = np.frombuffer("".join(rows).encode("ascii"), np.uint8).reshape(len(rows), width)
+    return _build(grid, name, left_hand, first_line=comments + 1)
+
+
+def format_map(streets: StreetMap) -> str:
+    """Writes a map as ASCII; `parse_map` of the result gives an equal map."""
+    grid = np.array([ord(_CHARACTERS[k]) for k in (0, 1)] + [0] * 3, np.uint8)[streets.kind]
+    for kind, characters in ((ROAD, b"^>v<"), (CROSSING, b"NESW")):
+        cells = streets.kind == kind
+        grid[cells] = np.array(list(characters), np.uint8)[streets.heading[cells]]
+    cells = streets.kind == JUNCTION
+    grid[cells] = np.where(streets.signalled[streets.junction[cells]], ord("*"), ord("+"))
+    header = "; left-hand\n" if streets.left_hand else ""
+    return header + "".join(row.tobytes().decode("ascii") + "\n" for row in grid)
+
+
+def _map_folder() -> Traversable:
+    return files(__package__.split(".")[0]) / "assets" / "maps"
+
+
+def shipped_maps() -> tuple[str, ...]:
+    """Names of the hand-made maps that come with the package."""
+    return tuple(sorted(Path(f.name).stem for f in _map_folder().iterdir() if f.name.endswith(".txt")))
+
+
+def shipped_map(name: str) -> StreetMap:
+    """Reads one of the `shipped_maps`."""
+    return read_map(_map_folder() / f"{name}.txt")
+
+
+# ------------------------------------------------------------------------------- from characters to legal moves
+
+
+def ahead(values: NDArray, heading: int, outside: int) -> NDArray:
+    """What lies one cell ahead.
+
+    Args:
+        values: (..., H, W) one value a cell.
+        heading: in which direction.
+        outside: the value beyond the map's edge.
+
+    Returns:
+        An array like `values`: for each cell the value of its neighbour in that heading.
+    """
+    dy, dx = STEPS[heading]
+    height, width = values.shape[-2:]
+    result = np.full_like(values, outside)
+    here = slice(max(-dy, 0), height - max(dy, 0)), slice(max(-dx, 0), width - max(dx, 0))
+    there = slice(max(dy, 0), height - max(-dy, 0)), slice(max(dx, 0), width - max(-dx, 0))
+    result[..., here[0], here[1]] = values[..., there[0], there[1]]
+    return result
+
+
+def _fail(name: str, line: int, column: int, problem: str) -> NoReturn:
+    raise MapError(f"{name}, line {line}, column {column}: {problem}")
+
+
+def _build(grid: NDArray[np.uint8], name: str, left_hand: bool, first_line: int) -> StreetMap:
+    """Makes a map of characters and checks that it can be driven on.
+
+    Args:
+        grid: (H, W) characters of an ASCII map.
+        name: for errors.
+        left_hand: traffic keeps left.
+        first_line: line number of the grid's first row, for errors.
+    """
+    kind, heading = _KIND_OF[grid], _HEADING_OF[grid]
+
+    def refuse(cells: NDArray, problem: str) -> None:
+        """Fails at the first cell that is set; the problem may mention its character as {0}."""
+        if cells.any():
+            y, x = divmod(int(cells.argmax()), grid.shape[1])
+            _fail(name, first_line + y, x + 1, problem.format(chr(grid[y, x])))
+
+    junction, count = _label(kind == JUNCTION)
+    if count > np.iinfo(np.int16).max:
+        raise MapError(f"{name}: {count} junctions are too many")
+    size = np.bincount(junction.ravel() + 1)
+    refuse(
+        (junction >= 0) & (size[junction + 1] > MAX_JUNCTION), f"junction of more than {MAX_JUNCTION} cells"
+    )
+    signalled = np.zeros(count + 1, bool)  # the last is for -1
+    signalled[junction[grid == ord("*")]] = True
+    refuse((grid == ord("+")) & signalled[junction], "junction of both '+' and '*'")
+
+    for h in range(4):
+        lane = heading == h
+        next_kind, next_heading = ahead(kind, h, NONE), ahead(heading, h, NONE)
+        refuse(lane & (next_kind == NONE), "lane '{0}' leads off the map")
+        refuse(lane & (next_kind == BUILDING), "lane '{0}' leads into a building")
+        refuse(lane & (next_kind == SIDEWALK), "lane '{0}' leads onto a sidewalk")
+        refuse(
+            lane & (next_kind != JUNCTION) & (next_heading != h),
+            "lane '{0}' leads into a lane of another heading",
+        )
+        zebra = lane & (kind == CROSSING)
+        near = (next_kind == JUNCTION) | (ahead(kind, (h + 2) % 4, NONE) == JUNCTION)
+        refuse(zebra & near, "zebra crossing '{0}' touches a junction, leave one cell of lane between them")
+        for side in ((h + 1) % 4, (h + 3) % 4):
+            side_kind, side_heading = ahead(kind, side, NONE), ahead(heading, side, NONE)
+            spans = (side_kind == SIDEWALK) | ((side_kind == CROSSING) & (side_heading % 2 == h % 2))
+            refuse(zebra & ~spans, "zebra crossing '{0}' does not span the street from sidewalk to sidewalk")
+
+    exits = np.where(heading != NONE, 1 << (heading % 8), 0).astype(np.uint8)
+    refuse(
+        _add_junction_exits(heading, junction, exits),
+        "lanes before and behind this junction head against each other",
+    )
+    lanes = (exits > 0) | (junction >= 0)
+    if not lanes.any():
+        raise MapError(f"{name}: no lane on the map")
+    refuse(lanes & (exits == 0), "no way out of this junction cell")
+    start = int(lanes.argmax())
+    y, x = divmod(start, grid.shape[1])
+    for forward, verb in ((True, "be reached from"), (False, "reach")):
+        distance = np.empty(grid.shape, np.uint16)
+        if not _search(exits, start, forward, distance):
+            raise MapError(f"{name}: a way on this map is longer than {UNREACHABLE - 1} cells")
+        place = f"line {first_line + y}, column {x + 1}"
+        refuse(lanes & (distance == UNREACHABLE), f"this cell can't {verb} {place}")
+    approaches = np.flatnonzero(_approaches(heading, junction))
+    stuck = np.zeros(grid.size, bool)
+    stuck[approaches[(turn_paths(heading, exits, junction, approaches)[:, :, 0] < 0).all(axis=1)]] = True
+    refuse(stuck.reshape(grid.shape), "from lane '{0}' the junction can only be left by turning round")
+    return StreetMap(name, kind, exits, signalled[:count], junction.astype(np.int16), left_hand)
+
+
+def _approaches(heading: NDArray, junction: NDArray) -> NDArray[np.bool_]:
+    """Lane cells whose next cell is a junction cell; (..., H, W)."""
+    return np.logical_or.reduce([(heading == h) & (ahead(junction, h, -1) >= 0) for h in range(4)])
+
+
+@njit(cache=True)
+def _neighbour(y, x, heading, height, width):
+    """The cell one step on, or (-1, -1) beyond the edge."""
+    y += (heading == 2) - (heading == 0)
+    x += (heading == 1) - (heading == 3)
+    if y < 0 or x < 0 or y >= height or x >= width:
+        return -1, -1
+    return y, x
+
+
+@njit(cache=True)
+def _label(mask):
+    """Numbers the 4-connected components of `mask` in the order of their first cells.
+
+    Returns:
+        (H, W) int32 component numbers, -1 outside, and their count.
+    """
+    height, width = mask.shape
+    label = np.full((height, width), -1, np.int32)
+    stack = np.empty(mask.size, np.int32)
+    count = 0
+    for first in range(mask.size):
+        if not mask[first // width, first % width] or label[first // width, first % width] >= 0:
+            continue
+        label[first // width, first % width] = count
+        stack[0] = first
+        top = 1
+        while top:
+            top -= 1
+            cell = stack[top]
+            for h in range(4):
+                y, x = _neighbour(cell // width, cell % width, h, height, width)
+                if y >= 0 and mask[y, x] and label[y, x] < 0:
+                    label[y, x] = count
+                    stack[top] = y * width + x
+                    top += 1
+        count += 1
+    return label, count
+
+
+@njit(cache=True)
+def _add_junction_exits(heading, junction, exits):
+    """Gives junction cells the headings of the lanes that cross them, as far as a lane or the junction goes on.
+
+    Args:
+        heading: (H, W) headings of the lanes.
+        junction: (H, W) junction numbers.
+        exits: (H, W) exit bits, to which those of the junction cells are added.
+
+    Returns:
+        (H, W) bool, cells whose lanes before and behind the junction disagree.
+    """
+    height, width = heading.shape
+    clash = np.zeros((height, width), np.bool_)
+    for cell in range(heading.size):
+        y, x = cell // width, cell % width
+        if junction[y, x] < 0:
+            continue
+        for axis in range(2):
+            lane = NONE
+            for h in (axis, axis + 2):
+                v, u = _neighbour(y, x, h, height, width)
+                while v >= 0 and junction[v, u] >= 0:
+                    v, u = _neighbour(v, u, h, height, width)
+                if v < 0 or heading[v, u] == NONE or heading[v, u] % 2 != axis:
+                    continue
+                clash[y, x] |= lane != NONE and lane != heading[v, u]
+                lane = heading[v, u]
+            if lane != NONE:
+                v, u = _neighbour(y, x, lane, height, width)
+                if v >= 0 and (junction[v, u] >= 0 or heading[v, u] == lane):
+                    exits[y, x] |= 1 << lane
+    return clash
+
+
+# ------------------------------------------------------------------------------------------------------ routes
+
+
+@njit(cache=True)
+def _search(exits, start, forward, distance):
+    """Breadth-first search over the legal moves.
+
+    Args:
+        exits: (H, W) exit bits.
+        start: cell number to search from.
+        forward: whether to find the ways from `start`, or the ways to it.
+        distance: (H, W) uint16, overwritten with the number of moves, UNREACHABLE where there is no way.
+
+    Returns:
+        False if a way is too long for uint16.
+    """
+    height, width = exits.shape
+    distance[:] = UNREACHABLE
+    distance[start // width, start % width] = 0
+    queue = np.empty(exits.size, np.int32)
+    queue[0] = start
+    head, tail = 0, 1
+    while head < tail:
+        cell = queue[head]
+        head += 1
+        y, x = cell // width, cell % width
+        moves = np.int64(distance[y, x]) + 1
+        for h in range(4):
+            v, u = _neighbour(y, x, h if forward else h ^ 2, height, width)
+            if v < 0 or distance[v, u] != UNREACHABLE:
+                continue
+            if (exits[y, x] if forward else exits[v, u]) >> h & 1:
+                if moves >= UNREACHABLE:
+                    return False
+                distance[v, u] = moves
+                queue[tail] = v * width + u
+                tail += 1
+    return True
+
+
+@njit(cache=True)
+def distances(exits, targets, out):
+    """Shortest ways to some cells.
+
+    Args:
+        exits: (H, W) uint8 exit bits of a map.
+        targets: (D,) cell numbers y * W + x.
+        out: (D, H, W) uint16, overwritten with the number of legal moves from each cell to each target,
+            UNREACHABLE where no way leads.
+    """
+    for d in range(len(targets)):
+        _search(exits, targets[d], False, out[d])
+
+
+@njit(cache=True)
+def turn_paths(heading, exits, junction, approaches):
+    """Shortest paths through the junctions.
+
+    Args:
+        heading: (H, W) uint8 headings of the lanes.
+        exits: (H, W) uint8 exit bits.
+        junction: (H, W) junction numbers.
+        approaches: (A,) cell numbers of lane cells whose next cell is a junction cell.
+
+    Returns:
+        (A, 3, 65) int32: for each approach and turn (straight, left, right) the cells of the junction that are
+        passed, then the lane cell beyond; -1 behind the end and where that turn does not exist.
+    """
+    height, width = exits.shape
+    paths = np.full((len(approaches), 3, MAX_JUNCTION + 1), -1, np.int32)
+    queue = np.empty(MAX_JUNCTION + 1, np.int32)
+    parent = np.empty(MAX_JUNCTION + 1, np.int32)  # position in the queue
+    seen = np.full((height, width), -1, np.int32)
+    for a in range(len(approaches)):
+        y, x = approaches[a] // width, approaches[a] % width
+        entry = heading[y, x]
+        y, x = _neighbour(y, x, entry, height, width)
+        queue[0], parent[0], seen[y, x] = y * width + x, -1, a
+        head, tail = 0, 1
+        while head < tail:
+            y, x = queue[head] // width, queue[head] % width
+            for h in range(4):
+                if not exits[y, x] >> h & 1:
+                    continue
+                v, u = _neighbour(y, x, h, height, width)
+                if junction[v, u] >= 0:
+                    if seen[v, u] != a:
+                        queue[tail], parent[tail], seen[v, u] = v * width + u, head, a
+                        tail += 1
+                    continue
+                turn = (0, 2, 3, 1)[(h - entry) % 4]  # 3: round, which no car does
+                if turn < 3 and paths[a, turn, 0] < 0:
+                    _write_path(queue, parent, head, v * width + u, paths[a, turn])
+            head += 1
+    return paths
+
+
+@njit(cache=True)
+def _write_path(queue, parent, last, beyond, path):
+    """Writes the way that a search took to the entry `last` of its queue, and the cell beyond."""
+    length, k = 0, last
+    while k >= 0:
+        length, k = length + 1, parent[k]
+    path[length] = beyond
+    k = last
+    while k >= 0:
+        length -= 1
+        path[length] = queue[k]
+        k = parent[k]
