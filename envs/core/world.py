@@ -7,8 +7,11 @@ other modules of `meze.envs.core`.
 
 from __future__ import annotations
 
+import dataclasses
+import difflib
+import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, get_type_hints, runtime_checkable
 
 import numpy as np
 from gymnasium.spaces import Space
@@ -25,9 +28,7 @@ CORE_FIELDS: tuple[tuple, ...] = (
 )
 
 
-def state_dtype(
-    fields: Sequence[tuple], info: Sequence[tuple] = (), parts: Sequence[str] = ()
-) -> np.dtype:
+def state_dtype(fields: Sequence[tuple], info: Sequence[tuple] = (), parts: Sequence[str] = ()) -> np.dtype:
     """Builds a world's state record.
 
     Args:
@@ -55,11 +56,13 @@ class Kernels(NamedTuple):
     """
 
     reset_one: Callable
-    """`(params, state, i) -> None`: begins an episode, drawing from the record's own stream."""
+    """`(params, state, i) -> None`: begins an episode, drawing from the record's own stream. It leaves nothing
+    of the episode before: a used record and a new one with the same stream become equal bytes."""
     step_one: Callable
-    """`(params, state, i, action) -> (int64, bool)`: reward in 1/1024, terminated."""
+    """`(params, state, i, action) -> (int64, bool)`: reward in 1/1024, terminated. `elapsed` already counts this
+    step."""
     observe_one: Callable
-    """`(params, state, i, obs) -> None`: writes `obs[i]`."""
+    """`(params, state, i, obs) -> None`: writes all of `obs[i]`, and nothing to the state."""
     mask_one: Callable | None = None
     """`(params, state, i, mask) -> None`: writes `mask[i]`, uint8, 1 where the action is possible."""
 
@@ -96,7 +99,9 @@ class World(Protocol):
     action_space: Space
     render_fps: ClassVar[int]
 
-    def __init__(self, config: Any) -> None: ...
+    def __init__(self, config: Any) -> None:
+        """Makes the world of one config; the annotation of `config` names the config's dataclass."""
+        ...
 
     def params(self) -> NamedTuple:
         """Read-only tables and scalars that the whole batch shares (built once, then kept)."""
@@ -105,8 +110,11 @@ class World(Protocol):
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Translates reset options into record fields that `reset_one` honours.
 
+        It is asked at every explicit reset, with no options too; an autoreset does not ask. So that an option
+        holds for one episode, `reset_one` puts the field's default back once it has read it.
+
         Args:
-            options: what the caller gave to `reset(options=...)`, without `reset_mask`.
+            options: what the caller gave to `reset(options=...)`, without `reset_mask`; may be empty.
 
         Returns:
             Field name to a scalar or (num_envs,) array, written into the records before `reset_one`.
@@ -123,3 +131,30 @@ class World(Protocol):
     def renderer(self) -> Renderer:
         """The world's renderer (imports pygame only now)."""
         ...
+
+
+def load_object(path: str) -> Any:
+    """Imports `package.module:name`."""
+    module, _, name = path.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def make_world(world: str | type[World], settings: Mapping[str, Any]) -> World:
+    """Makes a world of keyword arguments.
+
+    Args:
+        world: the world's class, or where it is, as `package.module:Class`.
+        settings: fields of the world's config by name; the others have their defaults.
+
+    Raises:
+        TypeError: for a setting that the config does not have; it names the closest one.
+        ValueError: from the config, for a value that it does not allow.
+    """
+    world_class = load_object(world) if isinstance(world, str) else world
+    config_class = get_type_hints(world_class.__init__)["config"]
+    known = [field.name for field in dataclasses.fields(config_class) if field.init]
+    for name in settings:
+        if name not in known:
+            closest = difflib.get_close_matches(name, known, n=1, cutoff=0)
+            raise TypeError(f"{world_class.__name__} has no setting {name!r}; did you mean {closest[0]!r}?")
+    return world_class(config_class(**settings))

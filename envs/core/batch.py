@@ -1,0 +1,326 @@
+"""The batch loops, written once and bound to a world, and the batch of records that they run on."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.spaces import Discrete
+from numba import njit
+from numpy.typing import ArrayLike, NDArray
+
+from .binding import bind
+from .rng import seed_stream
+from .world import REWARD_SCALE, Kernels, World
+
+# What happens to an environment whose episode is over (gymnasium's AutoresetMode, as the loops read it).
+DISABLED, NEXT_STEP, SAME_STEP = 0, 1, 2
+# What `reset_rows` does with a row.
+KEEP, RESET, RESET_SEEDED = 0, 1, 2
+
+_REWARD_UNIT = 1.0 / REWARD_SCALE  # a power of two: the product is exact
+
+# The names that `bind` gives a meaning.
+reset_one: Callable
+step_one: Callable
+observe_one: Callable
+mask_one: Callable
+act_one: Callable
+
+
+def _reset_rows(params, state, select, seeds, obs, mask, lo, hi):
+    for i in range(lo, hi):
+        if select[i] != KEEP:
+            if select[i] == RESET_SEEDED:
+                seed_stream(state[i].rng, seeds[i])
+            state[i].elapsed = 0
+            state[i].done = False
+            reset_one(params, state, i)
+        observe_one(params, state, i, obs)
+        mask_one(params, state, i, mask)
+
+
+def _step_rows(
+    params, state, action, obs, mask, reward, terminated, truncated, last, autoreset, max_steps, lo, hi
+):
+    for i in range(lo, hi):
+        restart = autoreset == NEXT_STEP and state[i].done
+        if restart:
+            reward[i] = 0.0
+            terminated[i] = False
+            truncated[i] = False
+        else:
+            state[i].elapsed += 1
+            units, over = step_one(params, state, i, action[i])
+            cut = max_steps > 0 and state[i].elapsed >= max_steps
+            reward[i] = units * _REWARD_UNIT
+            terminated[i] = over
+            truncated[i] = cut
+            state[i].done = over or cut
+            if autoreset == SAME_STEP and (over or cut):
+                last[i] = state[i]  # nothing of the episode's end is lost
+                restart = True
+        if restart:
+            state[i].elapsed = 0
+            state[i].done = False
+            reset_one(params, state, i)
+        observe_one(params, state, i, obs)
+        mask_one(params, state, i, mask)
+
+
+def _observe_rows(params, state, obs, mask, lo, hi):
+    for i in range(lo, hi):
+        observe_one(params, state, i, obs)
+        mask_one(params, state, i, mask)
+
+
+def _act_rows(params, state, action):
+    for i in range(len(state)):
+        action[i] = act_one(params, state, i)
+
+
+@njit
+def _no_mask(params, state, i, mask):
+    pass
+
+
+class Loops(NamedTuple):
+    """The batch loops of a world, over rows [lo, hi)."""
+
+    reset: Callable
+    """`(params, state, select, seeds, obs, mask, lo, hi)`."""
+    step: Callable
+    """`(params, state, action, obs, mask, reward, terminated, truncated, last, autoreset, max_steps, lo, hi)`."""
+    observe: Callable
+    """`(params, state, obs, mask, lo, hi)`."""
+
+
+@lru_cache(maxsize=None)
+def bind_loops(kernels: Kernels) -> Loops:
+    """Binds the batch loops to a world's kernels; the same kernels give the same loops."""
+    names = {**kernels._asdict(), "mask_one": kernels.mask_one or _no_mask}
+    name = f"{kernels.step_one.__module__}.{kernels.observe_one.__name__}"
+    return Loops(*(bind(template, name, names) for template in (_reset_rows, _step_rows, _observe_rows)))
+
+
+@lru_cache(maxsize=None)
+def bind_policy(act_one: Callable) -> Callable[[Any, NDArray], NDArray[np.int64]]:
+    """Makes a reference policy of a jitted scalar function.
+
+    Args:
+        act_one: `(params, state, i) -> action`, compiled with `numba.njit`; it must not write to the state.
+
+    Returns:
+        `(params, state) -> (N,) int64 actions`.
+    """
+    loop = bind(_act_rows, f"{act_one.__module__}.{act_one.__name__}", {"act_one": act_one})
+
+    def act(params: Any, state: NDArray) -> NDArray[np.int64]:
+        action = np.empty(len(state), np.int64)
+        loop(params, state, action)
+        return action
+
+    return act
+
+
+class Outputs(NamedTuple):
+    """What a step fills: one row an environment."""
+
+    obs: NDArray
+    mask: NDArray[np.uint8]
+    reward: NDArray[np.float64]
+    terminated: NDArray[np.bool_]
+    truncated: NDArray[np.bool_]
+
+
+class Batch:
+    """The records of N environments of one world, and the loops over them.
+
+    The only state is the records: everything else is made from the world's config.
+    """
+
+    def __init__(
+        self, world: World, num_envs: int = 1, num_threads: int = 1, loops: Loops | None = None
+    ) -> None:
+        """Makes N records that await their first reset.
+
+        Args:
+            world: the world.
+            num_envs: number N of environments.
+            num_threads: threads that share the rows; results do not depend on it.
+            loops: other loops than the compiled ones.
+
+        Raises:
+            TypeError: for an action space other than `Discrete` from 0.
+            ValueError: for fewer than one environment or thread.
+        """
+        space = world.action_space
+        if not isinstance(space, Discrete) or space.start != 0:
+            raise TypeError(f"a world's actions are Discrete, from 0; {type(world).__name__} has {space}")
+        if num_envs < 1 or num_threads < 1:
+            raise ValueError(f"num_envs and num_threads are at least 1, got {num_envs} and {num_threads}")
+        self.world = world
+        self.num_envs = num_envs
+        self.num_threads = min(num_threads, num_envs)
+        self.num_actions = int(space.n)
+        self.has_mask = world.kernels.mask_one is not None
+        self.params = world.params()
+        self.state = np.zeros(num_envs, world.state_dtype)
+        self.loops = bind_loops(world.kernels) if loops is None else loops
+        self._last = np.zeros(0, world.state_dtype)
+        self._pool: ThreadPoolExecutor | None = None
+
+    # ------------------------------------------------------------ outputs
+
+    def observations(self, num_envs: int | None = None) -> tuple[NDArray, NDArray[np.uint8]]:
+        """Fresh arrays for the observations and masks of some environments, all by default."""
+        n = self.num_envs if num_envs is None else num_envs
+        space = self.world.observation_space
+        mask = np.empty((n, self.num_actions if self.has_mask else 0), np.uint8)
+        return np.empty((n, *(space.shape or ())), space.dtype), mask
+
+    def outputs(self) -> Outputs:
+        """Fresh arrays for all that a step fills."""
+        n = self.num_envs
+        flags = np.empty(n, np.bool_), np.empty(n, np.bool_)
+        return Outputs(*self.observations(), np.empty(n, np.float64), *flags)
+
+    # ------------------------------------------------------------ loops
+
+    def reset(
+        self,
+        select: NDArray[np.uint8],
+        seeds: NDArray[np.uint64],
+        fields: Mapping[str, ArrayLike],
+        out: Outputs,
+    ) -> None:
+        """Begins episodes, and observes every row.
+
+        Args:
+            select: (N,) KEEP, RESET (the row's stream goes on) or RESET_SEEDED.
+            seeds: (N,) seeds of the rows that are reset seeded.
+            fields: record fields to write before, scalars or (N,) arrays (see `World.reset_fields`).
+            out: observations and masks to fill.
+        """
+        rows = select != KEEP
+        values = {name: np.broadcast_to(value, self.state[name].shape) for name, value in fields.items()}
+        for name, value in values.items():
+            self.state[name][rows] = value[rows]
+        self._run(self.loops.reset, self.params, self.state, select, seeds, out.obs, out.mask)
+
+    def step(self, action: NDArray[np.int64], autoreset: int, max_steps: int, out: Outputs) -> None:
+        """Steps every row.
+
+        Args:
+            action: (N,) actions, in range (a kernel does not check).
+            autoreset: DISABLED, NEXT_STEP or SAME_STEP.
+            max_steps: steps after which an episode is truncated; 0 is never.
+            out: filled.
+        """
+        if autoreset == SAME_STEP and len(self._last) == 0:
+            self._last = np.zeros_like(self.state)
+        self._run(self.loops.step, self.params, self.state, action, *out, self._last, autoreset, max_steps)
+
+    def last(self, rows: NDArray[np.intp]) -> tuple[NDArray, NDArray, NDArray[np.uint8]]:
+        """Final records, observations and masks of rows whose episode ended in the last SAME_STEP step."""
+        records = self._last.take(rows)
+        obs, mask = self.observations(len(rows))
+        self.loops.observe(self.params, records, obs, mask, 0, len(rows))
+        return records, obs, mask
+
+    def observe(self) -> tuple[NDArray, NDArray[np.uint8]]:
+        """Observations and masks of the current states, in fresh arrays."""
+        obs, mask = self.observations()
+        self._run(self.loops.observe, self.params, self.state, obs, mask)
+        return obs, mask
+
+    def _run(self, loop: Callable, *arrays: Any) -> None:
+        if self.num_threads == 1:
+            loop(*arrays, 0, self.num_envs)
+            return
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(self.num_threads - 1, thread_name_prefix="meze")
+        bounds = [self.num_envs * k // self.num_threads for k in range(self.num_threads + 1)]
+        # The caller's own thread takes the last slice, instead of waiting for the others.
+        others = [self._pool.submit(loop, *arrays, *bounds[k : k + 2]) for k in range(self.num_threads - 1)]
+        loop(*arrays, *bounds[-2:])
+        for other in others:
+            other.result()
+
+    # ------------------------------------------------------------ states
+
+    @property
+    def ready(self) -> bool:
+        """Whether every row has been reset once: a stream that was never seeded is all zeros."""
+        return bool(self.state["rng"].any(axis=1).all())
+
+    def get_state(self, indices: ArrayLike | None = None) -> NDArray:
+        """Copies records.
+
+        Args:
+            indices: which environments (integers or a bool mask); None for all.
+
+        Returns:
+            (K,) structured array of the world's state dtype, bytes between the fields included.
+        """
+        records = self._bytes(self.state)
+        chosen = records.copy() if indices is None else records[np.atleast_1d(np.asarray(indices))]
+        return chosen.view(self.state.dtype)
+
+    def set_state(self, records: NDArray, indices: ArrayLike | None = None) -> None:
+        """Puts records back, of this batch or of another of the same world.
+
+        Args:
+            records: (K,) structured array as `get_state` gives.
+            indices: which environments to overwrite; None for all.
+
+        Raises:
+            ValueError: when the records are not of this world's dtype or number.
+        """
+        records = np.ascontiguousarray(np.atleast_1d(records))
+        if records.dtype != self.state.dtype:
+            raise ValueError("these records are not states of this world and config")
+        rows = np.arange(self.num_envs) if indices is None else np.atleast_1d(np.asarray(indices))
+        rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
+        if records.shape != rows.shape:
+            raise ValueError(f"{records.shape} records do not fit {rows.shape} environments")
+        self._bytes(self.state)[rows] = self._bytes(records)
+
+    def state_hash(self, indices: ArrayLike | None = None) -> NDArray[np.uint64]:
+        """Names states in 64 bits: (K,) BLAKE2b digests of the records' bytes."""
+        digests = (hashlib.blake2b(record, digest_size=8) for record in self._bytes(self.get_state(indices)))
+        return np.array([int.from_bytes(digest.digest(), "little") for digest in digests], np.uint64)
+
+    @staticmethod
+    def _bytes(records: NDArray) -> NDArray:
+        """The records as opaque bytes, so that copying and comparing include the padding."""
+        return records.view(np.dtype((np.void, records.dtype.itemsize)))
+
+    def close(self) -> None:
+        """Ends the threads."""
+        if self._pool is not None:
+            self._pool.shutdown()
+            self._pool = None
+
+    # ------------------------------------------------------------ copies
+
+    def __deepcopy__(self, memo: dict) -> Batch:
+        """Copies the records and shares the world, whose tables are read-only."""
+        copy = Batch(self.world, self.num_envs, self.num_threads, self.loops)
+        copy.set_state(self.get_state())
+        return copy
+
+    def __reduce__(self) -> tuple:
+        """Pickles the world's class and config with the records; the tables and loops are built again."""
+        parts = type(self.world), self.world.config, self.num_threads, self.get_state()
+        return _rebuild_batch, parts
+
+
+def _rebuild_batch(world: type[World], config: Any, num_threads: int, state: NDArray) -> Batch:
+    batch = Batch(world(config), len(state), num_threads)
+    batch.set_state(state)
+    return batch

@@ -1,0 +1,182 @@
+"""Binds loops written once to the kernels of a world, compiled with a cache that outlives the process.
+
+numba's own cache has three holes that matter here: a function that takes jitted functions as arguments is never
+found again, an edit to a callee in another file is not noticed, and two functions of one name in one file can be
+given each other's code. So a loop reaches its kernels as module globals of a copy made for them, and the cache
+folder's name and the function's name hold a fingerprint of everything that is compiled into it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+import threading
+import types
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+import platformdirs
+from numba import njit
+
+_config_lock = threading.Lock()  # numba's cache folder is a process-wide setting
+
+
+def bind(template: Callable, name: str, kernels: dict[str, Callable]) -> Callable:
+    """Compiles a loop with the given kernels in place of its global names.
+
+    Args:
+        template: plain Python function that calls kernels by global names.
+        name: who the binding is for; it stands in the compiled function's name.
+        kernels: global name to jitted function.
+
+    Returns:
+        The jitted loop (nogil), compiled on its first call or read from the cache.
+    """
+    assert isinstance(template, types.FunctionType)
+    bound_globals = {**template.__globals__, **kernels}
+    digest = fingerprint(_rebuild(template, template.__name__, bound_globals))
+    function = _rebuild(template, f"{name}.{template.__name__}.{digest}", bound_globals)
+    with _config_lock:
+        users_folder = numba.config.CACHE_DIR
+        try:
+            numba.config.CACHE_DIR = str(cache_folder(digest))
+            return njit(cache=True, nogil=True)(function)
+        except (OSError, RuntimeError):  # nowhere to write: compile in every process rather than fail
+            return njit(nogil=True)(function)
+        finally:
+            numba.config.CACHE_DIR = users_folder
+
+
+def _rebuild(template: types.FunctionType, name: str, bound_globals: dict[str, Any]) -> types.FunctionType:
+    code = template.__code__.replace(co_name=name.replace(".", "_"), co_qualname=name)
+    function = types.FunctionType(code, bound_globals, code.co_name)
+    function.__qualname__ = name
+    return function
+
+
+# ---------------------------------------------------------------- fingerprint
+
+
+def fingerprint(function: Callable) -> str:
+    """Names everything that is compiled into a function, in 16 hexadecimal digits.
+
+    It covers the byte code and constants of the function and of everything it calls, directly or not, in
+    whatever file; the text of those files and of `envs/core`; the versions of numba and numpy.
+
+    Args:
+        function: jitted or plain function.
+
+    Returns:
+        Digest that changes whenever the compiled code could.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    digest.update(f"numba {numba.__version__} numpy {np.__version__}".encode())
+    files = set(Path(__file__).parent.glob("*.py"))
+    for line in _describe(function, set(), files):
+        digest.update(line.encode() + b"\n")
+    for file in sorted(files):
+        if file.is_file():
+            digest.update(file.read_bytes())
+    return digest.hexdigest()
+
+
+def _describe(value: Any, seen: set[int], files: set[Path]) -> Iterator[str]:
+    """Lines that tell a function or a constant from any other; notes the files that functions come from."""
+    if hasattr(value, "py_func"):  # jitted
+        yield repr(sorted(value.targetoptions.items()))
+        value = value.py_func
+    if isinstance(value, types.FunctionType):
+        if id(value) not in seen:
+            seen.add(id(value))
+            yield from _describe_function(value, seen, files)
+    elif isinstance(value, np.ndarray):
+        yield f"{value.dtype} {value.shape} {hashlib.blake2b(value.tobytes()).hexdigest()}"
+    elif isinstance(value, tuple | list):
+        yield f"{type(value).__qualname__} of {len(value)}"
+        for item in value:
+            yield from _describe(item, seen, files)
+    elif isinstance(value, frozenset):
+        yield repr(sorted(map(repr, value)))
+    elif isinstance(value, type | types.ModuleType | types.BuiltinFunctionType):
+        yield value.__name__
+    else:  # a repr with an address in it costs a compilation, never a wrong answer
+        yield repr(value)
+
+
+def _describe_function(function: types.FunctionType, seen: set[int], files: set[Path]) -> Iterator[str]:
+    files.add(Path(function.__code__.co_filename))
+    cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+    yield repr(function.__defaults__)
+    for code in _nested_codes(function.__code__):
+        yield f"{code.co_name} {code.co_code.hex()} {code.co_varnames} {code.co_names}"
+        for constant in code.co_consts:
+            if not isinstance(constant, types.CodeType):
+                yield from _describe(constant, seen, files)
+        for name in code.co_names:
+            value = function.__globals__.get(name)
+            yield from _describe(value, seen, files)
+            if isinstance(value, types.ModuleType) and not _is_library(value):
+                for attribute in code.co_names:  # `module.kernel(...)` names both
+                    if attribute in vars(value):
+                        yield from _describe(vars(value)[attribute], seen, files)
+    for name, cell in cells.items():
+        yield name
+        yield from _describe(cell.cell_contents, seen, files)
+
+
+def _nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            yield from _nested_codes(constant)
+
+
+def _is_library(module: types.ModuleType) -> bool:
+    return module.__name__.partition(".")[0] in ("numba", "numpy", "math", "builtins")
+
+
+# ---------------------------------------------------------------- cache folder
+
+
+def cache_folder(digest: str) -> Path:
+    """The folder for compiled code of one fingerprint.
+
+    Args:
+        digest: the fingerprint.
+
+    Returns:
+        Existing, writable folder: below `NUMBA_CACHE_DIR` if that is set, else below the user's cache folder,
+        else below the folder for temporary files.
+
+    Raises:
+        OSError: when none of them can be written.
+    """
+    base = numba.config.CACHE_DIR
+    home = Path(base, "meze") if base else Path(platformdirs.user_cache_dir("meze"))
+    try:
+        return _writable(home / digest)
+    except OSError:
+        return _writable(_private_temporary_folder() / digest)
+
+
+def _writable(folder: Path) -> Path:
+    folder.mkdir(parents=True, exist_ok=True)
+    tempfile.TemporaryFile(dir=folder).close()
+    return folder
+
+
+def _private_temporary_folder() -> Path:
+    """A folder of this user's in the shared one; what others could write into must not be loaded as code."""
+    if not hasattr(os, "getuid"):  # elsewhere the folder for temporary files is the user's own
+        return Path(tempfile.gettempdir(), "meze")
+    folder = Path(tempfile.gettempdir(), f"meze-{os.getuid()}")
+    folder.mkdir(mode=0o700, exist_ok=True)
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.getuid() or status.st_mode & 0o077:
+        raise OSError(f"{folder} is not private to this user")
+    return folder

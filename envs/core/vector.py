@@ -1,0 +1,289 @@
+"""`WorldVectorEnv`: N environments of a world, stepped by one compiled loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from copy import deepcopy
+from typing import Any
+
+import numpy as np
+from gymnasium.error import ResetNeeded
+from gymnasium.spaces import Discrete
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import ArrayLike, NDArray
+
+from .batch import DISABLED, NEXT_STEP, RESET, RESET_SEEDED, SAME_STEP, Batch, Outputs
+from .env import WorldAccess, check_render_mode, seed_keys, vector_masks
+from .info import InfoReader
+from .world import World, make_world
+
+_CODES = {
+    AutoresetMode.DISABLED: DISABLED,
+    AutoresetMode.NEXT_STEP: NEXT_STEP,
+    AutoresetMode.SAME_STEP: SAME_STEP,
+}
+
+
+class WorldVectorEnv(WorldAccess, VectorEnv):
+    """N environments of a world.
+
+    Results equal those of gymnasium's `SyncVectorEnv` over `WorldEnv`, bit for bit, infos included; environment
+    i of a batch seeded with s is the single environment seeded with s + i. In infos, the `_key` masks of keys that
+    every environment reports are one shared array, which cannot be written.
+    """
+
+    metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}
+
+    def __init__(
+        self,
+        world: str | type[World],
+        num_envs: int = 1,
+        max_episode_steps: int | None = None,
+        autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
+        num_threads: int = 1,
+        copy: bool = True,
+        render_mode: str | None = None,
+        **settings: Any,
+    ) -> None:
+        """Makes the world and N records.
+
+        Args:
+            world: the world's class, or where it is, as `package.module:Class`.
+            num_envs: number N of environments.
+            max_episode_steps: steps after which an episode is truncated; None or -1 is never.
+            autoreset_mode: what happens to an environment whose episode is over.
+            num_threads: threads that share the environments; results do not depend on it.
+            copy: whether every step returns fresh arrays. Otherwise observations, rewards, `terminated`,
+                `truncated` and `action_mask` are the same arrays at every step, overwritten by the next.
+            render_mode: None or "rgb_array".
+            **settings: fields of the world's config.
+
+        Raises:
+            TypeError: for a setting that the config does not have.
+            ValueError: for a setting's value, a mode or a number that is not possible.
+        """
+        check_render_mode(render_mode, self.metadata["render_modes"])
+        made = make_world(world, settings)
+        self.autoreset_mode = AutoresetMode(autoreset_mode)
+        self.metadata = {
+            **self.metadata, "render_fps": made.render_fps, "autoreset_mode": self.autoreset_mode
+        }  # fmt: skip
+        self.render_mode = render_mode
+        self.num_envs = num_envs
+        self.single_observation_space = made.observation_space
+        self.single_action_space = made.action_space
+        self.observation_space = batch_space(made.observation_space, num_envs)
+        self.action_space = batch_space(made.action_space, num_envs)
+        self._batch = Batch(made, num_envs, num_threads)
+        self._max_steps = max(0, max_episode_steps or 0)
+        self._reader = InfoReader(made.state_dtype)
+        self._number_obs = isinstance(made.observation_space, Discrete)
+        self._buffers = None if copy else self._batch.outputs()
+        self._ready = False  # every environment has been reset once
+        self._returns = np.zeros(num_envs)  # so far, for the picture
+        self._everywhere = np.ones(num_envs, np.bool_)
+        self._everywhere.flags.writeable = False
+
+    # ------------------------------------------------------------ gymnasium
+
+    def reset(
+        self,
+        *,
+        seed: int | Sequence[int | None] | None = None,
+        options: Mapping[str, Any] | None = None,
+    ) -> tuple[NDArray, dict[str, Any]]:
+        """Begins episodes in all environments, or in those of a mask.
+
+        Args:
+            seed: s for seeds s + i; or one seed or None an environment (ignored outside of the mask). Without a
+                seed an environment goes on with its own stream.
+            options: `reset_mask`, (N,) bool; and reset options of the world, scalars or (N,) arrays.
+
+        Returns:
+            Observations of all environments, and infos of those that were reset.
+
+        Raises:
+            TypeError: for a `reset_mask` that is not a bool array.
+            ValueError: for seeds or a mask of the wrong length, an empty mask, or an unknown option.
+        """
+        super().reset(seed=seed if isinstance(seed, int) else None)
+        others = dict(options or {})
+        rows = self._checked_mask(others.pop("reset_mask")) if "reset_mask" in others else None
+        fields = self.world.reset_fields(others)
+        chosen = self._everywhere if rows is None else rows
+        select, keys = self._streams(seed, chosen)
+        out = self._outputs()
+        self._batch.reset(select, keys, fields, out)
+        self._ready = self._batch.ready
+        self._returns[chosen] = 0.0
+        if rows is None:
+            return out.obs, self._infos(self._batch.state, out.mask)
+        index = np.flatnonzero(rows)
+        return out.obs, self._infos(self._batch.get_state(index), out.mask[index], index)
+
+    def step(
+        self, actions: ArrayLike
+    ) -> tuple[NDArray, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Takes one step in every environment.
+
+        Args:
+            actions: (N,) integers in the action space.
+
+        Returns:
+            Observations, rewards (float64), terminated, truncated, infos.
+
+        Raises:
+            ResetNeeded: before all environments have been reset.
+            ValueError: for actions of the wrong shape or type.
+            AssertionError: for an action out of range, and, without autoreset, for an environment whose episode
+                is over.
+        """
+        if not self._ready:
+            raise ResetNeeded("call reset() before step()")
+        checked = self._checked_actions(actions)
+        if self.autoreset_mode is AutoresetMode.DISABLED and (done := self._batch.state["done"]).any():
+            raise AssertionError(f"environments {np.flatnonzero(done)} are over and need a reset")
+        out = self._outputs()
+        self._batch.step(checked, _CODES[self.autoreset_mode], self._max_steps, out)
+        infos = self._infos(self._batch.state, out.mask)
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            ended = np.flatnonzero(out.terminated | out.truncated)
+            if len(ended):
+                self._add_finals(infos, ended)
+        if self.render_mode is not None:
+            self._count_returns(out)
+        return out.obs, out.reward, out.terminated, out.truncated, infos
+
+    def render(self) -> tuple[NDArray[np.uint8], ...] | None:
+        """Draws every environment: N pictures (height, width, 3) uint8; None without a render mode."""
+        if self.render_mode is None:
+            return None
+        return tuple(self._draw(i, self._returns[i]) for i in range(self.num_envs))
+
+    def close_extras(self, **kwargs: Any) -> None:
+        """Ends the threads."""
+        self._close()
+
+    # ------------------------------------------------------------ states
+
+    def set_state(self, records: NDArray, indices: ArrayLike | None = None) -> None:
+        """Puts state records back (see `WorldAccess.set_state`); `observe()` then gives their observations."""
+        super().set_state(records, indices)
+        self._ready = self._batch.ready
+
+    def state_hash(self, indices: ArrayLike | None = None) -> NDArray[np.uint64]:
+        """Names states in 64 bits: (K,) digests of the records' bytes."""
+        return self._batch.state_hash(indices)
+
+    def observe(self) -> NDArray:
+        """(N, ...) observations of the current states, for use after `set_state`."""
+        return self._batch.observe()[0]
+
+    def action_masks(self) -> NDArray[np.int8]:
+        """(N, A) actions possible in the current states, 1 where possible; all ones in a world without masks."""
+        return vector_masks(self._batch)
+
+    def clone(self) -> WorldVectorEnv:
+        """Independent environments in the same states; they share the read-only tables."""
+        return deepcopy(self)
+
+    # ------------------------------------------------------------ checks
+
+    def _checked_mask(self, mask: Any) -> NDArray[np.bool_]:
+        """The checks, errors and words of gymnasium's `SyncVectorEnv`."""
+        if not isinstance(mask, np.ndarray):
+            raise TypeError(f"`options['reset_mask']` must be a numpy array, got {type(mask)}")
+        if mask.shape != (self.num_envs,):
+            raise ValueError(
+                f"`options['reset_mask']` must have shape `({self.num_envs},)`, got {mask.shape}"
+            )
+        if mask.dtype != np.bool_:
+            raise TypeError(f"`options['reset_mask']` must have `dtype=np.bool_`, got {mask.dtype}")
+        if not mask.any():
+            raise ValueError("`options['reset_mask']` must contain at least one True value")
+        return mask
+
+    def _streams(
+        self, seed: int | Sequence[int | None] | None, rows: NDArray[np.bool_]
+    ) -> tuple[NDArray, NDArray]:
+        """What the reset loop does with each row, and its seed; rows that never had a seed get one."""
+        n = self.num_envs
+        if seed is None or isinstance(seed, int | np.integer):
+            seeds = [None] * n if seed is None else [int(seed) + i for i in range(n)]
+        else:
+            seeds = list(seed)
+        if len(seeds) != n:
+            raise ValueError(f"the list of seeds must have length num_envs={n}, got {len(seeds)}")
+        given = np.array([value is not None for value in seeds])
+        keys = seed_keys([0 if value is None else int(value) for value in seeds])
+        new = rows & ~given & ~self._batch.state["rng"].any(axis=1)
+        if new.any():
+            keys[new] = self.np_random.integers(2**63, size=int(new.sum()))
+        select = np.where(given | new, RESET_SEEDED, RESET).astype(np.uint8)
+        return select * rows, keys
+
+    def _checked_actions(self, actions: ArrayLike) -> NDArray[np.int64]:
+        array = np.asarray(actions)
+        if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
+            raise ValueError(
+                f"actions must be ({self.num_envs},) integers, got {array.dtype} of shape {array.shape}"
+            )
+        array = np.ascontiguousarray(array, np.int64)
+        if array.view(np.uint64).max() >= self._batch.num_actions:  # negative numbers are large ones here
+            row = int(np.flatnonzero((array < 0) | (array >= self._batch.num_actions))[0])
+            raise AssertionError(
+                f"action {array[row]} of environment {row} invalid: the action space is {self.single_action_space}"
+            )
+        return array
+
+    # ------------------------------------------------------------ outputs
+
+    def _outputs(self) -> Outputs:
+        return self._batch.outputs() if self._buffers is None else self._buffers
+
+    def _infos(self, state: NDArray, mask: NDArray, rows: NDArray | None = None) -> dict[str, Any]:
+        """Infos as gymnasium batches them.
+
+        Args:
+            state: (K,) records to report.
+            mask: (K, A) their masks.
+            rows: the K environments that they belong to; the others report zeros. None for all.
+        """
+        present, infos = self._everywhere, {}
+        if rows is not None:
+            present = np.zeros(self.num_envs, np.bool_)
+            present[rows] = True
+        for names, columns in self._reader.blocks(state):
+            for (name, flag), column in zip(names, self._spread(columns, rows), strict=True):
+                infos[name], infos[flag] = column, present
+        if self._batch.has_mask:
+            masks = mask.view(np.int8)
+            infos["action_mask"] = masks if rows is None else self._spread(masks.T, rows).T
+            infos["_action_mask"] = present
+        return infos
+
+    def _spread(self, columns: NDArray, rows: NDArray | None) -> NDArray:
+        if rows is None:
+            return columns
+        spread = np.zeros((len(columns), self.num_envs), columns.dtype)
+        spread[:, rows] = columns
+        return spread
+
+    def _add_finals(self, infos: dict[str, Any], ended: NDArray[np.intp]) -> None:
+        """Adds what the episodes that ended in this step were like before their reset."""
+        records, obs, mask = self._batch.last(ended)
+        final_obs = np.full(self.num_envs, None, object)
+        for row, value in zip(ended, obs.tolist() if self._number_obs else obs, strict=True):
+            final_obs[row] = value
+        present = np.zeros(self.num_envs, np.bool_)
+        present[ended] = True
+        infos["final_obs"], infos["_final_obs"] = final_obs, present
+        infos["final_info"], infos["_final_info"] = self._infos(records, mask, ended), present
+
+    def _count_returns(self, out: Outputs) -> None:
+        self._returns += out.reward
+        if self.autoreset_mode is AutoresetMode.SAME_STEP:
+            self._returns[out.terminated | out.truncated] = 0.0
+        elif self.autoreset_mode is AutoresetMode.NEXT_STEP:
+            self._returns[self._batch.state["elapsed"] == 0] = 0.0
