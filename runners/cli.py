@@ -1,0 +1,92 @@
+"""The `meze` command. Its sub-commands load only when they are used."""
+
+from __future__ import annotations
+
+import importlib
+import sys
+from collections.abc import Sequence
+
+from .. import __version__
+
+COMMANDS = {
+    "train": ("train", "train an agent, or go on with a run"),
+    "evaluate": ("evaluate", "score agents and runs side by side"),
+    "watch": ("watch", "see an agent act in a window, or record it"),
+    "play": ("play", "act yourself, by keyboard"),
+    "bench": ("bench", "measure steps per second"),
+    "envs": ("listing", "list environments and agents, and what fits what"),
+}
+"""Sub-command to its module and a summary."""
+
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs `meze`.
+
+    Args:
+        argv: the words after `meze`; by default those of the process.
+
+    Returns:
+        The exit code: 0, 2 after an error that the user can mend (told in one line), 130 after Ctrl-C.
+    """
+    args = list(sys.argv[1:] if argv is None else argv)
+    if not args or args[0] in ("-h", "--help"):
+        print(_help())
+        return 0
+    if args[0] == "--version":
+        print(f"meze {__version__}")
+        return 0
+    if args[0] not in COMMANDS:
+        return _error(_unknown_command(args[0]))
+    try:
+        return importlib.import_module(f".{COMMANDS[args[0]][0]}", __package__).main(args[1:])
+    except SystemExit as stop:  # after --help
+        return int(stop.code or 0)
+    except KeyboardInterrupt:
+        return _error("interrupted", INTERRUPTED)
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        return _error(_one_line(error))
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether a user can cause and mend this; other errors are bugs and keep their traceback."""
+    import gymnasium
+
+    return isinstance(error, (ValueError, OSError, gymnasium.error.Error))
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _error(message: str, code: int = 2) -> int:
+    print(f"meze: error: {message}", file=sys.stderr)
+    return code
+
+
+def _unknown_command(name: str) -> str:
+    import difflib
+
+    near = difflib.get_close_matches(name, COMMANDS, n=1)
+    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
+    return f"unknown command {name!r}; {hint}"
+
+
+def _help() -> str:
+    lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    return "\n".join(
+        [
+            "usage: meze COMMAND ...",
+            "",
+            "Small worlds to learn in, and every classic way of learning to set on them.",
+            "",
+            *lines,
+            "",
+            "Begin with:  meze train q-learning city",
+            "Flags:       meze train q-learning city --help",
+        ]
+    )

@@ -1,0 +1,178 @@
+"""`meze evaluate ENV AGENT_OR_RUN...`: scores on fixed seeds, side by side, with confidence intervals."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from ..agents.base import Policy
+from ..agents.registry import AgentSpec, agent_specs, make_agent
+from . import rollout
+from .presets import default_env_config
+from .resolve import Environment, find_environment, make_vector, reference_names
+from .rollout import Episodes, ReferencePolicy
+from .rundir import EVALUATION_SEED, RunDir
+from .scores import print_json, print_table, score
+from .settings import group, leading_names, parse, unknown
+
+USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
+DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
+
+Each AGENT_OR_RUN is `random`, a reference policy of the world such as `expert`, or a run's folder.
+Episode k starts from seed {EVALUATION_SEED} + k; training's seeds lie below. A world that has a `split` is
+evaluated on its `test` split, unless --env.split says otherwise."""
+
+
+@dataclass(frozen=True)
+class EvaluateSettings:
+    """What to evaluate on."""
+
+    episodes: int = 1000
+    """Episodes of each agent."""
+    num_envs: int = 256
+    """Environments that run side by side; scores do not depend on it (but the random agent's draws do)."""
+    num_threads: int = 1
+    """Threads that step the environments (the project's own worlds only)."""
+    max_episode_steps: int | None = None
+    """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        for name in ("episodes", "num_envs", "num_threads", "max_episode_steps"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something that acts, and the settings of the environment in which it does."""
+
+    name: str
+    env_config: Any
+    policy: Callable[[VectorEnv], Policy]
+    """Makes the policy for an environment."""
+
+
+def find_contestant(name: str, environment: Environment, env_config: Any = None) -> Contestant:
+    """Finds a run's agent, an agent that needs no training, or a reference policy of the world.
+
+    Args:
+        name: folder of a run, or name.
+        environment: where it is to act.
+        env_config: settings for those that are not runs; by default the environment's own.
+
+    Raises:
+        ValueError: one line, when there is no such thing or it can't be used.
+    """
+    if Path(name).is_dir():
+        return _trained(RunDir.open(name), environment)
+    config = default_env_config(environment) if env_config is None else env_config
+    references = reference_names(environment, config)
+    agents = {spec.name: spec for spec in agent_specs()}
+    if name in references:
+        return Contestant(name, config, lambda env: ReferencePolicy(env.unwrapped.reference(name)))  # type: ignore[attr-defined]
+    if name not in agents:
+        raise unknown("agent or run", name, [*agents, *references])
+    spec = agents[name]
+    if spec.kind == "learner":
+        raise ValueError(f"{name} has to be trained first (meze train {name} ...): give the run's folder instead")
+    return Contestant(name, config, lambda env: _untrained(spec, env))
+
+
+def _untrained(spec: AgentSpec, env: VectorEnv) -> Policy:
+    spaces = env.single_observation_space, env.single_action_space
+    return make_agent(spec.name, *spaces, num_envs=env.num_envs, seed=EVALUATION_SEED)  # type: ignore[return-value]
+
+
+def _trained(run: RunDir, environment: Environment) -> Contestant:
+    config = run.config(environment.id)
+    path = run.latest_checkpoint()
+    if path is None:
+        raise ValueError(f"{run.path} has no checkpoint yet")
+
+    def policy(env: VectorEnv) -> Policy:
+        learner = config.make_learner(env)
+        run.load_learner(learner, path)
+        return learner.policy
+
+    return Contestant(f"{config.agent.name} {run.path.name}", config.env_config, policy)
+
+
+def on_test_split(env_config: Any) -> Any:
+    """The same settings on the part of the world that training does not see, where there is one."""
+    if any(field.name == "split" for field in dataclasses.fields(env_config)):
+        return dataclasses.replace(env_config, split="test")
+    return env_config
+
+
+def play_episodes(
+    contestant: Contestant,
+    environment: Environment,
+    env_config: Any,
+    *,
+    episodes: int,
+    num_envs: int,
+    num_threads: int = 1,
+    max_episode_steps: int | None = None,
+) -> Episodes:
+    """Plays evaluation's episodes 0 to `episodes - 1`; see `rollout.evaluate`."""
+    env = make_vector(
+        environment,
+        env_config,
+        min(num_envs, episodes),
+        AutoresetMode.DISABLED,
+        num_threads=num_threads,
+        max_episode_steps=max_episode_steps,
+    )
+    try:
+        seeds = range(EVALUATION_SEED, EVALUATION_SEED + episodes)
+        return rollout.evaluate(env, contestant.policy(env), seeds)
+    finally:
+        env.close()
+
+
+def evaluation_record(environment: Environment, episodes: int, scores: Mapping[str, Any]) -> dict[str, Any]:
+    """What is written as JSON."""
+    seeds = [EVALUATION_SEED, EVALUATION_SEED + episodes - 1]
+    return {"env": environment.id, "episodes": episodes, "seeds": seeds, "scores": dict(scores)}
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    names = leading_names(args)
+    if len(names) < 2:
+        raise ValueError(f"usage: {USAGE}")
+    environment = find_environment(names[0])
+    prog = f"meze evaluate {' '.join(names)}"
+    runs = [find_contestant(name, environment) for name in names[1:] if Path(name).is_dir()]
+    base = runs[0].env_config if runs else default_env_config(environment)
+    contestants = [find_contestant(name, environment, base) for name in names[1:]]
+
+    scores: dict[str, Any] = {}
+    settings = EvaluateSettings()
+    for contestant in contestants:
+        default = group("Evaluate", run=EvaluateSettings(), env=on_test_split(contestant.env_config))
+        given = parse(default, args[len(names) :], prog=prog, description=DESCRIPTION)
+        settings = given.run
+        played = play_episodes(
+            contestant,
+            environment,
+            given.env,
+            episodes=settings.episodes,
+            num_envs=settings.num_envs,
+            num_threads=settings.num_threads,
+            max_episode_steps=settings.max_episode_steps,
+        )
+        scores[contestant.name] = score(played)
+    if settings.json:
+        print_json(evaluation_record(environment, settings.episodes, scores))
+    else:
+        print_table(f"{environment.id}, {settings.episodes} episodes", scores)
+    return 0

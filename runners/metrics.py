@@ -1,0 +1,117 @@
+"""What a training run measures: averages between two rows, `metrics.csv` and TensorBoard events."""
+
+from __future__ import annotations
+
+import csv
+import io
+import os
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .rollout import Episodes
+
+
+class Meter:
+    """Averages over what happened since the last row."""
+
+    def __init__(self) -> None:
+        self._clear()
+
+    def _clear(self) -> None:
+        self._episodes: list[Episodes] = []
+        self._sums: dict[str, float] = {}
+        self._batches = 0
+
+    def add(self, metrics: Mapping[str, float], episodes: Episodes | None) -> None:
+        """Counts one step of the batch: the learner's metrics, and the episodes that ended."""
+        for name, value in metrics.items():
+            self._sums[name] = self._sums.get(name, 0.0) + value
+        self._batches += 1
+        if episodes is not None:
+            self._episodes.append(episodes)
+
+    def take(self) -> dict[str, float]:
+        """The averages since the last call."""
+        row: dict[str, float] = {"episodes": float(sum(len(e.index) for e in self._episodes))}
+        columns = [episodes.measures for episodes in self._episodes]
+        for name in columns[0] if columns else ():
+            row[name] = float(np.concatenate([column[name] for column in columns]).mean())
+        row |= {name: total / self._batches for name, total in self._sums.items()}
+        self._clear()
+        return row
+
+
+class MetricsLog:
+    """Appends rows to `metrics.csv` and to TensorBoard events, if tensorboard is installed.
+
+    Args:
+        folder: the run's folder.
+        step: where the run goes on from; rows beyond it are cut off.
+    """
+
+    def __init__(self, folder: Path, step: int = 0) -> None:
+        self._path = folder / "metrics.csv"
+        self._columns: list[str] = []
+        if self._path.exists():
+            rows = _read_rows(self._path)
+            self._rewrite([row for row in rows if int(row["step"]) <= step])
+        self._events = _event_writer(folder, step)
+
+    def write(self, step: int, values: Mapping[str, float]) -> None:
+        """Adds a row; a column that is new is empty in the earlier rows."""
+        row = {"step": str(step), **{name: f"{value:.6g}" for name, value in values.items()}}
+        if set(row) <= set(self._columns):
+            with open(self._path, "a", newline="", encoding="utf-8") as file:
+                csv.DictWriter(file, self._columns).writerow(row)
+        else:
+            rows = _read_rows(self._path) if self._path.exists() else []
+            self._rewrite([*rows, row])
+        if self._events:
+            _add_event(self._events, step, values)
+
+    def close(self) -> None:
+        """Flushes the events."""
+        if self._events:
+            self._events.close()
+
+    def _rewrite(self, rows: list[dict[str, str]]) -> None:
+        self._columns = list(dict.fromkeys(name for row in rows for name in row))
+        temporary = self._path.with_name("metrics.csv.tmp")
+        with open(temporary, "w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, self._columns)
+            writer.writeheader()
+            writer.writerows(rows)
+        os.replace(temporary, self._path)
+
+
+def _read_rows(path: Path) -> list[dict[str, str]]:
+    """The complete rows; a line that a killed process left unfinished is dropped."""
+    text = path.read_text(encoding="utf-8")
+    complete = text[: text.rfind("\n") + 1]
+    return [row for row in csv.DictReader(io.StringIO(complete, newline="")) if (row["step"] or "").isdigit()]
+
+
+def _event_writer(folder: Path, step: int) -> Any:
+    """TensorBoard's own writer, which needs no torch; None where it is not installed."""
+    try:
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.summary.writer.event_file_writer import EventFileWriter
+    except ImportError:
+        return None
+    writer = EventFileWriter(str(folder))
+    if step:  # tells TensorBoard to forget what lies beyond
+        start = SessionLog(status=SessionLog.START)
+        writer.add_event(Event(wall_time=time.time(), step=step + 1, session_log=start))
+    return writer
+
+
+def _add_event(writer: Any, step: int, values: Mapping[str, float]) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event
+    from tensorboard.compat.proto.summary_pb2 import Summary
+
+    summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
+    writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))

@@ -1,0 +1,61 @@
+"""Settings that are known to work well: for worlds from their registration, for other environments from here."""
+
+from __future__ import annotations
+
+import dataclasses
+import typing
+from collections.abc import Mapping
+from typing import Any
+
+from ..agents.registry import AgentSpec
+from .resolve import Environment
+from .rundir import TrainSettings
+from .settings import override
+
+GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+"""Environment id to agent name (`*`: each agent) to changed settings, named as the flags are."""
+
+
+def preset(environment: Environment, agent: str) -> dict[str, Any]:
+    """Flat settings (`steps`, `agent.gamma`, `env.hour`) of an agent in an environment.
+
+    What stands under `*` holds for each agent; the agent's own entry goes before it.
+    """
+    known = environment.world.presets if environment.world else GYMNASIUM.get(environment.id, {})
+    return {**known.get("*", {}), **known.get(agent, {})}
+
+
+def default_env_config(environment: Environment, agent: AgentSpec | None = None) -> Any:
+    """An environment's default settings, in the observation mode that suits the agent best.
+
+    Raises:
+        ValueError: when a preset names a setting that is not there.
+    """
+    config = environment.config()
+    if agent is None:
+        return config
+    offered = _observation_modes(environment.config)
+    suitable = [mode for mode in agent.modes if mode in offered]
+    if suitable:
+        config = dataclasses.replace(config, observation=suitable[0])
+    return override(config, _part(preset(environment, agent.name), "env."))
+
+
+def default_agent_config(environment: Environment, agent: AgentSpec) -> Any:
+    """An agent's default settings in an environment."""
+    return override(agent.config_class()(), _part(preset(environment, agent.name), "agent."))
+
+
+def default_settings(environment: Environment, agent: AgentSpec) -> TrainSettings:
+    """The default settings of a training run."""
+    plain = {name: v for name, v in preset(environment, agent.name).items() if "." not in name}
+    return override(TrainSettings(), plain)
+
+
+def _part(flat: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    return {name[len(prefix) :]: value for name, value in flat.items() if name.startswith(prefix)}
+
+
+def _observation_modes(config: type) -> tuple[str, ...]:
+    """What a world's `observation` setting may be, if it has one."""
+    return typing.get_args(typing.get_type_hints(config).get("observation"))

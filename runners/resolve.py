@@ -1,0 +1,173 @@
+"""From names on the command line to environments, agents and their settings."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import inspect
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import entry_points
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from ..agents import registry as agents
+from ..agents.registry import AgentSpec
+from ..envs.core.registry import WorldSpec, world_specs
+from .settings import unknown
+
+DEFAULT_STEP_LIMIT = 1000
+"""Steps after which an episode is cut off where the environment sets no limit itself."""
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A registered environment: one of the project's worlds, or any other gymnasium id."""
+
+    id: str
+    """What `gymnasium.make` takes, `package.module:` included where it was given."""
+    name: str
+    """Short name, for folders and tables."""
+    config: type
+    """Frozen dataclass; its fields are the keyword arguments of `make`."""
+    max_episode_steps: int
+    world: WorldSpec | None
+    """What the project knows of it; None for the environments of others."""
+
+
+@cache
+def load_plugins() -> list[str]:
+    """Loads the entry points `meze.worlds`: modules that register worlds, or functions that do.
+
+    Returns:
+        One line for each that could not be loaded, naming it; they never stop the rest.
+    """
+    broken = []
+    for point in entry_points(group="meze.worlds"):
+        try:
+            plugin = point.load()
+            if callable(plugin):
+                plugin()
+        except Exception as error:
+            broken.append(f"plug-in {point.name!r} ({point.value}) is broken: {_one_line(error)}")
+    return broken
+
+
+def report_broken_plugins() -> None:
+    """Says on stderr which plug-ins could not be loaded."""
+    for line in load_plugins():
+        print(f"meze: warning: {line}", file=sys.stderr)
+
+
+def find_environment(name: str) -> Environment:
+    """Finds an environment by a world's short name or by a gymnasium id, `package.module:Id` included.
+
+    Raises:
+        ValueError: for an unknown name, with the closest known one, or a module that can't be imported.
+    """
+    report_broken_plugins()
+    module, _, bare = name.rpartition(":")
+    if module:
+        try:
+            importlib.import_module(module)
+        except Exception as error:
+            raise ValueError(f"environment {name!r}: can't import {module!r}: {_one_line(error)}") from None
+    worlds = {world.name: world for world in world_specs()}
+    by_id = {world.id: world for world in worlds.values()}
+    if bare in worlds or bare in by_id:
+        world = worlds.get(bare) or by_id[bare]
+        prefix = f"{module}:" if module else ""
+        limit = world.max_episode_steps or DEFAULT_STEP_LIMIT
+        return Environment(prefix + world.id, world.name, load_object(world.config), limit, world)
+    spec = gym.registry.get(bare)
+    if spec is None:
+        raise unknown("environment", bare, [*worlds, *gym.registry])
+    limit = spec.max_episode_steps or DEFAULT_STEP_LIMIT
+    return Environment(name, bare.replace("/", "-"), _foreign_config(spec), limit, None)
+
+
+def find_learner(name: str) -> AgentSpec:
+    """Finds an agent that can be trained.
+
+    Raises:
+        ValueError: for an unknown name, or an agent that does not learn.
+    """
+    spec = agents.find_agent(name)
+    if spec.kind != "learner":
+        raise ValueError(f"{name} does not learn; try: meze evaluate ENV {name}")
+    return spec
+
+
+def make_vector(
+    environment: Environment,
+    config: Any,
+    num_envs: int,
+    autoreset: AutoresetMode,
+    *,
+    num_threads: int = 1,
+    max_episode_steps: int | None = None,
+    render: bool = False,
+) -> VectorEnv:
+    """Makes a vector environment: the native one of a world, `SyncVectorEnv` of any other.
+
+    Raises:
+        ValueError: one line, when the environment can't be made.
+    """
+    kwargs = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    kwargs["max_episode_steps"] = max_episode_steps or environment.max_episode_steps
+    vector_kwargs: dict[str, Any] = {"autoreset_mode": autoreset}
+    if render:
+        kwargs["render_mode"] = "rgb_array"
+    if environment.world:
+        kwargs |= vector_kwargs | {"num_threads": num_threads}
+        return _make(environment, lambda: gym.make_vec(environment.id, num_envs, **kwargs))
+    return _make(
+        environment,
+        lambda: gym.make_vec(environment.id, num_envs, "sync", vector_kwargs=vector_kwargs, **kwargs),
+    )
+
+
+def _make(environment: Environment, make: Callable[[], VectorEnv]) -> VectorEnv:
+    try:
+        return make()
+    except (gym.error.Error, TypeError, ImportError) as error:
+        raise ValueError(f"can't make {environment.id}: {_one_line(error)}") from error
+
+
+def load_object(path: str | type) -> Any:
+    """Imports what `package.module:Name` says; anything else is returned as it is."""
+    if not isinstance(path, str):
+        return path
+    module, name = path.split(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def _foreign_config(spec: gym.envs.registration.EnvSpec) -> type:
+    """A dataclass of the plain keyword arguments (numbers, switches, words) of an environment's constructor."""
+    if spec.entry_point is None:
+        raise ValueError(f"environment {spec.id} has no entry point")
+    try:
+        parameters = inspect.signature(load_object(spec.entry_point)).parameters.values()
+    except ImportError as error:
+        raise ValueError(f"environment {spec.id} can't be imported: {_one_line(error)}") from None
+    fields = []
+    for parameter in parameters:
+        value = spec.kwargs.get(parameter.name, parameter.default)
+        if type(value) in (bool, int, float, str) and parameter.name != "render_mode":
+            fields.append((parameter.name, type(value), dataclasses.field(default=value)))
+    return dataclasses.make_dataclass("EnvConfig", fields, frozen=True)
+
+
+def _one_line(error: BaseException) -> str:
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def reference_names(environment: Environment, config: Any) -> tuple[str, ...]:
+    """Names of a world's reference policies; none for the environments of others."""
+    if environment.world is None:
+        return ()
+    return tuple(load_object(environment.world.world)(config).references())

@@ -1,0 +1,229 @@
+"""The one loop over (vector environment, policy); the only code that knows about autoreset.
+
+Training runs in `SAME_STEP`, so row b is always stream b and every row of every step is a valid transition.
+Evaluation runs in `DISABLED`, so episode k starts from seed k whatever the number of environments.
+Native and foreign vector environments are treated alike.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, Protocol, runtime_checkable
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+from ..agents.base import Memory, Policy, State, Transition
+
+
+MEASURES = {"success": "any", "cost": "sum", "own_fault": "any"}
+"""What an episode is measured by beside return and length, where `info` has it: `any` step, or the `sum`."""
+
+
+class Episodes(NamedTuple):
+    """Episodes that ended, one a row."""
+
+    index: NDArray[np.int64]
+    """(E,) the stream an episode belongs to (training) or its number (evaluation)."""
+    measures: dict[str, NDArray[np.float64]]
+    """Name to (E,) values: `return` (undiscounted), `length` (steps), and what there is of `MEASURES`."""
+
+
+class Tally:
+    """Adds up the measures of the episodes under way in B environments."""
+
+    def __init__(self, num_envs: int) -> None:
+        self._totals = {"return": np.zeros(num_envs), "length": np.zeros(num_envs)}
+
+    def add(self, reward: NDArray, info: Mapping[str, Any], ended: NDArray | None, final: Mapping[str, Any]) -> None:
+        """Adds one step.
+
+        Args:
+            reward: (B,) rewards.
+            info: the step's infos.
+            ended: (E,) rows whose infos are in `final`, those in `info` being another episode's; or None.
+            final: infos of those rows.
+        """
+        self._totals["return"] += reward
+        self._totals["length"] += 1.0
+        for name in MEASURES:
+            column = info.get(name)
+            if ended is not None and name in final:
+                column = _with_rows(np.zeros(len(reward)) if column is None else column, ended, final[name][ended])
+            if column is not None:
+                if name not in self._totals:
+                    self._totals[name] = np.zeros(len(reward))
+                self._totals[name] += column
+
+    def take(self, rows: NDArray) -> dict[str, NDArray[np.float64]]:
+        """The measures of the given rows, whose episodes are over, and begins their next ones."""
+        taken = {}
+        for name, totals in self._totals.items():
+            values = totals[rows]
+            taken[name] = np.minimum(values, 1.0) if MEASURES.get(name) == "any" else values
+            totals[rows] = 0.0
+        return taken
+
+    def state_dict(self) -> State:
+        """The totals so far."""
+        return {name: totals.copy() for name, totals in self._totals.items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave."""
+        self._totals = {name: np.array(totals, np.float64) for name, totals in state.items()}
+
+
+@runtime_checkable
+class Savable(Protocol):
+    """A vector environment that gives its whole state away, as the native ones do."""
+
+    def get_state(self) -> NDArray: ...
+    def set_state(self, records: NDArray) -> None: ...
+    def observe(self) -> NDArray: ...
+    def action_masks(self) -> NDArray | None: ...
+
+
+class ReferencePolicy:
+    """A world's reference policy, which reads the true state instead of the observation."""
+
+    def __init__(self, actions: Callable[[], NDArray]) -> None:
+        self._actions = actions
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Returns the reference's (B,) actions for the environments' current states."""
+        return self._actions(), memory
+
+
+class Rollout:
+    """Endless stream of transitions from a vector environment in `SAME_STEP`.
+
+    Args:
+        env: vector environment whose autoreset mode is `SAME_STEP` and which returns fresh arrays.
+        policy: chooses the actions, exploring.
+        seed: environment i starts from `seed + i`.
+    """
+
+    def __init__(self, env: VectorEnv, policy: Policy, seed: int) -> None:
+        self.env = env
+        self.policy = policy
+        self._memory: Memory = None
+        self._obs, info = env.reset(seed=seed)
+        self._mask = _action_mask(info)
+        self._tally = Tally(env.num_envs)
+
+    def step(self) -> tuple[Transition, Episodes | None]:
+        """Takes one step in every environment.
+
+        Returns:
+            The transitions, and the episodes that ended with them (None where none did).
+        """
+        action, self._memory = self.policy.act(self._obs, self._memory, explore=True, mask=self._mask)
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        mask = _action_mask(info)
+        next_obs, next_mask, episodes = obs, mask, None
+        ended = terminated | truncated
+        if ended.any():
+            rows, final_info = np.flatnonzero(ended), info["final_info"]
+            next_obs = _with_rows(obs, rows, np.stack(info["final_obs"][rows]))
+            if mask is not None:
+                final_mask = _action_mask(final_info)
+                next_mask = _with_rows(mask, rows, 1 if final_mask is None else final_mask[rows])
+            self._tally.add(reward, info, rows, final_info)
+            episodes = Episodes(rows, self._tally.take(rows))
+        else:
+            self._tally.add(reward, info, None, {})
+        transition = Transition(self._obs, action, reward, next_obs, terminated, truncated, next_mask)
+        self._obs, self._mask = obs, mask
+        return transition, episodes
+
+    def state_dict(self) -> State:
+        """Where the stream stands; empty for an environment that can't give its state."""
+        env = self.env.unwrapped
+        if not isinstance(env, Savable):
+            return {}
+        tally = {f"tally.{name}": totals for name, totals in self._tally.state_dict().items()}
+        return {"records": env.get_state(), **tally}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on exactly where `state_dict` stood; an empty state leaves the fresh episodes as they are.
+
+        Raises:
+            ValueError: when the state does not fit the environment.
+        """
+        if not state:
+            return
+        env = self.env.unwrapped
+        if not isinstance(env, Savable):
+            raise ValueError(f"{type(env).__name__} can't take back a saved state")
+        env.set_state(state["records"])
+        self._obs, self._mask = env.observe(), env.action_masks()
+        self._tally.load_state_dict({n[6:]: totals for n, totals in state.items() if n.startswith("tally.")})
+
+
+def evaluate(env: VectorEnv, policy: Policy, seeds: Sequence[int]) -> Episodes:
+    """Plays one episode from each seed, without exploring.
+
+    The result is the same for any number of environments, if the policy's choice for a row depends on that
+    row alone. A slot for which no seed is left plays on and is ignored.
+
+    Args:
+        env: vector environment whose autoreset mode is `DISABLED`; its episodes must end.
+        policy: chooses the actions.
+        seeds: episode k starts from `seeds[k]`.
+
+    Returns:
+        The episodes, episode k in row k.
+    """
+    count, num_envs = len(seeds), env.num_envs
+    episode = np.arange(num_envs)  # which episode each slot plays; from `count` on, none that counts
+    upcoming, finished = num_envs, 0
+    measures: dict[str, NDArray[np.float64]] = {}
+    tally = Tally(num_envs)
+    memory: Memory = None
+
+    obs, info = env.reset(seed=[seeds[k % count] for k in episode])
+    mask = _action_mask(info)
+    while True:
+        action, memory = policy.act(obs, memory, explore=False, mask=mask)
+        obs, reward, terminated, truncated, info = env.step(action)
+        mask = _action_mask(info)
+        tally.add(reward, info, None, {})
+        ended = terminated | truncated
+        if not ended.any():
+            continue
+        rows = np.flatnonzero(ended)
+        counted = episode[rows] < count
+        for name, values in tally.take(rows).items():
+            measures.setdefault(name, np.zeros(count))[episode[rows[counted]]] = values[counted]
+        finished += int(counted.sum())
+        if finished == count:
+            return Episodes(np.arange(count), measures)
+
+        episode[rows] = np.arange(upcoming, upcoming + len(rows))
+        upcoming += len(rows)
+        next_seeds: list[int | None] = [None] * num_envs
+        for row in rows:
+            if episode[row] < count:
+                next_seeds[row] = seeds[episode[row]]
+        obs, info = env.reset(seed=next_seeds, options={"reset_mask": ended})  # type: ignore[arg-type]
+        fresh = _action_mask(info)
+        if mask is not None and fresh is not None:
+            mask = _with_rows(mask, rows, fresh[rows])
+
+
+def _action_mask(info: Mapping[str, Any]) -> NDArray | None:
+    """The (B, A) mask of a batch of infos, or None; a row that has none may do anything."""
+    mask = info.get("action_mask")
+    if mask is None:
+        return None
+    present = info["_action_mask"]
+    return mask if present.all() else np.where(present[:, None], mask, 1)
+
+
+def _with_rows(values: NDArray, rows: NDArray, replacement: Any) -> NDArray:
+    changed = values.copy()
+    changed[rows] = replacement
+    return changed

@@ -1,0 +1,308 @@
+"""The folder of a training run: what is in it, how it is written, and how it is read again.
+
+`runs/<env>/<agent>/<stamp>-s<seed>/` holds `config.json` (all settings, versions, git commit), `metrics.csv`,
+TensorBoard events, `checkpoints/` and `evaluation.json`. Everything in it is data: what is read back may name
+only what is registered, and is checked.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from .. import __version__
+from ..agents import checkpoint
+from ..agents.base import Learner, Policy, State
+from ..agents.registry import AgentSpec, make_agent
+from .resolve import Environment, find_environment, find_learner, make_vector
+from .settings import from_plain, to_plain
+
+FORMAT = 1
+"""Version of the folder's layout; a folder with a higher one is refused."""
+
+
+@dataclass(frozen=True)
+class TrainSettings:
+    """How long and on how much a learner is trained."""
+
+    steps: int = 1_000_000
+    """Transitions to learn from, all environments together."""
+    num_envs: int = 64
+    """Environments that run side by side."""
+    num_threads: int = 1
+    """Threads that step the environments (the project's own worlds only)."""
+    seed: int = 0
+    """Seed of the learner and of the environments; environment i starts from seed + i."""
+    eval_every: int | None = None
+    """Transitions between two evaluations; by default a tenth of all."""
+    eval_episodes: int = 256
+    """Episodes of each evaluation."""
+    checkpoint_every: int | None = None
+    """Transitions between two checkpoints; by default a tenth of all."""
+    max_episode_steps: int | None = None
+    """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        for name in ("steps", "num_envs", "num_threads", "eval_episodes"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        for name in ("eval_every", "checkpoint_every", "max_episode_steps"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if self.seed < 0 or self.seed + self.num_envs > EVALUATION_SEED:
+            raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - self.num_envs}; got {self.seed}")
+
+
+EVALUATION_SEED = 1_000_000_000
+"""Seed of evaluation's episode 0; episode k has this plus k. Training's seeds lie below."""
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that a run was asked to do."""
+
+    agent: AgentSpec
+    agent_config: Any
+    environment: Environment
+    env_config: Any
+    settings: TrainSettings
+
+    def make_env(self, num_envs: int, autoreset: AutoresetMode, *, render: bool = False) -> VectorEnv:
+        """Makes the run's environment."""
+        return make_vector(
+            self.environment,
+            self.env_config,
+            num_envs,
+            autoreset,
+            num_threads=self.settings.num_threads,
+            max_episode_steps=self.settings.max_episode_steps,
+            render=render,
+        )
+
+    def make_learner(self, env: VectorEnv) -> Learner:
+        """Makes the run's learner, untrained."""
+        learner = make_agent(
+            self.agent.name,
+            env.single_observation_space,
+            env.single_action_space,
+            num_envs=self.settings.num_envs,
+            config=self.agent_config,
+            seed=self.settings.seed,
+        )
+        return learner  # type: ignore[return-value]
+
+
+class RunDir:
+    """A run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+
+    @classmethod
+    def create(cls, out: Path, config: RunConfig, command: str) -> RunDir:
+        """Makes a new folder below `out`, its name not used before, and writes `config.json`."""
+        parent = out / config.environment.name / config.agent.name
+        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-s{config.settings.seed}"
+        for attempt in range(1, 1000):
+            path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
+            with contextlib.suppress(FileExistsError):
+                path.mkdir(parents=True)
+                break
+        run = cls(path)
+        run.checkpoints.mkdir()
+        write_json(
+            path / "config.json",
+            {
+                "format": FORMAT,
+                "agent": {"name": config.agent.name, "config": to_plain(config.agent_config)},
+                "env": {"id": config.environment.id, "config": to_plain(config.env_config)},
+                "run": to_plain(config.settings),
+                "command": command,
+                "commit": _commit(),
+                "versions": _versions(),
+            },
+        )
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunDir:
+        """Finds a run's folder.
+
+        Raises:
+            ValueError: when there is no run.
+        """
+        path = Path(path)
+        if not (path / "config.json").is_file():
+            raise ValueError(f"{path} is not a run folder (it holds no config.json)")
+        return cls(path)
+
+    def config(self, env_id: str | None = None) -> RunConfig:
+        """Reads `config.json`.
+
+        Args:
+            env_id: the environment as the caller named it; needed where the run's lies in another package,
+                because a file must not say which code to import.
+
+        Raises:
+            ValueError: one line, when the file is altered, from a newer version, or names what is not there.
+        """
+        file = self.path / "config.json"
+        plain = read_json(file)
+        if not isinstance(plain, dict) or type(plain.get("format")) is not int:
+            raise ValueError(f"{file} is not a run's configuration")
+        if plain["format"] > FORMAT:
+            raise ValueError(
+                f"{self.path} is from a newer version of meze (format {plain['format']}; this one reads {FORMAT})"
+            )
+        try:
+            env, agent, settings = plain["env"], plain["agent"], plain["run"]
+            env_name, agent_name = str(env["id"]), str(agent["name"])
+            env_plain, agent_plain = env["config"], agent["config"]
+        except (KeyError, TypeError):
+            raise ValueError(f"{file} was cut short or altered") from None
+        environment = self._environment(env_name, env_id)
+        spec = find_learner(agent_name)
+        return RunConfig(
+            spec,
+            from_plain(spec.config_class(), agent_plain, f"{file}: agent"),
+            environment,
+            from_plain(environment.config, env_plain, f"{file}: env"),
+            from_plain(TrainSettings, settings, f"{file}: run"),
+        )
+
+    def _environment(self, own: str, given: str | None) -> Environment:
+        if given is not None:
+            environment = find_environment(given)
+            if environment.id.rpartition(":")[2] != own.rpartition(":")[2]:
+                raise ValueError(f"{self.path} was trained on {own}, not on {environment.id}")
+            return environment
+        if ":" in own:
+            raise ValueError(
+                f"{self.path} was trained on {own}, which is code of another package: name it on the command line"
+            )
+        return find_environment(own)
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Where the checkpoint after so many transitions lies."""
+        return self.checkpoints / f"step-{step:012d}.safetensors"
+
+    def latest_checkpoint(self) -> Path | None:
+        """The newest checkpoint, or None before the first."""
+        return max(self.checkpoints.glob("step-*.safetensors"), default=None)
+
+    def write_evaluation(self, record: Mapping[str, Any]) -> None:
+        """Writes `evaluation.json`."""
+        write_json(self.path / "evaluation.json", record)
+
+    def load_learner(self, learner: Learner, path: Path) -> None:
+        """Puts a checkpoint's learner into `learner`.
+
+        Raises:
+            ValueError: when the file is damaged or does not fit.
+        """
+        restore(learner, checkpoint.load(path), path)
+
+
+def pack(**parts: Mapping[str, Any]) -> State:
+    """Joins named states into one for a checkpoint: `learner.q`, `rollout.records`, ..."""
+    return {f"{part}.{name}": value for part, state in parts.items() for name, value in state.items()}
+
+
+def unpack(state: Mapping[str, Any], part: str) -> State:
+    """One of the states that `pack` joined."""
+    return {name[len(part) + 1 :]: value for name, value in state.items() if name.startswith(f"{part}.")}
+
+
+def restore(learner: Learner, state: Mapping[str, Any], path: Path) -> None:
+    """Gives a learner its part of a checkpoint.
+
+    Raises:
+        ValueError: when it does not fit.
+    """
+    try:
+        learner.load_state_dict(unpack(state, "learner"))
+    except (KeyError, TypeError, IndexError) as error:
+        raise ValueError(f"{path} does not fit the run's learner ({error})") from error
+
+
+def load(run: str | Path, env_id: str | None = None, *, num_envs: int = 1) -> tuple[Policy, VectorEnv]:
+    """Loads a trained policy and its environment, for a notebook.
+
+    Args:
+        run: the run's folder.
+        env_id: `package.module:Id`, needed where the environment lies in another package.
+        num_envs: environments of the batch.
+
+    Returns:
+        The policy as of the newest checkpoint, and the environment it was trained on (autoreset `NEXT_STEP`).
+
+    Raises:
+        ValueError: one line, when the run can't be used.
+    """
+    folder = RunDir.open(run)
+    config = folder.config(env_id)
+    env = config.make_env(num_envs, AutoresetMode.NEXT_STEP)
+    learner = config.make_learner(env)
+    path = folder.latest_checkpoint()
+    if path is None:
+        raise ValueError(f"{run} has no checkpoint yet")
+    folder.load_learner(learner, path)
+    return learner.policy, env
+
+
+def write_json(path: Path, value: Any) -> None:
+    """Writes a JSON file so that `path` holds either its earlier content or the whole new one."""
+    temporary = path.with_name(path.name + ".tmp")
+    try:
+        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
+        os.replace(temporary, path)
+    except BaseException:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+        raise
+
+
+def read_json(path: Path) -> Any:
+    """Reads a JSON file.
+
+    Raises:
+        ValueError: one line, when it is not JSON.
+    """
+    try:
+        return json.loads(path.read_text(encoding="utf-8"))
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"{path} is not JSON: {error}") from None
+
+
+def _versions() -> dict[str, str]:
+    versions = {"meze": __version__, "python": platform.python_version()}
+    for name in ("numpy", "numba", "gymnasium"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that runs, with `-dirty` where files were changed; None outside of one."""
+    root = Path(__file__).parent.parent
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,169 @@
+"""Settings are frozen dataclasses: read from flags, from presets and from JSON, and written to JSON."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import difflib
+import io
+import itertools
+import types
+import typing
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+Settings = TypeVar("Settings")
+
+PLAIN = ("run", "files")
+"""Groups whose flags have no prefix."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
+    """The error for a name that nobody knows, with the closest one that is known."""
+    near = difflib.get_close_matches(name.lower(), known := sorted(known), n=1, cutoff=0.5)
+    near = near or [other for other in known if other.lower() == name.lower()]
+    hint = f"did you mean {near[0]!r}?" if near else "`meze envs` lists what there is"
+    return ValueError(f"unknown {kind} {name!r}; {hint}")
+
+
+def group(title: str, **parts: Any) -> Any:
+    """Puts settings together for one command line: `run` and `files` without a prefix, others below their name."""
+    import tyro
+
+    fields = [
+        (name, tyro.conf.OmitArgPrefixes[type(part)] if name in PLAIN else type(part))
+        for name, part in parts.items()
+    ]
+    return dataclasses.make_dataclass(title, fields, frozen=True)(**parts)
+
+
+def leading_names(args: Sequence[str]) -> list[str]:
+    """The words before the first flag."""
+    return list(itertools.takewhile(lambda arg: not arg.startswith("-"), args))
+
+
+def parse(default: Settings, args: Sequence[str], *, prog: str, description: str) -> Settings:
+    """Reads flags over a default.
+
+    Args:
+        default: settings whose fields are the flags and whose values are the defaults.
+        args: the flags.
+        prog: the command, for the help.
+        description: the help's first lines.
+
+    Raises:
+        ValueError: one line, for an unknown flag or a value that does not fit.
+        SystemExit: after `--help` was printed.
+    """
+    import tyro
+
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said):
+            settings, left = tyro.cli(
+                type(default),
+                args=list(args),
+                default=default,
+                prog=prog,
+                description=description,
+                return_unknown_args=True,
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise ValueError(_first_sentence(said.getvalue())) from None
+    if left:
+        flag = left[0].split("=")[0]
+        if not flag.startswith("-"):
+            raise ValueError(f"unexpected {flag!r}; see {prog} --help")
+        near = difflib.get_close_matches(flag.replace("_", "-"), flags(default), n=1, cutoff=0.5)
+        raise ValueError(f"unknown flag {flag}; " + (f"did you mean {near[0]}?" if near else f"see {prog} --help"))
+    return settings
+
+
+def flags(settings: Any, prefix: str = "--") -> list[str]:
+    """All flags of some settings."""
+    names = []
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        name = prefix + field.name.replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            names += flags(value, prefix if field.name in PLAIN else f"{name}.")
+        else:
+            names.append(name)
+    return names
+
+
+def _first_sentence(box: str) -> str:
+    """What tyro's framed error says above its first rule, on one line."""
+    lines = []
+    for line in box.splitlines()[1:]:
+        line = line.strip("│╭╮╰╯ ")
+        if not line or set(line) <= {"─"}:
+            break
+        lines.append(line)
+    return " ".join(lines) or "the command line could not be read"
+
+
+def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
+    """A copy with some fields changed; a dotted name reaches into nested settings.
+
+    Raises:
+        ValueError: for a field that is not there.
+    """
+    for name, value in changes.items():
+        head, _, rest = name.partition(".")
+        if head not in (field.name for field in dataclasses.fields(settings)):  # type: ignore[arg-type]
+            raise ValueError(f"{type(settings).__name__} has no setting {head!r}")
+        value = override(getattr(settings, head), {rest: value}) if rest else value
+        settings = dataclasses.replace(settings, **{head: value})  # type: ignore[type-var]
+    return settings
+
+
+def to_plain(settings: Any) -> Any:
+    """Settings as values that JSON can hold."""
+    if dataclasses.is_dataclass(settings):
+        return {f.name: to_plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
+    if isinstance(settings, (list, tuple)):
+        return [to_plain(value) for value in settings]
+    return str(settings) if isinstance(settings, Path) else settings
+
+
+def from_plain(kind: Any, plain: Any, name: str) -> Any:
+    """Reads what `to_plain` wrote; the file may come from a stranger, so each value's type is checked.
+
+    Args:
+        kind: the type to read, usually a dataclass.
+        plain: decoded JSON.
+        name: how messages call the value.
+
+    Raises:
+        ValueError: one line, for an unknown field or a value that does not fit.
+    """
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return from_plain(args[0], plain, name)
+    if dataclasses.is_dataclass(kind) and isinstance(plain, dict):
+        hints = typing.get_type_hints(kind)
+        if strange := set(plain) - set(hints):
+            raise ValueError(f"{name} has an unknown setting {min(strange)!r}")
+        return kind(**{key: from_plain(hints[key], value, f"{name}.{key}") for key, value in plain.items()})
+    if origin in (Union, types.UnionType):
+        for choice in args:
+            with contextlib.suppress(ValueError):
+                return from_plain(choice, plain, name)
+    elif origin is Literal:
+        if any(plain == choice and type(plain) is type(choice) for choice in args):
+            return plain
+    elif origin is tuple and isinstance(plain, list):
+        kinds = args[:1] * len(plain) if args[1:] == (...,) else args
+        if len(kinds) == len(plain):
+            return tuple(from_plain(k, v, name) for k, v in zip(kinds, plain, strict=True))
+    elif kind is float and type(plain) in (int, float):
+        return float(plain)
+    elif kind is Path and isinstance(plain, str):
+        return Path(plain)
+    elif kind in (int, bool, str, types.NoneType) and type(plain) is kind:
+        return plain
+    raise ValueError(f"{name} is {plain!r}, which does not fit")

@@ -1,0 +1,255 @@
+"""`meze train AGENT ENV`: trains a learner, with evaluations, checkpoints and exact resume."""
+
+from __future__ import annotations
+
+import dataclasses
+import shlex
+import signal
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gymnasium.vector import AutoresetMode
+
+from ..agents import checkpoint
+from ..agents.registry import agent_specs
+from .evaluate import Contestant, evaluation_record, find_contestant, on_test_split, play_episodes
+from .metrics import Meter, MetricsLog
+from .presets import default_agent_config, default_env_config, default_settings
+from .progress import ProgressLine
+from .resolve import find_environment, find_learner, reference_names
+from .rollout import Episodes, Rollout, Savable
+from .rundir import RunConfig, RunDir, TrainSettings, pack, restore, unpack
+from .scores import print_table, score
+from .settings import group, leading_names, override, parse, to_plain
+
+USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
+DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
+
+Ctrl-C saves and stops (exit code 130); `meze train --resume RUN` goes on, exactly where the run stood."""
+INTERRUPTED = 130
+"""Exit code after Ctrl-C, as shells have it."""
+ROWS = 100
+"""Rows of metrics.csv in a run, apart from those of evaluations and checkpoints."""
+
+
+@dataclass(frozen=True)
+class OutSettings:
+    """Where a run is written."""
+
+    out: Path = Path("runs")
+    """Folder in which the run gets its own: <out>/<env>/<agent>/<stamp>-s<seed>."""
+
+
+@dataclass(frozen=True)
+class ResumeSettings:
+    """What may change when a run goes on."""
+
+    steps: int
+    """Transitions to learn from in all."""
+    num_threads: int
+    """Threads that step the environments (the project's own worlds only)."""
+
+
+class Training:
+    """One training run: environment, learner, and where they stand.
+
+    Everything happens at points of the loop that depend on the number of transitions alone, so a run that was
+    killed and resumed goes through the same states as one that never stopped. (An environment that can't give
+    its state begins new episodes instead.)
+    """
+
+    def __init__(self, config: RunConfig, run: RunDir) -> None:
+        self.config = config
+        self.run = run
+        self.step = 0
+        self.seconds = 0.0
+        self.env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
+        self.learner = config.make_learner(self.env)
+        self.log = MetricsLog(run.path)
+        self._rollout = Rollout(self.env, self.learner.policy, config.settings.seed)
+        self._meter = Meter()
+
+    @property
+    def exact(self) -> bool:
+        """Whether a resumed run equals one that never stopped."""
+        return isinstance(self.env.unwrapped, Savable)
+
+    def restore(self, path: Path) -> None:
+        """Goes on from a checkpoint."""
+        state = checkpoint.load(path)
+        try:
+            self.step, self.seconds = int(state["step"]), float(state["seconds"])
+            restore(self.learner, state, path)
+            if not self.exact:
+                seed = self.config.settings.seed + self.step  # other episodes than the first ones again
+                self._rollout = Rollout(self.env, self.learner.policy, seed)
+            self._rollout.load_state_dict(unpack(state, "rollout"))
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"{path} does not fit its run ({error})") from error
+        self.log.close()
+        self.log = MetricsLog(self.run.path, self.step)
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        parts = pack(learner=self.learner.state_dict(), rollout=self._rollout.state_dict())
+        state = {"step": self.step, "seconds": self.seconds, **parts}
+        checkpoint.save(self.run.checkpoint_path(self.step), state)
+
+    def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
+        """Trains up to the run's number of transitions.
+
+        Returns:
+            False when `stop` was set before that; the run is saved all the same.
+        """
+        settings = self.config.settings
+        row_every = max(1, settings.steps // ROWS)
+        started, seconds_before, steps_before = time.perf_counter(), self.seconds, self.step
+        while self.step < settings.steps and not stop.is_set():
+            transition, episodes = self._rollout.step()
+            self._meter.add(self.learner.learn(transition), episodes)
+            before, self.step = self.step, self.step + settings.num_envs
+            last = self.step >= settings.steps
+            evaluation = last or _crossed(before, self.step, settings.eval_every)
+            saving = last or stop.is_set() or _crossed(before, self.step, settings.checkpoint_every)
+            now = time.perf_counter()
+            progress.update(self.step, now)
+            if not (evaluation or saving or _crossed(before, self.step, row_every)):
+                continue
+            self.seconds = seconds_before + now - started
+            row = {"seconds": self.seconds, **self._meter.take()}
+            row["steps_per_second"] = (self.step - steps_before) / max(now - started, 1e-9)
+            if evaluation:
+                measures = self.evaluate(self.learner.policy).measures
+                row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
+                progress.score(row)
+                started += time.perf_counter() - now  # evaluating is not training
+            self.log.write(self.step, row)
+            if saving:
+                self.save()
+        return self.step >= settings.steps
+
+    def evaluate(self, policy: Any) -> Episodes:
+        """Plays the evaluation's episodes with the policy as it is."""
+        return self.play(Contestant("", self.config.env_config, lambda env: policy))
+
+    def play(self, contestant: Contestant) -> Episodes:
+        """Plays the evaluation's episodes."""
+        settings = self.config.settings
+        return play_episodes(
+            contestant,
+            self.config.environment,
+            on_test_split(self.config.env_config),
+            episodes=settings.eval_episodes,
+            num_envs=256,
+            num_threads=settings.num_threads,
+            max_episode_steps=settings.max_episode_steps,
+        )
+
+    def compare(self) -> None:
+        """Evaluates the learner, the random agent and the world's references; prints and keeps the scores."""
+        environment = self.config.environment
+        names = ("random", *reference_names(environment, self.config.env_config))
+        scores = {self.config.agent.name: score(self.evaluate(self.learner.policy))}
+        for name in names:
+            scores[name] = score(self.play(find_contestant(name, environment, self.config.env_config)))
+        episodes = self.config.settings.eval_episodes
+        self.run.write_evaluation(evaluation_record(environment, episodes, scores))
+        print_table(f"{environment.id}, {episodes} episodes, after {self.step:,} transitions", scores)
+
+
+def _crossed(before: int, after: int, every: int) -> bool:
+    return before // every != after // every
+
+
+@contextmanager
+def _ctrl_c() -> Iterator[threading.Event]:
+    """Turns the first Ctrl-C into an event, so that it is honoured between two steps; the second one raises."""
+    stop = threading.Event()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(*_: Any) -> None:
+        if stop.is_set():
+            raise KeyboardInterrupt
+        stop.set()
+
+    earlier = signal.signal(signal.SIGINT, handle)
+    try:
+        yield stop
+    finally:
+        signal.signal(signal.SIGINT, earlier)
+
+
+def _new_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
+    if len(names) != 2:
+        known = ", ".join(spec.name for spec in agent_specs() if spec.kind == "learner")
+        raise ValueError(f"usage: {USAGE}; agents are {known}; `meze envs` lists environments")
+    spec, environment = find_learner(names[0]), find_environment(names[1])
+    default = group(
+        "Train",
+        run=default_settings(environment, spec),
+        files=OutSettings(),
+        agent=default_agent_config(environment, spec),
+        env=default_env_config(environment, spec),
+    )
+    given = parse(default, args, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
+    tenth = max(1, given.run.steps // 10)
+    settings = dataclasses.replace(
+        given.run,
+        eval_every=given.run.eval_every or tenth,
+        checkpoint_every=given.run.checkpoint_every or tenth,
+    )
+    config = RunConfig(spec, given.agent, environment, given.env, settings)
+    config.make_learner(config.make_env(1, AutoresetMode.SAME_STEP))  # a misfit leaves no folder behind
+    command = shlex.join(["meze", "train", *names, *args])
+    return config, RunDir.create(given.files.out, config, command)
+
+
+def _old_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
+    at = next(i for i, arg in enumerate(args) if arg.split("=")[0] == "--resume")
+    _, equals, path = args[at].partition("=")
+    rest = [*args[:at], *args[at + (1 if equals else 2) :]]
+    if not equals:
+        if at + 1 == len(args):
+            raise ValueError("--resume needs the folder of a run")
+        path = args[at + 1]
+    run = RunDir.open(path)
+    config = run.config(names[1] if len(names) > 1 else None)
+    if names and names[0] != config.agent.name:
+        raise ValueError(f"{path} is a run of {config.agent.name}, not of {names[0]}")
+    default = ResumeSettings(config.settings.steps, config.settings.num_threads)
+    given = parse(default, rest, prog="meze train --resume RUN", description=DESCRIPTION)
+    return dataclasses.replace(config, settings=override(config.settings, to_plain(given))), run
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    names = leading_names(args)
+    flags = args[len(names) :]
+    resume = any(flag.split("=")[0] == "--resume" for flag in flags)
+    config, run = _old_run(flags, names) if resume else _new_run(flags, names)
+    training = Training(config, run)
+    if resume and (path := run.latest_checkpoint()):
+        training.restore(path)
+        print(f"going on from {training.step:,} transitions")
+        if not training.exact:
+            print(f"{config.environment.id} can't save its state: it begins new episodes, so this run differs")
+            print("from one that was never stopped")
+    try:
+        with _ctrl_c() as stop, ProgressLine(config.settings.steps, training.step) as progress:
+            finished = training.advance(progress, stop)
+        if not finished:
+            print(f"saved at {training.step:,} transitions; go on with: meze train --resume {run.path}")
+            return INTERRUPTED
+        training.compare()
+    finally:
+        training.log.close()
+        training.env.close()
+    print(f"run folder: {run.path}\nwatch it:   meze watch {run.path}", flush=True)
+    return 0
