@@ -87,7 +87,7 @@ def load(path: str | os.PathLike[str]) -> State:
         raise
     except SafetensorError as error:
         raise CheckpointError(f"{path} is not a checkpoint, or was cut short or altered ({error})") from None
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+    except (ValueError, TypeError, LookupError, AttributeError, ArithmeticError, RecursionError) as error:
         raise CheckpointError(f"{path} is not a valid checkpoint ({error})") from None
 
 

@@ -123,6 +123,7 @@ def make_agent(
     config_class = spec.config_class()
     if config is None and config_class is not None:
         config = config_class()
-    return spec.agent_class()(
-        observation_space, action_space, num_envs=num_envs, config=config, rng=np.random.default_rng(seed)
-    )
+    # A child of the seed: an environment with the same seed draws from default_rng(seed), and actions that
+    # follow the same numbers as its transitions would learn a world that isn't there.
+    rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
+    return spec.agent_class()(observation_space, action_space, num_envs=num_envs, config=config, rng=rng)

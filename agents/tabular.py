@@ -326,9 +326,9 @@ class QLearning(TabularLearner):
 
 @kernel
 def expected_sarsa_update(q, t, step_size, gamma, epsilon):
-    """Expected SARSA (van Seijen et al. 2009; Sutton & Barto 6.6): S' has the value sum_a pi(a | S') Q(S', a).
+    """Expected SARSA (van Seijen et al. 2009; Sutton & Barto 6.6): S' has its value under pi.
 
-    pi is the epsilon-greedy policy: (1 - epsilon) of the maximum, and epsilon of the mean over all actions.
+    That is sum_a pi(a | S') Q(S', a); for the epsilon-greedy pi, (1 - epsilon) maximum + epsilon mean.
     """
     total = 0.0
     for b in range(len(t.obs)):
@@ -357,7 +357,7 @@ class ExpectedSarsa(TabularLearner):
 def sarsa_update(q, t, step_size, gamma, epsilon, uniform):
     """SARSA (Rummery & Niranjan 1994; Sutton & Barto 6.4): S' has the value Q(S', A').
 
-    A' is the epsilon-greedy action that will be executed in S'; (B,) such actions are returned with the error.
+    A' is the epsilon-greedy action that will be executed in S'. Returns the error and the (B,) actions A'.
     """
     total = 0.0
     next_action = np.empty(len(t.obs), np.int64)
@@ -429,7 +429,7 @@ class Sarsa(TabularLearner):
 
 @kernel
 def double_q_learning_update(q, mean, t, step_size, gamma, uniform):
-    """Double Q-learning (van Hasselt 2010; Sutton & Barto 6.7): S' has the value Q_j(S', argmax_a Q_i(S', a)).
+    """Double Q-learning (van Hasselt 2010; Sutton & Barto 6.7): Q_j(S', argmax_a Q_i(S', a)).
 
     A coin says which table i learns: it chooses the best action of S', and the other table j values it.
     q is (2, S, A); `mean`, (S, A), is kept at the mean of both, on which the policy acts.
