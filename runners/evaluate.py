@@ -34,8 +34,6 @@ class EvaluateSettings:
 
     episodes: int = 1000
     """Episodes of each agent."""
-    num_envs: int = 256
-    """Environments that run side by side; scores do not depend on it (but the random agent's draws do)."""
     num_threads: int = 1
     """Threads that step the environments (the project's own worlds only)."""
     max_episode_steps: int | None = None
@@ -45,7 +43,7 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        for name in ("episodes", "num_envs", "num_threads", "max_episode_steps"):
+        for name in ("episodes", "num_threads", "max_episode_steps"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
 
@@ -82,7 +80,7 @@ def find_contestant(name: str, environment: Environment, env_config: Any = None)
         raise unknown("agent or run", name, [*agents, *references])
     spec = agents[name]
     if spec.kind == "learner":
-        raise ValueError(f"{name} has to be trained first (meze train {name} ...): give the run's folder instead")
+        raise ValueError(f"{name} has to be trained first: meze train {name} {environment.name}")
     return Contestant(name, config, lambda env: _untrained(spec, env))
 
 
@@ -112,30 +110,28 @@ def on_test_split(env_config: Any) -> Any:
     return env_config
 
 
-def play_episodes(
-    contestant: Contestant,
+def make_evaluation_env(
     environment: Environment,
     env_config: Any,
-    *,
     episodes: int,
-    num_envs: int,
+    *,
     num_threads: int = 1,
     max_episode_steps: int | None = None,
-) -> Episodes:
-    """Plays evaluation's episodes 0 to `episodes - 1`; see `rollout.evaluate`."""
-    env = make_vector(
+) -> VectorEnv:
+    """Makes as many environments as suit so many episodes; the scores do not depend on their number."""
+    return make_vector(
         environment,
         env_config,
-        min(num_envs, episodes),
+        min(episodes, 256 if environment.world else 16),
         AutoresetMode.DISABLED,
         num_threads=num_threads,
         max_episode_steps=max_episode_steps,
     )
-    try:
-        seeds = range(EVALUATION_SEED, EVALUATION_SEED + episodes)
-        return rollout.evaluate(env, contestant.policy(env), seeds)
-    finally:
-        env.close()
+
+
+def play_episodes(env: VectorEnv, policy: Policy, episodes: int) -> Episodes:
+    """Plays evaluation's episodes 0 to `episodes - 1`; see `rollout.evaluate`."""
+    return rollout.evaluate(env, policy, range(EVALUATION_SEED, EVALUATION_SEED + episodes))
 
 
 def evaluation_record(environment: Environment, episodes: int, scores: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,15 +157,15 @@ def main(args: Sequence[str]) -> int:
         default = group("Evaluate", run=EvaluateSettings(), env=on_test_split(contestant.env_config))
         given = parse(default, args[len(names) :], prog=prog, description=DESCRIPTION)
         settings = given.run
-        played = play_episodes(
-            contestant,
+        env = make_evaluation_env(
             environment,
             given.env,
-            episodes=settings.episodes,
-            num_envs=settings.num_envs,
+            settings.episodes,
             num_threads=settings.num_threads,
             max_episode_steps=settings.max_episode_steps,
         )
+        played = play_episodes(env, contestant.policy(env), settings.episodes)
+        env.close()
         scores[contestant.name] = score(played)
     if settings.json:
         print_json(evaluation_record(environment, settings.episodes, scores))

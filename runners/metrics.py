@@ -98,7 +98,7 @@ def _read_rows(path: Path) -> list[dict[str, str]]:
 def _event_writer(folder: Path, step: int) -> Any:
     """TensorBoard's own writer, which needs no torch; None where it is not installed."""
     try:
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog
+        from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[attr-defined]
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
     except ImportError:
         return None
@@ -110,8 +110,8 @@ def _event_writer(folder: Path, step: int) -> Any:
 
 
 def _add_event(writer: Any, step: int, values: Mapping[str, float]) -> None:
-    from tensorboard.compat.proto.event_pb2 import Event
-    from tensorboard.compat.proto.summary_pb2 import Summary
+    from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[attr-defined]
+    from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 
     summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
     writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))

@@ -1,4 +1,4 @@
-"""Settings that are known to work well: for worlds from their registration, for other environments from here."""
+"""Settings known to work well: for worlds from their registration, for other environments from here."""
 
 from __future__ import annotations
 
@@ -42,8 +42,9 @@ def default_env_config(environment: Environment, agent: AgentSpec | None = None)
 
 
 def default_agent_config(environment: Environment, agent: AgentSpec) -> Any:
-    """An agent's default settings in an environment."""
-    return override(agent.config_class()(), _part(preset(environment, agent.name), "agent."))
+    """An agent's default settings in an environment; None where it has none."""
+    kind = agent.config_class()
+    return None if kind is None else override(kind(), _part(preset(environment, agent.name), "agent."))
 
 
 def default_settings(environment: Environment, agent: AgentSpec) -> TrainSettings:

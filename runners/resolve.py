@@ -13,6 +13,7 @@ from importlib.metadata import entry_points
 from typing import Any
 
 import gymnasium as gym
+from gymnasium.envs.registration import EnvSpec
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ..agents import registry as agents
@@ -138,7 +139,7 @@ def _make(environment: Environment, make: Callable[[], VectorEnv]) -> VectorEnv:
         raise ValueError(f"can't make {environment.id}: {_one_line(error)}") from error
 
 
-def load_object(path: str | type) -> Any:
+def load_object(path: Any) -> Any:
     """Imports what `package.module:Name` says; anything else is returned as it is."""
     if not isinstance(path, str):
         return path
@@ -146,8 +147,8 @@ def load_object(path: str | type) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _foreign_config(spec: gym.envs.registration.EnvSpec) -> type:
-    """A dataclass of the plain keyword arguments (numbers, switches, words) of an environment's constructor."""
+def _foreign_config(spec: EnvSpec) -> type:
+    """A dataclass of the plain keyword arguments (numbers, switches, words) of a constructor."""
     if spec.entry_point is None:
         raise ValueError(f"environment {spec.id} has no entry point")
     try:

@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 
 from ..agents.base import Memory, Policy, State, Transition
 
-
 MEASURES = {"success": "any", "cost": "sum", "own_fault": "any"}
 """What an episode is measured by beside return and length, where `info` has it: `any` step, or the `sum`."""
 
@@ -36,25 +35,15 @@ class Tally:
     def __init__(self, num_envs: int) -> None:
         self._totals = {"return": np.zeros(num_envs), "length": np.zeros(num_envs)}
 
-    def add(self, reward: NDArray, info: Mapping[str, Any], ended: NDArray | None, final: Mapping[str, Any]) -> None:
-        """Adds one step.
-
-        Args:
-            reward: (B,) rewards.
-            info: the step's infos.
-            ended: (E,) rows whose infos are in `final`, those in `info` being another episode's; or None.
-            final: infos of those rows.
-        """
+    def add(self, reward: NDArray, info: Mapping[str, Any]) -> None:
+        """Adds one step's (B,) rewards and infos."""
         self._totals["return"] += reward
         self._totals["length"] += 1.0
         for name in MEASURES:
-            column = info.get(name)
-            if ended is not None and name in final:
-                column = _with_rows(np.zeros(len(reward)) if column is None else column, ended, final[name][ended])
-            if column is not None:
+            if name in info:
                 if name not in self._totals:
                     self._totals[name] = np.zeros(len(reward))
-                self._totals[name] += column
+                self._totals[name] += info[name]
 
     def take(self, rows: NDArray) -> dict[str, NDArray[np.float64]]:
         """The measures of the given rows, whose episodes are over, and begins their next ones."""
@@ -78,10 +67,10 @@ class Tally:
 class Savable(Protocol):
     """A vector environment that gives its whole state away, as the native ones do."""
 
-    def get_state(self) -> NDArray: ...
-    def set_state(self, records: NDArray) -> None: ...
-    def observe(self) -> NDArray: ...
-    def action_masks(self) -> NDArray | None: ...
+    def get_state(self) -> NDArray: ...  # noqa: D102
+    def set_state(self, records: NDArray) -> None: ...  # noqa: D102
+    def observe(self) -> NDArray: ...  # noqa: D102
+    def action_masks(self) -> NDArray: ...  # noqa: D102
 
 
 class ReferencePolicy:
@@ -131,10 +120,11 @@ class Rollout:
             if mask is not None:
                 final_mask = _action_mask(final_info)
                 next_mask = _with_rows(mask, rows, 1 if final_mask is None else final_mask[rows])
-            self._tally.add(reward, info, rows, final_info)
+            # The infos of rows that ended tell of their next episode; those of the last step are put aside.
+            self._tally.add(reward, info | _merged(info, final_info, rows))
             episodes = Episodes(rows, self._tally.take(rows))
         else:
-            self._tally.add(reward, info, None, {})
+            self._tally.add(reward, info)
         transition = Transition(self._obs, action, reward, next_obs, terminated, truncated, next_mask)
         self._obs, self._mask = obs, mask
         return transition, episodes
@@ -159,7 +149,9 @@ class Rollout:
         if not isinstance(env, Savable):
             raise ValueError(f"{type(env).__name__} can't take back a saved state")
         env.set_state(state["records"])
-        self._obs, self._mask = env.observe(), env.action_masks()
+        self._obs = env.observe()
+        if self._mask is not None:
+            self._mask = env.action_masks()
         self._tally.load_state_dict({n[6:]: totals for n, totals in state.items() if n.startswith("tally.")})
 
 
@@ -184,13 +176,13 @@ def evaluate(env: VectorEnv, policy: Policy, seeds: Sequence[int]) -> Episodes:
     tally = Tally(num_envs)
     memory: Memory = None
 
-    obs, info = env.reset(seed=[seeds[k % count] for k in episode])
+    obs, info = env.reset(seed=[seeds[k % count] for k in range(num_envs)])  # type: ignore[arg-type]
     mask = _action_mask(info)
     while True:
         action, memory = policy.act(obs, memory, explore=False, mask=mask)
         obs, reward, terminated, truncated, info = env.step(action)
         mask = _action_mask(info)
-        tally.add(reward, info, None, {})
+        tally.add(reward, info)
         ended = terminated | truncated
         if not ended.any():
             continue
@@ -221,6 +213,15 @@ def _action_mask(info: Mapping[str, Any]) -> NDArray | None:
         return None
     present = info["_action_mask"]
     return mask if present.all() else np.where(present[:, None], mask, 1)
+
+
+def _merged(info: Mapping[str, Any], final: Mapping[str, Any], rows: NDArray) -> dict[str, NDArray]:
+    """The (B,) measures in infos, those of the given rows taken from `final`."""
+    merged = {}
+    for name in MEASURES:
+        if name in final:
+            merged[name] = _with_rows(info.get(name, np.zeros_like(final[name])), rows, final[name][rows])
+    return merged
 
 
 def _with_rows(values: NDArray, rows: NDArray, replacement: Any) -> NDArray:

@@ -8,6 +8,7 @@ only what is registered, and is checked.
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import os
 import platform
@@ -116,11 +117,9 @@ class RunDir:
         """Makes a new folder below `out`, its name not used before, and writes `config.json`."""
         parent = out / config.environment.name / config.agent.name
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-s{config.settings.seed}"
-        for attempt in range(1, 1000):
-            path = parent / (stem if attempt == 1 else f"{stem}-{attempt}")
-            with contextlib.suppress(FileExistsError):
-                path.mkdir(parents=True)
-                break
+        names = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
+        path = next(parent / name for name in names if not (parent / name).exists())
+        path.mkdir(parents=True)
         run = cls(path)
         run.checkpoints.mkdir()
         write_json(
@@ -165,7 +164,8 @@ class RunDir:
             raise ValueError(f"{file} is not a run's configuration")
         if plain["format"] > FORMAT:
             raise ValueError(
-                f"{self.path} is from a newer version of meze (format {plain['format']}; this one reads {FORMAT})"
+                f"{self.path} is from a newer version of meze "
+                f"(format {plain['format']}; this one reads up to {FORMAT})"
             )
         try:
             env, agent, settings = plain["env"], plain["agent"], plain["run"]
@@ -191,7 +191,7 @@ class RunDir:
             return environment
         if ":" in own:
             raise ValueError(
-                f"{self.path} was trained on {own}, which is code of another package: name it on the command line"
+                f"{self.path} was trained on {own}, code of another package: name it on the command line too"
             )
         return find_environment(own)
 

@@ -28,7 +28,7 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
 
 
 def group(title: str, **parts: Any) -> Any:
-    """Puts settings together for one command line: `run` and `files` without a prefix, others below their name."""
+    """Puts settings together for one command line: those of `PLAIN` without a prefix."""
     import tyro
 
     fields = [
@@ -78,7 +78,8 @@ def parse(default: Settings, args: Sequence[str], *, prog: str, description: str
         if not flag.startswith("-"):
             raise ValueError(f"unexpected {flag!r}; see {prog} --help")
         near = difflib.get_close_matches(flag.replace("_", "-"), flags(default), n=1, cutoff=0.5)
-        raise ValueError(f"unknown flag {flag}; " + (f"did you mean {near[0]}?" if near else f"see {prog} --help"))
+        hint = f"did you mean {near[0]}?" if near else f"see {prog} --help"
+        raise ValueError(f"unknown flag {flag}; {hint}")
     return settings
 
 
@@ -144,7 +145,7 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
     origin, args = typing.get_origin(kind), typing.get_args(kind)
     if origin is typing.Annotated:
         return from_plain(args[0], plain, name)
-    if dataclasses.is_dataclass(kind) and isinstance(plain, dict):
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(plain, dict):
         hints = typing.get_type_hints(kind)
         if strange := set(plain) - set(hints):
             raise ValueError(f"{name} has an unknown setting {min(strange)!r}")

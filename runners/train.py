@@ -16,14 +16,15 @@ from typing import Any
 from gymnasium.vector import AutoresetMode
 
 from ..agents import checkpoint
+from ..agents.base import Policy
 from ..agents.registry import agent_specs
-from .evaluate import Contestant, evaluation_record, find_contestant, on_test_split, play_episodes
+from .evaluate import evaluation_record, find_contestant, make_evaluation_env, on_test_split, play_episodes
 from .metrics import Meter, MetricsLog
 from .presets import default_agent_config, default_env_config, default_settings
 from .progress import ProgressLine
 from .resolve import find_environment, find_learner, reference_names
 from .rollout import Episodes, Rollout, Savable
-from .rundir import RunConfig, RunDir, TrainSettings, pack, restore, unpack
+from .rundir import RunConfig, RunDir, pack, restore, unpack
 from .scores import print_table, score
 from .settings import group, leading_names, override, parse, to_plain
 
@@ -71,6 +72,13 @@ class Training:
         self.env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
         self.learner = config.make_learner(self.env)
         self.log = MetricsLog(run.path)
+        self.evaluation_env = make_evaluation_env(
+            config.environment,
+            on_test_split(config.env_config),
+            config.settings.eval_episodes,
+            num_threads=config.settings.num_threads,
+            max_episode_steps=config.settings.max_episode_steps,
+        )
         self._rollout = Rollout(self.env, self.learner.policy, config.settings.seed)
         self._meter = Meter()
 
@@ -108,55 +116,48 @@ class Training:
         """
         settings = self.config.settings
         row_every = max(1, settings.steps // ROWS)
-        started, seconds_before, steps_before = time.perf_counter(), self.seconds, self.step
-        while self.step < settings.steps and not stop.is_set():
+        eval_every = settings.eval_every or settings.steps
+        checkpoint_every = settings.checkpoint_every or settings.steps
+        mark = time.perf_counter(), self.step  # the last row
+        stopping = False
+        while self.step < settings.steps and not stopping:
+            stopping = stop.is_set()
             transition, episodes = self._rollout.step()
             self._meter.add(self.learner.learn(transition), episodes)
             before, self.step = self.step, self.step + settings.num_envs
             last = self.step >= settings.steps
-            evaluation = last or _crossed(before, self.step, settings.eval_every)
-            saving = last or stop.is_set() or _crossed(before, self.step, settings.checkpoint_every)
+            evaluation = last or _crossed(before, self.step, eval_every)
+            saving = last or stopping or _crossed(before, self.step, checkpoint_every)
             now = time.perf_counter()
             progress.update(self.step, now)
             if not (evaluation or saving or _crossed(before, self.step, row_every)):
                 continue
-            self.seconds = seconds_before + now - started
-            row = {"seconds": self.seconds, **self._meter.take()}
-            row["steps_per_second"] = (self.step - steps_before) / max(now - started, 1e-9)
+            self.seconds += now - mark[0]
+            row = {"seconds": self.seconds, "steps_per_second": (self.step - mark[1]) / (now - mark[0])}
+            row |= self._meter.take()
             if evaluation:
-                measures = self.evaluate(self.learner.policy).measures
+                measures = self.evaluate().measures
                 row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
                 progress.score(row)
-                started += time.perf_counter() - now  # evaluating is not training
             self.log.write(self.step, row)
             if saving:
                 self.save()
+            mark = time.perf_counter(), self.step  # evaluating and saving are not training
         return self.step >= settings.steps
 
-    def evaluate(self, policy: Any) -> Episodes:
-        """Plays the evaluation's episodes with the policy as it is."""
-        return self.play(Contestant("", self.config.env_config, lambda env: policy))
-
-    def play(self, contestant: Contestant) -> Episodes:
-        """Plays the evaluation's episodes."""
-        settings = self.config.settings
-        return play_episodes(
-            contestant,
-            self.config.environment,
-            on_test_split(self.config.env_config),
-            episodes=settings.eval_episodes,
-            num_envs=256,
-            num_threads=settings.num_threads,
-            max_episode_steps=settings.max_episode_steps,
-        )
+    def evaluate(self, policy: Policy | None = None) -> Episodes:
+        """Plays the evaluation's episodes, with the learner's policy as it is or with another."""
+        policy = policy or self.learner.policy
+        return play_episodes(self.evaluation_env, policy, self.config.settings.eval_episodes)
 
     def compare(self) -> None:
         """Evaluates the learner, the random agent and the world's references; prints and keeps the scores."""
         environment = self.config.environment
         names = ("random", *reference_names(environment, self.config.env_config))
-        scores = {self.config.agent.name: score(self.evaluate(self.learner.policy))}
+        scores = {self.config.agent.name: score(self.evaluate())}
         for name in names:
-            scores[name] = score(self.play(find_contestant(name, environment, self.config.env_config)))
+            contestant = find_contestant(name, environment, self.config.env_config)
+            scores[name] = score(self.evaluate(contestant.policy(self.evaluation_env)))
         episodes = self.config.settings.eval_episodes
         self.run.write_evaluation(evaluation_record(environment, episodes, scores))
         print_table(f"{environment.id}, {episodes} episodes, after {self.step:,} transitions", scores)
@@ -168,7 +169,7 @@ def _crossed(before: int, after: int, every: int) -> bool:
 
 @contextmanager
 def _ctrl_c() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into an event, so that it is honoured between two steps; the second one raises."""
+    """Turns the first Ctrl-C into an event, honoured between two steps; the second one raises."""
     stop = threading.Event()
     if threading.current_thread() is not threading.main_thread():
         yield stop
@@ -239,8 +240,8 @@ def main(args: Sequence[str]) -> int:
         training.restore(path)
         print(f"going on from {training.step:,} transitions")
         if not training.exact:
-            print(f"{config.environment.id} can't save its state: it begins new episodes, so this run differs")
-            print("from one that was never stopped")
+            print(f"{config.environment.id} can't save its state: new episodes begin, so the run goes on")
+            print("otherwise than one that was never stopped")
     try:
         with _ctrl_c() as stop, ProgressLine(config.settings.steps, training.step) as progress:
             finished = training.advance(progress, stop)
@@ -251,5 +252,6 @@ def main(args: Sequence[str]) -> int:
     finally:
         training.log.close()
         training.env.close()
+        training.evaluation_env.close()
     print(f"run folder: {run.path}\nwatch it:   meze watch {run.path}", flush=True)
     return 0
