@@ -194,7 +194,7 @@ def test_random_mdp_is_solved(rule):
     model = toy_text_model(table)
     optimal = value_iteration(*model, gamma=gamma)
     on_policy = epsilon_greedy_values(*model, gamma, epsilon)
-    assert np.abs(optimal - on_policy).min() > 2 * bound  # no learner passes with the other kind's values
+    assert np.abs(optimal - on_policy).max() > 3 * bound  # no learner passes with the other kind's values
 
     num_envs, num_steps = 256, 4_000
     config = TabularConfig(Schedule(0.1, 0.001, num_envs * num_steps), constant(epsilon), gamma=gamma)

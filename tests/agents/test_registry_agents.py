@@ -1,0 +1,52 @@
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Discrete
+from meze.agents.registry import AgentSpec, agent_specs, find_agent, make_agent
+
+
+@pytest.mark.parametrize("spec", agent_specs(), ids=lambda spec: spec.name)
+def test_every_agent_acts_and_every_learner_learns(spec):
+    agent = make_agent(spec.name, Discrete(5), Discrete(3), num_envs=4, seed=0)
+    policy = agent.policy if spec.kind == "learner" else agent
+    action, _ = policy.act(np.zeros(4, int), explore=True)
+    assert action.shape == (4,)
+    assert all(Discrete(3).contains(each) for each in action)
+    assert hasattr(agent, "learn") == (spec.kind == "learner")
+    assert spec.summary
+    if spec.config_class() is not None:
+        spec.config_class()()  # all settings have defaults
+
+
+def test_an_unknown_agent_gets_the_closest_match():
+    with pytest.raises(ValueError, match="unknown agent 'q-lerning'; did you mean 'q-learning'"):
+        find_agent("q-lerning")
+    with pytest.raises(ValueError, match="unknown agent 'xyz'; there are random, q-learning"):
+        find_agent("xyz")
+
+
+def test_a_missing_extra_is_one_clear_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "numba", None)
+    monkeypatch.delitem(sys.modules, "meze.agents.tabular", raising=False)
+    spec = AgentSpec("deep", "tabular:QLearning", "learner", "a summary", extra="torch")
+    with pytest.raises(ValueError, match=r"deep needs numba, .*pip install 'meze\[torch\]'"):
+        spec.agent_class()
+
+
+def test_the_seed_decides_the_agent_and_no_environment_shares_its_numbers():
+    def draws(seed):
+        return make_agent("random", Discrete(2), Discrete(2), num_envs=1, seed=seed).rng.random(4)
+
+    assert np.array_equal(draws(3), draws(3))
+    assert not np.array_equal(draws(3), draws(4))
+    # Gymnasium's environments draw from default_rng(seed): the same numbers would tie actions to transitions.
+    assert not np.array_equal(draws(3), np.random.default_rng(3).random(4))
+
+
+def test_listing_agents_loads_nothing_heavy():
+    heavy = ("numba", "torch", "sklearn", "pygame", "meze.agents.tabular")
+    code = f"import sys, meze.agents.registry; print([name for name in {heavy} if name in sys.modules])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
