@@ -1,6 +1,7 @@
 """The city's static world: which maps are in play, and tables of what may be done where.
 
-Everything here is computed from the maps alone, without random numbers, so a map gives the same tables in every pool.
+Everything here is computed from the maps alone, without random numbers, so a map has the same tables in every
+pool.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ from ..core.streets import (
 )
 
 FIRST_SEED = {"train": 0, "test": 1_000_000_000}
-"""Generated maps have the seeds from here on; a pool is far too small to reach from one range into the other."""
+"""First seed of the generated maps; a pool is far too small to reach from one range into the other."""
 
 MAX_POOL_SIZE = 4096
 
@@ -52,24 +53,24 @@ class Pool(NamedTuple):
     cells: NDArray
     """(M, C) records of dtype CELL."""
     paths: NDArray[np.int32]
-    """(M, A, 3, P) by approach and turn (0 straight, 1 left, 2 right): the cells passed in the junction, then the
-    lane cell beyond it; -1 behind the end and where that turn does not exist."""
+    """(M, A, 3, P) by approach and turn (0 straight, 1 left, 2 right): the cells passed in the junction, then
+    the lane cell beyond it; -1 behind the end and where that turn does not exist."""
     approaches: NDArray[np.int32]
     """(M, J, K) the lane cells before each junction, -1 behind the end."""
     signals: NDArray[np.int32]
-    """(M, J) offset of a junction's signals in ticks, 0 to 1023; -1 where there are none. It grows by one a cell
-    eastwards and southwards, one cell a tick being the speed of traffic: green waves."""
+    """(M, J) offset of a junction's signals in ticks, 0 to 1023; -1 where there are none. It grows by one a
+    cell eastwards and southwards, one cell a tick being the speed of traffic: green waves."""
     lanes: NDArray[np.int32]
-    """(M, L) road cells that neither end nor begin at a junction, where a car may be put down; -1 behind the end."""
+    """(M, L) road cells that do not touch a junction, where a car may be put down; -1 behind the end."""
     walks: NDArray[np.int32]
     """(M, S) sidewalk cells from which a pedestrian can walk on; -1 behind the end."""
     kerbs: NDArray[np.uint8]
-    """(M, C) bit h is set on sidewalk cells from which the street ahead, of one or two such `lanes`, can be crossed
-    to a sidewalk."""
+    """(M, C) bit h is set on sidewalk cells from which the street ahead, of one or two such `lanes`, can be
+    crossed to a sidewalk."""
     destinations: NDArray[np.int32]
     """(M, D) cells of `lanes`, far from each other; they repeat on a map of fewer lanes."""
     distance: NDArray[np.uint16]
-    """(M, D, C) moves of the shortest legal route from each cell to each destination, 65535 where none leads."""
+    """(M, D, C) moves of the shortest legal route from each cell to each destination, 65535 if none leads."""
     counts: NDArray[np.int32]
     """(M, 4) numbers of lanes, of walks, of junctions, and of lane cells of all kinds."""
 
@@ -130,15 +131,17 @@ def build_pool(maps: Sequence[StreetMap], num_destinations: int = 32) -> Pool:
     approach = np.where(before, before.reshape(len(maps), -1).cumsum(axis=1).reshape(before.shape) - 1, -1)
     if approach.max() > np.iinfo(np.int16).max:
         raise ValueError("a map has too many junctions")
-    for name, values in (
-        ("kind", kind), ("exits", exits), ("walk", walk), ("heading", heading), ("junction", junction), ("approach", approach)
-    ):  # fmt: skip
+    fields = {"walk": walk, "approach": approach}
+    fields |= {"kind": kind, "exits": exits, "heading": heading, "junction": junction}
+    for name, values in fields.items():
         cells[name] = values.reshape(cells.shape)
 
     lanes, num_lanes = _listed(free)
     walks, num_walks = _listed((kind == SIDEWALK) & (walk > 0))
     for k in np.flatnonzero(num_lanes == 0):
-        raise ValueError(f"map {maps[k].name}: no lane cell away from the junctions, where a car could stand")
+        raise ValueError(
+            f"map {maps[int(k)].name}: no lane cell away from the junctions, where a car could stand"
+        )
     destinations = _spread(lanes, num_destinations, width)
     distance = np.empty((len(maps), num_destinations, height, width), np.uint16)
     for m, targets, out in zip(maps, destinations, distance, strict=True):
@@ -181,7 +184,7 @@ def _walkways(kind: NDArray, heading: NDArray) -> NDArray[np.uint8]:
 
 
 def _kerbs(kind: NDArray, heading: NDArray, free: NDArray) -> NDArray[np.uint8]:
-    """(M, H, W) bits of the headings with which a street of one or two free lanes can be crossed from a sidewalk."""
+    """(M, H, W) bits of the headings with which one can cross one or two free lanes from a sidewalk."""
     sidewalk = kind == SIDEWALK
     kerbs = np.zeros(kind.shape, np.uint8)
     for h in range(4):
@@ -202,7 +205,8 @@ def _listed(mask: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int6
         (M, K) cell numbers in increasing order, -1 behind the end (K is at least 1), and their (M,) counts.
     """
     mask = mask.reshape(len(mask), -1)
-    return _grouped(*np.nonzero(mask), len(mask)), mask.sum(axis=1)
+    m, cells = np.nonzero(mask)
+    return _grouped(m, cells, len(mask)), mask.sum(axis=1)
 
 
 def _grouped(group: NDArray, cells: NDArray, num_groups: int) -> NDArray[np.int32]:
@@ -239,7 +243,7 @@ def _paths(maps: Sequence[StreetMap], approaches: NDArray[np.int32]) -> NDArray[
 
 def _signals(maps: Sequence[StreetMap]) -> NDArray[np.int32]:
     """The table `Pool.signals`."""
-    table = np.full((len(maps), max(1, *(len(m.signalled) for m in maps))), -1, np.int32)
+    table = np.full((len(maps), max([1, *(len(m.signalled) for m in maps)])), -1, np.int32)
     for row, m in zip(table, maps, strict=True):
         numbers, first = np.unique(m.junction, return_index=True)
         y, x = np.divmod(first[numbers >= 0], m.junction.shape[1])

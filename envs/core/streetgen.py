@@ -57,7 +57,7 @@ class _Random:
     def __init__(self, seed: int) -> None:
         self._bits = np.random.PCG64(seed)
 
-    def __call__(self, count: int) -> NDArray[np.float64]:
+    def __call__(self, count: int) -> NDArray[np.floating]:
         return (self._bits.random_raw(count) >> np.uint64(11)) * 2.0**-53
 
 
@@ -106,32 +106,29 @@ def _lines(size: int, axis: int, ring: tuple[int, int], config: StreetConfig, un
 class _Lattice:
     """The streets as a graph of arms.
 
-    Arm `4 * node + heading` is the street that leaves a lattice node with that heading, up to the next node. Its
-    successors are the arms into which a car may go on there without turning round.
+    Arm `4 * node + heading` is the street that leaves a lattice node with that heading, up to the next node.
+    `after` holds the arms into which a car may go on there without turning round, `before` the converse.
     """
 
     def __init__(self, columns: _Lines, rows: _Lines) -> None:
         self.nx, self.ny = len(columns.start), len(rows.start)
         self.step = (-self.nx, 1, self.nx, -1)
-        self.open = np.zeros((self.ny, self.nx, 4), bool)
-        for lines, streets, along in ((columns, self.open.swapaxes(0, 1), 0), (rows, self.open, 1)):
+        open_arms = np.zeros((self.ny, self.nx, 4), bool)
+        for lines, streets, along in ((columns, open_arms.swapaxes(0, 1), 0), (rows, open_arms, 1)):
             for way, nodes in zip(lines.way, streets, strict=True):
                 # Northward and westward arms leave all nodes but the first, the others all but the last.
                 nodes[1:, (0, 3)[along]] = way in (-1, (0, 3)[along])
                 nodes[:-1, (2, 1)[along]] = way in (-1, (2, 1)[along])
-        self.open = self.open.ravel().tolist()
-
-    def successors(self, arm: int) -> list[int]:
-        node = arm // 4 + self.step[arm % 4]
-        return [a for a in (4 * node + (arm + t) % 4 for t in (3, 0, 1)) if self.open[a]]
-
-    def predecessors(self, arm: int) -> list[int]:
-        node, before = arm // 4, []
-        for turn in (3, 0, 1):
-            heading = (arm + turn) % 4
-            if self.has_street(node, (heading + 2) % 4):
-                before.append(4 * (node - self.step[heading]) + heading)
-        return [a for a in before if self.open[a]]
+        self.open = open_arms.ravel().tolist()
+        self.after: list[list[int]] = [[] for _ in self.open]
+        self.before: list[list[int]] = [[] for _ in self.open]
+        for arm in np.flatnonzero(self.open).tolist():
+            node = arm // 4 + self.step[arm % 4]
+            for turn in (3, 0, 1):
+                onto = 4 * node + (arm + turn) % 4
+                if self.open[onto]:
+                    self.after[arm].append(onto)
+                    self.before[onto].append(arm)
 
     def has_street(self, node: int, heading: int) -> bool:
         """Whether a street, in either direction, joins the node to its neighbour in that heading."""
@@ -146,13 +143,13 @@ class _Lattice:
     def try_remove(self, streets: list[tuple[int, int]]) -> None:
         """Leaves out streets, given as (node, heading), unless that would cut the city.
 
-        Without them every arm still reaches every other exactly if each arm that led into them still reaches each
-        arm that they led into.
+        Without them every arm still reaches every other exactly if each arm that led into them still reaches
+        each arm that they led into.
         """
         arms = {4 * n + h for n, h in streets} | {4 * (n + self.step[h]) + (h + 2) % 4 for n, h in streets}
         arms = {a for a in arms if self.open[a]}
-        into = {p for a in arms for p in self.predecessors(a)} - arms
-        out = {s for a in arms for s in self.successors(a)} - arms
+        into = {a for arm in arms for a in self.before[arm] if self.open[a]} - arms
+        out = {a for arm in arms for a in self.after[arm] if self.open[a]} - arms
         for arm in arms:
             self.open[arm] = False
         if not all(self._reaches(arm, out) for arm in into):
@@ -161,12 +158,14 @@ class _Lattice:
 
     def _reaches(self, start: int, targets: set[int]) -> bool:
         missing = targets - {start}
-        seen, frontier = {start}, [start]
-        while frontier and missing:
-            found = {s for arm in frontier for s in self.successors(arm)} - seen
-            seen |= found
-            missing -= found
-            frontier = sorted(found)
+        seen, queue = {start}, [start]
+        for arm in queue:
+            if not missing:
+                break
+            found = [a for a in self.after[arm] if self.open[a] and a not in seen]
+            seen.update(found)
+            queue.extend(found)
+            missing.difference_update(found)
         return not missing
 
 
@@ -262,7 +261,7 @@ def draw(config: StreetConfig, seed: int) -> NDArray[np.uint8]:
 
 
 def _add_sidewalks(grid: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """Fills the empty cells: sidewalk wherever a street is within one cell, round corners too, else building."""
+    """Fills the empty cells: sidewalk where a street is within one cell, round corners too, else building."""
     near = np.pad(grid > 0, 1)
     near = near[:-2] | near[1:-1] | near[2:]
     near = near[:, :-2] | near[:, 1:-1] | near[:, 2:]

@@ -1,14 +1,15 @@
 """Street maps: which moves the road allows, and the shortest ways along them.
 
-A map is a grid of cells. A lane has one heading; a junction cell has the heading of the lane that crosses it from
-north or south, and of the one that crosses it from east or west. The moves (cell, heading) -> neighbour are all that
-the worlds need to know. Maps come from the generator or from ASCII files:
+A map is a grid of cells. A lane has one heading; a junction cell has the heading of the lane that crosses it
+from north or south, and of the one that crosses it from east or west. The moves (cell, heading) -> neighbour
+are all that the worlds need to know. Maps come from the generator or from ASCII files:
 
     #        building               ^ > v <  lane with its heading
     .        sidewalk               N E S W  zebra crossing over a lane with that heading
     +        junction               *        junction with signals
 
-Lines that begin with `;` before the grid are comments; the comment `; left-hand` says that traffic keeps left.
+Lines that begin with `;` before the grid are comments; the comment `; left-hand` says that traffic keeps
+left.
 """
 
 from __future__ import annotations
@@ -99,7 +100,7 @@ def generate(config: StreetConfig, seed: int) -> StreetMap:
     return _build(draw(config, seed), f"generated-{seed}", config.left_hand, first_line=1)
 
 
-# ------------------------------------------------------------------------------------------------- ASCII maps
+# ------------------------------------------------------------ ASCII maps
 
 
 def read_map(path: str | PathLike[str] | Traversable) -> StreetMap:
@@ -170,7 +171,7 @@ def format_map(streets: StreetMap) -> str:
 
 
 def _map_folder() -> Traversable:
-    return files(__package__.split(".")[0]) / "assets" / "maps"
+    return files(__name__.split(".")[0]) / "assets" / "maps"
 
 
 def shipped_maps() -> tuple[str, ...]:
@@ -183,7 +184,7 @@ def shipped_map(name: str) -> StreetMap:
     return read_map(_map_folder() / f"{name}.txt")
 
 
-# ------------------------------------------------------------------------------- from characters to legal moves
+# ------------------------------------------------------------ from characters to legal moves
 
 
 def ahead(values: NDArray, heading: int, outside: int) -> NDArray:
@@ -327,7 +328,7 @@ def _label(mask):
 
 @njit(cache=True)
 def _add_junction_exits(heading, junction, exits):
-    """Gives junction cells the headings of the lanes that cross them, as far as a lane or the junction goes on.
+    """Gives junction cells the headings of the lanes that cross them, where a lane or the junction goes on.
 
     Args:
         heading: (H, W) headings of the lanes.
@@ -360,7 +361,7 @@ def _add_junction_exits(heading, junction, exits):
     return clash
 
 
-# ------------------------------------------------------------------------------------------------------ routes
+# ------------------------------------------------------------ routes
 
 
 @njit(cache=True)
@@ -425,8 +426,8 @@ def turn_paths(heading, exits, junction, approaches):
         approaches: (A,) cell numbers of lane cells whose next cell is a junction cell.
 
     Returns:
-        (A, 3, 65) int32: for each approach and turn (straight, left, right) the cells of the junction that are
-        passed, then the lane cell beyond; -1 behind the end and where that turn does not exist.
+        (A, 3, 65) int32: for each approach and turn (straight, left, right) the cells of the junction that
+        are passed, then the lane cell beyond; -1 behind the end and where that turn does not exist.
     """
     height, width = exits.shape
     paths = np.full((len(approaches), 3, MAX_JUNCTION + 1), -1, np.int32)
