@@ -91,10 +91,7 @@ def check_rules(m):
         assert lanes[beyond] or m.kind[beyond] == JUNCTION
         if lanes[beyond]:
             assert m.exits[beyond] == 1 << h
-        if m.kind[cell] == CROSSING:
-            assert m.kind[beyond] == ROAD
-        if m.kind[beyond] == CROSSING:
-            assert m.kind[cell] == ROAD
+        assert {m.kind[cell], m.kind[beyond]} != {CROSSING, JUNCTION}
     for y, x in zip(*np.nonzero(m.kind == CROSSING), strict=True):
         for side in (1, 3):
             dy, dx = STEPS[(m.heading[y, x] + side) % 4]
