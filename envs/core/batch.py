@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from functools import lru_cache
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -24,12 +24,19 @@ KEEP, RESET, RESET_SEEDED = 0, 1, 2
 
 _REWARD_UNIT = 1.0 / REWARD_SCALE  # a power of two: the product is exact
 
+
+def _unbound(*_: Any) -> Any:
+    raise NotImplementedError("bound to a world's kernels by bind_loops")
+
+
 # The names that `bind` gives a meaning.
-reset_one: Callable
-step_one: Callable
-observe_one: Callable
-mask_one: Callable
-act_one: Callable
+reset_one: Callable = _unbound
+step_one: Callable = _unbound
+observe_one: Callable = _unbound
+mask_one: Callable = _unbound
+act_one: Callable = _unbound
+keep_info: Callable = _unbound
+keep_parts: Callable = _unbound
 
 
 def _reset_rows(params, state, select, seeds, obs, mask, lo, hi):
@@ -45,7 +52,21 @@ def _reset_rows(params, state, select, seeds, obs, mask, lo, hi):
 
 
 def _step_rows(
-    params, state, action, obs, mask, reward, terminated, truncated, last, autoreset, max_steps, lo, hi
+    params,
+    state,
+    action,
+    obs,
+    mask,
+    reward,
+    terminated,
+    truncated,
+    final_obs,
+    final_mask,
+    final_report,
+    autoreset,
+    max_steps,
+    lo,
+    hi,
 ):
     for i in range(lo, hi):
         restart = autoreset == NEXT_STEP and state[i].done
@@ -62,7 +83,10 @@ def _step_rows(
             truncated[i] = cut
             state[i].done = over or cut
             if autoreset == SAME_STEP and (over or cut):
-                last[i] = state[i]  # nothing of the episode's end is lost
+                observe_one(params, state, i, final_obs)
+                mask_one(params, state, i, final_mask)
+                keep_info(state, i, final_report)
+                keep_parts(state, i, final_report)
                 restart = True
         if restart:
             state[i].elapsed = 0
@@ -88,26 +112,56 @@ def _no_mask(params, state, i, mask):
     pass
 
 
+@njit
+def _keep_info(state, i, report):
+    report[i].info = state[i].info
+
+
+@njit
+def _keep_parts(state, i, report):
+    report[i].parts = state[i].parts
+
+
+@njit
+def _keep_nothing(state, i, report):
+    pass
+
+
 class Loops(NamedTuple):
     """The batch loops of a world, over rows [lo, hi)."""
 
     reset: Callable
     """`(params, state, select, seeds, obs, mask, lo, hi)`."""
     step: Callable
-    """`(params, state, action, obs, mask, reward, terminated, truncated, last, autoreset, max_steps, lo, hi)`."""
+    """`(params, state, action, *Outputs, *Finals, autoreset, max_steps, lo, hi)`."""
     observe: Callable
     """`(params, state, obs, mask, lo, hi)`."""
 
 
-@lru_cache(maxsize=None)
-def bind_loops(kernels: Kernels) -> Loops:
-    """Binds the batch loops to a world's kernels; the same kernels give the same loops."""
-    names = {**kernels._asdict(), "mask_one": kernels.mask_one or _no_mask}
+def bind_loops(kernels: Kernels, state_dtype: np.dtype) -> Loops:
+    """Binds the batch loops to a world's kernels; the same kernels give the same loops.
+
+    Args:
+        kernels: the world's scalar functions.
+        state_dtype: the world's state record; only whether it has `info` and `parts` matters here.
+    """
+    names = state_dtype.names or ()
+    return _bind_loops(kernels, "info" in names, "parts" in names)
+
+
+@cache
+def _bind_loops(kernels: Kernels, has_info: bool, has_parts: bool) -> Loops:
+    functions = {
+        **kernels._asdict(),
+        "mask_one": kernels.mask_one or _no_mask,
+        "keep_info": _keep_info if has_info else _keep_nothing,
+        "keep_parts": _keep_parts if has_parts else _keep_nothing,
+    }
     name = f"{kernels.step_one.__module__}.{kernels.observe_one.__name__}"
-    return Loops(*(bind(template, name, names) for template in (_reset_rows, _step_rows, _observe_rows)))
+    return Loops(*(bind(template, name, functions) for template in (_reset_rows, _step_rows, _observe_rows)))
 
 
-@lru_cache(maxsize=None)
+@cache
 def bind_policy(act_one: Callable) -> Callable[[Any, NDArray], NDArray[np.int64]]:
     """Makes a reference policy of a jitted scalar function.
 
@@ -135,6 +189,15 @@ class Outputs(NamedTuple):
     reward: NDArray[np.float64]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
+
+
+class Finals(NamedTuple):
+    """What SAME_STEP sets aside before a reset: the end of the episode, in the rows where one ended."""
+
+    obs: NDArray
+    mask: NDArray[np.uint8]
+    report: NDArray
+    """Records of `info` and `parts` alone."""
 
 
 class Batch:
@@ -170,8 +233,9 @@ class Batch:
         self.has_mask = world.kernels.mask_one is not None
         self.params = world.params()
         self.state = np.zeros(num_envs, world.state_dtype)
-        self.loops = bind_loops(world.kernels) if loops is None else loops
-        self._last = np.zeros(0, world.state_dtype)
+        self.report_dtype = _report_dtype(world.state_dtype)
+        self.loops = bind_loops(world.kernels, world.state_dtype) if loops is None else loops
+        self._finals = self._make_finals(0)
         self._pool: ThreadPoolExecutor | None = None
 
     # ------------------------------------------------------------ outputs
@@ -221,16 +285,16 @@ class Batch:
             max_steps: steps after which an episode is truncated; 0 is never.
             out: filled.
         """
-        if autoreset == SAME_STEP and len(self._last) == 0:
-            self._last = np.zeros_like(self.state)
-        self._run(self.loops.step, self.params, self.state, action, *out, self._last, autoreset, max_steps)
+        if autoreset == SAME_STEP and len(self._finals.report) == 0:
+            self._finals = self._make_finals(self.num_envs)
+        self._run(self.loops.step, self.params, self.state, action, *out, *self._finals, autoreset, max_steps)
 
-    def last(self, rows: NDArray[np.intp]) -> tuple[NDArray, NDArray, NDArray[np.uint8]]:
-        """Final records, observations and masks of rows whose episode ended in the last SAME_STEP step."""
-        records = self._last.take(rows)
-        obs, mask = self.observations(len(rows))
-        self.loops.observe(self.params, records, obs, mask, 0, len(rows))
-        return records, obs, mask
+    def finals(self, rows: NDArray[np.intp]) -> Finals:
+        """Copies the ends of the episodes that ended in the last SAME_STEP step, in the given rows."""
+        return Finals(*(array.take(rows, axis=0) for array in self._finals))
+
+    def _make_finals(self, num_envs: int) -> Finals:
+        return Finals(*self.observations(num_envs), np.zeros(num_envs, self.report_dtype))
 
     def observe(self) -> tuple[NDArray, NDArray[np.uint8]]:
         """Observations and masks of the current states, in fresh arrays."""
@@ -318,6 +382,11 @@ class Batch:
         """Pickles the world's class and config with the records; the tables and loops are built again."""
         parts = type(self.world), self.world.config, self.num_threads, self.get_state()
         return _rebuild_batch, parts
+
+
+def _report_dtype(state_dtype: np.dtype) -> np.dtype:
+    nested = [(name, state_dtype[name]) for name in ("info", "parts") if name in (state_dtype.names or ())]
+    return np.dtype(nested or [("nothing", np.uint8)], align=True)
 
 
 def _rebuild_batch(world: type[World], config: Any, num_threads: int, state: NDArray) -> Batch:

@@ -1,9 +1,9 @@
 """Binds loops written once to the kernels of a world, compiled with a cache that outlives the process.
 
-numba's own cache has three holes that matter here: a function that takes jitted functions as arguments is never
-found again, an edit to a callee in another file is not noticed, and two functions of one name in one file can be
-given each other's code. So a loop reaches its kernels as module globals of a copy made for them, and the cache
-folder's name and the function's name hold a fingerprint of everything that is compiled into it.
+numba's own cache has three holes that matter here: a function that takes jitted functions as arguments is
+never found again, an edit to a callee in another file is not noticed, and two functions of one name in one
+file can be given each other's code. So a loop reaches its kernels as module globals of a copy made for them,
+and the cache folder's name and the function's name hold a fingerprint of everything that is compiled into it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,9 @@ import numba
 import numpy as np
 import platformdirs
 from numba import njit
+from numba.core import config
 
+_numba_config: Any = config
 _config_lock = threading.Lock()  # numba's cache folder is a process-wide setting
 
 
@@ -42,14 +44,14 @@ def bind(template: Callable, name: str, kernels: dict[str, Callable]) -> Callabl
     digest = fingerprint(_rebuild(template, template.__name__, bound_globals))
     function = _rebuild(template, f"{name}.{template.__name__}.{digest}", bound_globals)
     with _config_lock:
-        users_folder = numba.config.CACHE_DIR
+        users_folder = _numba_config.CACHE_DIR
         try:
-            numba.config.CACHE_DIR = str(cache_folder(digest))
+            _numba_config.CACHE_DIR = str(cache_folder(digest))
             return njit(cache=True, nogil=True)(function)
         except (OSError, RuntimeError):  # nowhere to write: compile in every process rather than fail
             return njit(nogil=True)(function)
         finally:
-            numba.config.CACHE_DIR = users_folder
+            _numba_config.CACHE_DIR = users_folder
 
 
 def _rebuild(template: types.FunctionType, name: str, bound_globals: dict[str, Any]) -> types.FunctionType:
@@ -156,7 +158,7 @@ def cache_folder(digest: str) -> Path:
     Raises:
         OSError: when none of them can be written.
     """
-    base = numba.config.CACHE_DIR
+    base = _numba_config.CACHE_DIR
     home = Path(base, "meze") if base else Path(platformdirs.user_cache_dir("meze"))
     try:
         return _writable(home / digest)

@@ -117,9 +117,9 @@ def check_render_mode(render_mode: str | None, modes: Sequence[str]) -> None:
 class WorldEnv(WorldAccess, gymnasium.Env):
     """One environment of a world.
 
-    It does not truncate: `gymnasium.make` wraps it in a `TimeLimit`. Every step returns fresh objects; `info`
-    holds the world's `info` fields, the reward's summands as `reward_<name>`, and `action_mask` (int8, 1 where
-    the action is possible) where the world has masks.
+    It does not truncate: `gymnasium.make` wraps it in a `TimeLimit`. Every step returns fresh objects;
+    `info` holds the world's `info` fields, the reward's summands as `reward_<name>`, and `action_mask` (int8,
+    1 where the action is possible) where the world has masks.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 10}
@@ -129,7 +129,7 @@ class WorldEnv(WorldAccess, gymnasium.Env):
 
         Args:
             world: the world's class, or where it is, as `package.module:Class`.
-            render_mode: None, "rgb_array" (`render` returns a picture) or "human" (a window follows every step).
+            render_mode: None, "rgb_array" (`render` returns a picture) or "human" (a window follows).
             **settings: fields of the world's config.
 
         Raises:
@@ -230,7 +230,7 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         return deepcopy(self)
 
     def render(self) -> NDArray[np.uint8] | None:
-        """Draws the state: (height, width, 3) uint8 in mode "rgb_array"; in mode "human" the window shows it."""
+        """Draws the state: (height, width, 3) uint8 in mode "rgb_array"; mode "human" shows it instead."""
         if self.render_mode is None:
             logger.warn('render() needs a render_mode, as in gymnasium.make(..., render_mode="rgb_array")')
             return None

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import groupby
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -21,7 +20,7 @@ class _Run(NamedTuple):
     offset: int  # bytes from the start of the record
     dtype: np.dtype
     reported: np.dtype  # that of a Python bool, int or float
-    scale: float | None
+    is_part: bool  # in 1/1024
 
 
 class InfoReader:
@@ -31,12 +30,12 @@ class InfoReader:
         """Finds the fields.
 
         Args:
-            state_dtype: as `world.state_dtype` makes it.
+            state_dtype: as `world.state_dtype` makes it, or another with its nested `info` and `parts`.
         """
         names = state_dtype.names or ()
         self._info = tuple(state_dtype["info"].names or ()) if "info" in names else ()
         self._parts = tuple(state_dtype["parts"].names or ()) if "parts" in names else ()
-        self._runs = [*_runs(state_dtype, "info", self._info), *_runs(state_dtype, "parts", self._parts)]
+        self._runs = _runs(state_dtype, "info") + _runs(state_dtype, "parts")
         self._part_names = tuple(f"reward_{name}" for name in self._parts)
 
     def one(self, state: NDArray) -> dict[str, Any]:
@@ -63,25 +62,34 @@ class InfoReader:
             shape = len(run.names), n
             fields = np.ndarray(shape, run.dtype, state, run.offset, (run.dtype.itemsize, size))  # type: ignore
             columns = np.empty(shape, run.reported)
-            if run.scale is None:
-                columns[...] = fields
+            if run.is_part:
+                np.multiply(fields, _UNIT, out=columns)
             else:
-                np.multiply(fields, run.scale, out=columns)
+                columns[...] = fields
             yield run.names, columns
 
 
-def _runs(state_dtype: np.dtype, nested: str, names: tuple[str, ...]) -> Iterator[_Run]:
-    if not names:
-        return
-    dtype, start = state_dtype[nested], state_dtype.fields[nested][1]  # type: ignore
-    prefix, scale = ("reward_", _UNIT) if nested == "parts" else ("", None)
-    fields = [(name, *dtype.fields[name][:2]) for name in names]
-    # Within a run, offset minus rank times size is constant.
-    ranked = enumerate(fields)
-    for (kind, _), group in groupby(
-        ranked, lambda pair: (pair[1][1], pair[1][2] - pair[0] * pair[1][1].itemsize)
-    ):
-        members = [field for _, field in group]
-        reported = np.dtype(np.float64 if scale else {"b": bool, "f": np.float64}.get(kind.kind, np.int64))
-        pairs = tuple((f"{prefix}{name}", f"_{prefix}{name}") for name, *_ in members)
-        yield _Run(pairs, start + members[0][2], kind, reported, scale)
+def _runs(state_dtype: np.dtype, nested: str) -> list[_Run]:
+    fields: Any = state_dtype.fields or {}  # name to (dtype, offset)
+    if nested not in fields:
+        return []
+    is_part = nested == "parts"
+    dtype, start = fields[nested][:2]
+    runs: list[_Run] = []
+    for name in dtype.names or ():
+        kind, offset = dtype.fields[name][:2]
+        reported = "reward_" + name if is_part else name
+        run = _Run(((reported, "_" + reported),), start + offset, kind, _python_dtype(kind, is_part), is_part)
+        last = runs[-1] if runs else None
+        if last and last.dtype == kind and run.offset == last.offset + len(last.names) * kind.itemsize:
+            runs[-1] = last._replace(names=last.names + run.names)
+        else:
+            runs.append(run)
+    return runs
+
+
+def _python_dtype(kind: np.dtype, is_part: bool) -> np.dtype:
+    """The dtype of the Python scalar that a field is reported as."""
+    if is_part or kind.kind == "f":
+        return np.dtype(np.float64)
+    return np.dtype(np.bool_ if kind.kind == "b" else np.int64)

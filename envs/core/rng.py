@@ -1,7 +1,7 @@
 """A counter-based random stream that lives in the state record.
 
-A record's field `rng` is `[key, counter]`. The n-th 64-bit output of a stream is a pure function of its key and n:
-the SplitMix64 finaliser of `key + n * GOLDEN` (Steele, Lea and Flood, "Fast splittable pseudorandom number
+A record's field `rng` is `[key, counter]`. The n-th 64-bit output of a stream is a pure function of its key
+and n: the SplitMix64 finaliser of `key + n * GOLDEN` (Steele, Lea and Flood, "Fast splittable pseudorandom number
 generators", OOPSLA 2014). So copying a record copies its stream, and a trajectory does not depend on how many
 environments or threads share a batch.
 
@@ -75,8 +75,8 @@ def next_u64(rng):
 def uniform_int(rng, n):
     """Draws an integer from `range(n)` without bias.
 
-    Lemire's multiply-shift with rejection ("Fast random integer generation in an interval", ACM TOMACS 2019) on
-    the top 32 bits of a draw: one draw nearly always, more with probability below n / 2**32.
+    Lemire's multiply-shift with rejection ("Fast random integer generation in an interval", ACM TOMACS 2019)
+    on the top 32 bits of a draw: one draw nearly always, more with probability below n / 2**32.
 
     Args:
         rng: (2,) uint64 key and counter.

@@ -28,9 +28,9 @@ _CODES = {
 class WorldVectorEnv(WorldAccess, VectorEnv):
     """N environments of a world.
 
-    Results equal those of gymnasium's `SyncVectorEnv` over `WorldEnv`, bit for bit, infos included; environment
-    i of a batch seeded with s is the single environment seeded with s + i. In infos, the `_key` masks of keys that
-    every environment reports are one shared array, which cannot be written.
+    Results equal those of gymnasium's `SyncVectorEnv` over `WorldEnv`, bit for bit, infos included;
+    environment i of a batch seeded with s is the single environment seeded with s + i. In infos, the `_key`
+    masks of keys that every environment reports are one shared array, which cannot be written.
     """
 
     metadata: dict[str, Any] = {"render_modes": ["rgb_array"], "render_fps": 10}
@@ -78,6 +78,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         self._batch = Batch(made, num_envs, num_threads)
         self._max_steps = max(0, max_episode_steps or 0)
         self._reader = InfoReader(made.state_dtype)
+        self._final_reader = InfoReader(self._batch.report_dtype)
         self._number_obs = isinstance(made.observation_space, Discrete)
         self._buffers = None if copy else self._batch.outputs()
         self._ready = False  # every environment has been reset once
@@ -96,8 +97,8 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         """Begins episodes in all environments, or in those of a mask.
 
         Args:
-            seed: s for seeds s + i; or one seed or None an environment (ignored outside of the mask). Without a
-                seed an environment goes on with its own stream.
+            seed: s for seeds s + i; or one seed or None an environment (ignored outside of the mask).
+                Without a seed an environment goes on with its own stream.
             options: `reset_mask`, (N,) bool; and reset options of the world, scalars or (N,) arrays.
 
         Returns:
@@ -118,9 +119,9 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         self._ready = self._batch.ready
         self._returns[chosen] = 0.0
         if rows is None:
-            return out.obs, self._infos(self._batch.state, out.mask)
+            return out.obs, self._infos(self._reader, self._batch.state, out.mask)
         index = np.flatnonzero(rows)
-        return out.obs, self._infos(self._batch.get_state(index), out.mask[index], index)
+        return out.obs, self._infos(self._reader, self._batch.get_state(index), out.mask[index], index)
 
     def step(
         self, actions: ArrayLike
@@ -136,8 +137,8 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         Raises:
             ResetNeeded: before all environments have been reset.
             ValueError: for actions of the wrong shape or type.
-            AssertionError: for an action out of range, and, without autoreset, for an environment whose episode
-                is over.
+            AssertionError: for an action out of range, and, without autoreset, for an environment whose
+                episode is over.
         """
         if not self._ready:
             raise ResetNeeded("call reset() before step()")
@@ -146,7 +147,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
             raise AssertionError(f"environments {np.flatnonzero(done)} are over and need a reset")
         out = self._outputs()
         self._batch.step(checked, _CODES[self.autoreset_mode], self._max_steps, out)
-        infos = self._infos(self._batch.state, out.mask)
+        infos = self._infos(self._reader, self._batch.state, out.mask)
         if self.autoreset_mode is AutoresetMode.SAME_STEP:
             ended = np.flatnonzero(out.terminated | out.truncated)
             if len(ended):
@@ -168,7 +169,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
     # ------------------------------------------------------------ states
 
     def set_state(self, records: NDArray, indices: ArrayLike | None = None) -> None:
-        """Puts state records back (see `WorldAccess.set_state`); `observe()` then gives their observations."""
+        """Puts state records back (see `WorldAccess.set_state`); `observe()` gives their observations."""
         super().set_state(records, indices)
         self._ready = self._batch.ready
 
@@ -181,7 +182,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         return self._batch.observe()[0]
 
     def action_masks(self) -> NDArray[np.int8]:
-        """(N, A) actions possible in the current states, 1 where possible; all ones in a world without masks."""
+        """(N, A) actions possible in the current states, 1 where possible; all ones where none are masked."""
         return vector_masks(self._batch)
 
     def clone(self) -> WorldVectorEnv:
@@ -233,7 +234,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         if array.view(np.uint64).max() >= self._batch.num_actions:  # negative numbers are large ones here
             row = int(np.flatnonzero((array < 0) | (array >= self._batch.num_actions))[0])
             raise AssertionError(
-                f"action {array[row]} of environment {row} invalid: the action space is {self.single_action_space}"
+                f"{array[row]} invalid in environment {row}: the action space is {self.single_action_space}"
             )
         return array
 
@@ -242,11 +243,14 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
     def _outputs(self) -> Outputs:
         return self._batch.outputs() if self._buffers is None else self._buffers
 
-    def _infos(self, state: NDArray, mask: NDArray, rows: NDArray | None = None) -> dict[str, Any]:
+    def _infos(
+        self, reader: InfoReader, records: NDArray, mask: NDArray, rows: NDArray | None = None
+    ) -> dict[str, Any]:
         """Infos as gymnasium batches them.
 
         Args:
-            state: (K,) records to report.
+            reader: reads the records.
+            records: (K,) records to report.
             mask: (K, A) their masks.
             rows: the K environments that they belong to; the others report zeros. None for all.
         """
@@ -254,7 +258,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         if rows is not None:
             present = np.zeros(self.num_envs, np.bool_)
             present[rows] = True
-        for names, columns in self._reader.blocks(state):
+        for names, columns in reader.blocks(records):
             for (name, flag), column in zip(names, self._spread(columns, rows), strict=True):
                 infos[name], infos[flag] = column, present
         if self._batch.has_mask:
@@ -272,14 +276,17 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
 
     def _add_finals(self, infos: dict[str, Any], ended: NDArray[np.intp]) -> None:
         """Adds what the episodes that ended in this step were like before their reset."""
-        records, obs, mask = self._batch.last(ended)
+        obs, mask, reports = self._batch.finals(ended)
         final_obs = np.full(self.num_envs, None, object)
         for row, value in zip(ended, obs.tolist() if self._number_obs else obs, strict=True):
             final_obs[row] = value
         present = np.zeros(self.num_envs, np.bool_)
         present[ended] = True
         infos["final_obs"], infos["_final_obs"] = final_obs, present
-        infos["final_info"], infos["_final_info"] = self._infos(records, mask, ended), present
+        infos["final_info"], infos["_final_info"] = (
+            self._infos(self._final_reader, reports, mask, ended),
+            present,
+        )
 
     def _count_returns(self, out: Outputs) -> None:
         self._returns += out.reward

@@ -56,11 +56,11 @@ class Kernels(NamedTuple):
     """
 
     reset_one: Callable
-    """`(params, state, i) -> None`: begins an episode, drawing from the record's own stream. It leaves nothing
-    of the episode before: a used record and a new one with the same stream become equal bytes."""
+    """`(params, state, i) -> None`: begins an episode, drawing from the record's own stream. It leaves
+    nothing of the episode before: a used and a new record with the same stream become equal bytes."""
     step_one: Callable
-    """`(params, state, i, action) -> (int64, bool)`: reward in 1/1024, terminated. `elapsed` already counts this
-    step."""
+    """`(params, state, i, action) -> (int64, bool)`: reward in 1/1024, terminated. `elapsed` already counts
+    this step."""
     observe_one: Callable
     """`(params, state, i, obs) -> None`: writes all of `obs[i]`, and nothing to the state."""
     mask_one: Callable | None = None
