@@ -196,12 +196,18 @@ def _lanes(way: int, axis: int, left_hand: bool) -> NDArray[np.uint8]:
     return lanes[::-1] if left_hand else lanes
 
 
-def _zebras(begin: int, end: int, at_begin: bool, at_end: bool, draws: NDArray[np.float64]) -> list[int]:
-    """Where zebra crossings lie on a street from `begin` to `end`, one cell away from its junctions."""
-    ends = [c for c, near in ((begin + 1, at_begin), (end - 2, at_end)) if near]
-    if len(ends) == 2 and end - begin < 6:  # too short for two
+def _zebras(length: int, at_begin: bool, at_end: bool, draws: NDArray[np.floating]) -> list[int]:
+    """Where zebra crossings lie along a street: one cell away from the junctions at its ends."""
+    ends = [c for c, near in ((1, at_begin), (length - 2, at_end)) if near]
+    if len(ends) == 2 and length < 6:  # too short for two
         ends = [ends[int(draws[2] < 0.5)]]
     return [c for c, draw in zip(ends, draws, strict=False) if draw < ZEBRA]
+
+
+def _pave(street: NDArray[np.uint8], lanes: NDArray[np.uint8], zebras: list[int]) -> None:
+    """Draws a piece of street, given as a (length, lanes) view of the grid."""
+    street[:] = lanes
+    street[zebras] = _ZEBRA_OVER[lanes]
 
 
 def draw(config: StreetConfig, seed: int) -> NDArray[np.uint8]:
@@ -222,41 +228,32 @@ def draw(config: StreetConfig, seed: int) -> NDArray[np.uint8]:
     lattice = _Lattice(columns, rows)
     _thin(lattice, uniform)
 
-    nx, ny = lattice.nx, lattice.ny
-    streets = [lattice.streets(node) for node in range(nx * ny)]
+    streets = [lattice.streets(node) for node in range(lattice.nx * lattice.ny)]
+    # Where two streets meet end to end and none crosses, the street just runs on.
     is_junction = [len(s) > 2 or (len(s) == 2 and s[1] - s[0] != 2) for s in streets]
-    signalled = uniform(nx * ny) < config.signals
-    midblock = uniform(nx * ny) < ZEBRA_MIDBLOCK
-    zebra_draws = uniform(nx * ny * 6).reshape(nx * ny, 2, 3)
-    across = [_lanes(way, 0, config.left_hand) for way in columns.way]
-    along = [_lanes(way, 1, config.left_hand)[:, None] for way in rows.way]
+    signalled = uniform(len(streets)) < config.signals
+    midblock = uniform(len(streets)) < ZEBRA_MIDBLOCK
+    zebra_draws = uniform(len(streets) * 6).reshape(-1, 2, 3)
 
     grid = np.zeros((config.height, config.width), np.uint8)
     for node, arms in enumerate(streets):
-        j, i = divmod(node, nx)
-        block = rows.block(j), columns.block(i)
+        j, i = divmod(node, lattice.nx)
+        across, along = _lanes(columns.way[i], 0, config.left_hand), _lanes(rows.way[j], 1, config.left_hand)
+        block = grid[rows.block(j), columns.block(i)]
         if is_junction[node]:
-            grid[block] = ord("*" if signalled[node] and len(arms) > 2 else "+")
-        elif arms:  # the street runs straight on
-            lanes = across[i] if arms[0] == 0 else along[j]
-            grid[block] = lanes
-            if midblock[node]:
-                centre = (
-                    (block[0].start, block[1])
-                    if arms[0] == 0
-                    else (block[0], slice(block[1].start, block[1].start + 1))
-                )
-                grid[centre] = _ZEBRA_OVER[lanes]
+            block[:] = ord("*" if signalled[node] and len(arms) > 2 else "+")
+        elif arms:
+            street, lanes = (block, across) if arms[0] == 0 else (block.T, along)
+            _pave(street, lanes, [0] if midblock[node] else [])
         if 1 in arms:
             begin, end = columns.gap(i)
-            grid[block[0], begin:end] = along[j]
-            for x in _zebras(begin, end, is_junction[node], is_junction[node + 1], zebra_draws[node, 0]):
-                grid[block[0], x] = _ZEBRA_OVER[along[j][:, 0]]
+            zebras = _zebras(end - begin, is_junction[node], is_junction[node + 1], zebra_draws[node, 0])
+            _pave(grid[rows.block(j), begin:end].T, along, zebras)
         if 2 in arms:
             begin, end = rows.gap(j)
-            grid[begin:end, block[1]] = across[i]
-            for y in _zebras(begin, end, is_junction[node], is_junction[node + nx], zebra_draws[node, 1]):
-                grid[y, block[1]] = _ZEBRA_OVER[across[i]]
+            below = node + lattice.nx
+            zebras = _zebras(end - begin, is_junction[node], is_junction[below], zebra_draws[node, 1])
+            _pave(grid[begin:end, columns.block(i)], across, zebras)
     return _add_sidewalks(grid)
 
 

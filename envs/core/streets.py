@@ -14,6 +14,7 @@ left.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
@@ -239,24 +240,7 @@ def _build(grid: NDArray[np.uint8], name: str, left_hand: bool, first_line: int)
     signalled[junction[grid == ord("*")]] = True
     refuse((grid == ord("+")) & signalled[junction], "junction of both '+' and '*'")
 
-    for h in range(4):
-        lane = heading == h
-        next_kind, next_heading = ahead(kind, h, NONE), ahead(heading, h, NONE)
-        refuse(lane & (next_kind == NONE), "lane '{0}' leads off the map")
-        refuse(lane & (next_kind == BUILDING), "lane '{0}' leads into a building")
-        refuse(lane & (next_kind == SIDEWALK), "lane '{0}' leads onto a sidewalk")
-        refuse(
-            lane & (next_kind != JUNCTION) & (next_heading != h),
-            "lane '{0}' leads into a lane of another heading",
-        )
-        zebra = lane & (kind == CROSSING)
-        near = (next_kind == JUNCTION) | (ahead(kind, (h + 2) % 4, NONE) == JUNCTION)
-        refuse(zebra & near, "zebra crossing '{0}' touches a junction, leave one cell of lane between them")
-        for side in ((h + 1) % 4, (h + 3) % 4):
-            side_kind, side_heading = ahead(kind, side, NONE), ahead(heading, side, NONE)
-            spans = (side_kind == SIDEWALK) | ((side_kind == CROSSING) & (side_heading % 2 == h % 2))
-            refuse(zebra & ~spans, "zebra crossing '{0}' does not span the street from sidewalk to sidewalk")
-
+    _check_lanes(kind, heading, refuse)
     exits = np.where(heading != NONE, 1 << (heading % 8), 0).astype(np.uint8)
     refuse(
         _add_junction_exits(heading, junction, exits),
@@ -279,6 +263,27 @@ def _build(grid: NDArray[np.uint8], name: str, left_hand: bool, first_line: int)
     stuck[approaches[(turn_paths(heading, exits, junction, approaches)[:, :, 0] < 0).all(axis=1)]] = True
     refuse(stuck.reshape(grid.shape), "from lane '{0}' the junction can only be left by turning round")
     return StreetMap(name, kind, exits, signalled[:count], junction.astype(np.int16), left_hand)
+
+
+def _check_lanes(kind: NDArray, heading: NDArray, refuse: Callable[[NDArray, str], None]) -> None:
+    """Checks where the lanes lead and where the zebra crossings lie."""
+    for h in range(4):
+        lane = heading == h
+        next_kind, next_heading = ahead(kind, h, NONE), ahead(heading, h, NONE)
+        refuse(lane & (next_kind == NONE), "lane '{0}' leads off the map")
+        refuse(lane & (next_kind == BUILDING), "lane '{0}' leads into a building")
+        refuse(lane & (next_kind == SIDEWALK), "lane '{0}' leads onto a sidewalk")
+        refuse(
+            lane & (next_kind != JUNCTION) & (next_heading != h),
+            "lane '{0}' leads into a lane of another heading",
+        )
+        zebra = lane & (kind == CROSSING)
+        near = (next_kind == JUNCTION) | (ahead(kind, (h + 2) % 4, NONE) == JUNCTION)
+        refuse(zebra & near, "zebra crossing '{0}' touches a junction, leave one cell of lane between them")
+        for side in ((h + 1) % 4, (h + 3) % 4):
+            side_kind, side_heading = ahead(kind, side, NONE), ahead(heading, side, NONE)
+            spans = (side_kind == SIDEWALK) | ((side_kind == CROSSING) & (side_heading % 2 == h % 2))
+            refuse(zebra & ~spans, "zebra crossing '{0}' does not span the street from sidewalk to sidewalk")
 
 
 def _approaches(heading: NDArray, junction: NDArray) -> NDArray[np.bool_]:
