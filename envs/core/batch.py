@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Discrete
-from numba import njit
 from numpy.typing import ArrayLike, NDArray
 
 from .binding import bind
+from .kernel import kernel
 from .rng import seed_stream
 from .world import REWARD_SCALE, Kernels, World
 
@@ -107,22 +107,22 @@ def _act_rows(params, state, action):
         action[i] = act_one(params, state, i)
 
 
-@njit
+@kernel
 def _no_mask(params, state, i, mask):
     pass
 
 
-@njit
+@kernel
 def _keep_info(state, i, report):
     report[i].info = state[i].info
 
 
-@njit
+@kernel
 def _keep_parts(state, i, report):
     report[i].parts = state[i].parts
 
 
-@njit
+@kernel
 def _keep_nothing(state, i, report):
     pass
 
@@ -166,7 +166,7 @@ def bind_policy(act_one: Callable) -> Callable[[Any, NDArray], NDArray[np.int64]
     """Makes a reference policy of a jitted scalar function.
 
     Args:
-        act_one: `(params, state, i) -> action`, compiled with `numba.njit`; it must not write to the state.
+        act_one: `(params, state, i) -> action`, compiled with `kernel`; it must not write to the state.
 
     Returns:
         `(params, state) -> (N,) int64 actions`.

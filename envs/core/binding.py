@@ -47,9 +47,9 @@ def bind(template: Callable, name: str, kernels: dict[str, Callable]) -> Callabl
         users_folder = _numba_config.CACHE_DIR
         try:
             _numba_config.CACHE_DIR = str(cache_folder(digest))
-            return njit(cache=True, nogil=True)(function)
+            return njit(cache=True, nogil=True, _nrt=False)(function)
         except (OSError, RuntimeError):  # nowhere to write: compile in every process rather than fail
-            return njit(nogil=True)(function)
+            return njit(nogil=True, _nrt=False)(function)
         finally:
             _numba_config.CACHE_DIR = users_folder
 

@@ -1,9 +1,9 @@
 """A counter-based random stream that lives in the state record.
 
 A record's field `rng` is `[key, counter]`. The n-th 64-bit output of a stream is a pure function of its key
-and n: the SplitMix64 finaliser of `key + n * GOLDEN` (Steele, Lea and Flood, "Fast splittable pseudorandom number
-generators", OOPSLA 2014). So copying a record copies its stream, and a trajectory does not depend on how many
-environments or threads share a batch.
+and n: the SplitMix64 finaliser of `key + n * GOLDEN` (Steele, Lea and Flood, "Fast splittable pseudorandom
+number generators", OOPSLA 2014). So copying a record copies its stream, and a trajectory does not depend on how
+many environments or threads share a batch.
 
 All functions are scalar, compiled, and meant to be called inside kernels as module globals:
 `next_u64(state[i].rng)`.
@@ -12,7 +12,8 @@ All functions are scalar, compiled, and meant to be called inside kernels as mod
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from .kernel import kernel
 
 # numba makes `uint64 + int` a float: every literal that meets a uint64 is typed.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -28,7 +29,7 @@ _SHIFT_32 = np.uint64(32)
 _SHIFT_54 = np.uint64(54)
 
 
-@njit
+@kernel
 def mix64(z):
     """SplitMix64's finaliser, a bijection of 64-bit words.
 
@@ -43,7 +44,7 @@ def mix64(z):
     return z ^ (z >> _SHIFT_31)
 
 
-@njit
+@kernel
 def seed_stream(rng, seed):
     """Begins the stream of a seed, at its first number.
 
@@ -57,7 +58,7 @@ def seed_stream(rng, seed):
     rng[1] = np.uint64(0)
 
 
-@njit
+@kernel
 def next_u64(rng):
     """Draws 64 random bits.
 
@@ -71,7 +72,7 @@ def next_u64(rng):
     return mix64(rng[0] + rng[1] * GOLDEN)
 
 
-@njit
+@kernel
 def uniform_int(rng, n):
     """Draws an integer from `range(n)` without bias.
 
@@ -94,7 +95,7 @@ def uniform_int(rng, n):
     return np.int64(product >> _SHIFT_32)
 
 
-@njit
+@kernel
 def chance(rng, p1024):
     """Draws true with probability `p1024 / 1024`, exactly.
 

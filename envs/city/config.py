@@ -1,0 +1,117 @@
+"""What a user may set in the city."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+from ..core.streets import StreetConfig
+from .state import MAX_CARS
+
+MAX_VIEW = 31
+
+
+@dataclass(frozen=True)
+class CityConfig:
+    """Settings of the city; weights and chances are rounded to 1/1024 when the world is built."""
+
+    map: str = "generated"
+    """`generated` for a pool of random cities, the name of a shipped map, or the path of a map file."""
+    split: Literal["train", "test"] = "train"
+    """Which range of seeds the generated cities come from; the two never overlap."""
+    pool_size: int = 64
+    """Number of generated cities."""
+    width: int = 40
+    """Width of generated cities, in cells."""
+    height: int = 40
+    """Height of generated cities, in cells."""
+    block: int = 9
+    """Mean distance between streets, in cells."""
+    one_way: float = 0.25
+    """Share of one-way streets."""
+    signals: float = 0.5
+    """Share of junctions with signals."""
+    left_hand: bool = False
+    """Drive on the left."""
+
+    observation: Literal["grid", "index"] = "grid"
+    """`grid`: what is around the car, as planes; `index`: one number, for tables."""
+    index: Literal["situation", "place"] = "situation"
+    """What the index tells: the situation around the car, or its place on the map and its destination."""
+    view: int = 9
+    """Side of the square that `grid` shows, in cells (odd)."""
+
+    hour: int | None = None
+    """Hour of the day, 0 to 23; by default drawn anew for each episode."""
+    cars: int = 16
+    """Number of other cars outside the rush hours."""
+    peak_density: float = 0.3
+    """Share of the lane cells that cars take at the height of a rush hour."""
+    slowdown: float = 0.1
+    """Chance that a driver hesitates for a tick."""
+    turnover: float = 0.06
+    """Chance per tick that a car parks and another one comes onto the streets."""
+    pedestrians: int = 16
+    """Number of pedestrians."""
+    jaywalk: float = 0.01
+    """Chance per tick that a pedestrian at a kerb crosses where there is no zebra."""
+    ambulance: float = 0.005
+    """Chance per tick that an ambulance sets out, when none is on its way."""
+    green: int = 12
+    """Ticks of green in each direction."""
+    all_red: int = 3
+    """Ticks of red for all between two greens."""
+    min_distance: int = 12
+    """Shortest trip, in cells."""
+
+    arrival: float = 10.0
+    """Reward for arriving."""
+    progress: float = 0.1
+    """Reward for each cell nearer to the destination, along the shortest legal route."""
+    time: float = -0.05
+    """Reward for each tick."""
+    collision: float = -20.0
+    """Reward for a collision."""
+    red_light: float = -2.0
+    """Reward for driving into a junction on red."""
+    illegal: float = -0.5
+    """Reward for a move that the road does not allow."""
+    delay: float = -1.0
+    """Reward for each tick that an ambulance is held up."""
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ValueError: naming the field and what it may be.
+        """
+        StreetConfig(self.width, self.height, self.block, self.one_way, self.signals, self.left_hand)
+        _check(self, "pool_size", 1, 4096)
+        _check(self, "view", 3, MAX_VIEW)
+        if self.view % 2 == 0:
+            raise ValueError(f"view must be odd, got {self.view}")
+        if self.hour is not None:
+            _check(self, "hour", 0, 23)
+        for name, low, high in (
+            ("cars", 0, MAX_CARS),
+            ("pedestrians", 0, 1024),
+            ("green", 1, 10_000),
+            ("all_red", 0, 10_000),
+            ("min_distance", 1, 60_000),
+            *((name, 0, 1) for name in ("peak_density", "slowdown", "turnover", "jaywalk", "ambulance")),
+            *((field.name, -1000, 1000) for field in fields(self)[-7:]),
+        ):
+            _check(self, name, low, high)
+        for name, choices in (
+            ("split", ("train", "test")),
+            ("observation", ("grid", "index")),
+            ("index", ("situation", "place")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+
+
+def _check(config: CityConfig, name: str, low: float, high: float) -> None:
+    value = getattr(config, name)
+    if not isinstance(value, int | float) or not low <= value <= high:
+        raise ValueError(f"{name} must lie between {low} and {high}, got {value!r}")

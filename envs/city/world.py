@@ -1,0 +1,211 @@
+"""The city as a world: what a user meets, put together from config, maps and kernels."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.batch import bind_policy
+from ..core.streets import STEPS, StreetConfig
+from ..core.world import REWARD_SCALE, Kernels, Renderer
+from .config import CityConfig
+from .kernels import mask_one, reset_one, step_one
+from .maps import build_pool, load_pool
+from .observe import (
+    NUM_PLANES,
+    NUM_SITUATIONS,
+    STILL_PLANES,
+    expert_one,
+    grid_kernel,
+    observe_place,
+    observe_situation,
+)
+from .state import MAX_CARS, RULES, CityParams, city_state
+
+# Share of the peak's extra traffic by hour, in 1/1024: two rush hours.
+PROFILE = {7: 512, 8: 1024, 9: 512, 16: 512, 17: 1024, 18: 512}
+
+# Sizes of the state record grow in steps, so that few different ones have to be compiled.
+CELL_STEPS = (1600, 4096, 16384, 65536, 262144, 1048576)
+
+
+class City:
+    """Drive through a city, arrive, and harm nobody.
+
+    ## Description
+    A car drives from a random place to a random destination through a grid city in the midst of other cars,
+    pedestrians and, now and then, an ambulance. Cells are about as long as a car; a tick moves a car by one
+    cell at most. Streets are lanes with a heading; junctions have signals or the rule right before left. Cars
+    follow Nagel and Schreckenberg (1992) with a top speed of one cell; at the rush hours (7 to 9 and 16 to 18
+    o'clock) there are so many that jams appear by themselves. Pedestrians cross at zebras, and a few of them
+    elsewhere, which they show one tick before. Where the ambulance comes from behind, standing still outside
+    a junction is pulling over: it passes.
+
+    ## Action Space
+    `Discrete(4)`: 0 wait, 1 forward, 2 left, 3 right. A move is one cell; a turn is a move to the cell beside,
+    facing it. A move that the road does not allow leaves the car where it is and costs. `info["action_mask"]`
+    tells the moves that the road allows.
+
+    ## Observation Space
+    - `observation="grid"` (default): `Box(0, 255, (13, view, view), uint8)`, what is around the car, turned so
+      that it heads up. Planes: flow ahead, flow across, kind of cell, vehicles, claims, people; then constant
+      planes: signal, siren ahead, siren across, route, distance, entry, hour (`observe.PLANE_NAMES`).
+    - `observation="index", index="situation"`: `Discrete(1215)`, mixed radix: what is ahead (5), to the left (3)
+      and right (3), the signal (3), the siren (3), where the route turns (3). For learners that generalise.
+    - `observation="index", index="place"`: `Discrete(cells * 4 * 32)`: cell, heading, destination. For learners
+      that memorise one map.
+
+    ## Rewards
+    The sum of named parts, reported as `info["reward_<name>"]`, weighted by the config: `arrival`, `progress`
+    (for each cell nearer along the shortest legal route; potential-based), `time`, `collision`, `red_light`,
+    `illegal`, `ambulance` (for each tick that it is held up).
+
+    `info` has further `progress` (0 to 1), `distance`, `hour`, `success`, `cost` (harm done), `harm_car`,
+    `harm_person`, `harm_ambulance` and `own_fault`: harm is the car's own fault unless it waited or moved
+    lawfully onto a free cell that nobody had claimed.
+
+    ## Starting State
+    A random map of the pool, hour, destination, and start at least `min_distance` cells away; traffic for the
+    hour at random places. `reset(options={"map": number, "hour": hour})` chooses; both may be arrays in a batch.
+
+    ## Episode End
+    Terminates on arrival and on a collision; truncated after 512 steps.
+
+    ## Arguments
+    The fields of `CityConfig`.
+
+    ## Version History
+    - v0: first version.
+    """
+
+    render_fps: ClassVar[int] = 4
+
+    def __init__(self, config: CityConfig | None = None) -> None:
+        """Makes or reads the maps and computes their tables.
+
+        Args:
+            config: settings, by default all defaults.
+
+        Raises:
+            ValueError: for maps that do not exist, are faulty, or too large.
+        """
+        self.config = config = config or CityConfig()
+        streets = StreetConfig(
+            config.width, config.height, config.block, config.one_way, config.signals, config.left_hand
+        )
+        self.maps = load_pool(config.map, config.split, config.pool_size, streets)
+        height, width = self.maps[0].kind.shape
+        num_cells = next((size for size in CELL_STEPS if size >= height * width), None)
+        if num_cells is None:
+            raise ValueError(f"maps have at most {CELL_STEPS[-1]} cells, got {width} x {height}")
+        self.shape = height, width
+
+        lanes = max(int(np.count_nonzero(m.exits)) for m in self.maps)
+        most_cars = max(config.cars, int(lanes * config.peak_density))
+        num_vehicles = 1 + min(MAX_CARS, _round_up(max(most_cars, num_cells // 8), 8))
+        self.state_dtype = city_state(num_cells, num_vehicles, _round_up(max(config.pedestrians, 1), 16))
+
+        self.action_space: Space = Discrete(4)
+        if config.observation == "grid":
+            observe: Callable = grid_kernel(config.view)
+            shape = (NUM_PLANES, config.view, config.view)
+            self.observation_space: Space = Box(0, 255, shape, np.uint8)
+        elif config.index == "situation":
+            observe = observe_situation
+            self.observation_space = Discrete(NUM_SITUATIONS)
+        else:
+            observe = observe_place
+            self.observation_space = Discrete(height * width * 4 * self._pool.destinations.shape[1])
+        self.kernels = Kernels(reset_one, step_one, observe, mask_one)
+
+    @cached_property
+    def _pool(self):
+        return build_pool(self.maps)
+
+    @cached_property
+    def _params(self) -> CityParams:
+        views = self._views() if self.config.observation == "grid" else np.zeros((1, 4, 1, 1, 1), np.uint8)
+        views.flags.writeable = False
+        return CityParams(self._rules(), *self._pool, views)
+
+    def params(self) -> CityParams:
+        """The tables that all environments of this world share."""
+        return self._params
+
+    def _rules(self) -> NDArray[np.void]:
+        config = self.config
+        height, width = self.shape
+        rules = np.zeros(1, RULES)
+        rules["width"], rules["height"] = width, height
+        rules["num_maps"] = len(self.maps)
+        rules["hour"] = -1 if config.hour is None else config.hour
+        rules["cars"], rules["people"] = config.cars, config.pedestrians
+        for name in ("min_distance", "green", "all_red"):
+            rules[name] = getattr(config, name)
+        for name in ("peak_density", "slowdown", "turnover", "jaywalk", "ambulance"):
+            rules[name] = round(getattr(config, name) * REWARD_SCALE)
+        rules["delta"] = [dy * width + dx for dy, dx in STEPS]
+        for hour, share in PROFILE.items():
+            rules["profile"][0, hour] = share
+        weights = {name: getattr(config, name) for name in ("arrival", "progress", "time", "collision")}
+        weights |= {"red_light": config.red_light, "illegal": config.illegal, "ambulance": config.delay}
+        for name, weight in weights.items():
+            rules["reward_" + name] = round(weight * REWARD_SCALE)
+        rules.flags.writeable = False
+        return rules
+
+    def _views(self) -> NDArray[np.uint8]:
+        """(M, 4, 3, side, side): flow ahead, flow across and kind, padded and turned by each heading."""
+        reach = self.config.view // 2
+        height, width = self.shape
+        side = max(height, width) + 2 * reach
+        kind = np.zeros((len(self.maps), side, side), np.uint8)
+        exits = np.zeros_like(kind)
+        inside = np.s_[:, reach : reach + height, reach : reach + width]
+        kind[inside] = [m.kind for m in self.maps]
+        exits[inside] = [m.exits for m in self.maps]
+        views = np.empty((len(self.maps), 4, STILL_PLANES, side, side), np.uint8)
+        for heading in range(4):
+            ahead, right, behind, left = (exits >> (heading + turn) % 4 & 1 for turn in range(4))
+            planes = (128 + 127 * ahead - 128 * behind, 128 + 127 * right - 128 * left, 60 * kind)
+            for number, plane in enumerate(planes):
+                views[:, heading, number] = np.rot90(plane, heading, axes=(1, 2))
+        return views
+
+    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
+        """Takes the options `map` (number in the pool) and `hour` (0 to 23), scalars or one an environment."""
+        limits = {"map": len(self.maps), "hour": 24}
+        fields: dict[str, ArrayLike] = {}
+        for name, value in options.items():
+            if name not in limits:
+                close = difflib.get_close_matches(name, limits, 1) or list(limits)
+                raise ValueError(f"unknown reset option {name!r}; did you mean {close[0]!r}?")
+            numbers = np.asarray(value)
+            if not np.issubdtype(numbers.dtype, np.integer) or np.any(
+                (numbers < 0) | (numbers >= limits[name])
+            ):
+                raise ValueError(
+                    f"option {name!r} takes integers from 0 to {limits[name] - 1}, got {value!r}"
+                )
+            fields["ask_" + name] = numbers + 1
+        return fields
+
+    def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
+        """`expert` follows the shortest route and the rules, knowing the true state."""
+        return {"expert": bind_policy(expert_one)}
+
+    def renderer(self) -> Renderer:
+        """Draws the city with pygame."""
+        from .renderer import CityRenderer
+
+        return CityRenderer(self)
+
+
+def _round_up(number: int, step: int) -> int:
+    return -(-number // step) * step
