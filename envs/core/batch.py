@@ -1,4 +1,4 @@
-"""The batch loops, written once and bound to a world, and the batch of records that they run on."""
+"""The batch loop, written once and bound to a world, and the batch of records that it runs on."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,16 +18,16 @@ from .kernel import kernel
 from .rng import seed_stream
 from .world import REWARD_SCALE, Kernels, World
 
-# What happens to an environment whose episode is over (gymnasium's AutoresetMode, as the loops read it).
+# What happens to an environment whose episode is over (gymnasium's AutoresetMode, as the loop reads it).
 DISABLED, NEXT_STEP, SAME_STEP = 0, 1, 2
-# What `reset_rows` does with a row.
-KEEP, RESET, RESET_SEEDED = 0, 1, 2
+# What a row may be told instead of an action.
+KEEP, RESET, RESET_SEEDED = -1, -2, -3
 
 _REWARD_UNIT = 1.0 / REWARD_SCALE  # a power of two: the product is exact
 
 
 def _unbound(*_: Any) -> Any:
-    raise NotImplementedError("bound to a world's kernels by bind_loops")
+    raise NotImplementedError("bound to a world's kernels by bind_loop")
 
 
 # The names that `bind` gives a meaning.
@@ -39,19 +40,7 @@ keep_info: Callable = _unbound
 keep_parts: Callable = _unbound
 
 
-def _reset_rows(params, state, select, seeds, obs, mask, lo, hi):
-    for i in range(lo, hi):
-        if select[i] != KEEP:
-            if select[i] == RESET_SEEDED:
-                seed_stream(state[i].rng, seeds[i])
-            state[i].elapsed = 0
-            state[i].done = False
-            reset_one(params, state, i)
-        observe_one(params, state, i, obs)
-        mask_one(params, state, i, mask)
-
-
-def _step_rows(
+def _advance_rows(
     params,
     state,
     action,
@@ -68,38 +57,40 @@ def _step_rows(
     lo,
     hi,
 ):
+    # Kernels are large, and the compiler copies them to where they are called: each is called in one place.
     for i in range(lo, hi):
-        restart = autoreset == NEXT_STEP and state[i].done
-        if restart:
-            reward[i] = 0.0
-            terminated[i] = False
-            truncated[i] = False
-        else:
-            state[i].elapsed += 1
-            units, over = step_one(params, state, i, action[i])
-            cut = max_steps > 0 and state[i].elapsed >= max_steps
-            reward[i] = units * _REWARD_UNIT
-            terminated[i] = over
-            truncated[i] = cut
-            state[i].done = over or cut
-            if autoreset == SAME_STEP and (over or cut):
-                observe_one(params, state, i, final_obs)
-                mask_one(params, state, i, final_mask)
-                keep_info(state, i, final_report)
-                keep_parts(state, i, final_report)
-                restart = True
-        if restart:
-            state[i].elapsed = 0
-            state[i].done = False
-            reset_one(params, state, i)
-        observe_one(params, state, i, obs)
-        mask_one(params, state, i, mask)
-
-
-def _observe_rows(params, state, obs, mask, lo, hi):
-    for i in range(lo, hi):
-        observe_one(params, state, i, obs)
-        mask_one(params, state, i, mask)
+        command = action[i]
+        if autoreset == NEXT_STEP and state[i].done and command >= 0:
+            command = RESET
+        reward[i] = 0.0
+        terminated[i] = False
+        truncated[i] = False
+        while True:
+            over = False
+            if command >= 0:
+                state[i].elapsed += 1
+                units, terminal = step_one(params, state, i, command)
+                cut = max_steps > 0 and state[i].elapsed >= max_steps
+                over = terminal or cut
+                reward[i] = units * _REWARD_UNIT
+                terminated[i] = terminal
+                truncated[i] = cut
+                state[i].done = over
+            elif command != KEEP:
+                if command == RESET_SEEDED:
+                    seed_stream(state[i].rng, state[i].rng[0])
+                state[i].elapsed = 0
+                state[i].done = False
+                reset_one(params, state, i)
+            observe_one(params, state, i, obs)
+            mask_one(params, state, i, mask)
+            if not (over and autoreset == SAME_STEP):
+                break
+            _keep_row(obs, i, final_obs)
+            _keep_row(mask, i, final_mask)
+            keep_info(state, i, final_report)
+            keep_parts(state, i, final_report)
+            command = RESET
 
 
 def _act_rows(params, state, action):
@@ -110,6 +101,13 @@ def _act_rows(params, state, action):
 @kernel
 def _no_mask(params, state, i, mask):
     pass
+
+
+@kernel
+def _keep_row(array, i, kept):
+    width = array.size // len(array)
+    for k in range(i * width, (i + 1) * width):
+        kept.flat[k] = array.flat[k]
 
 
 @kernel
@@ -127,30 +125,22 @@ def _keep_nothing(state, i, report):
     pass
 
 
-class Loops(NamedTuple):
-    """The batch loops of a world, over rows [lo, hi)."""
-
-    reset: Callable
-    """`(params, state, select, seeds, obs, mask, lo, hi)`."""
-    step: Callable
-    """`(params, state, action, *Outputs, *Finals, autoreset, max_steps, lo, hi)`."""
-    observe: Callable
-    """`(params, state, obs, mask, lo, hi)`."""
-
-
-def bind_loops(kernels: Kernels, state_dtype: np.dtype) -> Loops:
-    """Binds the batch loops to a world's kernels; the same kernels give the same loops.
+def bind_loop(kernels: Kernels, state_dtype: np.dtype) -> Callable:
+    """Binds the batch loop to a world's kernels; the same kernels give the same loop.
 
     Args:
         kernels: the world's scalar functions.
         state_dtype: the world's state record; only whether it has `info` and `parts` matters here.
+
+    Returns:
+        `(params, state, action, *Outputs, *Finals, autoreset, max_steps, lo, hi)`, over rows [lo, hi).
     """
     names = state_dtype.names or ()
-    return _bind_loops(kernels, "info" in names, "parts" in names)
+    return _bind_loop(kernels, "info" in names, "parts" in names)
 
 
 @cache
-def _bind_loops(kernels: Kernels, has_info: bool, has_parts: bool) -> Loops:
+def _bind_loop(kernels: Kernels, has_info: bool, has_parts: bool) -> Callable:
     functions = {
         **kernels._asdict(),
         "mask_one": kernels.mask_one or _no_mask,
@@ -158,7 +148,7 @@ def _bind_loops(kernels: Kernels, has_info: bool, has_parts: bool) -> Loops:
         "keep_parts": _keep_parts if has_parts else _keep_nothing,
     }
     name = f"{kernels.step_one.__module__}.{kernels.observe_one.__name__}"
-    return Loops(*(bind(template, name, functions) for template in (_reset_rows, _step_rows, _observe_rows)))
+    return bind(_advance_rows, name, functions)
 
 
 @cache
@@ -201,13 +191,13 @@ class Finals(NamedTuple):
 
 
 class Batch:
-    """The records of N environments of one world, and the loops over them.
+    """The records of N environments of one world, and the loop over them.
 
     The only state is the records: everything else is made from the world's config.
     """
 
     def __init__(
-        self, world: World, num_envs: int = 1, num_threads: int = 1, loops: Loops | None = None
+        self, world: World, num_envs: int = 1, num_threads: int = 1, loop: Callable | None = None
     ) -> None:
         """Makes N records that await their first reset.
 
@@ -215,7 +205,7 @@ class Batch:
             world: the world.
             num_envs: number N of environments.
             num_threads: threads that share the rows; results do not depend on it.
-            loops: other loops than the compiled ones.
+            loop: another loop than the compiled one.
 
         Raises:
             TypeError: for an action space other than `Discrete` from 0.
@@ -234,15 +224,13 @@ class Batch:
         self.params = world.params()
         self.state = np.zeros(num_envs, world.state_dtype)
         self.report_dtype = _report_dtype(world.state_dtype)
-        self.loops = bind_loops(world.kernels, world.state_dtype) if loops is None else loops
+        self.loop = bind_loop(world.kernels, world.state_dtype) if loop is None else loop
         self._finals = self._make_finals(0)
         self._pool: ThreadPoolExecutor | None = None
 
     # ------------------------------------------------------------ outputs
 
-    def observations(self, num_envs: int | None = None) -> tuple[NDArray, NDArray[np.uint8]]:
-        """Fresh arrays for the observations and masks of some environments, all by default."""
-        n = self.num_envs if num_envs is None else num_envs
+    def _observations(self, n: int) -> tuple[NDArray, NDArray[np.uint8]]:
         space = self.world.observation_space
         mask = np.empty((n, self.num_actions if self.has_mask else 0), np.uint8)
         return np.empty((n, *(space.shape or ())), space.dtype), mask
@@ -251,13 +239,13 @@ class Batch:
         """Fresh arrays for all that a step fills."""
         n = self.num_envs
         flags = np.empty(n, np.bool_), np.empty(n, np.bool_)
-        return Outputs(*self.observations(), np.empty(n, np.float64), *flags)
+        return Outputs(*self._observations(n), np.empty(n, np.float64), *flags)
 
-    # ------------------------------------------------------------ loops
+    # ------------------------------------------------------------ the loop
 
     def reset(
         self,
-        select: NDArray[np.uint8],
+        command: NDArray[np.int64],
         seeds: NDArray[np.uint64],
         fields: Mapping[str, ArrayLike],
         out: Outputs,
@@ -265,16 +253,18 @@ class Batch:
         """Begins episodes, and observes every row.
 
         Args:
-            select: (N,) KEEP, RESET (the row's stream goes on) or RESET_SEEDED.
+            command: (N,) KEEP, RESET (the row's stream goes on) or RESET_SEEDED.
             seeds: (N,) seeds of the rows that are reset seeded.
             fields: record fields to write before, scalars or (N,) arrays (see `World.reset_fields`).
-            out: observations and masks to fill.
+            out: filled.
         """
-        rows = select != KEEP
+        rows = command != KEEP
         values = {name: np.broadcast_to(value, self.state[name].shape) for name, value in fields.items()}
         for name, value in values.items():
             self.state[name][rows] = value[rows]
-        self._run(self.loops.reset, self.params, self.state, select, seeds, out.obs, out.mask)
+        seeded = command == RESET_SEEDED
+        self.state["rng"][seeded, 0] = seeds[seeded]
+        self._advance(command, out)
 
     def step(self, action: NDArray[np.int64], autoreset: int, max_steps: int, out: Outputs) -> None:
         """Steps every row.
@@ -287,33 +277,36 @@ class Batch:
         """
         if autoreset == SAME_STEP and len(self._finals.report) == 0:
             self._finals = self._make_finals(self.num_envs)
-        self._run(self.loops.step, self.params, self.state, action, *out, *self._finals, autoreset, max_steps)
+        self._advance(action, out, autoreset, max_steps)
 
     def finals(self, rows: NDArray[np.intp]) -> Finals:
         """Copies the ends of the episodes that ended in the last SAME_STEP step, in the given rows."""
         return Finals(*(array.take(rows, axis=0) for array in self._finals))
 
     def _make_finals(self, num_envs: int) -> Finals:
-        return Finals(*self.observations(num_envs), np.zeros(num_envs, self.report_dtype))
+        return Finals(*self._observations(num_envs), np.zeros(num_envs, self.report_dtype))
 
     def observe(self) -> tuple[NDArray, NDArray[np.uint8]]:
         """Observations and masks of the current states, in fresh arrays."""
-        obs, mask = self.observations()
-        self._run(self.loops.observe, self.params, self.state, obs, mask)
-        return obs, mask
+        out = self.outputs()
+        self._advance(np.full(self.num_envs, KEEP), out)
+        return out.obs, out.mask
 
-    def _run(self, loop: Callable, *arrays: Any) -> None:
+    def _advance(
+        self, action: NDArray[np.int64], out: Outputs, autoreset: int = DISABLED, max_steps: int = 0
+    ) -> None:
+        arguments = self.params, self.state, action, *out, *self._finals, autoreset, max_steps
         if self.num_threads == 1:
-            loop(*arrays, 0, self.num_envs)
+            self.loop(*arguments, 0, self.num_envs)
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.num_threads - 1, thread_name_prefix="meze")
         bounds = [self.num_envs * k // self.num_threads for k in range(self.num_threads + 1)]
-        # The caller's own thread takes the last slice, instead of waiting for the others.
-        others = [self._pool.submit(loop, *arrays, *bounds[k : k + 2]) for k in range(self.num_threads - 1)]
-        loop(*arrays, *bounds[-2:])
-        for other in others:
-            other.result()
+        *others, own = pairwise(bounds)
+        futures = [self._pool.submit(self.loop, *arguments, lo, hi) for lo, hi in others]
+        self.loop(*arguments, *own)  # a slice for the caller's thread, which would only wait
+        for future in futures:
+            future.result()
 
     # ------------------------------------------------------------ states
 
@@ -374,12 +367,12 @@ class Batch:
 
     def __deepcopy__(self, memo: dict) -> Batch:
         """Copies the records and shares the world, whose tables are read-only."""
-        copy = Batch(self.world, self.num_envs, self.num_threads, self.loops)
+        copy = Batch(self.world, self.num_envs, self.num_threads, self.loop)
         copy.set_state(self.get_state())
         return copy
 
     def __reduce__(self) -> tuple:
-        """Pickles the world's class and config with the records; the tables and loops are built again."""
+        """Pickles the world's class and config with the records; the tables and the loop are built again."""
         parts = type(self.world), self.world.config, self.num_threads, self.get_state()
         return _rebuild_batch, parts
 

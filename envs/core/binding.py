@@ -43,13 +43,14 @@ def bind(template: Callable, name: str, kernels: dict[str, Callable]) -> Callabl
     bound_globals = {**template.__globals__, **kernels}
     digest = fingerprint(_rebuild(template, template.__name__, bound_globals))
     function = _rebuild(template, f"{name}.{template.__name__}.{digest}", bound_globals)
+    options: Any = {"nogil": True, "_nrt": False}  # counting references to the params' arrays costs much
     with _config_lock:
         users_folder = _numba_config.CACHE_DIR
         try:
             _numba_config.CACHE_DIR = str(cache_folder(digest))
-            return njit(cache=True, nogil=True, _nrt=False)(function)
+            return njit(cache=True, **options)(function)
         except (OSError, RuntimeError):  # nowhere to write: compile in every process rather than fail
-            return njit(nogil=True, _nrt=False)(function)
+            return njit(**options)(function)
         finally:
             _numba_config.CACHE_DIR = users_folder
 

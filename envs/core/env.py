@@ -168,8 +168,8 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         if seed is None and not self._batch.ready:
             seed = int(self.np_random.integers(2**63))
         out = self._batch.outputs()
-        select = np.array([RESET if seed is None else RESET_SEEDED], np.uint8)
-        self._batch.reset(select, seed_keys([seed or 0]), fields, out)
+        command = np.array([RESET if seed is None else RESET_SEEDED])
+        self._batch.reset(command, seed_keys([seed or 0]), fields, out)
         self._playing, self._return = True, 0.0
         if self.render_mode == "human":
             self.render()

@@ -2,8 +2,8 @@
 
 A record's field `rng` is `[key, counter]`. The n-th 64-bit output of a stream is a pure function of its key
 and n: the SplitMix64 finaliser of `key + n * GOLDEN` (Steele, Lea and Flood, "Fast splittable pseudorandom
-number generators", OOPSLA 2014). So copying a record copies its stream, and a trajectory does not depend on how
-many environments or threads share a batch.
+number generators", OOPSLA 2014). So copying a record copies its stream, and a trajectory does not depend on
+how many environments or threads share a batch.
 
 All functions are scalar, compiled, and meant to be called inside kernels as module globals:
 `next_u64(state[i].rng)`.

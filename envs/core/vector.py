@@ -13,7 +13,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
 
-from .batch import DISABLED, NEXT_STEP, RESET, RESET_SEEDED, SAME_STEP, Batch, Outputs
+from .batch import DISABLED, KEEP, NEXT_STEP, RESET, RESET_SEEDED, SAME_STEP, Batch, Outputs
 from .env import WorldAccess, check_render_mode, seed_keys, vector_masks
 from .info import InfoReader
 from .world import World, make_world
@@ -113,9 +113,9 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         rows = self._checked_mask(others.pop("reset_mask")) if "reset_mask" in others else None
         fields = self.world.reset_fields(others)
         chosen = self._everywhere if rows is None else rows
-        select, keys = self._streams(seed, chosen)
+        command, keys = self._streams(seed, chosen)
         out = self._outputs()
-        self._batch.reset(select, keys, fields, out)
+        self._batch.reset(command, keys, fields, out)
         self._ready = self._batch.ready
         self._returns[chosen] = 0.0
         if rows is None:
@@ -208,7 +208,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
     def _streams(
         self, seed: int | Sequence[int | None] | None, rows: NDArray[np.bool_]
     ) -> tuple[NDArray, NDArray]:
-        """What the reset loop does with each row, and its seed; rows that never had a seed get one."""
+        """What a reset does with each row, and its seed; rows that never had a seed get one."""
         n = self.num_envs
         if seed is None or isinstance(seed, int | np.integer):
             seeds = [None] * n if seed is None else [int(seed) + i for i in range(n)]
@@ -221,8 +221,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         new = rows & ~given & ~self._batch.state["rng"].any(axis=1)
         if new.any():
             keys[new] = self.np_random.integers(2**63, size=int(new.sum()))
-        select = np.where(given | new, RESET_SEEDED, RESET).astype(np.uint8)
-        return select * rows, keys
+        return np.where(rows, np.where(given | new, RESET_SEEDED, RESET), KEEP), keys
 
     def _checked_actions(self, actions: ArrayLike) -> NDArray[np.int64]:
         array = np.asarray(actions)

@@ -11,7 +11,7 @@ import dataclasses
 import difflib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, get_type_hints, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, get_args, get_type_hints, runtime_checkable
 
 import numpy as np
 from gymnasium.spaces import Space
@@ -100,7 +100,7 @@ class World(Protocol):
     render_fps: ClassVar[int]
 
     def __init__(self, config: Any) -> None:
-        """Makes the world of one config; the annotation of `config` names the config's dataclass."""
+        """Makes the world of one config; the annotation of `config` names its dataclass."""
         ...
 
     def params(self) -> NamedTuple:
@@ -151,7 +151,8 @@ def make_world(world: str | type[World], settings: Mapping[str, Any]) -> World:
         ValueError: from the config, for a value that it does not allow.
     """
     world_class = load_object(world) if isinstance(world, str) else world
-    config_class = get_type_hints(world_class.__init__)["config"]
+    hint = get_type_hints(world_class.__init__)["config"]
+    config_class: Any = next(kind for kind in get_args(hint) or (hint,) if dataclasses.is_dataclass(kind))
     known = [field.name for field in dataclasses.fields(config_class) if field.init]
     for name in settings:
         if name not in known:
