@@ -34,7 +34,7 @@ def default_env_config(environment: Environment, agent: AgentSpec | None = None)
     config = environment.config()
     if agent is None:
         return config
-    offered = _observation_modes(environment.config)
+    offered = observation_modes(environment.config)
     suitable = [mode for mode in agent.modes if mode in offered]
     if suitable:
         config = dataclasses.replace(config, observation=suitable[0])
@@ -57,6 +57,6 @@ def _part(flat: Mapping[str, Any], prefix: str) -> dict[str, Any]:
     return {name[len(prefix) :]: value for name, value in flat.items() if name.startswith(prefix)}
 
 
-def _observation_modes(config: type) -> tuple[str, ...]:
+def observation_modes(config: type) -> tuple[str, ...]:
     """What a world's `observation` setting may be, if it has one."""
     return typing.get_args(typing.get_type_hints(config).get("observation"))

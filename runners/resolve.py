@@ -6,7 +6,6 @@ import dataclasses
 import importlib
 import inspect
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import entry_points
@@ -14,6 +13,7 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ..agents import registry as agents
@@ -125,18 +125,17 @@ def make_vector(
         kwargs["render_mode"] = "rgb_array"
     if environment.world:
         kwargs |= vector_kwargs | {"num_threads": num_threads}
-        return _make(environment, lambda: gym.make_vec(environment.id, num_envs, **kwargs))
-    return _make(
-        environment,
-        lambda: gym.make_vec(environment.id, num_envs, "sync", vector_kwargs=vector_kwargs, **kwargs),
-    )
-
-
-def _make(environment: Environment, make: Callable[[], VectorEnv]) -> VectorEnv:
+        vector_kwargs, how = {}, None
+    else:
+        how = "sync"
     try:
-        return make()
+        env = gym.make_vec(environment.id, num_envs, how, vector_kwargs, **kwargs)
     except (gym.error.Error, TypeError, ImportError) as error:
         raise ValueError(f"can't make {environment.id}: {_one_line(error)}") from error
+    if not isinstance(env.single_observation_space, (Box, Discrete, MultiBinary, MultiDiscrete)):
+        kind = type(env.single_observation_space).__name__
+        raise ValueError(f"{environment.id} has {kind} observations; only arrays and numbers can be used")
+    return env
 
 
 def load_object(path: Any) -> Any:

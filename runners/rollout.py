@@ -100,7 +100,7 @@ class Rollout:
         self.policy = policy
         self._memory: Memory = None
         self._obs, info = env.reset(seed=seed)
-        self._mask = _action_mask(info)
+        self._mask = action_mask(info)
         self._tally = Tally(env.num_envs)
 
     def step(self) -> tuple[Transition, Episodes | None]:
@@ -111,15 +111,15 @@ class Rollout:
         """
         action, self._memory = self.policy.act(self._obs, self._memory, explore=True, mask=self._mask)
         obs, reward, terminated, truncated, info = self.env.step(action)
-        mask = _action_mask(info)
+        mask = action_mask(info)
         next_obs, next_mask, episodes = obs, mask, None
         ended = terminated | truncated
         if ended.any():
             rows, final_info = np.flatnonzero(ended), info["final_info"]
-            next_obs = _with_rows(obs, rows, np.stack(info["final_obs"][rows]))
+            next_obs = with_rows(obs, rows, np.stack(info["final_obs"][rows]))
             if mask is not None:
-                final_mask = _action_mask(final_info)
-                next_mask = _with_rows(mask, rows, 1 if final_mask is None else final_mask[rows])
+                final_mask = action_mask(final_info)
+                next_mask = with_rows(mask, rows, 1 if final_mask is None else final_mask[rows])
             # The infos of rows that ended tell of their next episode; those of the last step are put aside.
             self._tally.add(reward, info | _merged(info, final_info, rows))
             episodes = Episodes(rows, self._tally.take(rows))
@@ -177,11 +177,11 @@ def evaluate(env: VectorEnv, policy: Policy, seeds: Sequence[int]) -> Episodes:
     memory: Memory = None
 
     obs, info = env.reset(seed=[seeds[k % count] for k in range(num_envs)])  # type: ignore[arg-type]
-    mask = _action_mask(info)
+    mask = action_mask(info)
     while True:
         action, memory = policy.act(obs, memory, explore=False, mask=mask)
         obs, reward, terminated, truncated, info = env.step(action)
-        mask = _action_mask(info)
+        mask = action_mask(info)
         tally.add(reward, info)
         ended = terminated | truncated
         if not ended.any():
@@ -201,12 +201,12 @@ def evaluate(env: VectorEnv, policy: Policy, seeds: Sequence[int]) -> Episodes:
             if episode[row] < count:
                 next_seeds[row] = seeds[episode[row]]
         obs, info = env.reset(seed=next_seeds, options={"reset_mask": ended})  # type: ignore[arg-type]
-        fresh = _action_mask(info)
+        fresh = action_mask(info)
         if mask is not None and fresh is not None:
-            mask = _with_rows(mask, rows, fresh[rows])
+            mask = with_rows(mask, rows, fresh[rows])
 
 
-def _action_mask(info: Mapping[str, Any]) -> NDArray | None:
+def action_mask(info: Mapping[str, Any]) -> NDArray | None:
     """The (B, A) mask of a batch of infos, or None; a row that has none may do anything."""
     mask = info.get("action_mask")
     if mask is None:
@@ -220,11 +220,12 @@ def _merged(info: Mapping[str, Any], final: Mapping[str, Any], rows: NDArray) ->
     merged = {}
     for name in MEASURES:
         if name in final:
-            merged[name] = _with_rows(info.get(name, np.zeros_like(final[name])), rows, final[name][rows])
+            merged[name] = with_rows(info.get(name, np.zeros_like(final[name])), rows, final[name][rows])
     return merged
 
 
-def _with_rows(values: NDArray, rows: NDArray, replacement: Any) -> NDArray:
+def with_rows(values: NDArray, rows: NDArray, replacement: Any) -> NDArray:
+    """A copy with the given rows replaced."""
     changed = values.copy()
     changed[rows] = replacement
     return changed

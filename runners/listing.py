@@ -1,0 +1,131 @@
+"""`meze envs`: environments and agents, and what fits what."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import gymnasium as gym
+from gymnasium.spaces import Box, Space
+from gymnasium.vector import AutoresetMode
+
+from ..agents.registry import AgentSpec, agent_specs, make_agent
+from ..envs.core.registry import world_specs
+from .presets import default_env_config, observation_modes
+from .resolve import Environment, find_environment, make_vector, reference_names, report_broken_plugins
+from .scores import print_json
+from .settings import leading_names, parse
+
+DESCRIPTION = """Lists the project's worlds in each observation mode, some of Gymnasium's environments, and
+the agents that fit each. Any other gymnasium id works too: meze envs ID ..."""
+SHOWN = ("gymnasium.envs.toy_text", "gymnasium.envs.classic_control")
+"""Gymnasium's environments that are listed without being asked for."""
+
+
+@dataclass(frozen=True)
+class ListSettings:
+    """How to list."""
+
+    json: bool = False
+    """Print JSON instead of tables."""
+
+
+def rows_of(environment: Environment) -> list[dict[str, Any]]:
+    """One row for each observation mode of an environment."""
+    rows = []
+    for mode in observation_modes(environment.config) or (None,):
+        config = default_env_config(environment)
+        if mode is not None:
+            config = dataclasses.replace(config, observation=mode)
+        env = make_vector(environment, config, 1, AutoresetMode.DISABLED)
+        spaces = env.single_observation_space, env.single_action_space
+        env.close()
+        agents = [spec.name for spec in agent_specs() if fits(spec, *spaces)]
+        rows.append(
+            {
+                "name": environment.name if environment.world else environment.id,
+                "id": environment.id,
+                "mode": mode,
+                "observations": short(spaces[0]),
+                "actions": short(spaces[1]),
+                "agents": [*agents, *reference_names(environment, config)],
+            }
+        )
+    return rows
+
+
+def short(space: Space) -> str:
+    """A space in a few words: a box without its bounds."""
+    return f"Box {space.shape} {space.dtype}" if isinstance(space, Box) else str(space)
+
+
+def fits(spec: AgentSpec, observation_space: Space, action_space: Space) -> bool:
+    """Whether an agent takes these spaces (and what it needs is installed)."""
+    try:
+        make_agent(spec.name, observation_space, action_space, num_envs=1, seed=0)
+    except ValueError:
+        return False
+    return True
+
+
+def _listed() -> list[str]:
+    shown = {
+        spec.id
+        for spec in gym.registry.values()
+        if isinstance(spec.entry_point, str) and spec.entry_point.startswith(SHOWN)
+    }
+    newest: dict[tuple[str | None, str], Any] = {}
+    for spec in (gym.registry[name] for name in sorted(shown)):
+        known = newest.get((spec.namespace, spec.name))
+        if known is None or (spec.version or 0) > (known.version or 0):
+            newest[spec.namespace, spec.name] = spec
+    return [*(world.name for world in world_specs()), *sorted(spec.id for spec in newest.values())]
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    names = leading_names(args)
+    settings = parse(ListSettings(), args[len(names) :], prog="meze envs", description=DESCRIPTION)
+    report_broken_plugins()
+    rows, broken = [], []
+    for name in names or _listed():
+        try:
+            rows += rows_of(find_environment(name))
+        except (ValueError, gym.error.Error) as error:
+            if names:
+                raise
+            broken.append(f"{name}: {error}")  # one that needs what is not installed hides no other
+    agents = [{"name": spec.name, "kind": spec.kind, "summary": spec.summary} for spec in agent_specs()]
+    if settings.json:
+        print_json({"environments": rows, "agents": agents})
+    else:
+        _print(rows, agents, broken)
+    return 0
+
+
+def _print(rows: list[dict[str, Any]], agents: list[dict[str, str]], broken: list[str]) -> None:
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title="Environments, and who fits them", title_justify="left", box=box.SIMPLE)
+    for title in ("name", "observations", "actions", "agents"):
+        table.add_column(title, overflow="fold", no_wrap=title == "name")
+    for row in rows:
+        name = row["name"] + (f", {row['mode']}" if row["mode"] else "")
+        table.add_row(name, row["observations"], row["actions"], ", ".join(row["agents"]))
+    console.print(table)
+    for line in broken:
+        console.print(f"not listed: {line}")
+    console.print("After a world's name stands its observation mode (--env.observation).")
+    console.print("Any other gymnasium id works too, package.module:Id included: meze envs ID\n")
+    table = Table(title="Agents", title_justify="left", box=box.SIMPLE)
+    for title in ("name", "", "summary"):
+        table.add_column(title, overflow="fold")
+    for agent in agents:
+        trains = "meze train" if agent["kind"] == "learner" else "needs no training"
+        table.add_row(agent["name"], trains, agent["summary"])
+    console.print(table)

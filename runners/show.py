@@ -1,0 +1,160 @@
+"""An agent acting in a few environments, moment by moment, with what is past kept: what `watch` shows."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
+
+from ..agents.base import Memory, Policy
+from .rollout import Savable, action_mask, with_rows
+
+HISTORY_BYTES = 256 * 2**20
+"""How much of the past is kept."""
+
+
+class Moment(NamedTuple):
+    """What there is to see at one time in N environments."""
+
+    records: NDArray | None
+    """(N,) state records of a native environment."""
+    pictures: tuple[NDArray, ...] | None
+    """Pictures of any other environment."""
+    obs: NDArray
+    """(N, ...) what the agent sees."""
+    values: NDArray | None
+    """(N, A) the agent's action values, if it has any."""
+    mask: NDArray | None
+    """(N, A) nonzero where an action is possible, if the environment tells."""
+    actions: NDArray | None
+    """(N,) actions that led here; None at the beginning."""
+    episodes: NDArray
+    """(N,) numbers of the episodes."""
+    returns: NDArray
+    """(N,) returns so far."""
+    steps: NDArray
+    """(N,) steps so far."""
+    ended: NDArray
+    """(N,) whether the episode is over."""
+
+
+class Show:
+    """Plays episodes and keeps the moments.
+
+    Args:
+        env: vector environment with autoreset `DISABLED`; render mode "rgb_array" unless it is native.
+        policy: acts without exploring.
+        seed_of: number of an episode to its seed, whatever the number of environments.
+        max_steps: steps after which an episode counts as over although the environment could go on.
+        options: reset options of each episode.
+        before_episode: called before an episode begins.
+    """
+
+    def __init__(
+        self,
+        env: VectorEnv,
+        policy: Policy,
+        seed_of: Callable[[int], int],
+        *,
+        max_steps: int | None = None,
+        options: dict[str, Any] | None = None,
+        before_episode: Callable[[], None] = lambda: None,
+    ) -> None:
+        self.env = env
+        self.seed_of = seed_of
+        self.finished = 0
+        self._policy = policy
+        self._max_steps = max_steps
+        self._options = options or {}
+        self._before_episode = before_episode
+        self._memory: Memory = None
+        self._mask: NDArray | None = None
+        self._past: deque[Moment] = deque()
+        self._back = 0  # how many moments before the newest one is shown
+        self._begin(np.ones(env.num_envs, np.bool_), np.full(env.num_envs, -1))
+
+    @property
+    def moment(self) -> Moment:
+        """The moment shown."""
+        return self._past[-1 - self._back]
+
+    @property
+    def rewound(self) -> bool:
+        """Whether an earlier moment than the newest one is shown."""
+        return self._back > 0
+
+    def forward(self) -> None:
+        """Goes to the next moment: one that is kept, or a new one."""
+        if self._back:
+            self._back -= 1
+            return
+        now = self._past[-1]
+        if now.ended.any():
+            self._begin(now.ended, now.episodes)
+            now = self._past.pop()
+        actions, self._memory = self._policy.act(now.obs, self._memory, explore=False, mask=self._mask)
+        obs, reward, terminated, truncated, info = self.env.step(actions)
+        self._mask = action_mask(info)
+        ended = terminated | truncated
+        if self._max_steps is not None:
+            ended |= now.steps + 1 >= self._max_steps
+        self.finished += int(ended.sum())
+        self._keep(obs, actions, now.episodes, now.returns + reward, now.steps + 1, ended)
+
+    def back(self) -> None:
+        """Goes to the moment before, if it is kept."""
+        self._back = min(self._back + 1, len(self._past) - 1)
+
+    def next_episode(self) -> None:
+        """Leaves the episodes under way and begins the next ones."""
+        self._back = 0
+        self._begin(np.ones(self.env.num_envs, np.bool_), self._past[-1].episodes)
+
+    def _begin(self, rows: NDArray, episodes: NDArray) -> None:
+        self._before_episode()
+        first = int(episodes.max()) + 1
+        episodes = with_rows(episodes, np.flatnonzero(rows), first + np.arange(int(rows.sum())))
+        seeds = [self.seed_of(int(k)) if row else None for k, row in zip(episodes, rows, strict=True)]
+        whole = bool(rows.all())  # the first reset must not have a mask
+        options = self._options if whole else {**self._options, "reset_mask": rows}
+        obs, info = self.env.reset(seed=seeds, options=dict(options))  # type: ignore[arg-type]
+        fresh = action_mask(info)
+        if self._mask is not None and fresh is not None and not whole:
+            fresh = np.where(rows[:, None], fresh, self._mask)
+        self._mask = fresh
+        if whole:
+            returns, steps = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
+        else:
+            last = self._past[-1]
+            returns, steps = np.where(rows, 0.0, last.returns), np.where(rows, 0, last.steps)
+        self._keep(obs, None, episodes, returns, steps, np.zeros(len(rows), np.bool_))
+
+    def _keep(
+        self,
+        obs: NDArray,
+        actions: NDArray | None,
+        episodes: NDArray,
+        returns: NDArray,
+        steps: NDArray,
+        ended: NDArray,
+    ) -> None:
+        env = self.env.unwrapped
+        values = getattr(self._policy, "action_values", None)
+        records = env.get_state() if isinstance(env, Savable) else None
+        pictures = None if records is not None else tuple(map(np.asarray, self.env.render() or ()))
+        shown = np.array(values(obs)) if values else None
+        moment = Moment(
+            records, pictures, np.array(obs), shown, self._mask, actions, episodes, returns, steps, ended
+        )
+        self._past.append(moment)
+        if len(self._past) * _size(moment) > HISTORY_BYTES:
+            self._past.popleft()
+
+
+def _size(moment: Moment) -> int:
+    arrays = (*(moment.pictures or ()), moment.records, moment.obs, moment.values)
+    return sum(array.nbytes for array in arrays if array is not None)

@@ -1,0 +1,365 @@
+"""`meze watch AGENT_OR_RUN_OR_REPLAY [ENV]`: see an agent act, in a window or as a recording."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from ..agents.base import Learner, Memory, Policy
+from ..envs.core.replay import Replay
+from ..envs.core.replay import load as load_replay
+from .evaluate import find_contestant, on_test_split
+from .resolve import Environment, find_environment, make_vector
+from .rundir import EVALUATION_SEED, RunDir
+from .settings import from_plain, group, leading_names, parse
+from .show import Moment, Show
+
+USAGE = "meze watch RUN [flags], meze watch AGENT ENV [flags], or meze watch REPLAY.json [flags]"
+DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file.
+
+Keys: space pauses, right takes one step, left steps back, up and down change the speed, n begins the next
+episode, o shows what the agent sees and its action values, h lists the keys, q quits."""
+KEYS = (
+    "space: pause   right: one step   left: step back   up/down: faster/slower",
+    "n: next episode   o: what the agent sees   h: hide keys   q: quit",
+)
+SMOOTH = 20
+"""Frames per second of recordings where motion between two steps can be drawn."""
+FOLLOW_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class WatchSettings:
+    """What to show and how."""
+
+    envs: int = 1
+    """Environments side by side."""
+    seed: int = EVALUATION_SEED
+    """Episode k starts from seed + k; by default these are evaluation's episodes."""
+    speed: float | None = None
+    """Steps a second; by default what suits the environment."""
+    sees: bool = False
+    """Begin with what the agent sees shown."""
+    follow: bool = False
+    """Before each episode, take the newest checkpoint of a run that is still training."""
+    record: Path | None = None
+    """Write an .mp4 or .gif file instead of opening a window."""
+    episodes: int = 1
+    """Episodes to record."""
+    steps: int | None = None
+    """Steps to record, at most."""
+    max_episode_steps: int | None = None
+    """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if not 1 <= self.envs <= 64:
+            raise ValueError(f"envs must lie in 1 .. 64; got {self.envs}")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative; got {self.seed}")
+        for name in ("speed", "episodes", "steps", "max_episode_steps"):
+            if getattr(self, name) is not None and getattr(self, name) <= 0:
+                raise ValueError(f"{name} must be more than 0; got {getattr(self, name)}")
+        if self.record is not None and self.record.suffix.lower() not in (".mp4", ".gif"):
+            raise ValueError(f"record writes .mp4 or .gif; got {self.record}")
+
+
+class Follower:
+    """Puts the newest checkpoint of a run into its learner.
+
+    Args:
+        run: the run.
+        learner: its learner.
+    """
+
+    def __init__(self, run: RunDir, learner: Learner) -> None:
+        self._run, self._learner = run, learner
+        self._loaded: Path | None = None
+
+    def __call__(self) -> None:
+        """Loads the newest checkpoint, if it is not loaded yet; waits for the first one."""
+        while (path := self._run.latest_checkpoint()) is None:
+            time.sleep(FOLLOW_SECONDS)
+        if path != self._loaded:
+            self._run.load_learner(self._learner, path)
+            self._loaded = path
+
+
+class ScriptPolicy:
+    """Takes given actions, one after another, from the first in each episode."""
+
+    def __init__(self, actions: Sequence[int]) -> None:
+        self._actions = list(actions)
+        self._next = 0
+
+    def rewind(self) -> None:
+        """Begins again."""
+        self._next = 0
+
+    def act(
+        self, obs: Any, memory: Memory = None, *, explore: bool, mask: Any = None
+    ) -> tuple[np.ndarray, Memory]:
+        """Returns the next action for a batch of one."""
+        self._next += 1
+        return np.array([self._actions[self._next - 1]]), memory
+
+
+class Viewer:
+    """Turns moments of a show into tiles: pictures, headlines, what the agent sees."""
+
+    def __init__(self, show: Show, title: str) -> None:
+        self._show = show
+        self._title = title
+        world = getattr(show.env.unwrapped, "world", None)
+        self._renderer = world.renderer() if world is not None else None
+        self._names = action_names(show.env)
+
+    @property
+    def smooth(self) -> bool:
+        """Whether motion between two steps can be drawn."""
+        return self._renderer is not None
+
+    def tiles(self, phase: float, sees: bool) -> list[Any]:
+        """The tiles of the show's moment, `phase` of its last step done."""
+        from .screen import Tile
+
+        moment = self._show.moment
+        tiles = []
+        for i in range(len(moment.obs)):
+            hud = self._hud(moment, i)
+            words: tuple[str, ...] = ()
+            if self._renderer is not None:
+                picture = self._renderer.draw(moment.records, i, phase=phase, hud=hud)
+            else:
+                assert moment.pictures is not None
+                picture = moment.pictures[i]
+                words = tuple(f"{name} {text}" for name, text in hud.items())
+            tiles.append(Tile(picture, words, self._sees(moment, i) if sees else None))
+        return tiles
+
+    def _hud(self, moment: Moment, i: int) -> dict[str, str]:
+        hud = {"agent": self._title}
+        hud |= {
+            "seed": str(self._show.seed_of(int(moment.episodes[i]))),
+            "step": str(moment.steps[i]),
+            "return": f"{moment.returns[i]:.2f}",
+        }
+        if moment.actions is not None:
+            hud["action"] = self._name(int(moment.actions[i]))
+        return hud
+
+    def _sees(self, moment: Moment, i: int) -> Any:
+        from .screen import Sees, observation_picture
+
+        space = self._show.env.single_observation_space
+        picture = observation_picture(space, moment.obs[i])
+        text = f"sees {space}" if picture is not None else f"sees {moment.obs[i]} of {space}"
+        first = int(getattr(self._show.env.single_action_space, "start", 0))
+        values = [] if moment.values is None else moment.values[i].tolist()
+        if moment.mask is not None:
+            values = [value if ok else None for value, ok in zip(values, moment.mask[i], strict=False)]
+        return Sees(picture, text, tuple((self._name(first + a), value) for a, value in enumerate(values)))
+
+    def _name(self, action: int) -> str:
+        return self._names[action] if 0 <= action < len(self._names) else str(action)
+
+
+def action_names(env: VectorEnv) -> tuple[str, ...]:
+    """Names of the actions, where a world has `action_names`."""
+    return tuple(getattr(getattr(env.unwrapped, "world", None), "action_names", ()))
+
+
+def watch(show: Show, viewer: Viewer, speed: float, sees: bool, title: str) -> None:
+    """Shows it in a window until it is closed."""
+    import pygame
+
+    from .screen import Board, Window
+
+    window = Window(title)
+    board = Board(window.limit)
+    playing, phase, started, helping = True, 1.0, False, True
+    while True:
+        for key in window.keys():
+            if key in (pygame.K_q, pygame.K_ESCAPE):
+                window.close()
+                return
+            if key == pygame.K_SPACE:
+                playing = not playing
+            elif key in (pygame.K_UP, pygame.K_DOWN):
+                speed = min(256.0, max(0.25, speed * (2 if key == pygame.K_UP else 0.5)))
+            elif key == pygame.K_RIGHT:
+                playing, phase = False, 1.0
+                show.forward()
+            elif key == pygame.K_LEFT:
+                playing, phase = False, 1.0
+                show.back()
+            elif key == pygame.K_n:
+                show.next_episode()
+                phase = 1.0
+            elif key == pygame.K_o:
+                sees = not sees
+            elif key == pygame.K_h:
+                helping = not helping
+        state = "playing" if playing else "paused"
+        past = ", in the past" if show.rewound else ""
+        status = [f"{state}{past}, {speed:g} steps/s   h: keys", *(KEYS if helping else ())]
+        seconds = window.show(board.draw(viewer.tiles(min(phase, 1.0), sees), status))
+        if playing:
+            phase += seconds * speed if started else 0.0
+            started = True
+            for _ in range(min(int(phase), 64)):  # a slow machine falls behind rather than stand still
+                show.forward()
+            phase %= 1.0
+
+
+def record(show: Show, viewer: Viewer, path: Path, speed: float, settings: WatchSettings) -> None:
+    """Writes a recording; `path` holds either its earlier content or the whole new one."""
+    import imageio.v2 as imageio
+
+    from .screen import Board, pixels
+
+    gif = path.suffix.lower() == ".gif"
+    board = Board((960, 720) if gif else (1280, 960))
+    between = max(1, round(SMOOTH / speed)) if viewer.smooth else 1
+    seconds = 1 / (speed * between)
+    kind: dict[str, Any] = {"mode": "I", "duration": 1000 * seconds, "loop": 0}
+    if not gif:
+        kind = {"fps": 1 / seconds, "codec": "libx264", "macro_block_size": 2}
+    temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
+    steps = 0
+    try:
+        with imageio.get_writer(temporary, **kind) as writer:
+            while True:
+                for part in range(between):
+                    tiles = viewer.tiles((part + 1) / between, settings.sees)
+                    writer.append_data(pixels(board.draw(tiles, ())))  # type: ignore[attr-defined]
+                if show.finished >= settings.episodes or steps == settings.steps:
+                    break
+                show.forward()
+                steps += 1
+        os.replace(temporary, path)
+    finally:
+        with contextlib.suppress(OSError):
+            temporary.unlink()
+
+
+@dataclass(frozen=True)
+class Source:
+    """What is to be shown."""
+
+    title: str
+    environment: Environment
+    env_config: Any
+    act: Callable[[VectorEnv, bool], tuple[Policy, Callable[[], None]]]
+    """From the environments, and whether to follow, to the policy and what to call before an episode."""
+    replay: Replay | None = None
+
+
+def find_source(names: Sequence[str]) -> Source:
+    """Finds a run, a replay file, or an agent and its environment.
+
+    Raises:
+        ValueError: one line, when there is no such thing.
+    """
+    if len(names) not in (1, 2):
+        raise ValueError(f"usage: {USAGE}")
+    path = Path(names[0])
+    if path.is_file():
+        return _replay_source(path)
+    if path.is_dir():
+        return _run_source(RunDir.open(path), names[1] if len(names) == 2 else None)
+    if len(names) == 1:
+        raise ValueError(f"there is no run or replay {names[0]}; an agent needs its environment: {USAGE}")
+    environment = find_environment(names[1])
+    contestant = find_contestant(names[0], environment)
+    config = on_test_split(contestant.env_config)
+    return Source(
+        contestant.name, environment, config, lambda env, follow: (contestant.policy(env), _nothing)
+    )
+
+
+def _run_source(run: RunDir, env_id: str | None) -> Source:
+    config = run.config(env_id)
+
+    def act(env: VectorEnv, follow: bool) -> tuple[Policy, Callable[[], None]]:
+        if not follow and run.latest_checkpoint() is None:
+            raise ValueError(f"{run.path} has no checkpoint yet; --follow waits for it")
+        learner = config.make_learner(env)
+        update = Follower(run, learner)
+        update()
+        return learner.policy, update if follow else _nothing
+
+    return Source(config.agent.name, config.environment, on_test_split(config.env_config), act)
+
+
+def _replay_source(path: Path) -> Source:
+    replay = load_replay(path)
+    environment = find_environment(replay.id)
+    script = ScriptPolicy(replay.actions)
+    config = from_plain(environment.config, dict(replay.config), f"{path}: config")
+    return Source(
+        f"replay of {replay.agent}", environment, config, lambda env, follow: (script, script.rewind), replay
+    )
+
+
+def _nothing() -> None:
+    pass
+
+
+def make_env(environment: Environment, env_config: Any, settings: WatchSettings) -> VectorEnv:
+    """Makes environments that can be drawn.
+
+    Raises:
+        ValueError: when they can't.
+    """
+    env = make_vector(
+        environment,
+        env_config,
+        settings.envs,
+        AutoresetMode.DISABLED,
+        max_episode_steps=settings.max_episode_steps,
+        render=environment.world is None,
+    )
+    if environment.world is None and "rgb_array" not in env.metadata.get("render_modes", ()):
+        raise ValueError(f"{environment.id} can't be drawn: it has no render mode rgb_array")
+    return env
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    names = leading_names(args)
+    source = find_source(names)
+    default = group("Watch", run=WatchSettings(), env=source.env_config)
+    given = parse(default, args[len(names) :], prog=f"meze watch {' '.join(names)}", description=DESCRIPTION)
+    settings, replay = given.run, source.replay
+    if replay is not None and settings.envs != 1:
+        raise ValueError("a replay is one episode: --envs must be 1")
+    env = make_env(source.environment, given.env, settings)
+    policy, before_episode = source.act(env, settings.follow)
+    show = Show(
+        env,
+        policy,
+        lambda k: settings.seed + k if replay is None else replay.seed,
+        max_steps=None if replay is None else len(replay.actions),
+        options=None if replay is None else dict(replay.options),
+        before_episode=before_episode,
+    )
+    viewer = Viewer(show, source.title)
+    speed = settings.speed or float(env.metadata.get("render_fps", 4))
+    try:
+        if settings.record is None:
+            watch(show, viewer, speed, settings.sees, f"meze: {source.title} in {source.environment.id}")
+        else:
+            record(show, viewer, settings.record, speed, settings)
+            print(settings.record)
+    finally:
+        env.close()
+    return 0
