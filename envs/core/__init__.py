@@ -1,0 +1,30 @@
+"""What every world shares: protocol, batch binding, random streams, environments, conformance checks.
+
+The names below are loaded when they are first used, so that `import meze` stays light.
+"""
+
+from importlib import import_module
+from typing import Any
+
+_HOMES = {
+    "Kernels": "world",
+    "REWARD_SCALE": "world",
+    "Renderer": "world",
+    "World": "world",
+    "state_dtype": "world",
+    "bind_policy": "batch",
+    "WorldEnv": "env",
+    "WorldVectorEnv": "vector",
+    "WorldSpec": "registry",
+    "find_world": "registry",
+    "register_world": "registry",
+    "world_specs": "registry",
+    "check_world": "conformance",
+    "Replay": "replay",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(f".{_HOMES[name]}", __name__), name)

@@ -1,0 +1,96 @@
+"""The register of worlds: light enough for `import meze`, which loads none of their code."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import gymnasium
+
+
+@dataclass(frozen=True)
+class WorldSpec:
+    """What is known of a world before it is loaded."""
+
+    id: str
+    """What `gymnasium.make` takes: `namespace/Name-vN`. Whatever changes a golden trajectory raises N."""
+    name: str
+    """Short name, for command lines and folders."""
+    world: str
+    """Where its class is: `package.module:Class`."""
+    config: str
+    """Where its config's dataclass is: `package.module:Class`, in a module that loads fast."""
+    max_episode_steps: int | None
+    """Steps after which an episode is truncated."""
+    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """Agent name (`*`: each agent) to settings that work well here, named as the flags of `meze train`."""
+    summary: str = ""
+    """One line for the list of worlds."""
+
+
+_worlds: dict[str, WorldSpec] = {}
+
+
+def register_world(
+    id: str,
+    name: str,
+    world: str,
+    config: str,
+    max_episode_steps: int | None = None,
+    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    summary: str = "",
+) -> None:
+    """Registers a world with the project and with gymnasium, for `make` and `make_vec`.
+
+    Nothing is imported until the world is made. To register a world again just the same is allowed.
+
+    Args:
+        id: `namespace/Name-vN`.
+        name: short name.
+        world: `package.module:Class` of the world.
+        config: `package.module:Class` of its config.
+        max_episode_steps: steps after which an episode is truncated; None is never.
+        presets: agent name to settings that work well here (see `WorldSpec`).
+        summary: one line.
+
+    Raises:
+        ValueError: when another world has this id or name.
+    """
+    spec = WorldSpec(id, name, world, config, max_episode_steps, presets or {}, summary)
+    for other in _worlds.values():
+        if other == spec:
+            return
+        if other.id == id or other.name == name:
+            raise ValueError(f"the world {other.name} ({other.id}) is already registered")
+    gymnasium.register(
+        id=id,
+        entry_point=f"{__package__}.env:WorldEnv",
+        vector_entry_point=f"{__package__}.vector:WorldVectorEnv",
+        max_episode_steps=max_episode_steps,
+        kwargs={"world": world},
+    )
+    _worlds[name] = spec
+
+
+def world_specs() -> tuple[WorldSpec, ...]:
+    """All registered worlds, in the order of their registration."""
+    return tuple(_worlds.values())
+
+
+def find_world(name_or_id: str) -> WorldSpec:
+    """Finds a registered world.
+
+    Args:
+        name_or_id: its short name or its gymnasium id.
+
+    Raises:
+        ValueError: for an unknown one, with the closest match.
+    """
+    known = {**_worlds, **{spec.id: spec for spec in _worlds.values()}}
+    if name_or_id in known:
+        return known[name_or_id]
+    closest = difflib.get_close_matches(name_or_id, known, n=1, cutoff=0)
+    hint = f"; did you mean {closest[0]!r}?" if closest else ""
+    raise ValueError(f"no world is registered as {name_or_id!r}{hint}")
