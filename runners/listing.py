@@ -111,16 +111,13 @@ def _print(rows: list[dict[str, Any]], agents: list[dict[str, str]], broken: lis
     from rich.table import Table
 
     console = Console()
-    table = Table(title="Environments, and who fits them", title_justify="left", box=box.SIMPLE)
-    for title in ("name", "observations", "actions", "agents"):
-        table.add_column(title, overflow="fold", no_wrap=title == "name")
     for row in rows:
         name = row["name"] + (f", {row['mode']}" if row["mode"] else "")
-        table.add_row(name, row["observations"], row["actions"], ", ".join(row["agents"]))
-    console.print(table)
+        console.print(f"[bold]{name}[/]: {row['observations']} to {row['actions']}", highlight=False)
+        console.print(f"    {', '.join(row['agents'])}", highlight=False)
     for line in broken:
         console.print(f"not listed: {line}")
-    console.print("After a world's name stands its observation mode (--env.observation).")
+    console.print("\nAfter a world's name stands its observation mode (--env.observation).")
     console.print("Any other gymnasium id works too, package.module:Id included: meze envs ID\n")
     table = Table(title="Agents", title_justify="left", box=box.SIMPLE)
     for title in ("name", "", "summary"):

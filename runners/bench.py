@@ -1,0 +1,248 @@
+"""`meze bench [WORLD]`: steps per second and bytes per environment, beside environments of others."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import platform
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from statistics import median
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from ..agents.registry import agent_specs, make_agent
+from ..envs.core.registry import world_specs
+from ..envs.core.vector import WorldVectorEnv
+from .presets import default_agent_config, default_env_config, observation_modes
+from .resolve import Environment, find_environment, make_vector, reference_names
+from .rollout import Rollout
+from .scores import print_json
+from .settings import group, leading_names, parse
+
+DESCRIPTION = """Measures steps per second: each world and observation mode, alone and in batches, under
+uniformly random actions and under actions recorded from its reference policies; then, in the same run,
+a tabular learner's whole loop, the world through gymnasium.make, and environments of others.
+Fresh output arrays, autoreset SAME_STEP, medians of several runs."""
+WARM_UP = 64
+"""Steps before anything is measured, so that episodes are at all stages."""
+STEPS_A_RUN = 200_000
+"""Environment steps of one run of a batch, about."""
+
+
+@dataclass(frozen=True)
+class BenchSettings:
+    """What to measure."""
+
+    num_envs: tuple[int, ...] = (1, 64, 1024, 16384)
+    """Sizes of the batches."""
+    num_threads: tuple[int, ...] = (1, 2)
+    """Numbers of threads."""
+    runs: int = 5
+    """Runs whose median is told."""
+    json: bool = False
+    """Print JSON instead of a table."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if self.runs < 1 or not self.num_envs or not self.num_threads:
+            raise ValueError("runs, num_envs and num_threads must not be empty")
+        if min(*self.num_envs, *self.num_threads, 1) < 1:
+            raise ValueError("num_envs and num_threads must be at least 1")
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measurement."""
+
+    what: str
+    actions: str
+    num_envs: int
+    num_threads: int
+    steps_per_second: float
+    episode_length: float | None = None
+    """Mean length of the episodes, where it was counted."""
+    bytes_per_env: int | None = None
+    """Size of one state record; maps and other tables are shared."""
+
+
+def record_actions(
+    env: WorldVectorEnv, choose: Callable[[], NDArray], num_steps: int
+) -> tuple[NDArray, list[NDArray]]:
+    """Records a policy's actions.
+
+    Args:
+        env: environments, autoreset `SAME_STEP`.
+        choose: gives the next (N,) actions.
+        num_steps: steps to record.
+
+    Returns:
+        The (N,) state records from which the actions lead through the same episodes again, and the actions.
+    """
+    env.reset(seed=0)
+    for _ in range(WARM_UP):
+        env.step(choose())
+    records, actions = env.get_state(), []
+    for _ in range(num_steps):
+        actions.append(np.array(choose()))
+        env.step(actions[-1])
+    return records, actions
+
+
+def time_actions(
+    env: WorldVectorEnv, records: NDArray, actions: Sequence[NDArray], runs: int
+) -> tuple[float, float | None]:
+    """Times recorded actions.
+
+    Returns:
+        Steps per second (median of the runs) and the mean length of the episodes.
+    """
+    env.set_state(records)
+    ended = sum(int((out[2] | out[3]).sum()) for out in map(env.step, actions))
+    speeds = []
+    for _ in range(runs):
+        env.set_state(records)
+        started = time.perf_counter()
+        for action in actions:
+            env.step(action)
+        speeds.append(len(actions) * env.num_envs / (time.perf_counter() - started))
+    return median(speeds), len(actions) * env.num_envs / ended if ended else None
+
+
+def bench_world(environment: Environment, config: Any, label: str, settings: BenchSettings) -> Iterator[Row]:
+    """Measures one world in one observation mode."""
+    for num_envs in settings.num_envs:
+        num_steps = min(2000, max(16, STEPS_A_RUN // num_envs))
+        rng = np.random.default_rng(0)
+        for name in ("random", *reference_names(environment, config)):
+            recorded = None
+            for num_threads in settings.num_threads:
+                env: Any = make_vector(
+                    environment, config, num_envs, AutoresetMode.SAME_STEP, num_threads=num_threads
+                )
+                space = env.single_action_space
+                if name == "random":
+                    choose = lambda: rng.integers(space.start, space.start + space.n, num_envs)  # noqa: B023, E731
+                else:
+                    choose = env.reference(name)
+                recorded = recorded or record_actions(env, choose, num_steps)
+                speed, length = time_actions(env, *recorded, settings.runs)
+                size = env.world.state_dtype.itemsize
+                env.close()
+                yield Row(label, name, num_envs, num_threads, speed, length, size)
+
+
+def bench_learner(environment: Environment, settings: BenchSettings) -> Iterator[Row]:
+    """Measures a learner's whole loop: environment, policy and update, at 1024 environments."""
+    spec = next(spec for spec in agent_specs() if spec.kind == "learner")
+    if not set(spec.modes) & set(observation_modes(environment.config)):
+        return
+    config = default_env_config(environment, spec)
+    for num_threads in settings.num_threads:
+        env = make_vector(environment, config, 1024, AutoresetMode.SAME_STEP, num_threads=num_threads)
+        spaces = env.single_observation_space, env.single_action_space
+        agent = default_agent_config(environment, spec)
+        learner: Any = make_agent(spec.name, *spaces, num_envs=1024, config=agent, seed=0)
+        rollout = Rollout(env, learner.policy, 0)
+
+        def loop(rollout: Rollout = rollout, learner: Any = learner) -> None:
+            learner.learn(rollout.step()[0])
+
+        speed = time_loop(loop, 1024, settings.runs)
+        env.close()
+        yield Row(f"{environment.name}: {spec.name}, whole loop", "its own", 1024, num_threads, speed)
+
+
+def bench_gymnasium(worlds: Sequence[Environment], settings: BenchSettings) -> Iterator[Row]:
+    """Measures single environments made by `gymnasium.make`, and a vector environment of Gymnasium's own."""
+    for name in (*(world.id for world in worlds), "Taxi-v4", "MiniGrid-DoorKey-8x8-v0"):
+        try:
+            if name.startswith("MiniGrid"):
+                import minigrid  # noqa: F401
+            env = gym.make(name)
+        except ImportError:
+            continue
+        env.reset(seed=0)
+        env.action_space.seed(0)
+        actions = [env.action_space.sample() for _ in range(1000)]
+
+        def loop(env: gym.Env = env, actions: list = actions) -> None:
+            for action in actions:
+                _, _, terminated, truncated, _ = env.step(action)
+                if terminated or truncated:
+                    env.reset()
+
+        yield Row(f"gymnasium.make({name!r})", "random", 1, 1, time_loop(loop, 1000, settings.runs))
+        env.close()
+    for num_envs in settings.num_envs:
+        vector = gym.make_vec("CartPole-v1", num_envs, "vector_entry_point")
+        vector.reset(seed=0)
+        vector.action_space.seed(0)
+        action = vector.action_space.sample()
+        speed = time_loop(lambda v=vector, a=action: v.step(a), num_envs, settings.runs)
+        yield Row("gymnasium CartPole-v1, vector", "random", num_envs, 1, speed)
+        vector.close()
+
+
+def time_loop(loop: Callable[[], Any], steps: int, runs: int, seconds: float = 0.3) -> float:
+    """Steps per second of a function that takes so many steps: the median of runs of so many seconds."""
+    until = time.perf_counter() + seconds
+    while time.perf_counter() < until:
+        loop()
+    speeds = []
+    for _ in range(runs):
+        started, count = time.perf_counter(), 0
+        while (elapsed := time.perf_counter() - started) < seconds:
+            loop()
+            count += steps
+        speeds.append(count / elapsed)
+    return median(speeds)
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    names = leading_names(args)
+    worlds = [find_environment(name) for name in names or [world.name for world in world_specs()]]
+    for world in worlds:
+        if world.world is None:
+            raise ValueError(f"{world.id} is not one of the project's worlds; `meze bench` lists those")
+    parts = {"env": default_env_config(worlds[0])} if len(names) == 1 else {}
+    default = group("Bench", run=BenchSettings(), **parts)
+    given = parse(default, args[len(names) :], prog=" ".join(["meze bench", *names]), description=DESCRIPTION)
+    if not given.run.json:
+        print(f"{'':<36}{'actions':>8}{'envs':>6}{'th':>2}{'steps/s':>14}{'length':>7}{'bytes':>7}")
+    rows: list[Row] = []
+    for world in worlds:
+        config = given.env if parts else default_env_config(world)
+        for mode in observation_modes(world.config) or (None,):
+            if mode is not None:
+                config = dataclasses.replace(config, observation=mode)
+            label = f"{world.name}, {mode}" if mode else world.name
+            rows += _told(bench_world(world, config, label, given.run), given.run)
+        rows += _told(bench_learner(world, given.run), given.run)
+    rows += _told(bench_gymnasium(worlds, given.run), given.run)
+    if given.run.json:
+        machine = {"cpu": platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+        print_json({"machine": machine, "rows": [dataclasses.asdict(row) for row in rows]})
+    return 0
+
+
+def _told(rows: Iterator[Row], settings: BenchSettings) -> list[Row]:
+    """Prints rows as they come, unless they are wanted as JSON."""
+    kept = []
+    for row in rows:
+        if not settings.json:
+            size = f"{row.bytes_per_env:,}" if row.bytes_per_env else ""
+            length = f"{row.episode_length:.1f}" if row.episode_length else ""
+            print(
+                f"{row.what:<36.36}{row.actions:>8.8}{row.num_envs:>6}{row.num_threads:>2}"
+                f"{row.steps_per_second:>14,.0f}{length:>7}{size:>7}",
+                flush=True,
+            )
+        kept.append(row)
+    return kept
