@@ -18,7 +18,7 @@ from .resolve import Environment, find_environment, make_vector, reference_names
 from .rollout import Episodes, ReferencePolicy
 from .rundir import EVALUATION_SEED, RunDir
 from .scores import print_json, print_table, score
-from .settings import group, leading_names, parse, unknown
+from .settings import asks_for_help, group, leading_names, parse, unknown
 
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
 DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
@@ -142,6 +142,9 @@ def evaluation_record(environment: Environment, episodes: int, scores: Mapping[s
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
+    if asks_for_help(args):
+        print(f"usage: {USAGE}\n\n{DESCRIPTION}")
+        return 0
     names = leading_names(args)
     if len(names) < 2:
         raise ValueError(f"usage: {USAGE}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,13 +13,14 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import VectorEnv
 
 from ..agents.base import Memory
+from ..envs.core.replay import Replay
 from . import rollout
 from .evaluate import on_test_split
 from .presets import default_env_config
 from .resolve import Environment, find_environment
 from .rollout import ReferencePolicy
 from .rundir import EVALUATION_SEED
-from .settings import group, leading_names, parse
+from .settings import asks_for_help, group, leading_names, parse, to_plain
 from .show import Show
 from .watch import Viewer, WatchSettings, action_names, make_env
 
@@ -141,7 +143,21 @@ class Game:
         return scores
 
     def _save(self, seed: int, score: float) -> Path:
-        raise NotImplementedError
+        env: Any = self._env.unwrapped
+        replay = Replay(
+            self._environment.id.rpartition(":")[2],
+            seed,
+            tuple(self._actions),
+            config=to_plain(self._config),
+            agent="human",
+            score=score,
+            state_hash=int(env.state_hash()[0]),
+        )
+        folder = self._settings.out
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self._environment.name}-{time.strftime('%Y%m%d-%H%M%S')}-s{seed}.json"
+        replay.save(path)
+        return path
 
 
 def run(game: Game, viewer: Viewer, keys: Mapping[str, int], title: str) -> None:
@@ -162,7 +178,8 @@ def run(game: Game, viewer: Viewer, keys: Mapping[str, int], title: str) -> None
         for key in window.keys():
             name = pygame.key.name(key)
             if key in (pygame.K_q, pygame.K_ESCAPE):
-                game.finish() if not game.over else None
+                if not game.over:
+                    game.finish()
                 window.close()
                 return
             if name in keys and phase >= 1.0 and not game.over:
@@ -180,6 +197,9 @@ def run(game: Game, viewer: Viewer, keys: Mapping[str, int], title: str) -> None
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
+    if asks_for_help(args):
+        print(f"usage: {USAGE}\n\n{DESCRIPTION}")
+        return 0
     names = leading_names(args)
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")

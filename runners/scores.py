@@ -51,40 +51,45 @@ def score(episodes: Episodes) -> dict[str, dict[str, Any]]:
 
 
 def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    """Prints one row an agent: means, their 95 % intervals below, the return's interquartile mean."""
+    """Prints one row an agent: means, their 95 % intervals below, the return's interquartile mean (IQM)."""
+    from rich import box
     from rich.console import Console
     from rich.table import Table
 
     names = list(dict.fromkeys(name for each in scores.values() for name in each))
-    table = Table(title=title, title_justify="left", caption="mean, 95 % bootstrap interval below it")
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
     table.add_column("agent", overflow="fold")
     for name in names:
-        table.add_column(TITLES.get(name, name), justify="right")
+        table.add_column(TITLES.get(name, name), justify="right", no_wrap=True)
         if name == "return":
-            table.add_column("return IQM", justify="right")
+            table.add_column("IQM", justify="right", no_wrap=True)
     for agent, each in scores.items():
         cells = []
         for name in names:
-            percent = name in SHARES
-            cells.append(_cell(each.get(name), "mean", percent))
+            statistic = each.get(name)
+            cells.append(_cell(statistic, name in SHARES) if statistic else "-")
             if name == "return":
-                cells.append(_cell(each.get(name), "iqm", percent))
+                cells.append(_short(statistic["iqm"]) if statistic else "-")
         table.add_row(agent, *cells)
-    Console().print(table)
+    console = Console()
+    console.print(f"\n{title}", highlight=False)
+    console.print(table)
+    console.print("Means, with their 95 % bootstrap intervals below them.\n", highlight=False)
 
 
-def _cell(statistic: Mapping[str, Any] | None, name: str, percent: bool) -> str:
-    if statistic is None:
-        return "-"
-    scale, unit = (100, " %") if percent else (1, "")
-    text = _short(statistic[name] * scale) + unit
-    if (interval := statistic[f"{name}_95"]) is not None:
-        text += "\n" + " .. ".join(_short(end * scale) for end in interval)
-    return text
+def _cell(statistic: Mapping[str, Any], share: bool) -> str:
+    """A mean and its interval."""
+    interval = statistic["mean_95"]
+    if share:
+        below = "" if interval is None else "\n" + "..".join(_short(100 * end) for end in interval)
+        return f"{100 * statistic['mean']:.1f} %{below}"
+    below = "" if interval is None else "\n" + "..".join(map(_short, interval))
+    return _short(statistic["mean"]) + below
 
 
 def _short(value: float) -> str:
-    return f"{value:.4g}" if abs(value) >= 1 else f"{value:.3f}"
+    """About three significant digits, without an exponent."""
+    return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
 
 
 def print_json(value: Any) -> None:

@@ -38,6 +38,11 @@ def group(title: str, **parts: Any) -> Any:
     return dataclasses.make_dataclass(title, fields, frozen=True)(**parts)
 
 
+def asks_for_help(args: Sequence[str]) -> bool:
+    """Whether help is wanted before any name was given."""
+    return bool(args) and args[0] in ("-h", "--help")
+
+
 def leading_names(args: Sequence[str]) -> list[str]:
     """The words before the first flag."""
     return list(itertools.takewhile(lambda arg: not arg.startswith("-"), args))
@@ -104,7 +109,10 @@ def _first_sentence(box: str) -> str:
         if not line or set(line) <= {"─"}:
             break
         lines.append(line)
-    return " ".join(lines) or "the command line could not be read"
+    sentence = " ".join(lines) or "the command line could not be read"
+    for name in PLAIN:  # groups that the user does not know of
+        sentence = sentence.removeprefix(f"Error parsing {name}: ")
+    return sentence
 
 
 def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:

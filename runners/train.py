@@ -17,7 +17,6 @@ from gymnasium.vector import AutoresetMode
 
 from ..agents import checkpoint
 from ..agents.base import Policy
-from ..agents.registry import agent_specs
 from .evaluate import evaluation_record, find_contestant, make_evaluation_env, on_test_split, play_episodes
 from .metrics import Meter, MetricsLog
 from .presets import default_agent_config, default_env_config, default_settings
@@ -26,10 +25,11 @@ from .resolve import find_environment, find_learner, reference_names
 from .rollout import Episodes, Rollout, Savable
 from .rundir import RunConfig, RunDir, pack, restore, unpack
 from .scores import print_table, score
-from .settings import group, leading_names, override, parse, to_plain
+from .settings import asks_for_help, group, leading_names, override, parse, to_plain
 
 USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
 DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
+`meze envs` lists both; `meze train AGENT ENV --help` lists all flags with their defaults.
 
 Ctrl-C saves and stops (exit code 130); `meze train --resume RUN` goes on, exactly where the run stood."""
 INTERRUPTED = 130
@@ -189,8 +189,7 @@ def _ctrl_c() -> Iterator[threading.Event]:
 
 def _new_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
     if len(names) != 2:
-        known = ", ".join(spec.name for spec in agent_specs() if spec.kind == "learner")
-        raise ValueError(f"usage: {USAGE}; agents are {known}; `meze envs` lists environments")
+        raise ValueError(f"usage: {USAGE}; `meze envs` lists agents and environments")
     spec, environment = find_learner(names[0]), find_environment(names[1])
     default = group(
         "Train",
@@ -231,6 +230,9 @@ def _old_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
+    if asks_for_help(args):
+        print(f"usage: {USAGE}\n\n{DESCRIPTION}")
+        return 0
     names = leading_names(args)
     flags = args[len(names) :]
     resume = any(flag.split("=")[0] == "--resume" for flag in flags)
