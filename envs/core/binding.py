@@ -115,7 +115,7 @@ def _describe_function(function: types.FunctionType, seen: set[int], files: set[
     files.add(Path(function.__code__.co_filename))
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
     yield repr(function.__defaults__)
-    for code in _nested_codes(function.__code__):
+    for code in nested_codes(function.__code__):
         yield f"{code.co_name} {code.co_code.hex()} {code.co_varnames} {code.co_names}"
         for constant in code.co_consts:
             if not isinstance(constant, types.CodeType):
@@ -123,7 +123,7 @@ def _describe_function(function: types.FunctionType, seen: set[int], files: set[
         for name in code.co_names:
             value = function.__globals__.get(name)
             yield from _describe(value, seen, files)
-            if isinstance(value, types.ModuleType) and not _is_library(value):
+            if isinstance(value, types.ModuleType) and not is_library(value):
                 for attribute in code.co_names:  # `module.kernel(...)` names both
                     if attribute in vars(value):
                         yield from _describe(vars(value)[attribute], seen, files)
@@ -132,14 +132,16 @@ def _describe_function(function: types.FunctionType, seen: set[int], files: set[
         yield from _describe(cell.cell_contents, seen, files)
 
 
-def _nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
+def nested_codes(code: types.CodeType) -> Iterator[types.CodeType]:
+    """A function's code and that of the functions inside it."""
     yield code
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
-            yield from _nested_codes(constant)
+            yield from nested_codes(constant)
 
 
-def _is_library(module: types.ModuleType) -> bool:
+def is_library(module: types.ModuleType) -> bool:
+    """Whether a module holds no kernels of ours, but what numba itself knows."""
     return module.__name__.partition(".")[0] in ("numba", "numpy", "math", "builtins")
 
 
