@@ -49,8 +49,8 @@ class CityConfig:
     """Share of the lane cells that cars take at the height of a rush hour."""
     slowdown: float = 0.1
     """Chance that a driver hesitates for a tick."""
-    turnover: float = 0.06
-    """Chance per tick that a car parks and another one comes onto the streets."""
+    turnover: float = 0.004
+    """Chance per tick that a car parks; another one comes onto the streets instead."""
     pedestrians: int = 16
     """Number of pedestrians."""
     jaywalk: float = 0.01

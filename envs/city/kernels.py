@@ -12,6 +12,8 @@ import numpy as np
 
 from ..core.kernel import kernel
 from ..core.rng import uniform_int
+from .cars import clear_slot, ego_may_enter, put_car
+from .roads import entered_junction, is_green
 from .state import (
     AMBULANCE,
     CLAIM_MASK,
@@ -25,21 +27,7 @@ from .state import (
     WAIT,
     WALKING,
 )
-from .traffic import (
-    call_ambulance,
-    clear_slot,
-    decide_cars,
-    drive_ambulance,
-    ego_may_enter,
-    entered_junction,
-    is_green,
-    move_cars,
-    put_car,
-    settle_junctions,
-    sound_siren,
-    turn_over,
-    walk_people,
-)
+from .traffic import end_tick, move_traffic
 
 
 @kernel
@@ -239,11 +227,7 @@ def step_one(p, s, i, action):
         else:
             lawful = False
 
-    delayed = drive_ambulance(p, e)
-    decide_cars(p, e)
-    settle_junctions(p, e, inside, entering)
-    walk_people(p, e)
-    move_cars(p, e)
+    delayed, tired = move_traffic(p, e, inside, entering)
     move_ego(p, e, to, action)
     harm = tell_harm(e, lawful)
 
@@ -261,10 +245,7 @@ def step_one(p, s, i, action):
         e.parts.arrival = r.reward_arrival
         e.info.success = True
 
-    turn_over(p, e)
-    call_ambulance(p, e)
-    sound_siren(p, e)
-    e.clock += 1
+    end_tick(p, e, tired)
     q = e.parts
     reward = q.arrival + q.progress + q.time + q.collision + q.red_light + q.illegal + q.ambulance
     return np.int64(reward), harm or distance == 0

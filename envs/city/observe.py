@@ -10,7 +10,9 @@ from functools import cache
 import numpy as np
 
 from ..core.kernel import kernel
+from .cars import ego_may_enter, keeps_zebra_clear
 from .kernels import ego_target, is_clear
+from .roads import entered_junction, is_green, route_heading
 from .state import (
     AMBULANCE,
     CLAIM_MASK,
@@ -19,13 +21,13 @@ from .state import (
     JUNCTION,
     LEFT,
     ON_ROAD_MASK,
+    PATIENCE,
     PEOPLE_MASK,
     RIGHT,
     SIREN_RANGE,
     VEHICLE_MASK,
     WAIT,
 )
-from .traffic import ego_may_enter, entered_junction, is_green, route_heading
 
 # Planes of `grid`; the first three stand still on the map, the next three move, the rest are constant.
 PLANE_NAMES = (
@@ -74,16 +76,23 @@ def route_move(p, e):
 
 @kernel
 def entry_is_clear(p, e):
-    """At an approach: whether the route's way through the junction and the cell beyond are free."""
+    """At an approach: whether nobody goes first, and the route's way through to the cell beyond is free.
+
+    Who has waited for long may drive in as soon as the first cell is free: with a car inside, nobody else is
+    let in, and the rest of the way clears.
+    """
     m = e.map
     cell = e.car_cell[0]
-    for _ in range(2 * p.paths.shape[3]):
+    if not ego_may_enter(p, e, cell):
+        return False
+    patient = e.car_wait[0] < 2 * PATIENCE
+    for k in range(2 * p.paths.shape[3]):
         cell += p.rules[0].delta[route_heading(p, m, e.destination, cell)]
         if e.road[cell] != 0 or cell == e.ambulance_cell:
-            return False
+            return k > 0 and not patient
         if p.cells[m, cell].kind != JUNCTION:
-            return ego_may_enter(p, e, e.car_cell[0])
-    return False
+            break
+    return True
 
 
 @kernel
@@ -114,7 +123,8 @@ def expert_one(p, s, i):
     if called_to_wait(p, e):
         return WAIT
     action = route_move(p, e)
-    if not is_clear(p, e, ego_target(p, e, action)):
+    to = ego_target(p, e, action)
+    if not is_clear(p, e, to) or not keeps_zebra_clear(p, e, to):
         return WAIT
     if at_approach(p, e) and not entry_is_clear(p, e):
         return WAIT

@@ -33,12 +33,14 @@ STEP = 1 << STEP_SHIFT
 PEOPLE_MASK = 0xF << PERSON_SHIFT
 ON_ROAD_MASK = 0x3 << PERSON_SHIFT
 STEPPING_MASK = 0x3 << STEP_SHIFT
+MAX_PEOPLE = 3  # on a street cell, those about to step there included
 AMBULANCE = 0x1FFF  # claims of the ambulance
 MAX_CARS = AMBULANCE - 2
 
 UNDRAWN = 255  # a car that has not yet chosen its turn at the next junction
 PENDING = -2  # `car_to` of a car that asks to enter a junction in this tick
 PATIENCE = 20  # ticks after which a waiting car chooses its turn anew
+GIVE_UP = 200  # ticks after which the driver of a standing car parks
 SIREN_RANGE = 12  # cells (larger of the two axes) within which the siren is heard
 SIREN_AHEAD = 8  # cells of its route that an ambulance claims, its own included
 

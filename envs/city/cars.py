@@ -1,0 +1,355 @@
+"""The other cars: a cellular automaton after Nagel and Schreckenberg (1992), top speed one cell a tick.
+
+Every decision of a tick reads the state at the tick's start; the moves are made afterwards. `p` is a
+`CityParams`, `e` one state record, `v` a car's slot.
+"""
+
+from __future__ import annotations
+
+from ..core.kernel import kernel
+from ..core.rng import chance, next_u64, uniform_int
+from .roads import entered_junction, heading_towards, is_green
+from .state import (
+    AMBULANCE,
+    CLAIM_MASK,
+    CLAIM_SHIFT,
+    CROSSING,
+    GIVE_UP,
+    JUNCTION,
+    PATIENCE,
+    PENDING,
+    PEOPLE_MASK,
+    ROAD,
+    UNDRAWN,
+    VEHICLE_MASK,
+)
+
+# ---------------------------------------------------------------- junctions
+
+
+@kernel
+def path_is_free(p, e, approach, turn):
+    """Whether nothing stands on or has claimed the way through the junction and the cell beyond."""
+    m = e.map
+    for k in range(p.paths.shape[3]):
+        cell = p.paths[m, approach, turn, k]
+        if cell < 0:
+            break
+        if e.road[cell] != 0:
+            return False
+    return True
+
+
+@kernel
+def paths_cross(p, m, approach, turn, other_approach, other_turn):
+    """Whether two ways through a junction share a cell."""
+    for k in range(p.paths.shape[3]):
+        cell = p.paths[m, approach, turn, k]
+        if cell < 0:
+            break
+        for n in range(p.paths.shape[3]):
+            if p.paths[m, other_approach, other_turn, n] == cell:
+                return True
+    return False
+
+
+@kernel
+def could_enter(p, e, v):
+    """Whether car `v`, waiting at an approach, may ask for its way through the junction now."""
+    m = e.map
+    cell = e.car_cell[v]
+    approach = p.cells[m, cell].approach
+    if (int(e.road[cell]) & CLAIM_MASK) >> CLAIM_SHIFT == AMBULANCE:
+        return False
+    if not is_green(p, m, entered_junction(p, m, cell), e.car_heading[v], e.clock):
+        return False
+    return path_is_free(p, e, approach, e.car_turn[v])
+
+
+@kernel
+def goes_first(e, v, w):
+    """Whether `v` goes before its rival `w`: right before left, longest wait, index."""
+    side = (int(e.car_heading[w]) - int(e.car_heading[v])) & 3
+    if side == 1:  # v comes from the right of w
+        return True
+    if side == 3:
+        return False
+    if e.car_wait[v] != e.car_wait[w]:
+        return e.car_wait[v] > e.car_wait[w]
+    return v < w
+
+
+@kernel
+def ego_may_enter(p, e, cell):
+    """Whether the ego car, on approach `cell`, has the signal and nobody goes before it."""
+    m = e.map
+    junction = entered_junction(p, m, cell)
+    if not is_green(p, m, junction, e.car_heading[0], e.clock):
+        return False
+    for k in range(p.approaches.shape[2]):
+        rival_cell = p.approaches[m, junction, k]
+        if rival_cell < 0:
+            break
+        v = (int(e.road[rival_cell]) & VEHICLE_MASK) - 1
+        if v > 0 and goes_first(e, v, 0) and could_enter(p, e, v):
+            return False
+    return True
+
+
+@kernel
+def pending_at(p, e, junction, k):
+    """The car that asks for its way at the junction's approach `k`; -1 nobody, -2 no further approach."""
+    cell = p.approaches[e.map, junction, k]
+    if cell < 0:
+        return -2
+    v = (int(e.road[cell]) & VEHICLE_MASK) - 1
+    if v < 1 or e.car_to[v] != PENDING:
+        return -1
+    if not path_is_free(p, e, p.cells[e.map, cell].approach, e.car_turn[v]):
+        e.car_to[v] = cell  # somebody has just been granted a part of it
+        return -1
+    return v
+
+
+@kernel
+def next_granted(p, e, junction):
+    """Whose turn it is at a junction: whom no rival precedes; where they block in a ring, who waited longest."""
+    m = e.map
+    longest = -1
+    for k in range(p.approaches.shape[2]):
+        v = pending_at(p, e, junction, k)
+        if v == -2:
+            break
+        if v < 0:
+            continue
+        preceded = False
+        for n in range(p.approaches.shape[2]):
+            w = pending_at(p, e, junction, n)
+            if w == -2:
+                break
+            if w < 0 or w == v or not goes_first(e, w, v):
+                continue
+            if paths_cross(
+                p,
+                m,
+                p.cells[m, e.car_cell[v]].approach,
+                e.car_turn[v],
+                p.cells[m, e.car_cell[w]].approach,
+                e.car_turn[w],
+            ):
+                preceded = True
+                break
+        if not preceded:
+            return v
+        if longest < 0 or e.car_wait[v] > e.car_wait[longest]:
+            longest = v
+    return longest
+
+
+@kernel
+def settle_junction(p, e, junction):
+    """Grants ways through a junction, each claimed whole, until nobody is left who could go."""
+    m = e.map
+    while True:
+        v = next_granted(p, e, junction)
+        if v < 0:
+            return
+        approach = p.cells[m, e.car_cell[v]].approach
+        turn = e.car_turn[v]
+        for k in range(p.paths.shape[3]):
+            cell = p.paths[m, approach, turn, k]
+            if cell < 0:
+                break
+            e.road[cell] |= (v + 1) << CLAIM_SHIFT
+        e.car_approach[v] = approach
+        e.car_to[v] = p.paths[m, approach, turn, 0]
+
+
+# ---------------------------------------------------------------- cars
+
+
+@kernel
+def draw_turn(p, e, v, approach):
+    """Chooses the turn at the next junction: straight on half of the time, where the road allows."""
+    bits = next_u64(e.rng) >> 40
+    turn = int(bits & 3)
+    if turn == 3:
+        turn = 0
+    for _ in range(3):
+        if p.paths[e.map, approach, turn, 0] >= 0:
+            break
+        turn = (turn + 1) % 3
+    e.car_turn[v] = turn
+
+
+@kernel
+def keeps_zebra_clear(p, e, cell):
+    """Whether a car may drive onto a cell: onto a zebra only when there is room behind it.
+
+    Otherwise queues would stand on zebras, and pedestrians in the middle of the street stop the other lane.
+    """
+    m = e.map
+    c = p.cells[m, cell]
+    while c.kind == CROSSING:
+        cell += p.rules[0].delta[c.heading]
+        if int(e.road[cell]) & VEHICLE_MASK:
+            return False
+        c = p.cells[m, cell]
+    return True
+
+
+@kernel
+def decide_cars(p, e):
+    """Each car chooses where it goes in this tick (`car_to`), or asks to enter a junction (PENDING)."""
+    m = e.map
+    r = p.rules[0]
+    road = e.road
+    for v in range(1, e.num_cars + 1):
+        cell = e.car_cell[v]
+        e.car_to[v] = cell
+        step = e.car_step[v]
+        if step > 0:  # inside a junction, on cells that it has claimed
+            to = p.paths[m, e.car_approach[v], e.car_turn[v], step]
+            if int(road[to]) & (VEHICLE_MASK | PEOPLE_MASK) == 0 and not chance(e.rng, r.slowdown):
+                e.car_to[v] = to
+            continue
+        c = p.cells[m, cell]
+        if c.approach >= 0:
+            if could_enter(p, e, v) and not chance(e.rng, r.slowdown):
+                e.car_to[v] = PENDING
+            continue
+        to = cell + r.delta[c.heading]
+        if road[to] != 0 or (int(road[cell]) & CLAIM_MASK) >> CLAIM_SHIFT == AMBULANCE:
+            continue
+        if keeps_zebra_clear(p, e, to) and not chance(e.rng, r.slowdown):
+            e.car_to[v] = to
+
+
+@kernel
+def settle_junctions(p, e, closed, closed_too):
+    """Answers every car that asks to enter a junction; two junctions may be closed to them (-1: none)."""
+    for v in range(1, e.num_cars + 1):
+        if e.car_to[v] != PENDING:
+            continue
+        junction = entered_junction(p, e.map, e.car_cell[v])
+        if junction == closed or junction == closed_too:
+            e.car_to[v] = e.car_cell[v]
+        else:
+            settle_junction(p, e, junction)
+
+
+@kernel
+def move_cars(p, e):
+    """Makes the moves that were decided; `car_to` then holds where each car came from.
+
+    Returns a car that has stood for GIVE_UP ticks, 0 where there is none.
+    """
+    m = e.map
+    tired = 0
+    for v in range(1, e.num_cars + 1):
+        cell = e.car_cell[v]
+        to = e.car_to[v]
+        e.car_to[v] = cell
+        c = p.cells[m, to]
+        if to == cell:
+            if e.car_wait[v] < 32767:
+                e.car_wait[v] += 1
+            if e.car_wait[v] >= GIVE_UP and c.kind == ROAD:
+                tired = v
+            if c.approach >= 0 and e.car_wait[v] % PATIENCE == 0:
+                draw_turn(p, e, v, c.approach)
+            continue
+        e.road[cell] = int(e.road[cell]) & ~VEHICLE_MASK
+        e.road[to] = int(e.road[to]) | (v + 1)
+        e.car_cell[v] = to
+        e.car_wait[v] = 0
+        if c.kind != JUNCTION:
+            e.car_heading[v] = c.heading
+        else:
+            e.car_heading[v] = heading_towards(p, cell, to)
+        if e.car_approach[v] >= 0:
+            if e.car_step[v] > 0:
+                e.road[cell] = int(e.road[cell]) & ~CLAIM_MASK
+            e.car_step[v] += 1
+            if c.kind != JUNCTION:  # the cell beyond: the car is through
+                e.road[to] = int(e.road[to]) & ~CLAIM_MASK
+                e.car_approach[v] = -1
+                e.car_step[v] = 0
+                e.car_turn[v] = UNDRAWN
+        if c.approach >= 0:
+            draw_turn(p, e, v, c.approach)
+    return tired
+
+
+@kernel
+def put_car(p, e, v, cell):
+    """Puts vehicle `v` on a free lane cell, heading along the lane."""
+    e.car_cell[v] = cell
+    e.car_to[v] = cell
+    e.car_heading[v] = p.cells[e.map, cell].heading
+    e.car_wait[v] = 0
+    e.car_approach[v] = -1
+    e.car_step[v] = 0
+    e.car_turn[v] = UNDRAWN
+    e.road[cell] = int(e.road[cell]) | (v + 1)
+
+
+@kernel
+def clear_slot(e, v):
+    """Gives an empty slot its fixed values."""
+    e.car_cell[v] = -1
+    e.car_to[v] = -1
+    e.car_heading[v] = 0
+    e.car_wait[v] = 0
+    e.car_approach[v] = -1
+    e.car_step[v] = 0
+    e.car_turn[v] = UNDRAWN
+
+
+@kernel
+def take_over(p, e, v, last):
+    """Moves the car in slot `last` to slot `v`, with its claims, and empties slot `last`."""
+    e.car_cell[v] = e.car_cell[last]
+    e.car_to[v] = e.car_to[last]
+    e.car_heading[v] = e.car_heading[last]
+    e.car_wait[v] = e.car_wait[last]
+    e.car_approach[v] = e.car_approach[last]
+    e.car_step[v] = e.car_step[last]
+    e.car_turn[v] = e.car_turn[last]
+    cell = e.car_cell[v]
+    e.road[cell] = int(e.road[cell]) & ~VEHICLE_MASK | (v + 1)
+    if e.car_step[v] > 0:
+        for k in range(e.car_step[v] - 1, p.paths.shape[3]):
+            claimed = p.paths[e.map, e.car_approach[v], e.car_turn[v], k]
+            if claimed < 0:
+                break
+            e.road[claimed] = int(e.road[claimed]) & ~CLAIM_MASK | (v + 1) << CLAIM_SHIFT
+    clear_slot(e, last)
+
+
+@kernel
+def turn_over(p, e, tired):
+    """Now and then a car parks; while the hour wants more cars, one comes onto a free lane cell.
+
+    Without it, full streets that wait for each other in a ring would do so for ever: hence `tired`, a car
+    that has stood for so long that its driver parks now (0: nobody).
+    """
+    m = e.map
+    v = tired
+    if v == 0 and e.num_cars > 0 and chance(e.rng, e.num_cars * p.rules[0].turnover):
+        v = 1 + uniform_int(e.rng, e.num_cars)
+    if v > 0 and e.car_step[v] == 0 and p.cells[m, e.car_cell[v]].kind == ROAD:
+        cell = e.car_cell[v]
+        e.road[cell] = int(e.road[cell]) & ~VEHICLE_MASK
+        if v == e.num_cars:
+            clear_slot(e, v)
+        else:
+            take_over(p, e, v, e.num_cars)
+        e.num_cars -= 1
+        e.exits += 1
+    if e.num_cars < e.target_cars:
+        cell = p.lanes[m, uniform_int(e.rng, p.counts[m, 0])]
+        if e.road[cell] == 0:
+            e.num_cars += 1
+            e.entries += 1
+            put_car(p, e, e.num_cars, cell)
