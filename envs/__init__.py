@@ -1,0 +1,1 @@
+"""Worlds to learn in; they know nothing of agents."""
