@@ -73,7 +73,7 @@ def _argument(value: Any) -> Any:
 def _read(value: Any) -> Any:
     if isinstance(value, np.void):
         return _Record(value)
-    if isinstance(value, np.generic) and not isinstance(value, np.uint64):
+    if isinstance(value, np.generic) and value.dtype != np.uint64:
         return value.item()
     return value.view(_Array) if isinstance(value, np.ndarray) else value
 

@@ -101,6 +101,7 @@ class Corridor:
     """Walk right until the end; each move may slip."""
 
     kernels = Kernels(reset_one, step_one, observe_index, mask_one)
+    strip = observe_strip
     state_dtype = STATE
     render_fps = 5
 
@@ -109,7 +110,7 @@ class Corridor:
         self.action_space = Discrete(3)
         self.observation_space = Discrete(LENGTH)
         if config.observation == "strip":
-            self.kernels = self.kernels._replace(observe_one=observe_strip)
+            self.kernels = self.kernels._replace(observe_one=self.strip)
             self.observation_space = Box(0, 255, (LENGTH, 1), np.uint8)
         bonus = np.zeros(LENGTH, np.int32)
         bonus[-1] = REWARD_SCALE

@@ -1,0 +1,170 @@
+"""The conformance checks: the toy world passes, and each check has a broken world that trips it."""
+
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Discrete
+from meze.envs.core.conformance import check_world
+from meze.envs.core.rng import next_u64
+from meze.envs.core.world import World
+from numba import njit
+from toy_world import Corridor, CorridorConfig
+
+reset_one, step_one, observe_index, mask_one = Corridor.kernels
+
+
+@pytest.mark.parametrize("observation", ["index", "strip"])
+def test_the_corridor_conforms(observation):
+    assert isinstance(Corridor(CorridorConfig()), World)
+    check_world(Corridor, steps=60, observation=observation)
+
+
+# ---------------------------------------------------------------- broken kernels
+
+
+def forgetful_reset(p, s, i):
+    moved = s[i].info.moved
+    reset_one(p, s, i)
+    s[i].info.moved = moved
+
+
+def leaking_step(p, s, i, action):
+    s[0].cell = s[i].cell
+    return step_one(p, s, i, action)
+
+
+def drawing_observe(p, s, i, obs):
+    next_u64(s[i].rng)
+    obs[i] = s[i].cell
+
+
+def partial_observe(p, s, i, obs):
+    obs[i, s[i].cell, 0] = 255
+
+
+def far_observe(p, s, i, obs):
+    obs[i] = s[i].cell + s[i].cell // 7
+
+
+def empty_mask(p, s, i, mask):
+    for action in range(3):
+        mask[i, action] = 0
+
+
+def odd_mask(p, s, i, mask):
+    for action in range(3):
+        mask[i, action] = 2
+
+
+def unaccounted_step(p, s, i, action):
+    units, over = step_one(p, s, i, action)
+    return units + 1, over
+
+
+def slot_step(p, s, i, action):
+    units, over = step_one(p, s, i, action)
+    s[i].parts.time += i
+    return units + i, over
+
+
+def wrapping_step(p, s, i, action):
+    s[i].info.bumps += np.uint8(250) + np.uint8(10)  # 260 when compiled, 4 in numpy
+    return step_one(p, s, i, action)
+
+
+class Broken(Corridor):
+    """Gets a broken kernel."""
+
+
+@pytest.mark.parametrize(
+    ("kernel", "text", "promise"),
+    [
+        ("reset_one", forgetful_reset, "used and then reset"),
+        ("step_one", leaking_step, "SyncVectorEnv"),
+        ("step_one", slot_step, "SyncVectorEnv"),
+        ("step_one", unaccounted_step, "sum of its parts"),
+        ("step_one", wrapping_step, "Python text"),
+        ("observe_one", drawing_observe, "nothing to the state"),
+        ("observe_one", partial_observe, "write all of their row"),
+        ("observe_one", far_observe, "Observations lie in the space"),
+        ("mask_one", empty_mask, "leave an action"),
+        ("mask_one", odd_mask, "zeros and ones"),
+    ],
+)
+def test_a_broken_kernel_is_found(kernel, text, promise, monkeypatch):
+    kernels = Corridor.kernels._replace(**{kernel: njit(text)})
+    monkeypatch.setattr(Broken, "kernels", kernels)
+    monkeypatch.setattr(Broken, "strip", kernels.observe_one)
+    with pytest.raises(AssertionError, match=promise):
+        check_world(Broken, steps=60, observation="strip" if text is partial_observe else "index")
+
+
+# ---------------------------------------------------------------- broken worlds
+
+
+class Chancy(Corridor):
+    """Each world that is made has other tables."""
+
+    made = 0
+
+    def __init__(self, config: CorridorConfig) -> None:
+        super().__init__(config)
+        Chancy.made += 1
+        self._params = self._params._replace(slip=Chancy.made * 100 % 1024)
+
+
+class WritableTables(Corridor):
+    def __init__(self, config: CorridorConfig) -> None:
+        super().__init__(config)
+        self._params = self._params._replace(bonus=self._params.bonus.copy())
+
+
+class SmallSpace(Corridor):
+    def __init__(self, config: CorridorConfig) -> None:
+        super().__init__(config)
+        self.observation_space = Discrete(3)
+
+
+class Forgetful(Corridor):
+    """Its config does not tell all: a pickle of it becomes another world."""
+
+    def __init__(self, config: CorridorConfig) -> None:
+        super().__init__(config)
+        self.config = CorridorConfig(slip=1023 - config.slip)
+
+
+class GrowingPicture(Corridor):
+    def renderer(self):
+        class Renderer:
+            def draw(self, state, i=0, *, phase=1.0, hud=None):
+                return np.zeros((8, 8 + int(state["elapsed"][i]), 3), np.uint8)
+
+        return Renderer()
+
+
+@dataclass
+class LooseConfig:
+    slip: int = 256
+
+
+class Loose(Corridor):
+    def __init__(self, config: LooseConfig) -> None:
+        super().__init__(CorridorConfig(slip=config.slip))
+        self.config = config
+
+
+@pytest.mark.parametrize(
+    ("world", "promise"),
+    [
+        (Loose, "frozen"),
+        (WritableTables, "read-only params"),
+        (SmallSpace, "check_env"),
+        (Chancy, "same seed and actions"),
+        (Forgetful, "cloned or pickled"),
+        (GrowingPicture, "Pictures"),
+    ],
+)
+def test_a_broken_world_is_found(world, promise):
+    with pytest.raises(AssertionError, match=promise):
+        check_world(world, steps=60)
