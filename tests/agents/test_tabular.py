@@ -249,6 +249,24 @@ def test_optimal_on_cliff_walking(rule, cliff):
     assert -(len(path) - 1) == exact[36].max() == -13
 
 
+def test_optimal_on_taxi_from_every_start():
+    env = gym.make("Taxi-v4").unwrapped
+    transition, reward = toy_text_model(env.P)
+    optimal = value_iteration(transition, reward, gamma=1.0).max(axis=1) @ env.initial_state_distrib
+    assert optimal == pytest.approx(7.93)
+
+    # A return of 20 is out of reach, so that the learner tries everything, exploring hardly at all.
+    config = settings(step_size=1.0, epsilon=0.02, gamma=1.0, initial_value=20.0)
+    learner = make("q-learning", 500, 6, num_envs=256, config=config)
+    train(learner, TableEnvs(env.P, env.initial_state_distrib, 256, max_steps=200), 800)
+    states = np.arange(500)
+    action, _ = learner.policy.act(states, explore=False)
+    values = np.zeros(500)
+    for _ in range(200):
+        values = reward[states, action] + transition[states, action] @ values
+    assert values @ env.initial_state_distrib == pytest.approx(optimal)
+
+
 def test_double_q_learning_lacks_the_maximisation_bias():
     """Example 6.7: going left from A costs 0.1 on average, but its rewards are noisy. Q-learning believes
     their maximum and goes left too often. Every row is a learner of its own, on its own two states."""
