@@ -116,7 +116,7 @@ class Rollout:
         ended = terminated | truncated
         if ended.any():
             rows, final_info = np.flatnonzero(ended), info["final_info"]
-            next_obs = with_rows(obs, rows, np.stack(info["final_obs"][rows]))
+            next_obs = with_rows(obs, rows, info["final_obs"][rows].tolist())
             if mask is not None:
                 final_mask = action_mask(final_info)
                 next_mask = with_rows(mask, rows, 1 if final_mask is None else final_mask[rows])

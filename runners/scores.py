@@ -57,7 +57,7 @@ def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]
     from rich.table import Table
 
     names = list(dict.fromkeys(name for each in scores.values() for name in each))
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0))
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column("agent", overflow="fold")
     for name in names:
         table.add_column(TITLES.get(name, name), justify="right", no_wrap=True)
@@ -81,10 +81,14 @@ def _cell(statistic: Mapping[str, Any], share: bool) -> str:
     """A mean and its interval."""
     interval = statistic["mean_95"]
     if share:
-        below = "" if interval is None else "\n" + "..".join(_short(100 * end) for end in interval)
+        below = "" if interval is None else "\n" + "..".join(map(_percent, interval))
         return f"{100 * statistic['mean']:.1f} %{below}"
     below = "" if interval is None else "\n" + "..".join(map(_short, interval))
     return _short(statistic["mean"]) + below
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.{0 if share >= 0.1 else 1}f}"
 
 
 def _short(value: float) -> str:

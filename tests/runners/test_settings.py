@@ -1,0 +1,94 @@
+"""Settings from flags, presets and JSON."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import pytest
+from meze.runners.settings import flags, from_plain, group, override, parse, to_plain
+
+
+@dataclass(frozen=True)
+class Inner:
+    rate: float = 0.5
+    count: int = 3
+
+
+@dataclass(frozen=True)
+class Outer:
+    name: str = "a"
+    mode: Literal["x", "y"] = "x"
+    limit: int | None = None
+    sizes: tuple[int, ...] = (1, 2)
+    out: Path = Path("runs")
+    inner: Inner = Inner()
+
+    def __post_init__(self) -> None:
+        if self.name == "bad":
+            raise ValueError("name must be good")
+
+
+def read(args, default=None):
+    return parse(default or Outer(), args, prog="x", description="")
+
+
+def test_flags_are_read_over_the_defaults() -> None:
+    given = read(["--inner.count", "1_000", "--limit", "5", "--mode", "y"], Outer(name="b"))
+    assert given == Outer("b", "y", 5, inner=Inner(0.5, 1000))
+
+
+def test_a_groups_run_has_no_prefix() -> None:
+    together = group("Both", run=Inner(), agent=Outer())
+    assert {"--rate", "--agent.inner.rate"} <= set(flags(together))
+    given = parse(together, ["--count", "7", "--agent.inner.count", "8"], prog="x", description="")
+    assert (given.run.count, given.agent.inner.count) == (7, 8)
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--inner.cuont", "3"], "did you mean --inner.count?"),
+        (["--limit", "many"], "--limit"),
+        (["--mode", "z"], "'z'"),
+        (["--limit"], "--limit"),
+        (["stray"], "'stray'"),
+        (["--name", "bad"], "name must be good"),
+    ],
+)
+def test_errors_are_one_line(args, words) -> None:
+    with pytest.raises(ValueError) as caught:
+        read(args)
+    message = str(caught.value)
+    assert words in message and "\n" not in message and "│" not in message
+
+
+def test_overriding_reaches_into_nested_settings() -> None:
+    assert override(Outer(), {"inner.rate": 0.1, "name": "c"}) == Outer("c", inner=Inner(0.1, 3))
+    with pytest.raises(ValueError, match="no setting 'rte'"):
+        override(Outer(), {"inner.rte": 1})
+
+
+def test_json_round_trip() -> None:
+    settings = Outer("b", "y", 5, (4,), Path("elsewhere"), Inner(0.25, 9))
+    assert from_plain(Outer, to_plain(settings), "file") == settings
+
+
+@pytest.mark.parametrize(
+    "plain",
+    [
+        [],
+        {"nme": "a"},
+        {"name": 3},
+        {"mode": "z"},
+        {"limit": "5"},
+        {"limit": True},
+        {"sizes": [1, "2"]},
+        {"inner": {"rate": "fast"}},
+        {"inner": 3},
+        {"name": "bad"},
+    ],
+)
+def test_altered_json_is_refused(plain) -> None:
+    with pytest.raises(ValueError) as caught:
+        from_plain(Outer, plain, "file")
+    assert "\n" not in str(caught.value)
