@@ -1,0 +1,138 @@
+"""Parts that renderers share: sprites, and a panel of text beside the picture.
+
+Sprites have premultiplied alpha: paint is blitted with `BLEND_PREMULTIPLIED`, light with `BLEND_RGB_ADD`.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from importlib.resources import files
+
+import numpy as np
+import pygame
+from numpy.typing import NDArray
+
+Color = tuple[int, int, int]
+
+ANGLES = 64  # steps of a full turn
+NEUTRAL = (255, 255, 255)
+BOARD, RULE = (33, 37, 48), (62, 68, 86)
+TEXT, FAINT = (236, 238, 244), (150, 158, 178)
+GOOD, BAD, ACCENT = (96, 214, 130), (255, 110, 104), (255, 204, 64)
+
+
+def to_array(surface: pygame.Surface) -> NDArray[np.uint8]:
+    """Copies a surface's pixels into a new (height, width, 3) array."""
+    width, height = surface.get_size()
+    pixels = bytearray(pygame.image.tobytes(surface, "RGB"))
+    return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
+
+
+class Sprites:
+    """A world's sprites, scaled, turned and tinted, each made once.
+
+    Args:
+        folder: name of the folder in `assets/sprites`.
+        shaded: names up to the first underscore of the sprites that cast a shadow.
+    """
+
+    def __init__(self, folder: str, shaded: tuple[str, ...] = ()) -> None:
+        self._folder = files(__name__.split(".")[0]) / "assets" / "sprites" / folder
+        self._shaded = shaded
+        self._load = lru_cache(None)(self._read)
+        self.get = lru_cache(8192)(self._make)
+
+    def _read(self, name: str) -> pygame.Surface:
+        with (self._folder / f"{name}.png").open("rb") as file:
+            return pygame.image.load(file, f"{name}.png").premul_alpha()
+
+    def _make(self, name: str, scale: float, angle: int = 0, tint: Color = NEUTRAL) -> pygame.Surface:
+        """A sprite, its middle in the middle.
+
+        Args:
+            name: of the file, without its ending.
+            scale: pixels for each pixel of the file.
+            angle: by how many of the `ANGLES` it is turned clockwise.
+            tint: colour of the light that falls on it.
+        """
+        kind = name.split("_")[0]
+        sprite = self._load(name)
+        if angle:
+            sprite = pygame.transform.rotate(sprite, -360 * angle / ANGLES)
+        sprite = pygame.transform.smoothscale_by(sprite, scale)
+        if tint != NEUTRAL:
+            sprite.fill(tint, special_flags=pygame.BLEND_RGB_MULT)
+        return _with_shadow(sprite, max(1, round(6 * scale))) if kind in self._shaded else sprite
+
+
+def _with_shadow(sprite: pygame.Surface, shift: int) -> pygame.Surface:
+    width, height = sprite.get_size()
+    result = pygame.Surface((width + 2 * shift, height + 2 * shift), pygame.SRCALPHA, 32)
+    shadow = sprite.copy()
+    shadow.fill((0, 0, 0, 96), special_flags=pygame.BLEND_RGBA_MULT)
+    result.blit(shadow, (2 * shift, 2 * shift))
+    result.blit(sprite, (shift, shift), special_flags=pygame.BLEND_PREMULTIPLIED)
+    return result
+
+
+class Panel:
+    """A board of text that is written from top to bottom.
+
+    Args:
+        surface: where to write.
+    """
+
+    MARGIN = 16
+    LINE = 21
+
+    def __init__(self, surface: pygame.Surface) -> None:
+        pygame.font.init()
+        self.surface = surface
+        self.y = 0
+        self._left, self._right = self.MARGIN, surface.get_width() - self.MARGIN
+        self._fonts = {size: pygame.font.Font(None, size) for size in (19, 22, 30, 40)}
+        self._text = lru_cache(1024)(self._render)
+
+    def begin(self) -> None:
+        """Wipes the board; the next line is the first."""
+        self.surface.fill(BOARD)
+        self.y = self.MARGIN
+
+    def room(self) -> bool:
+        """Whether another line fits."""
+        return self.y + self.LINE <= self.surface.get_height() - self.MARGIN
+
+    def write(self, text: str, x: int, y: int, color: Color = TEXT, size: int = 22) -> None:
+        """Writes one line from a place to the panel's margin."""
+        self.surface.blit(self._text(text, color, size, self._right - x), (x, y))
+
+    def row(self, label: str, value: str, color: Color = TEXT) -> None:
+        """Writes a line of label and value."""
+        label_width = self._fonts[19].size(label)[0] + 10
+        image = self._text(value, color, 22, max(40, self._right - self._left - label_width))
+        self.surface.blit(image, (self._right - image.get_width(), self.y))
+        self.write(label, self._left, self.y + 1, FAINT, 19)
+        self.y += self.LINE
+
+    def bar(self, share: float, color: Color) -> None:
+        """Draws a bar that is filled to a share from 0 to 1."""
+        rect = pygame.Rect(self._left, self.y, self._right - self._left, 7)
+        pygame.draw.rect(self.surface, RULE, rect, border_radius=4)
+        rect.width = round(rect.width * min(1.0, max(0.0, share)))
+        if rect.width:
+            pygame.draw.rect(self.surface, color, rect, border_radius=4)
+        self.y += 16
+
+    def rule(self) -> None:
+        """Draws a line between two groups."""
+        pygame.draw.line(self.surface, RULE, (self._left, self.y + 4), (self._right - 1, self.y + 4))
+        self.y += 14
+
+    def _render(self, text: str, color: Color, size: int, width: int) -> pygame.Surface:
+        font = self._fonts[size]
+        text = "".join(letter if letter.isprintable() else "?" for letter in text)
+        if font.size(text)[0] > width:
+            while text and font.size(text + "...")[0] > width:
+                text = text[:-1]
+            text += "..."
+        return font.render(text, True, color)
