@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from functools import cache
@@ -322,7 +323,7 @@ class Batch:
             indices: which environments (integers or a bool mask); None for all.
 
         Returns:
-            (K,) structured array of the world's state dtype, bytes between the fields included.
+            (K,) structured array of the world's state dtype; the bytes between the fields are zeros.
         """
         records = self._bytes(self.state)
         chosen = records.copy() if indices is None else records[np.atleast_1d(np.asarray(indices))]
@@ -338,13 +339,15 @@ class Batch:
         Raises:
             ValueError: when the records are not of this world's dtype or number.
         """
-        records = np.ascontiguousarray(np.atleast_1d(records))
+        records = np.array(records, ndmin=1)
         if records.dtype != self.state.dtype:
             raise ValueError("these records are not states of this world and config")
         rows = np.arange(self.num_envs) if indices is None else np.atleast_1d(np.asarray(indices))
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         if records.shape != rows.shape:
             raise ValueError(f"{records.shape} records do not fit {rows.shape} environments")
+        # numpy leaves anything between the fields of what it copies; equal states must be equal bytes.
+        records.view(np.uint8).reshape(len(records), -1)[:, ~_field_bytes(records.dtype)] = 0
         self._bytes(self.state)[rows] = self._bytes(records)
 
     def state_hash(self, indices: ArrayLike | None = None) -> NDArray[np.uint64]:
@@ -354,7 +357,7 @@ class Batch:
 
     @staticmethod
     def _bytes(records: NDArray) -> NDArray:
-        """The records as opaque bytes, so that copying and comparing include the padding."""
+        """The records as opaque bytes, so that copies include those between the fields."""
         return records.view(np.dtype((np.void, records.dtype.itemsize)))
 
     def close(self) -> None:
@@ -375,6 +378,18 @@ class Batch:
         """Pickles the world's class and config with the records; the tables and the loop are built again."""
         parts = type(self.world), self.world.config, self.num_threads, self.get_state()
         return _rebuild_batch, parts
+
+
+def _field_bytes(dtype: np.dtype) -> NDArray[np.bool_]:
+    """Which bytes of a record belong to a field."""
+    if dtype.subdtype is not None:
+        base, shape = dtype.subdtype
+        return np.tile(_field_bytes(base), math.prod(shape))
+    used = np.full(dtype.itemsize, dtype.names is None)
+    fields: Any = dtype.fields or {}
+    for kind, offset, *_ in fields.values():
+        used[offset : offset + kind.itemsize] = _field_bytes(kind)
+    return used
 
 
 def _report_dtype(state_dtype: np.dtype) -> np.dtype:

@@ -276,7 +276,7 @@ class _Window:
     def __init__(self, title: str, size: tuple[int, ...], fps: int) -> None:
         import pygame
 
-        pygame.init()
+        pygame.display.init()
         self._pygame, self._fps = pygame, fps
         self._screen = pygame.display.set_mode(size)
         self._clock = pygame.time.Clock()

@@ -1,0 +1,291 @@
+"""Binding and its cache, which holds and is never stale; the batch: its rows and its states."""
+
+import json
+import os
+import pickle
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import numba
+import numpy as np
+import pytest
+from meze.envs.core import binding
+from meze.envs.core.batch import (
+    KEEP,
+    NEXT_STEP,
+    RESET,
+    RESET_SEEDED,
+    SAME_STEP,
+    Batch,
+    _field_bytes,
+    bind_loop,
+    bind_policy,
+)
+from meze.envs.core.binding import cache_folder, fingerprint
+from numba import njit
+from toy_world import LENGTH, RIGHT, Corridor, CorridorConfig, right_one
+
+# ---------------------------------------------------------------- the cache, across processes
+
+WORLD = """
+from dataclasses import replace
+from numba import njit
+from toy_world import Corridor, CorridorConfig, step_one as walk
+from rules import gain
+
+@njit
+def step_one(p, s, i, action):
+    units, over = walk(p, s, i, action)
+    return units + gain(action), over
+
+@njit
+def observe_far(p, s, i, obs):
+    obs[i] = 100 + s[i].cell
+
+class Plugin(Corridor):
+    kernels = Corridor.kernels._replace(step_one=step_one)
+
+    def __init__(self, config: CorridorConfig) -> None:
+        super().__init__(replace(config, observation="index", slip=0))
+        self.config = config
+        if config.observation == "strip":  # the same argument types as `index`
+            self.kernels = self.kernels._replace(observe_one=observe_far)
+"""
+RULES = "from numba import njit\nfrom costs import BASE\n\n@njit\ndef gain(action):\n    return BASE + {}\n"
+SCRIPT = """
+import json, sys
+from meze.envs.core.env import WorldEnv
+from plugin import Plugin
+result = []
+for mode in sys.argv[1:]:
+    env = WorldEnv(Plugin, observation=mode)
+    env.reset(seed=1, options={"start": 2})
+    obs, reward, *_ = env.step(2)
+    hits = sum(env._batch.loop.stats.cache_hits.values())
+    result.append([obs, round(reward * 1024), hits])
+print(json.dumps(result))
+"""
+
+
+def run_plugin(folder: Path, *modes: str) -> list:
+    path = os.pathsep.join([str(folder), str(Path(__file__).parent)])
+    environment = {**os.environ, "PYTHONPATH": path, "NUMBA_CACHE_DIR": str(folder / "cache")}
+    command = [sys.executable, "-c", SCRIPT, *modes]
+    done = subprocess.run(command, capture_output=True, env=environment, check=True)
+    return json.loads(done.stdout)
+
+
+def test_cache_holds_across_processes_and_is_never_stale(tmp_path):
+    (tmp_path / "plugin.py").write_text(WORLD)
+    (tmp_path / "rules.py").write_text(RULES.format(10))
+    (tmp_path / "costs.py").write_text("BASE = 1\n")
+    # The observed cell, the reward in 1/1024 (-1 for the step itself), and whether the cache served the loop.
+    assert run_plugin(tmp_path, "index", "strip") == [[3, 10, 0], [103, 10, 0]]
+    assert run_plugin(tmp_path, "strip", "index") == [[103, 10, 1], [3, 10, 1]], "each is served its own code"
+    (tmp_path / "rules.py").write_text(RULES.format(20))
+    assert run_plugin(tmp_path, "index") == [[3, 20, 0]], "a callee in another file changed"
+    (tmp_path / "costs.py").write_text("BASE = 2\n")
+    assert run_plugin(tmp_path, "strip") == [[103, 21, 0]], "a constant in a third file changed"
+    folders = {path.parents[1].parent.name for path in tmp_path.rglob("*.nbi")}
+    assert folders == {"meze"}, "below NUMBA_CACHE_DIR, and nowhere else"
+
+
+# ---------------------------------------------------------------- fingerprints
+
+
+def make_kernel(body: str, **names):
+    scope = dict(names)
+    exec(f"def kernel(x):\n    return {body}", scope)
+    return njit(scope["kernel"])
+
+
+def make_closure(constant):
+    @njit
+    def kernel(x):
+        return x + constant
+
+    return kernel
+
+
+def test_fingerprint_covers_what_is_compiled():
+    def caller(callee):
+        return make_kernel("callee(x)", callee=callee)
+
+    kinds = [
+        make_kernel("x + 1"),
+        make_kernel("x + 2"),
+        make_kernel("x + A", A=1),
+        make_kernel("x + A", A=2),
+        make_kernel("x + A", A=2.0),
+        make_kernel("x + A", A=np.int32(2)),
+        make_kernel("x + A[0]", A=(1, 2)),
+        make_kernel("x + A[0]", A=(1, 3)),
+        make_kernel("x + A[0]", A=np.array([1, 2])),
+        make_kernel("x + A[0]", A=np.array([1, 3])),
+        make_kernel("x + A[0]", A=np.array([1, 2], np.int32)),
+        njit(fastmath=True)(make_kernel("x + 1").py_func),
+        make_closure(1),
+        make_closure(2),
+        caller(make_kernel("x + 1")),
+        caller(make_kernel("x + 2")),
+        caller(caller(make_kernel("x + 2"))),
+        caller(make_closure(1)),
+        caller(make_closure(2)),
+    ]
+    prints = [fingerprint(kernel) for kernel in kinds]
+    assert len(set(prints)) == len(kinds)
+    assert fingerprint(make_kernel("x + A[0]", A=(1, 2))) == prints[6], "equal code has an equal fingerprint"
+
+
+def test_fingerprint_follows_attributes_of_modules(tmp_path, monkeypatch):
+    monkeypatch.syspath_prepend(tmp_path)
+    (tmp_path / "some_rules.py").write_text("from numba import njit\n@njit\ndef gain(x):\n    return x\n")
+    import some_rules  # type: ignore[import-not-found]
+
+    before = fingerprint(make_kernel("rules.gain(x)", rules=some_rules))
+    monkeypatch.setattr(some_rules, "gain", make_kernel("x + 1"))
+    assert fingerprint(make_kernel("rules.gain(x)", rules=some_rules)) != before
+
+
+# ---------------------------------------------------------------- cache folder
+
+
+def test_cache_folder_is_the_users_or_a_private_one(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.setattr(binding.platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
+    assert cache_folder("abc") == tmp_path / "meze" / "abc"
+    # Nothing can be made below a file.
+    (tmp_path / "file").write_text("")
+    monkeypatch.setattr(binding.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "file" / name))
+    monkeypatch.setattr(binding.tempfile, "gettempdir", lambda: str(tmp_path))
+    private = cache_folder("abc").parent
+    assert private.parent == tmp_path and stat.S_IMODE(private.stat().st_mode) == 0o700
+    private.chmod(0o777)
+    with pytest.raises(OSError, match="not private"):
+        cache_folder("abc")
+
+
+def test_without_any_cache_folder_loops_still_run(tmp_path, monkeypatch):
+    def refuse(digest):
+        raise OSError("read-only")
+
+    monkeypatch.setattr(binding, "cache_folder", refuse)
+    loop = binding.bind(_double, "test", {"scale_one": make_kernel("x * 2")})
+    assert loop(21) == 42
+
+
+def scale_one(x): ...
+
+
+def _double(x):
+    return scale_one(x)
+
+
+def test_numbas_own_setting_is_left_alone():
+    before = numba.config.CACHE_DIR
+    binding.bind(_double, "test", {"scale_one": make_kernel("x * 3")})
+    assert numba.config.CACHE_DIR == before
+
+
+# ---------------------------------------------------------------- the batch
+
+
+def make_batch(num_envs: int = 3, **settings) -> Batch:
+    return Batch(Corridor(CorridorConfig(**settings)), num_envs)
+
+
+def start(batch: Batch, cells) -> None:
+    n = batch.num_envs
+    seeds = np.arange(n, dtype=np.uint64)
+    out = batch.outputs()
+    batch.reset(np.full(n, RESET_SEEDED), seeds, {"start": np.asarray(cells) + 1}, out)
+    assert out.obs.tolist() == list(cells)
+
+
+def test_same_kernels_share_a_loop_and_others_do_not():
+    index, again, strip = (Corridor(CorridorConfig(mode)) for mode in ("index", "index", "strip"))
+    assert bind_loop(index.kernels, index.state_dtype) is bind_loop(again.kernels, again.state_dtype)
+    assert bind_loop(index.kernels, index.state_dtype) is not bind_loop(strip.kernels, strip.state_dtype)
+
+
+@pytest.mark.parametrize("autoreset", [NEXT_STEP, SAME_STEP])
+def test_ends_and_restarts_by_hand(autoreset):
+    # Without slips: row 0 reaches the end in one step, row 1 is cut off after two, row 2 after two.
+    batch, out = make_batch(slip=0), make_batch().outputs()
+    start(batch, [LENGTH - 2, 0, 1])
+    batch.step(np.full(3, RIGHT), autoreset, 2, out)
+    assert out.reward.tolist() == [1023 / 1024, -1 / 1024, -1 / 1024]
+    assert out.terminated.tolist() == [True, False, False] and not out.truncated.any()
+    restarted = autoreset == SAME_STEP
+    assert batch.state["done"].tolist() == [not restarted, False, False]
+    assert batch.state["elapsed"].tolist() == [0 if restarted else 1, 1, 1]
+    if restarted:
+        obs, mask, report = batch.finals(np.array([0]))
+        assert obs.tolist() == [LENGTH - 1] and mask.tolist() == [[1, 1, 1]]
+        assert report["parts"].tolist() == [(1024, -1)] and report["info"]["moved"].tolist() == [1]
+    before = batch.get_state()
+    batch.step(np.full(3, RIGHT), autoreset, 2, out)
+    assert out.truncated.tolist() == [False, True, True]
+    if not restarted:
+        assert out.reward[0] == 0 and batch.state["elapsed"][0] == 0, "the action was ignored"
+    else:
+        assert batch.state["cell"][0] == min(before["cell"][0] + 1, LENGTH - 1)
+
+
+def test_kept_rows_are_observed_only():
+    batch = make_batch()
+    start(batch, [1, 2, 3])
+    before, out = batch.state_hash().tolist(), batch.outputs()
+    key = batch.state["rng"][1, 0]
+    batch.reset(np.array([KEEP, RESET, KEEP]), np.zeros(3, np.uint64), {"start": 6}, out)
+    assert out.obs.tolist() == [1, 5, 3]
+    assert batch.state_hash([0, 2]).tolist() == [before[0], before[2]]
+    assert batch.state["rng"][1, 0] == key, "the stream goes on"
+
+
+def test_states_of_a_subset():
+    batch = make_batch(5)
+    start(batch, [0, 1, 2, 3, 4])
+    saved, hashes = batch.get_state(), batch.state_hash()
+    batch.set_state(saved[[4, 0]], [0, 1])
+    assert batch.state["cell"].tolist() == [4, 0, 2, 3, 4]
+    assert batch.state_hash([0, 1]).tolist() == hashes[[4, 0]].tolist()
+    batch.set_state(saved[:2], np.array([True, True, False, False, False]))
+    assert batch.state_hash().tolist() == hashes.tolist() and len(set(hashes.tolist())) == 5
+    with pytest.raises(ValueError, match="do not fit"):
+        batch.set_state(saved, [0])
+    with pytest.raises(ValueError, match="not states of this world"):
+        batch.set_state(np.zeros(5))
+
+
+def test_equal_states_are_equal_bytes_whatever_numpy_left_between_the_fields():
+    batch, other = make_batch(1), make_batch(1)
+    start(batch, [3])
+    between = ~_field_bytes(batch.state.dtype)
+    assert between.any(), "the record has gaps"
+    saved = batch.get_state()
+    saved.view(np.uint8)[between] = 170
+    other.set_state(saved)
+    assert other.state.tobytes() == batch.state.tobytes()
+    assert other.state_hash() == batch.state_hash()
+    assert pickle.loads(pickle.dumps(batch)).state.tobytes() == batch.state.tobytes()
+
+
+def test_bytes_of_fields_nested_and_repeated():
+    inner = np.dtype([("a", np.int16), ("b", np.int8)], align=True)  # 2 + 1, one byte between
+    outer = np.dtype([("x", np.uint8), ("y", np.int32), ("z", inner, (2,))], align=True)
+    expected = [1, 0, 0, 0, 1, 1, 1, 1, 1, 1, 1, 0, 1, 1, 1, 0]
+    assert _field_bytes(outer).tolist() == [bool(byte) for byte in expected]
+
+
+def test_reference_policy_is_bound_once():
+    assert bind_policy(right_one) is bind_policy(right_one)
+    assert bind_policy(right_one)(None, make_batch(4).state).tolist() == [RIGHT] * 4
+
+
+@pytest.mark.parametrize(("num_envs", "num_threads"), [(0, 1), (2, 0)])
+def test_counts_are_positive(num_envs, num_threads):
+    with pytest.raises(ValueError, match="at least 1"):
+        Batch(Corridor(CorridorConfig()), num_envs, num_threads)
