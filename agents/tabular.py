@@ -247,14 +247,18 @@ class TabularLearner:
         self.config = config
         self.rng = rng
         self.steps = 0
-        self.q = np.full(shape, config.initial_value)
+        self.q = np.full(shape, config.initial_value, np.float64)
         self.policy = self.policy_class(
             self.q, rng, first_obs=int(observation_space.start), first_action=int(action_space.start)
         )
         self.policy.epsilon = config.epsilon.value(0)
 
     def learn(self, batch: Transition) -> dict[str, float]:
-        """Applies the update rule to every row in turn; returns the mean absolute TD error."""
+        """Applies the update rule to every row in turn; see `Learner.learn`.
+
+        Returns:
+            The mean absolute TD error, the step size used, and the epsilon of the actions to come.
+        """
         rows = Transition(
             obs=self.policy.states(batch.obs),
             action=self.policy.columns(batch.action),

@@ -303,7 +303,9 @@ def test_sarsa_executes_the_action_it_learned_from():
         learner.learn(batch)
         chosen = learner.policy.next_action
         goes_on = ~(batch.terminated | batch.truncated)
-        action, _ = learner.policy.act(batch.next_obs, explore=True)
+        obs = batch.next_obs.copy()
+        batch.next_obs[...] = 0  # environments may reuse their buffers
+        action, _ = learner.policy.act(obs, explore=True)
         assert np.array_equal(action[goes_on], chosen[goes_on])
         assert np.all(chosen[~goes_on] == -1)
         assert len(set(action[~goes_on])) == 3  # fresh choices, random ones among them
@@ -405,6 +407,13 @@ def test_state_dict_is_a_copy():
     learner.learn(random_batch(6, 3, 64, 0, masked=False))
     assert not state["q"].any()
     assert learner.q.any()
+
+
+def test_a_whole_number_as_initial_value_makes_no_table_of_integers():
+    learner = make("q-learning", 2, 2, config=settings(initial_value=1))
+    flag = np.array([True])
+    learner.learn(Transition(np.array([0]), np.array([0]), np.array([0.5]), np.array([1]), flag, flag, None))
+    assert learner.q.tolist() == [[0.75, 1.0], [1.0, 1.0]]
 
 
 def test_a_state_that_does_not_fit_is_refused():
