@@ -113,7 +113,7 @@ def pending_at(p, e, junction, k):
 
 @kernel
 def next_granted(p, e, junction):
-    """Whose turn it is at a junction: whom no rival precedes; where they block in a ring, who waited longest."""
+    """Whose turn it is at a junction: whom no rival precedes; if they block in a ring, who waited longest."""
     m = e.map
     longest = -1
     for k in range(p.approaches.shape[2]):

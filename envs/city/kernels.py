@@ -139,7 +139,7 @@ def reset_one(p, s, i):
 
 @kernel
 def ego_target(p, e, action):
-    """The cell that an action leads to; the car's own for WAIT and for a move that the road does not allow."""
+    """The cell that an action leads to; the car's own for WAIT and for a move that the road forbids."""
     cell = e.car_cell[0]
     if action == WAIT:
         return cell

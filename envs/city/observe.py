@@ -192,13 +192,13 @@ def observe_place(p, s, i, obs):
 
 @cache
 def grid_kernel(view):
-    """Makes the observation `grid` for one width of view: as a constant it unrolls the loops, three times as fast.
+    """Makes the observation `grid` for one width of view: a constant unrolls the loops, three times as fast.
 
     Args:
         view: side of the square, odd number of cells.
 
     Returns:
-        The kernel `(p, s, i, obs)`; it writes the planes of `PLANE_NAMES`, turned so that our heading points up.
+        The kernel `(p, s, i, obs)`; it writes the planes of `PLANE_NAMES`, turned so that we head up.
     """
     reach = view // 2
     area = view * view

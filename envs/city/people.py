@@ -1,4 +1,4 @@
-"""Pedestrians: on the pavements, over the zebras, and a few where there is none. `k` is a pedestrian's slot."""
+"""Pedestrians: on pavements, over zebras, and a few where there is none. `k` is a pedestrian's slot."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from .state import (
 
 @kernel
 def has_room(p, e, cell):
-    """Whether one more person may announce themselves for a cell; there is room on any but a full street cell."""
+    """Whether one more person may announce themselves for a cell; only a full street cell has no room."""
     word = int(e.road[cell])
     people = ((word & ON_ROAD_MASK) >> PERSON_SHIFT) + ((word & STEPPING_MASK) >> STEP_SHIFT)
     return people < MAX_PEOPLE or not is_lane(p, e.map, cell)
@@ -49,7 +49,7 @@ def may_set_out(p, e, cell, heading, announced):
 
 @kernel
 def may_go_on(p, e, cell, heading):
-    """Whether a pedestrian on the street may step onto the next lane cell; even the ambulance waits for them."""
+    """Whether a pedestrian on the street may step onto the next lane; even the ambulance waits for them."""
     if int(e.road[cell]) & VEHICLE_MASK or cell == e.ambulance_cell or cell == e.ambulance_via:
         return False
     return has_room(p, e, cell + p.rules[0].delta[heading])

@@ -156,4 +156,4 @@ class CityParams(NamedTuple):
     counts: NDArray[np.int32]
     """(M, 4) numbers of lanes, walks, junctions and lane cells in all."""
     views: NDArray[np.uint8]
-    """(M, 4, 3, side, side) padded maps turned by each heading: the grid's still planes. Empty for `index`."""
+    """(M, 4, 3, side, side) padded maps turned by each heading: the grid's still planes; none for `index`."""

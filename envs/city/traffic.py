@@ -19,7 +19,7 @@ def move_traffic(p, e, closed, closed_too):
         closed_too: junction that the ego car enters lawfully in this tick (-1: none).
 
     Returns:
-        Whether the ego car held up the ambulance, and a car that has stood for so long that it parks (0: none).
+        Whether the ego car held up the ambulance, and a car that stood for so long that it parks (0: none).
     """
     delayed = drive_ambulance(p, e)
     decide_cars(p, e)

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.batch import bind_policy
-from ..core.streets import STEPS, StreetConfig
+from ..core.streets import STEPS
 from ..core.world import REWARD_SCALE, Kernels, Renderer
 from .config import CityConfig
 from .kernels import mask_one, reset_one, step_one
@@ -48,18 +48,20 @@ class City:
     a junction is pulling over: it passes.
 
     ## Action Space
-    `Discrete(4)`: 0 wait, 1 forward, 2 left, 3 right. A move is one cell; a turn is a move to the cell beside,
-    facing it. A move that the road does not allow leaves the car where it is and costs. `info["action_mask"]`
-    tells the moves that the road allows.
+    `Discrete(4)`: 0 wait, 1 forward, 2 left, 3 right. A move is one cell; a turn is a move to the cell
+    beside, facing it. A move that the road does not allow leaves the car where it is and costs.
+    `info["action_mask"]` tells the moves that the road allows.
 
     ## Observation Space
-    - `observation="grid"` (default): `Box(0, 255, (13, view, view), uint8)`, what is around the car, turned so
-      that it heads up. Planes: flow ahead, flow across, kind of cell, vehicles, claims, people; then constant
-      planes: signal, siren ahead, siren across, route, distance, entry, hour (`observe.PLANE_NAMES`).
-    - `observation="index", index="situation"`: `Discrete(1215)`, mixed radix: what is ahead (5), to the left (3)
-      and right (3), the signal (3), the siren (3), where the route turns (3). For learners that generalise.
-    - `observation="index", index="place"`: `Discrete(cells * 4 * 32)`: cell, heading, destination. For learners
-      that memorise one map.
+    - `observation="grid"` (default): `Box(0, 255, (13, view, view), uint8)`, what is around the car, turned
+      so that it heads up. Planes: flow ahead, flow across, kind of cell, vehicles, claims, people; then
+      constant planes: signal, siren ahead, siren across, route, distance, entry, hour
+      (`observe.PLANE_NAMES`).
+    - `observation="index", index="situation"`: `Discrete(1215)`, mixed radix: what is ahead (5), to the left
+      (3) and right (3), the signal (3), the siren (3), where the route turns (3). For learners that
+      generalise.
+    - `observation="index", index="place"`: `Discrete(cells * 4 * 32)`: cell, heading, destination. For
+      learners that memorise one map.
 
     ## Rewards
     The sum of named parts, reported as `info["reward_<name>"]`, weighted by the config: `arrival`, `progress`
@@ -71,8 +73,9 @@ class City:
     lawfully onto a free cell that nobody had claimed.
 
     ## Starting State
-    A random map of the pool, hour, destination, and start at least `min_distance` cells away; traffic for the
-    hour at random places. `reset(options={"map": number, "hour": hour})` chooses; both may be arrays in a batch.
+    A random map of the pool, hour, destination, and start at least `min_distance` cells away; traffic for
+    the hour at random places. `reset(options={"map": number, "hour": hour})` chooses,
+    with arrays in a batch.
 
     ## Episode End
     Terminates on arrival and on a collision; truncated after 512 steps.
@@ -96,10 +99,7 @@ class City:
             ValueError: for maps that do not exist, are faulty, or too large.
         """
         self.config = config = config or CityConfig()
-        streets = StreetConfig(
-            config.width, config.height, config.block, config.one_way, config.signals, config.left_hand
-        )
-        self.maps = load_pool(config.map, config.split, config.pool_size, streets)
+        self.maps = load_pool(config.map, config.split, config.pool_size, config.streets)
         height, width = self.maps[0].kind.shape
         num_cells = next((size for size in CELL_STEPS if size >= height * width), None)
         if num_cells is None:
@@ -179,7 +179,7 @@ class City:
         return views
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """Takes the options `map` (number in the pool) and `hour` (0 to 23), scalars or one an environment."""
+        """Takes the options `map` (number in the pool) and `hour` (0 to 23), scalars or (N,) arrays."""
         limits = {"map": len(self.maps), "hour": 24}
         fields: dict[str, ArrayLike] = {}
         for name, value in options.items():
