@@ -64,14 +64,14 @@ class Training:
     its state begins new episodes instead.)
     """
 
-    def __init__(self, config: RunConfig, run: RunDir) -> None:
+    def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
+        """Makes everything, and goes on from the checkpoint `start`, if one is given."""
         self.config = config
         self.run = run
         self.step = 0
         self.seconds = 0.0
         self.env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
         self.learner = config.make_learner(self.env)
-        self.log = MetricsLog(run.path)
         self.evaluation_env = make_evaluation_env(
             config.environment,
             on_test_split(config.env_config),
@@ -81,14 +81,16 @@ class Training:
         )
         self._rollout = Rollout(self.env, self.learner.policy, config.settings.seed)
         self._meter = Meter()
+        if start is not None:
+            self._restore(start)
+        self.log = MetricsLog(run.path, self.step)
 
     @property
     def exact(self) -> bool:
         """Whether a resumed run equals one that never stopped."""
         return isinstance(self.env.unwrapped, Savable)
 
-    def restore(self, path: Path) -> None:
-        """Goes on from a checkpoint."""
+    def _restore(self, path: Path) -> None:
         state = checkpoint.load(path)
         try:
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
@@ -99,8 +101,6 @@ class Training:
             self._rollout.load_state_dict(unpack(state, "rollout"))
         except (KeyError, TypeError) as error:
             raise ValueError(f"{path} does not fit its run ({error})") from error
-        self.log.close()
-        self.log = MetricsLog(self.run.path, self.step)
 
     def save(self) -> None:
         """Writes a checkpoint."""
@@ -237,9 +237,8 @@ def main(args: Sequence[str]) -> int:
     flags = args[len(names) :]
     resume = any(flag.split("=")[0] == "--resume" for flag in flags)
     config, run = _old_run(flags, names) if resume else _new_run(flags, names)
-    training = Training(config, run)
-    if resume and (path := run.latest_checkpoint()):
-        training.restore(path)
+    training = Training(config, run, run.latest_checkpoint())
+    if training.step:
         print(f"going on from {training.step:,} transitions")
         if not training.exact:
             print(f"{config.environment.id} can't save its state: new episodes begin, so the run goes on")

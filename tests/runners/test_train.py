@@ -1,0 +1,230 @@
+"""Training: what a run leaves behind, and that stopping it in any way changes nothing."""
+
+import csv
+import errno
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import meze
+import numpy as np
+import pytest
+from meze.agents import checkpoint
+from meze.runners import cli, train
+from meze.runners.rollout import Rollout
+from meze.runners.rundir import RunDir
+
+IN_ANOTHER_PROCESS = """
+import sys
+sys.path.insert(0, {folder!r})
+from meze.envs.core.registry import register_world
+register_world(id="toy/Corridor-v0", name="corridor", world="toy_world:Corridor",
+               config="toy_world:CorridorConfig", max_episode_steps=40)
+from meze.runners import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def only_run(out: Path) -> Path:
+    (config,) = out.glob("*/*/*/config.json")
+    return config.parent
+
+
+def final(run: Path) -> dict:
+    path = RunDir.open(run).latest_checkpoint()
+    assert path is not None
+    state = checkpoint.load(path)
+    del state["seconds"]  # wall-clock time is no part of the promise
+    return state
+
+
+def assert_same_end(run: Path, other: Path) -> None:
+    a, b = final(run), final(other)
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        same = np.array_equal(value, b[name]) if isinstance(value, np.ndarray) else value == b[name]
+        assert same, name
+    assert (run / "evaluation.json").read_text() == (other / "evaluation.json").read_text()
+    assert rows(run) == rows(other)
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
+        return [
+            {k: v for k, v in row.items() if k not in ("seconds", "steps_per_second")}
+            for row in csv.DictReader(file)
+        ]
+
+
+@pytest.mark.parametrize("agent", ["q-learning", "sarsa", "expected-sarsa", "double-q-learning"])
+def test_a_run(agent, tmp_path, capsys) -> None:
+    assert cli.main(["train", agent, "corridor", "--seed", "3", "--out", str(tmp_path)]) == 0
+    run = only_run(tmp_path)
+    assert run.parent == tmp_path / "corridor" / agent and run.name.endswith("-s3")
+    config = json.loads((run / "config.json").read_text())
+    assert config["format"] == 1 and config["agent"]["name"] == agent and config["run"]["steps"] == 4096
+    assert config["env"] == {"id": "toy/Corridor-v0", "config": {"observation": "index", "slip": 256}}
+    assert config["agent"]["config"]["gamma"] == (0.9 if agent == "q-learning" else 0.99)
+    scores = json.loads((run / "evaluation.json").read_text())["scores"]
+    assert set(scores) == {agent, "random", "expert"}
+    assert scores["random"]["return"]["mean"] < scores[agent]["return"]["mean"]
+    assert len(list((run / "checkpoints").iterdir())) == 10
+    assert [int(row["step"]) for row in rows(run)][-1] == 4096
+    said = capsys.readouterr().out
+    assert f"meze watch {run}" in said and "expert" in said
+
+    policy, env = meze.load(run, num_envs=3)
+    obs, info = env.reset(seed=0)
+    actions, _ = policy.act(obs, explore=False, mask=info["action_mask"])
+    assert actions.shape == (3,)
+
+
+def test_killed_and_resumed_equals_never_stopped(tmp_path) -> None:
+    args = ["train", "sarsa", "corridor", "--steps", "200_000", "--num-envs", "16", "--eval-episodes", "16"]
+    args += ["--checkpoint-every", "3000", "--eval-every", "20_000", "--agent.epsilon.end", "0.2"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert cli.main([*args, "--out", str(whole)]) == 0
+
+    script = IN_ANOTHER_PROCESS.format(folder=str(Path(__file__).parents[1] / "envs"))
+    command, killed_at = [*args, "--out", str(broken)], []
+    for checkpoints in (0, 9, 30):
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, *command],
+            stdout=subprocess.DEVNULL,
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": ""},
+        )
+        while len(list(broken.glob("*/*/*/checkpoints/step-*"))) < checkpoints or not list(
+            broken.glob("*/*/*/config.json")
+        ):
+            assert process.poll() is None, "ended before it was killed"
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        run = only_run(broken)
+        command = ["train", "--resume", str(run)]
+        killed_at.append(len(list((run / "checkpoints").glob("step-*"))))
+    assert killed_at[-1] < 60  # far from the end
+    with open(run / "metrics.csv", "a", encoding="utf-8") as file:
+        file.write("12")  # a line that was being written
+    assert cli.main(command) == 0
+    assert_same_end(run, only_run(whole))
+
+
+def test_ctrl_c_saves_and_exits(tmp_path, monkeypatch, capsys) -> None:
+    args = ["train", "double-q-learning", "corridor"]
+    assert cli.main([*args, "--out", str(tmp_path / "whole")]) == 0
+    step, taken = Rollout.step, []
+
+    def interrupted(self):
+        taken.append(0)
+        if len(taken) == 50:
+            signal.raise_signal(signal.SIGINT)
+        return step(self)
+
+    monkeypatch.setattr(Rollout, "step", interrupted)
+    assert cli.main([*args, "--out", str(tmp_path / "stopped")]) == train.INTERRUPTED
+    run = only_run(tmp_path / "stopped")
+    assert f"meze train --resume {run}" in capsys.readouterr().out
+    assert final(run)["step"] in (50 * 32, 51 * 32)
+    assert not (run / "evaluation.json").exists()
+    assert cli.main(["train", "--resume", str(run)]) == 0
+    a, b = final(run), final(only_run(tmp_path / "whole"))
+    assert all(np.array_equal(a[name], b[name]) for name in a)
+
+
+def test_a_foreign_run_resumes_and_says_what_differs(tmp_path, capsys) -> None:
+    args = [
+        "train",
+        "q-learning",
+        "FrozenLake-v1",
+        "--steps",
+        "400",
+        "--num-envs",
+        "4",
+        "--eval-episodes",
+        "4",
+    ]
+    assert cli.main([*args, "--out", str(tmp_path), "--env.no-is-slippery"]) == 0
+    run = only_run(tmp_path)
+    assert json.loads((run / "config.json").read_text())["env"]["config"]["is_slippery"] is False
+    capsys.readouterr()
+    assert cli.main(["train", "--resume", str(run), "--steps", "800"]) == 0
+    assert "otherwise than one that was never stopped" in capsys.readouterr().out
+    assert final(run)["step"] == 800 and final(run)["learner.steps"] == 800
+
+
+def test_a_full_disk_leaves_earlier_checkpoints(tmp_path, monkeypatch, capsys) -> None:
+    replace, count = os.replace, []
+
+    def full(source, target):
+        if str(target).endswith(".safetensors"):
+            count.append(target)
+            if len(count) == 3:
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(target))
+        replace(source, target)
+
+    monkeypatch.setattr(os, "replace", full)
+    assert cli.main(["train", "q-learning", "corridor", "--out", str(tmp_path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("meze: error: ") and said.count("\n") == 1 and "No space left" in said
+    checkpoints = sorted((only_run(tmp_path) / "checkpoints").iterdir())
+    assert [path.name for path in checkpoints] == [Path(count[0]).name, Path(count[1]).name]
+    monkeypatch.undo()
+    assert all("learner.q" in checkpoint.load(path) for path in checkpoints)
+    assert cli.main(["train", "--resume", str(only_run(tmp_path))]) == 0
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs")
+    assert cli.main(["train", "q-learning", "corridor", "--out", str(out)]) == 0
+    return only_run(out)
+
+
+def damaged(finished: Path, folder: Path, name: str, change) -> Path:
+    """A copy of the run in which one file was changed."""
+    copy = folder / "run"
+    (copy / "checkpoints").mkdir(parents=True)
+    for path in finished.rglob("*"):
+        if path.is_file():
+            (copy / path.relative_to(finished)).write_bytes(path.read_bytes())
+    target = max(copy.glob(name))
+    target.write_bytes(change(target.read_bytes()))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "words"),
+    [
+        ("config.json", lambda data: data.replace(b'"format": 1', b'"format": 99'), "newer version"),
+        ("config.json", lambda data: data[:50], "not JSON"),
+        ("config.json", lambda data: b"[]", "not a run's configuration"),
+        ("config.json", lambda data: b'{"format": 1}', "cut short or altered"),
+        ("config.json", lambda data: data.replace(b"toy/Corridor-v0", b"toy/Corridor-v9"), "Corridor"),
+        ("config.json", lambda data: data.replace(b"toy/Corridor-v0", b"os:toy/Corridor-v0"), "command line"),
+        ("config.json", lambda data: data.replace(b"q-learning", b"q-lerning"), "did you mean 'q-learning'?"),
+        ("config.json", lambda data: data.replace(b'"slip": 256', b'"slip": "x"'), "slip"),
+        ("config.json", lambda data: data.replace(b'"gamma"', b'"gama"'), "gama"),
+        ("checkpoints/*", lambda data: data[:-20], "cut short or altered"),
+        ("checkpoints/*", lambda data: data[:-1] + bytes([data[-1] ^ 1]), "altered"),
+        ("checkpoints/*", lambda data: b"", "checkpoint"),
+    ],
+)
+@pytest.mark.parametrize("command", [["watch", "RUN"], ["train", "--resume", "RUN"]])
+def test_a_damaged_run_is_told_in_one_line(finished, tmp_path, capsys, command, name, change, words) -> None:
+    run = damaged(finished, tmp_path, name, change)
+    assert cli.main([str(run) if arg == "RUN" else arg for arg in command]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("meze: error: ") and said.count("\n") == 1 and words in said
+
+
+def test_resuming_with_another_agent_or_environment_is_refused(finished, capsys) -> None:
+    assert cli.main(["train", "sarsa", "corridor", "--resume", str(finished)]) == 2
+    assert "a run of q-learning, not of sarsa" in capsys.readouterr().err
+    assert cli.main(["train", "q-learning", "Taxi-v4", "--resume", str(finished)]) == 2
+    assert "trained on toy/Corridor-v0, not on Taxi-v4" in capsys.readouterr().err
