@@ -40,7 +40,7 @@ def drawing_observe(p, s, i, obs):
 
 
 def partial_observe(p, s, i, obs):
-    obs[i, s[i].cell, 0] = 255
+    obs[i, s[i].cell] = 255
 
 
 def far_observe(p, s, i, obs):

@@ -74,7 +74,7 @@ def observe_index(p, s, i, obs):
 @njit
 def observe_strip(p, s, i, obs):
     for x in range(LENGTH):
-        obs[i, x, 0] = 255 if x == s[i].cell else 0
+        obs[i, x] = 255 if x == s[i].cell else 0
 
 
 @njit
@@ -111,7 +111,7 @@ class Corridor:
         self.observation_space = Discrete(LENGTH)
         if config.observation == "strip":
             self.kernels = self.kernels._replace(observe_one=self.strip)
-            self.observation_space = Box(0, 255, (LENGTH, 1), np.uint8)
+            self.observation_space = Box(0, 255, (LENGTH,), np.uint8)
         bonus = np.zeros(LENGTH, np.int32)
         bonus[-1] = REWARD_SCALE
         bonus.flags.writeable = False

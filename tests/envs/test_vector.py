@@ -1,0 +1,344 @@
+"""The environments against gymnasium's own: resets, seeds, masks, errors, copies.
+
+That whole rollouts are equal bit for bit is a conformance check.
+"""
+
+import pickle
+import warnings
+from copy import deepcopy
+
+import gymnasium
+import numpy as np
+import pytest
+import toy_world
+from gymnasium.error import ResetNeeded
+from gymnasium.vector import AutoresetMode, SyncVectorEnv
+from gymnasium.wrappers import TimeLimit
+from meze.envs.core.conformance import _same
+from meze.envs.core.env import WorldEnv
+from meze.envs.core.vector import WorldVectorEnv
+from numba import njit
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+from toy_world import LEFT, LENGTH, RIGHT, STAY, Corridor
+
+N = 4
+
+
+def native(**arguments) -> WorldVectorEnv:
+    return WorldVectorEnv(Corridor, N, **arguments)
+
+
+def sync(
+    mode: AutoresetMode = AutoresetMode.NEXT_STEP, steps: int | None = None, **settings
+) -> SyncVectorEnv:
+    def make() -> gymnasium.Env:
+        env = WorldEnv(Corridor, **settings)
+        return TimeLimit(env, steps) if steps else env
+
+    return SyncVectorEnv([make] * N, autoreset_mode=mode)
+
+
+@pytest.mark.parametrize("seed", [7, [3, 3, 0, 2**40]])
+def test_seeds_are_those_of_single_environments(seed):
+    _same(native().reset(seed=seed), sync().reset(seed=seed), "reset")
+
+
+def test_reset_without_a_seed_goes_on_with_the_stream():
+    ours, theirs = native(), sync()
+    ours.reset(seed=1), theirs.reset(seed=1)
+    for _ in range(3):
+        _same(ours.reset(), theirs.reset(), "reset")
+    _same(ours.reset(seed=[None, 5, None, 6]), theirs.reset(seed=[None, 5, None, 6]), "reset")
+
+
+def test_first_reset_without_a_seed_is_random_but_follows_np_random():
+    assert native().reset()[0].tolist() is not None
+    first, second = native(), native()
+    assert len({*first.state_hash().tolist()}) == 1
+    first.reset(), second.reset()
+    assert not np.array_equal(first.state["rng"], second.state["rng"])
+    assert len(np.unique(first.state["rng"][:, 0])) == N
+    for env in (first, second):
+        env.np_random = np.random.default_rng(0)
+        env.set_state(native().get_state())
+        env.reset()
+    assert np.array_equal(first.state["rng"], second.state["rng"])
+
+
+def test_options_reach_the_world_and_hold_for_one_episode():
+    env = native(slip=0, autoreset_mode="SameStep")
+    obs, _ = env.reset(seed=0, options={"start": np.array([6, 0, 1, 2])})
+    assert obs.tolist() == [6, 0, 1, 2]
+    untold = native(slip=0)
+    untold.reset(seed=0)
+    obs = env.step(np.full(N, RIGHT))[0]
+    # The option spared the draw of a start, which now comes: the one that an untold reset would have made.
+    assert obs[0] == untold.observe()[0] and obs[1:].tolist() == [1, 2, 3]
+    with pytest.raises(ValueError, match="no reset option 'pace'"):
+        env.reset(options={"pace": 1})
+
+
+def test_callers_options_are_not_changed():
+    options = {"reset_mask": np.array([True] * N), "start": 1}
+    native().reset(seed=0, options=options)
+    assert set(options) == {"reset_mask", "start"}
+
+
+def bad_masks():
+    return [
+        [True] * N,
+        np.ones(N),
+        np.ones(N + 1, np.bool_),
+        np.zeros(N, np.bool_),
+    ]
+
+
+@pytest.mark.parametrize("mask", bad_masks(), ids=["list", "float", "length", "empty"])
+def test_reset_masks_are_refused_as_gymnasium_does(mask):
+    errors = []
+    for env in (native(), sync()):
+        env.reset(seed=0)
+        with pytest.raises((TypeError, ValueError)) as caught:
+            env.reset(options={"reset_mask": mask})
+        errors.append(caught.type)
+    assert errors[0] is errors[1]
+
+
+def test_seed_lists_have_the_right_length():
+    with pytest.raises(ValueError, match="length"):
+        native().reset(seed=[1, 2])
+
+
+def test_a_reset_of_some_before_all_is_not_enough():
+    env = native()
+    env.reset(seed=0, options={"reset_mask": np.array([True, False, True, True])})
+    with pytest.raises(ResetNeeded):
+        env.step(np.zeros(N, np.int64))
+    env.reset(seed=0, options={"reset_mask": np.array([False, True, False, False])})
+    env.step(np.zeros(N, np.int64))
+
+
+def test_disabled_autoreset_wants_resets():
+    ours, theirs = native(autoreset_mode="Disabled", slip=0), sync(AutoresetMode.DISABLED, slip=0)
+    for env in (ours, theirs):
+        env.reset(seed=0, options={"start": LENGTH - 2})
+    actions = np.array([RIGHT, STAY, STAY, STAY])
+    _same(ours.step(actions), theirs.step(actions), "step")
+    for env in (ours, theirs):
+        with pytest.raises(AssertionError):
+            env.step(actions)
+    ended = np.array([True, False, False, False])
+    after = [env.reset(seed=[4] * N, options={"reset_mask": ended.copy()}) for env in (ours, theirs)]
+    _same(*after, "reset")
+    _same(ours.step(actions), theirs.step(actions), "step")
+
+
+def test_an_episode_may_end_in_both_ways_at_once():
+    ours, theirs = native(max_episode_steps=1, slip=0), sync(steps=1, slip=0)
+    for env in (ours, theirs):
+        env.reset(seed=0, options={"start": LENGTH - 2})
+    actions = np.array([RIGHT, STAY, RIGHT, STAY])
+    step = ours.step(actions)
+    _same(step, theirs.step(actions), "step")
+    assert step[2].tolist() == [True, False, True, False] and step[3].all()
+
+
+# ---------------------------------------------------------------- actions
+
+
+@pytest.mark.parametrize(
+    "actions",
+    [[0, 1, 2, 1], np.array([0, 1, 2, 1], np.int8), np.array([[0, 1, 2, 1]] * 2, np.uint16).T[:, 0]],
+)
+def test_any_integer_actions_are_the_same_actions(actions):
+    ours, again = native(), native()
+    ours.reset(seed=0), again.reset(seed=0)
+    _same(ours.step(actions), again.step(np.array([0, 1, 2, 1])), "step")
+    assert len(ours._batch.loop.signatures) <= 2, "other integers are converted, not compiled for"
+
+
+@pytest.mark.parametrize("row, action", [(0, 3), (2, -1)])
+def test_actions_out_of_range_name_the_row(row, action):
+    env = native()
+    env.reset(seed=0)
+    before = env.state_hash().tolist()
+    actions = np.zeros(N, np.int64)
+    actions[row] = action
+    with pytest.raises(AssertionError, match=f"{action} invalid in environment {row}"):
+        env.step(actions)
+    assert env.state_hash().tolist() == before
+
+
+@pytest.mark.parametrize("actions", [np.zeros(N), np.zeros(N + 1, np.int64), 0])
+def test_actions_of_another_kind_are_refused(actions):
+    env = native()
+    env.reset(seed=0)
+    with pytest.raises(ValueError, match=r"actions must be \(4,\) integers"):
+        env.step(actions)
+
+
+@pytest.mark.parametrize("action", [3, -1, 1.0, "left", None, np.array([1])])
+def test_single_environment_refuses_actions_as_cartpole_does(action):
+    ours, theirs = WorldEnv(Corridor), gymnasium.make("CartPole-v1").unwrapped
+    for env in (ours, theirs):
+        env.reset(seed=0)
+        with pytest.raises(AssertionError, match="invalid"):
+            env.step(action if action != 1.0 else 1.5)
+    assert ours.step(np.int64(1)) and ours.step(np.array(1)) and ours.step(True)
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def test_fresh_arrays_by_default_and_the_same_ones_on_demand():
+    fresh, reused = native(observation="strip"), native(observation="strip", copy=False)
+    for env, shared in ((fresh, False), (reused, True)):
+        obs, _ = env.reset(seed=0)
+        kept = obs.copy()
+        steps = [env.step(np.full(N, RIGHT)) for _ in range(2)]
+        for one, other in zip(steps[0][:4], steps[1][:4], strict=True):
+            assert np.shares_memory(one, other) is shared
+        assert np.shares_memory(obs, steps[0][0]) is shared
+        assert np.array_equal(obs, kept) is not shared
+        info = steps[0][4]
+        assert np.shares_memory(info["action_mask"], steps[1][4]["action_mask"]) is shared
+        assert not np.shares_memory(info["moved"], steps[1][4]["moved"])
+        assert not info["_moved"].flags.writeable
+
+
+# ---------------------------------------------------------------- beyond gymnasium
+
+
+def test_masks_are_those_of_the_states():
+    env = native(slip=0)
+    env.reset(seed=0, options={"start": np.arange(N)})
+    assert env.action_masks().tolist() == [[1, 0, 1], [1, 1, 1], [1, 1, 1], [1, 1, 1]]
+    single = WorldEnv(Corridor)
+    _, info = single.reset(seed=0, options={"start": 0})
+    assert single.action_masks().tolist() == [1, 0, 1] == info["action_mask"].tolist()
+
+
+class Maskless(Corridor):
+    kernels = Corridor.kernels._replace(mask_one=None)
+
+
+def test_a_world_without_masks_reports_none():
+    env = WorldVectorEnv(Maskless, N, autoreset_mode="SameStep", max_episode_steps=2)
+    _, infos = env.reset(seed=0)
+    assert "action_mask" not in infos and env.action_masks().tolist() == [[1, 1, 1]] * N
+    env.step(np.zeros(N, np.int64))
+    assert "action_mask" not in env.step(np.zeros(N, np.int64))[4]["final_info"]
+    assert WorldEnv(Maskless).reset(seed=0)[1].keys() == infos.keys() - {
+        key for key in infos if key[0] == "_"
+    }
+
+
+@njit
+def bare_reset(p, s, i):
+    s[i].cell = 0
+
+
+@njit
+def bare_step(p, s, i, action):
+    s[i].cell += 1
+    return 1024, s[i].cell == 2
+
+
+class Bare(Corridor):
+    """Reports nothing at all."""
+
+    kernels = Corridor.kernels._replace(reset_one=bare_reset, step_one=bare_step, mask_one=None)
+    state_dtype = toy_world.state_dtype([("cell", np.int32)])
+
+    def reset_fields(self, options):
+        return {}
+
+
+def test_a_world_may_report_nothing():
+    for mode in AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP:
+        ours = WorldVectorEnv(Bare, 2, autoreset_mode=mode)
+        theirs = SyncVectorEnv([lambda: WorldEnv(Bare)] * 2, autoreset_mode=mode)
+        _same(ours.reset(seed=0), theirs.reset(seed=0), "reset")
+        for _ in range(4):
+            _same(ours.step([0, 1]), theirs.step([0, 1]), "step")
+
+
+def test_reference_policies():
+    env = native(slip=0)
+    env.reset(seed=0)
+    assert env.reference_names == ("expert",)
+    assert env.reference("expert")().tolist() == [RIGHT] * N
+    with pytest.raises(ValueError, match="did you mean 'expert'"):
+        env.reference("exprt")
+
+
+@pytest.mark.parametrize(
+    "copy", [deepcopy, lambda env: pickle.loads(pickle.dumps(env)), WorldVectorEnv.clone]
+)
+def test_copies_of_a_batch_are_independent(copy):
+    env = native(max_episode_steps=5, num_threads=2)
+    env.reset(seed=0)
+    env.step(np.zeros(N, np.int64))
+    other = copy(env)
+    for _ in range(12):
+        _same(other.step(np.full(N, LEFT)), env.step(np.full(N, LEFT)), "step")
+    before = env.state_hash().tolist()
+    other.step(np.full(N, RIGHT))
+    assert env.state_hash().tolist() == before
+    env.close(), other.close()
+
+
+def test_a_state_moves_from_a_batch_to_a_single_environment():
+    env, single = native(slip=0), WorldEnv(Corridor, slip=0)
+    env.reset(seed=0, options={"start": np.arange(N)})
+    single.set_state(env.get_state([2]))
+    assert single.observe() == 2 and single.state_hash() == env.state_hash()[2]
+    assert single.step(RIGHT)[0] == 3
+    single.set_state(WorldEnv(Corridor).get_state())
+    with pytest.raises(ResetNeeded):
+        single.step(RIGHT)
+    with pytest.raises(ValueError, match="read-only"):
+        env.state["cell"] = 3
+
+
+def test_steps_need_a_reset_before_and_after_an_episode():
+    env = WorldEnv(Corridor, slip=0)
+    with pytest.raises(ResetNeeded):
+        env.step(0)
+    with pytest.raises(ResetNeeded):
+        native().step(np.zeros(N, np.int64))
+    env.reset(options={"start": LENGTH - 2})
+    assert env.step(RIGHT)[2]
+    with pytest.raises(ResetNeeded):
+        env.step(RIGHT)
+
+
+def test_unknown_settings_and_modes_name_the_closest():
+    with pytest.raises(TypeError, match="no setting 'slipp'; did you mean 'slip'"):
+        WorldEnv(Corridor, slipp=3)
+    with pytest.raises(ValueError, match="slip is 0 to 1024"):
+        native(slip=2000)
+    for make in (WorldEnv, WorldVectorEnv):
+        with pytest.raises(ValueError, match="'text' is not one of"):
+            make(Corridor, render_mode="text")
+
+
+def test_pictures():
+    env = native(render_mode="rgb_array", slip=0)
+    env.reset(seed=0, options={"start": np.arange(N)})
+    pictures = env.render()
+    assert len(pictures) == N
+    assert [int(picture[0, :, 0].argmax()) // 8 for picture in pictures] == list(range(N))
+    human = WorldEnv(Corridor, render_mode="human")
+    human.reset(seed=0)
+    human.step(RIGHT)
+    assert human.render() is None
+    assert human.clone()._window is None
+    human.close(), human.close()
+
+
+@pytest.mark.parametrize("observation", ["index", "strip"])
+def test_stable_baselines_accepts_the_single_environment(observation):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        sb3_check_env(WorldEnv(Corridor, observation=observation))
