@@ -281,7 +281,7 @@ def city_sprites() -> dict[str, pygame.Surface]:
         ("blue", SIREN_BLUE, 3.5, 150),
         ("stop", (255, 60, 50), 1.75, 150),
         ("go", (60, 230, 120), 1.75, 130),
-        ("street", (255, 206, 128), 4, 110),
+        ("street", (255, 184, 92), 4, 120),
     ):
         finished[f"glow_{name}"] = glow(color, int(cells * CELL), strength)
     return finished

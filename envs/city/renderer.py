@@ -49,7 +49,7 @@ DAYLIGHT: dict[int, Color] = {6: (226, 206, 214), 18: (255, 240, 222), 19: (232,
 
 ASPHALT, KERB = (82, 86, 97), (222, 217, 204)
 PAVING, JOINT = (196, 190, 176), (183, 176, 161)
-LAWN, MEADOW, POND, SHORE = (136, 178, 100), (122, 166, 92), (98, 168, 206), (206, 196, 160)
+LAWN, POND, SHORE = (132, 174, 98), (98, 168, 206), (206, 196, 160)
 PAINT, CENTRE = (240, 237, 224), (244, 196, 84)
 WINDOW, LIT_WINDOW = (74, 88, 116), (255, 214, 128)
 TILES = ((202, 104, 76), (112, 126, 148), (160, 116, 90), (186, 82, 74), (212, 166, 108), (98, 142, 134))
@@ -253,7 +253,7 @@ class Site:
         parks = [lot for lot in self._lots if self._is_park(lot)]
         houses = [lot for lot in self._lots if not self._is_park(lot)]
         for lot in parks:
-            self._canvas.fill(MEADOW, self._rect(lot))
+            self._canvas.fill(LAWN, self._rect(lot))
         for lot in houses:
             self._canvas.fill((LAWN, JOINT)[noise_of(lot.x, lot.y, 1) % 2], self._rect(lot))
         self._cast_shadows(houses)
@@ -430,7 +430,7 @@ class Site:
             self._canvas.fill((128, 156, 206), (place.centerx - 1, place.y, 2, place.height))
             self._canvas.fill((128, 156, 206), (place.x, place.centery - 1, place.width, 2))
         elif thing == 3:  # roof garden
-            pygame.draw.rect(self._canvas, MEADOW, place.inflate(8, 8), border_radius=8)
+            pygame.draw.rect(self._canvas, LAWN, place.inflate(8, 8), border_radius=8)
 
     def _plant(self, lot: Lot) -> None:
         """Trees, flowers, and in large parks a pond."""

@@ -97,7 +97,7 @@ class Scene:
             phase: how much of the last tick has been shown.
         """
         m, clock = int(e["map"]), int(e["clock"])
-        ego, *cars = self._make_way(e, phase, [self.ego(e, phase), *self._cars(e, phase)])
+        ego, *cars = self._make_way(e, phase, [self.ego(e, phase), *self.cars(e, phase)])
         ambulance = self._ambulance(e, phase)
         flag = self._between(int(self._params.destinations[m, e["destination"]]))
         for x, y in self._route(m, int(e["destination"]), int(e["car_cell"][0])):
@@ -130,7 +130,7 @@ class Scene:
 
     # ------------------------------------------------------------ road users
 
-    def _cars(self, e: np.void, phase: float) -> list[Thing]:
+    def cars(self, e: np.void, phase: float) -> list[Thing]:
         """The other cars. In a junction they have claimed their way: there they turn before they move off."""
         things = []
         columns = ("car_cell", "car_to", "car_heading", "car_approach", "car_turn", "car_step")
@@ -192,8 +192,9 @@ class Scene:
             # Who jaywalks stands at the kerb first, and sets out from there.
             jaywalks = mode == ON_ROAD and kind[before] == SIDEWALK and kind[cell] != CROSSING
             lean = 0.38 * phase if mode == AT_KERB else 0.38 * (1 - phase) if jaywalks else 0.0
-            side = k * 7 % 5 * 0.11 - 0.22  # people do not all walk in the middle
-            x, y = place.x + dx * lean - dy * side, place.y + dy * lean + dx * side
+            # People do not all walk in the middle.
+            x = place.x + dx * lean + k * 7 % 5 * 0.11 - 0.22
+            y = place.y + dy * lean + k * 3 % 5 * 0.11 - 0.22
             if mode == AT_KERB:
                 yield Thing("ring_person", x, y)
             yield Thing(f"person_{k % NUM_PEOPLE}", x, y, heading)
