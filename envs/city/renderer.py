@@ -41,11 +41,11 @@ MARGIN = 2  # cells; as far as a shadow or a street lamp's light falls from one 
 
 SHADED = ("car", "van", "taxi", "ambulance", "person", "tree", "pin")
 SHINING = ("glow", "beams")
-UNLIT = ("pin",)  # shaded, but as bright by night as by day
+UNLIT = ("pin", "taxi")  # shaded, but as bright by night as by day
 # Cells for 64 pixels of a sprite, where it is not one.
 SIZES = {"car": 1.12, "van": 1.1, "taxi": 1.16, "ambulance": 1.16, "person": 0.9, "pin": 0.62}
 NIGHT = (108, 116, 164)
-DAYLIGHT: dict[int, Color] = {6: (226, 206, 214), 18: (255, 240, 222), 19: (232, 178, 160)}  # else NEUTRAL
+DAYLIGHT: dict[int, Color] = {6: (226, 206, 214), 18: (255, 240, 222), 19: (244, 204, 188)}  # else NEUTRAL
 
 ASPHALT, KERB = (82, 86, 97), (222, 217, 204)
 PAVING, JOINT = (196, 190, 176), (183, 176, 161)
@@ -85,7 +85,7 @@ class CityRenderer:
         self._city = self._frame.subsurface((0, middle, width, height))
         self._panel = Panel(self._frame.subsurface((width, 0, PANEL_WIDTH, self._frame.get_height())))
         self._sprites = Sprites("city", SHADED)
-        self._chunk = lru_cache(192)(self._paint_chunk)
+        self._chunk = lru_cache(288)(self._paint_chunk)
 
     def draw(
         self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
@@ -147,8 +147,9 @@ class CityRenderer:
         panel.row("distance", f"{int(info['distance'])} cells")
         panel.bar(float(info["progress"]), GOOD if info["success"] else ACCENT)
         harms = [name for name in ("car", "person", "ambulance") if info["harm_" + name]]
-        fault = " (own fault)" if info["own_fault"] else ""
-        panel.row("harm", " + ".join(harms) + fault if harms else "none", BAD if harms else GOOD)
+        panel.row("harm", " + ".join(harms) or "none", BAD if harms else GOOD)
+        if harms:
+            panel.row("fault", "own" if info["own_fault"] else "not its own", BAD)
         siren = self._siren(e)
         if siren is None:
             panel.row("siren", "none")
