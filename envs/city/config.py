@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
-from ..core.streets import StreetConfig
+from ..core.streetgen import StreetConfig
 from .state import MAX_CARS
 
 MAX_VIEW = 31
@@ -79,13 +79,22 @@ class CityConfig:
     delay: float = -1.0
     """Reward for each tick that an ambulance is held up."""
 
+    @property
+    def streets(self) -> StreetConfig:
+        """What generated cities look like.
+
+        Raises:
+            ValueError: naming the field and what it may be.
+        """
+        return StreetConfig(self.width, self.height, self.block, self.one_way, self.signals, self.left_hand)
+
     def __post_init__(self) -> None:
         """Checks every field.
 
         Raises:
             ValueError: naming the field and what it may be.
         """
-        StreetConfig(self.width, self.height, self.block, self.one_way, self.signals, self.left_hand)
+        _ = self.streets
         _check(self, "pool_size", 1, 4096)
         _check(self, "view", 3, MAX_VIEW)
         if self.view % 2 == 0:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..core.kernel import kernel
-from ..core.rng import next_u64
+from ..core.rng import chance, next_u64
 from .roads import is_lane
 from .state import (
     AT_KERB,
@@ -19,6 +19,8 @@ from .state import (
     VEHICLE_MASK,
     WALKING,
 )
+
+TURN_BACK = 128  # chance, in 1/1024, that a pedestrian who can't get on steps back to the pavement
 
 
 @kernel
@@ -129,6 +131,9 @@ def walk_street(p, e, k):
             e.road[to] = int(e.road[to]) - STEP
             e.road[cell] = int(e.road[cell]) - PERSON
             step_on(p, e, k, to)
+        elif not is_lane(p, m, cell - p.rules[0].delta[heading]) and chance(e.rng, TURN_BACK):
+            e.road[to] = int(e.road[to]) - STEP  # otherwise people and cars could wait for each other in a ring
+            e.walker_heading[k] = (heading + 2) & 3
     else:  # at the kerb: now or never
         e.road[to] = int(e.road[to]) - STEP
         if may_set_out(p, e, to, heading, True):
