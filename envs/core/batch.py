@@ -14,7 +14,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import ArrayLike, NDArray
 
-from .binding import bind
+from .binding import bind, entry_point
 from .kernel import kernel
 from .rng import seed_stream
 from .world import REWARD_SCALE, Kernels, World
@@ -226,19 +226,23 @@ class Batch:
         self.state = np.zeros(num_envs, world.state_dtype)
         self.report_dtype = _report_dtype(world.state_dtype)
         self.loop = bind_loop(world.kernels, world.state_dtype) if loop is None else loop
+        self._advance_rows: Callable | None = None  # the loop, compiled for the types of this batch's arrays
+        self._obs_shape = tuple(world.observation_space.shape or ())
+        self._obs_dtype = world.observation_space.dtype
+        self._num_masked = self.num_actions if self.has_mask else 0
         self._finals = self._make_finals(0)
         self._pool: ThreadPoolExecutor | None = None
 
     # ------------------------------------------------------------ outputs
 
     def _observations(self, n: int) -> tuple[NDArray, NDArray[np.uint8]]:
-        space = self.world.observation_space
-        mask = np.empty((n, self.num_actions if self.has_mask else 0), np.uint8)
-        return np.empty((n, *(space.shape or ())), space.dtype), mask
+        return np.empty((n, *self._obs_shape), self._obs_dtype), np.empty((n, self._num_masked), np.uint8)
 
-    def outputs(self) -> Outputs:
-        """Fresh arrays for all that a step fills."""
+    def outputs(self, others: Outputs | None = None) -> Outputs:
+        """Fresh arrays for all that a step fills; for observations and masks only if the others are given."""
         n = self.num_envs
+        if others is not None:
+            return Outputs(*self._observations(n), others.reward, others.terminated, others.truncated)
         flags = np.empty(n, np.bool_), np.empty(n, np.bool_)
         return Outputs(*self._observations(n), np.empty(n, np.float64), *flags)
 
@@ -297,15 +301,18 @@ class Batch:
         self, action: NDArray[np.int64], out: Outputs, autoreset: int = DISABLED, max_steps: int = 0
     ) -> None:
         arguments = self.params, self.state, action, *out, *self._finals, autoreset, max_steps
+        if self._advance_rows is None:
+            self._advance_rows = entry_point(self.loop, (*arguments, 0, 0))
+        advance = self._advance_rows
         if self.num_threads == 1:
-            self.loop(*arguments, 0, self.num_envs)
+            advance(*arguments, 0, self.num_envs)
             return
         if self._pool is None:
             self._pool = ThreadPoolExecutor(self.num_threads - 1, thread_name_prefix="meze")
         bounds = [self.num_envs * k // self.num_threads for k in range(self.num_threads + 1)]
         *others, own = pairwise(bounds)
-        futures = [self._pool.submit(self.loop, *arguments, lo, hi) for lo, hi in others]
-        self.loop(*arguments, *own)  # a slice for the caller's thread, which would only wait
+        futures = [self._pool.submit(advance, *arguments, lo, hi) for lo, hi in others]
+        advance(*arguments, *own)  # a slice for the caller's thread, which would only wait
         for future in futures:
             future.result()
 

@@ -21,7 +21,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
-from .batch import RESET_SEEDED, SAME_STEP, Batch
+from .batch import RESET_SEEDED, SAME_STEP, Batch, Outputs
 from .env import WorldEnv, seed_keys
 from .interpreted import interpreted
 from .registry import find_world
@@ -166,8 +166,8 @@ def _leave_behind_garbage(env: WorldEnv, byte: int) -> None:
     batch = env._batch
     make = type(batch).outputs
 
-    def outputs() -> Any:
-        out = make(batch)
+    def outputs(others: Outputs | None = None) -> Outputs:
+        out = make(batch, others)
         for array in out:
             array.view(np.uint8).fill(byte)
         return out

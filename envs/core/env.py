@@ -143,6 +143,8 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         self.observation_space = made.observation_space
         self.action_space = made.action_space
         self._batch = Batch(made)
+        self._action = np.zeros(1, np.int64)
+        self._out = self._batch.outputs()
         self._reader = InfoReader(made.state_dtype)
         self._number_obs = isinstance(made.observation_space, Discrete)
         self._playing = False  # an episode has begun and not terminated
@@ -198,8 +200,9 @@ class WorldEnv(WorldAccess, gymnasium.Env):
             raise AssertionError(
                 f"{action!r} ({type(action)}) invalid: the action space is {self.action_space}"
             )
-        out = self._batch.outputs()
-        self._batch.step(np.array([index], np.int64), DISABLED, 0, out)
+        self._action[0] = index
+        out = self._batch.outputs(self._out)
+        self._batch.step(self._action, DISABLED, 0, out)
         reward, terminated = out.reward.item(), out.terminated.item()
         self._playing = not terminated
         self._return += reward
@@ -252,7 +255,7 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         return obs.item() if self._number_obs else obs[0]
 
     def _info(self, mask: NDArray[np.uint8]) -> dict[str, Any]:
-        info = self._reader.one(self._batch.state)
+        info = self._reader.read_one(self._batch.state)
         if self._batch.has_mask:
             info["action_mask"] = mask[0].view(np.int8)
         return info

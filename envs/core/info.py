@@ -33,20 +33,16 @@ class InfoReader:
             state_dtype: as `world.state_dtype` makes it, or another with its nested `info` and `parts`.
         """
         names = state_dtype.names or ()
-        self._info = tuple(state_dtype["info"].names or ()) if "info" in names else ()
-        self._parts = tuple(state_dtype["parts"].names or ()) if "parts" in names else ()
+        self._has_info, self._has_parts = "info" in names, "parts" in names
         self._runs = _runs(state_dtype, "info") + _runs(state_dtype, "parts")
-        self._part_names = tuple(f"reward_{name}" for name in self._parts)
+        self._names = tuple(name for run in self._runs for name, _ in run.names)
 
-    def one(self, state: NDArray) -> dict[str, Any]:
-        """Reads the first record: name to Python bool, int or float."""
-        report: dict[str, Any] = {}
-        if self._info:
-            report.update(zip(self._info, state["info"][0].item(), strict=True))
-        if self._parts:
-            parts = state["parts"][0].item()
-            report.update(zip(self._part_names, [part * _UNIT for part in parts], strict=True))
-        return report
+    def read_one(self, state: NDArray) -> dict[str, Any]:
+        """Reads the record of a batch of one: name to Python bool, int or float."""
+        values: tuple = state["info"].item() if self._has_info else ()
+        if self._has_parts:
+            values += tuple([part * _UNIT for part in state["parts"].item()])
+        return dict(zip(self._names, values, strict=True))
 
     def blocks(self, state: NDArray) -> Iterator[tuple[tuple[tuple[str, str], ...], NDArray]]:
         """Reads a batch.
