@@ -33,6 +33,8 @@ WARM_UP = 64
 """Steps before anything is measured, so that episodes are at all stages."""
 STEPS_A_RUN = 200_000
 """Environment steps of one run of a batch, about."""
+SECONDS_A_RUN = 0.3
+"""Length of one run of anything else."""
 
 
 @dataclass(frozen=True)
@@ -189,15 +191,15 @@ def bench_gymnasium(worlds: Sequence[Environment], settings: BenchSettings) -> I
         vector.close()
 
 
-def time_loop(loop: Callable[[], Any], steps: int, runs: int, seconds: float = 0.3) -> float:
-    """Steps per second of a function that takes so many steps: the median of runs of so many seconds."""
-    until = time.perf_counter() + seconds
+def time_loop(loop: Callable[[], Any], steps: int, runs: int) -> float:
+    """Steps per second of a function that takes so many steps: the median of several runs."""
+    until = time.perf_counter() + SECONDS_A_RUN
     while time.perf_counter() < until:
         loop()
     speeds = []
     for _ in range(runs):
         started, count = time.perf_counter(), 0
-        while (elapsed := time.perf_counter() - started) < seconds:
+        while (elapsed := time.perf_counter() - started) < SECONDS_A_RUN:
             loop()
             count += steps
         speeds.append(count / elapsed)

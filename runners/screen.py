@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 import pygame
@@ -20,6 +21,8 @@ GAP = 8
 LINE = 20
 NUMBER = 70
 """Width of a number beside its bar, in pixels."""
+PALETTE_ERROR = 4.0
+"""Mean difference from the true colours, of 255, at which a GIF takes a new palette."""
 SEEN = 200
 """Height in pixels of what the agent sees."""
 WIDEST = 360
@@ -150,7 +153,7 @@ def observation_picture(space: Space, obs: NDArray) -> NDArray[np.uint8] | None:
     """Draws an observation of arrays: pictures as they are, planes side by side; None for others.
 
     Args:
-        space: a `Box` of one to three dimensions; of three, the planes are the smallest of first and last.
+        space: a `Box` of one to three dimensions; of three, two that are equal are height and width.
         obs: an observation.
 
     Returns:
@@ -161,7 +164,7 @@ def observation_picture(space: Space, obs: NDArray) -> NDArray[np.uint8] | None:
     if obs.ndim == 3 and obs.shape[2] == 3 and obs.dtype == np.uint8:
         return obs
     planes = obs if obs.ndim == 3 else np.atleast_2d(obs)[None]
-    if obs.ndim == 3 and obs.shape[2] < obs.shape[0]:
+    if obs.ndim == 3 and obs.shape[0] == obs.shape[1] != obs.shape[2]:
         planes = np.moveaxis(obs, 2, 0)
     planes = planes.astype(np.float64)
     low, high = planes.min(), planes.max()
@@ -182,6 +185,63 @@ def observation_picture(space: Space, obs: NDArray) -> NDArray[np.uint8] | None:
 def pixels(surface: pygame.Surface) -> NDArray[np.uint8]:
     """A surface's (height, width, 3) pixels."""
     return pygame.surfarray.array3d(surface).swapaxes(0, 1)
+
+
+class Palette:
+    """The 255 colours that suit a frame best, and for every colour the nearest of them.
+
+    Args:
+        frame: (height, width, 3) uint8.
+    """
+
+    def __init__(self, frame: NDArray[np.uint8]) -> None:
+        from PIL import Image
+        from scipy.spatial import KDTree
+
+        chosen = Image.fromarray(frame).quantize(255).getpalette() or []
+        self.colours = np.array(chosen, np.uint8).reshape(-1, 3)
+        shades = np.arange(32) * 8 + 4  # five bits a channel tell colours apart finely enough
+        every = np.stack(np.meshgrid(shades, shades, shades, indexing="ij"), axis=-1).reshape(-1, 3)
+        self._nearest = np.asarray(KDTree(self.colours).query(every)[1], np.uint8)
+
+    def reduce(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
+        """The (height, width) numbers of a frame's colours."""
+        red, green, blue = (frame[..., channel].astype(np.int32) >> 3 for channel in range(3))
+        return self._nearest[red << 10 | green << 5 | blue]
+
+    def error(self, frame: NDArray[np.uint8]) -> float:
+        """Mean difference of a frame from its reduced one, of 255."""
+        return float(np.abs(self.colours[self.reduce(frame)].astype(np.int16) - frame).mean())
+
+
+def write_gif(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
+    """Writes an endless GIF of (height, width, 3) frames.
+
+    A palette is kept as long as it fits, so that what stands still costs no bytes.
+    """
+    from PIL import Image
+
+    def images() -> Iterator[Any]:
+        palette: Palette | None = None
+        for frame in frames:
+            if palette is None or palette.error(frame) > PALETTE_ERROR:
+                palette = Palette(frame)
+            reduced = palette.reduce(frame)
+            image = Image.fromarray(reduced)
+            image.putpalette(palette.colours.tobytes())
+            yield image
+
+    first, *rest = images()
+    first.save(path, save_all=True, append_images=rest, duration=round(1000 / fps), loop=0)
+
+
+def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
+    """Writes an H.264 video of (height, width, 3) frames, whose sides are even."""
+    import imageio.v2 as imageio
+
+    with imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=2) as writer:
+        for frame in frames:
+            writer.append_data(frame)  # type: ignore[attr-defined]
 
 
 class Window:

@@ -23,7 +23,7 @@ from .presets import default_agent_config, default_env_config, default_settings
 from .progress import ProgressLine
 from .resolve import find_environment, find_learner, reference_names
 from .rollout import Episodes, Rollout, Savable
-from .rundir import RunConfig, RunDir, pack, restore, unpack
+from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore, unpack
 from .scores import print_table, score
 from .settings import asks_for_help, group, leading_names, override, parse, to_plain
 
@@ -96,7 +96,7 @@ class Training:
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
             restore(self.learner, state, path)
             if not self.exact:
-                seed = self.config.settings.seed + self.step  # other episodes than the first ones again
+                seed = (self.config.settings.seed + self.step) % EVALUATION_SEED  # other episodes
                 self._rollout = Rollout(self.env, self.learner.policy, seed)
             self._rollout.load_state_dict(unpack(state, "rollout"))
         except (KeyError, TypeError) as error:

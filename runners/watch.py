@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
 
 from ..agents.base import Learner, Memory, Policy
 from ..envs.core.replay import Replay
@@ -222,33 +224,33 @@ def watch(show: Show, viewer: Viewer, speed: float, sees: bool, title: str) -> N
 
 def record(show: Show, viewer: Viewer, path: Path, speed: float, settings: WatchSettings) -> None:
     """Writes a recording; `path` holds either its earlier content or the whole new one."""
-    import imageio.v2 as imageio
-
-    from .screen import Board, pixels
+    from .screen import write_gif, write_mp4
 
     gif = path.suffix.lower() == ".gif"
-    board = Board((960, 720) if gif else (1280, 960))
     between = max(1, round(SMOOTH / speed)) if viewer.smooth else 1
-    seconds = 1 / (speed * between)
-    kind: dict[str, Any] = {"mode": "I", "duration": 1000 * seconds, "loop": 0}
-    if not gif:
-        kind = {"fps": 1 / seconds, "codec": "libx264", "macro_block_size": 2}
+    frames = _frames(show, viewer, between, (800, 600) if gif else (1280, 960), settings)
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
-    steps = 0
     try:
-        with imageio.get_writer(temporary, **kind) as writer:
-            while True:
-                for part in range(between):
-                    tiles = viewer.tiles((part + 1) / between, settings.sees)
-                    writer.append_data(pixels(board.draw(tiles, ())))  # type: ignore[attr-defined]
-                if show.finished >= settings.episodes or steps == settings.steps:
-                    break
-                show.forward()
-                steps += 1
+        (write_gif if gif else write_mp4)(temporary, frames, speed * between)
         os.replace(temporary, path)
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink()
+
+
+def _frames(
+    show: Show, viewer: Viewer, between: int, limit: tuple[int, int], settings: WatchSettings
+) -> Iterator[NDArray[np.uint8]]:
+    from .screen import Board, pixels
+
+    board = Board(limit)
+    for step in itertools.count():
+        for part in range(between):
+            tiles = viewer.tiles((part + 1) / between, settings.sees)
+            yield pixels(board.draw(tiles, ()))
+        if show.finished >= settings.episodes or step == settings.steps:
+            return
+        show.forward()
 
 
 @dataclass(frozen=True)

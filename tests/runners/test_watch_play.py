@@ -1,0 +1,194 @@
+"""Watching, recording and playing, on a screen that does not exist."""
+
+import json
+
+import imageio.v3 as iio
+import numpy as np
+import pygame
+import pytest
+from gymnasium.spaces import Box, Discrete
+from gymnasium.vector import AutoresetMode
+from meze.envs.core import replay
+from meze.envs.core.vector import WorldVectorEnv
+from meze.runners import cli, screen
+from meze.runners.rollout import ReferencePolicy
+from meze.runners.screen import observation_picture
+from meze.runners.show import Show
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    out = tmp_path_factory.mktemp("runs")
+    assert cli.main(["train", "q-learning", "corridor", "--out", str(out)]) == 0
+    return next(out.glob("*/*/*"))
+
+
+@pytest.fixture
+def keyboard(monkeypatch):
+    """Presses keys, one list a frame, and collects the boards shown."""
+
+    def press(*frames):
+        waiting, boards = iter(frames), []
+        monkeypatch.setattr(screen.Window, "keys", lambda self: next(waiting))
+
+        def show(self, board):
+            boards.append(screen.pixels(board))
+            return 1.0
+
+        monkeypatch.setattr(screen.Window, "show", show)
+        return boards
+
+    return press
+
+
+def make_show(num_envs=3):
+    env = WorldVectorEnv("toy_world:Corridor", num_envs, 12, AutoresetMode.DISABLED)
+    return Show(env, ReferencePolicy(env.reference("expert")), lambda k: 50 + k)
+
+
+def test_back_and_forward_show_the_same_moments() -> None:
+    show = make_show()
+    moments = [show.moment]
+    for _ in range(20):
+        show.forward()
+        moments.append(show.moment)
+    for moment in reversed(moments[:-1]):
+        show.back()
+        assert show.moment is moment and show.rewound
+    show.back()  # there is nothing before the beginning
+    for moment in moments:
+        assert show.moment is moment
+        show.forward()
+    assert not show.rewound
+
+
+def test_shown_episodes_are_those_of_their_seeds() -> None:
+    show, single = make_show(), WorldVectorEnv("toy_world:Corridor", 1, 12, AutoresetMode.DISABLED)
+    expert = single.reference("expert")
+    returns = {}
+    while show.finished < 9:
+        show.forward()
+        moment = show.moment
+        for i in np.flatnonzero(moment.ended):
+            returns[int(moment.episodes[i])] = moment.returns[i], moment.steps[i]
+    for k, (total, steps) in returns.items():
+        single.reset(seed=[50 + k])
+        played = [single.step(expert()) for _ in range(steps)]
+        assert sum(out[1][0] for out in played) == pytest.approx(total)
+        assert played[-1][2][0] or played[-1][3][0]
+    assert len(returns) == 9
+
+
+def test_next_episode_leaves_the_present_one() -> None:
+    show = make_show()
+    show.forward()
+    show.next_episode()
+    assert show.moment.episodes.tolist() == [3, 4, 5] and not show.moment.steps.any()
+
+
+@pytest.mark.parametrize("name", ["out.gif", "out.mp4"])
+def test_recording(run, tmp_path, name) -> None:
+    path = tmp_path / name
+    assert cli.main(["watch", str(run), "--record", str(path), "--steps", "3", "--envs", "2", "--sees"]) == 0
+    plugin = {} if name.endswith("gif") else {"plugin": "FFMPEG"}
+    frames = np.stack(list(iio.imiter(path, **plugin)))
+    assert frames.shape[0] >= 3 and frames.shape[3] == 3
+    assert (frames[0] != frames[0, 0, 0]).any()  # something is drawn
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_recording_a_foreign_environment(tmp_path) -> None:
+    path = tmp_path / "cliff.gif"
+    assert cli.main(["watch", "random", "CliffWalking-v1", "--record", str(path), "--steps", "4"]) == 0
+    assert len(list(iio.imiter(path))) >= 2
+
+
+def test_an_interrupted_recording_leaves_the_earlier_one(run, tmp_path, monkeypatch, capsys) -> None:
+    path = tmp_path / "out.gif"
+    path.write_bytes(b"earlier")
+    monkeypatch.setattr(Show, "forward", lambda self: (_ for _ in ()).throw(OSError(28, "No space left")))
+    assert cli.main(["watch", str(run), "--record", str(path)]) == 2
+    assert path.read_bytes() == b"earlier" and list(tmp_path.iterdir()) == [path]
+
+
+def test_the_window_and_its_keys(run, keyboard) -> None:
+    keys = [pygame.K_SPACE, pygame.K_RIGHT, pygame.K_LEFT, pygame.K_UP, pygame.K_DOWN, pygame.K_o, pygame.K_n]
+    boards = keyboard([], [], *([key] for key in keys), [pygame.K_h], [pygame.K_q])
+    assert cli.main(["watch", str(run), "--envs", "4"]) == 0
+    assert len(boards) == len(keys) + 3
+    sizes = [board.shape for board in boards]
+    assert sizes[7][0] > sizes[6][0]  # what the agent sees takes room
+    assert sizes[-1][0] < sizes[-2][0]  # the keys are hidden
+
+
+def test_following_takes_the_newest_checkpoint(run, keyboard, monkeypatch) -> None:
+    loaded = []
+    from meze.runners.rundir import RunDir
+
+    load = RunDir.load_learner
+    monkeypatch.setattr(
+        RunDir, "load_learner", lambda self, learner, path: (loaded.append(path), load(self, learner, path))
+    )
+    newest = max((run / "checkpoints").iterdir())
+    later = newest.with_name("step-999999999999.safetensors")
+
+    def write_later():
+        later.write_bytes(newest.read_bytes())
+        return []
+
+    frames = iter([lambda: [], write_later, lambda: [pygame.K_n], lambda: [pygame.K_q]])
+    keyboard()
+    monkeypatch.setattr(screen.Window, "keys", lambda self: next(frames)())
+    try:
+        assert cli.main(["watch", str(run), "--follow"]) == 0
+    finally:
+        later.unlink()
+    assert loaded == [newest, later]
+
+
+def test_playing_saves_a_replay_that_can_be_watched(tmp_path, keyboard, capsys) -> None:
+    out = tmp_path / "replays"
+    boards = keyboard([], *([pygame.K_2] for _ in range(20)), [pygame.K_q])  # 2 is the step to the right
+    assert cli.main(["play", "corridor", "--seed", "5", "--out", str(out)]) == 0
+    (path,) = out.iterdir()
+    saved = replay.load(path)
+    assert (saved.id, saved.seed, saved.agent) == ("toy/Corridor-v0", 5, "human")
+    assert 0 < len(saved.actions) < 20 and set(saved.actions) == {2}
+    steps = list(replay.play(saved))  # checks the state's hash at the end, too
+    assert steps[-1].terminated and sum(step.reward for step in steps) == pytest.approx(saved.score)
+    said = capsys.readouterr().out
+    assert f"you {saved.score:.2f}, expert {saved.score:.2f}" in said  # who walks right is as good
+    assert boards[-1].shape[0] >= boards[0].shape[0]
+
+    gif = tmp_path / "replay.gif"
+    assert cli.main(["watch", str(path), "--record", str(gif)]) == 0
+    assert gif.stat().st_size > 0
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda data: data[: len(data) // 2], "truncated"),
+        (lambda data: data.replace(b"toy/Corridor-v0", b"os:Nothing-v0"), "not registered"),
+        (lambda data: data.replace(b'"slip": 0', b'"slip": "x"'), "slip"),
+        (lambda data: data.replace(b'"meze_replay": 1', b'"meze_replay": 9'), "newer"),
+    ],
+)
+def test_a_damaged_replay_is_told_in_one_line(tmp_path, capsys, change, words) -> None:
+    path = tmp_path / "replay.json"
+    replay.Replay("toy/Corridor-v0", 1, (2, 2), config={"slip": 0}).save(path)
+    json.loads(path.read_text())
+    path.write_bytes(change(path.read_bytes()))
+    assert cli.main(["watch", str(path)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("meze: error: ") and said.count("\n") == 1 and words in said
+
+
+def test_observations_are_drawn_plane_by_plane() -> None:
+    planes = np.zeros((5, 9, 9), np.uint8)
+    planes[2] = 255
+    first = observation_picture(Box(0, 255, planes.shape, np.uint8), planes)
+    last = observation_picture(Box(0, 255, (9, 9, 5), np.uint8), np.moveaxis(planes, 0, 2))
+    assert first is not None and last is not None and np.array_equal(first, last)
+    assert (first[:9, 20:29] == 255).all() and (first[:9, :9] == 0).all()
+    assert observation_picture(Discrete(3), np.array(1)) is None
