@@ -25,7 +25,7 @@ train: $(STAMP)
 	$(BIN)/meze train q-learning city
 
 test: $(STAMP)
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
