@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from ..core.kernel import kernel
-from ..core.rng import chance, uniform_int
+from ..core.kernel import kernel, rare_kernel
+from ..core.rng import uniform_int
 from .roads import heading_towards, route_heading
 from .state import (
     AMBULANCE,
@@ -49,11 +49,9 @@ def ambulance_blocked(p, e, k):
     return FREE
 
 
-@kernel
+@rare_kernel
 def drive_ambulance(p, e):
     """Moves the ambulance along its path; returns whether the ego car held it up."""
-    if e.ambulance_cell < 0:
-        return False
     e.ambulance_from = e.ambulance_cell
     e.ambulance_via = e.ambulance_cell
     for k in range(1, 1 + SPEED):
@@ -69,7 +67,7 @@ def drive_ambulance(p, e):
     return False
 
 
-@kernel
+@rare_kernel
 def sound_siren(p, e):
     """Claims the ambulance's cell and the next ones of its route, and gives the former ones back."""
     for k in range(SIREN_AHEAD):
@@ -79,8 +77,6 @@ def sound_siren(p, e):
         if (int(e.road[cell]) & CLAIM_MASK) >> CLAIM_SHIFT == AMBULANCE:
             e.road[cell] = int(e.road[cell]) & ~CLAIM_MASK
     e.ambulance_path[:] = -1
-    if e.ambulance_cell < 0:
-        return
     m = e.map
     d = e.ambulance_destination
     cell = e.ambulance_cell
@@ -98,11 +94,9 @@ def sound_siren(p, e):
         cell += p.rules[0].delta[route_heading(p, m, d, cell)]
 
 
-@kernel
+@rare_kernel
 def call_ambulance(p, e):
-    """Now and then an ambulance sets out from a free lane cell to a random destination."""
-    if e.ambulance_cell >= 0 or not chance(e.rng, p.rules[0].ambulance):
-        return
+    """Sends an ambulance from a random lane cell, if that is free, to a random destination."""
     m = e.map
     cell = p.lanes[m, uniform_int(e.rng, p.counts[m, 0])]
     destination = uniform_int(e.rng, p.destinations.shape[1])
@@ -113,3 +107,4 @@ def call_ambulance(p, e):
     e.ambulance_via = cell
     e.ambulance_heading = p.cells[m, cell].heading
     e.ambulance_destination = destination
+    sound_siren(p, e)

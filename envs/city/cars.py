@@ -6,7 +6,7 @@ Every decision of a tick reads the state at the tick's start; the moves are made
 
 from __future__ import annotations
 
-from ..core.kernel import kernel
+from ..core.kernel import kernel, rare_kernel
 from ..core.rng import chance, next_u64, uniform_int
 from .roads import entered_junction, heading_towards, is_green
 from .state import (
@@ -146,7 +146,7 @@ def next_granted(p, e, junction):
     return longest
 
 
-@kernel
+@rare_kernel
 def settle_junction(p, e, junction):
     """Grants ways through a junction, each claimed whole, until nobody is left who could go."""
     m = e.map
@@ -168,7 +168,7 @@ def settle_junction(p, e, junction):
 # ---------------------------------------------------------------- cars
 
 
-@kernel
+@rare_kernel
 def draw_turn(p, e, v, approach):
     """Chooses the turn at the next junction: straight on half of the time, where the road allows."""
     bits = next_u64(e.rng) >> 40
@@ -306,7 +306,7 @@ def clear_slot(e, v):
     e.car_turn[v] = UNDRAWN
 
 
-@kernel
+@rare_kernel
 def take_over(p, e, v, last):
     """Moves the car in slot `last` to slot `v`, with its claims, and empties slot `last`."""
     e.car_cell[v] = e.car_cell[last]
@@ -327,29 +327,26 @@ def take_over(p, e, v, last):
     clear_slot(e, last)
 
 
-@kernel
-def turn_over(p, e, tired):
-    """Now and then a car parks; while the hour wants more cars, one comes onto a free lane cell.
+@rare_kernel
+def park_car(p, e, v):
+    """Takes car `v` off the road, unless it is at a junction's inside or on a zebra."""
+    cell = e.car_cell[v]
+    if e.car_step[v] > 0 or p.cells[e.map, cell].kind != ROAD:
+        return
+    e.road[cell] = int(e.road[cell]) & ~VEHICLE_MASK
+    if v == e.num_cars:
+        clear_slot(e, v)
+    else:
+        take_over(p, e, v, e.num_cars)
+    e.num_cars -= 1
+    e.exits += 1
 
-    Without it, full streets that wait for each other in a ring would do so for ever: hence `tired`, a car
-    that has stood for so long that its driver parks now (0: nobody).
-    """
-    m = e.map
-    v = tired
-    if v == 0 and e.num_cars > 0 and chance(e.rng, e.num_cars * p.rules[0].turnover):
-        v = 1 + uniform_int(e.rng, e.num_cars)
-    if v > 0 and e.car_step[v] == 0 and p.cells[m, e.car_cell[v]].kind == ROAD:
-        cell = e.car_cell[v]
-        e.road[cell] = int(e.road[cell]) & ~VEHICLE_MASK
-        if v == e.num_cars:
-            clear_slot(e, v)
-        else:
-            take_over(p, e, v, e.num_cars)
-        e.num_cars -= 1
-        e.exits += 1
-    if e.num_cars < e.target_cars:
-        cell = p.lanes[m, uniform_int(e.rng, p.counts[m, 0])]
-        if e.road[cell] == 0:
-            e.num_cars += 1
-            e.entries += 1
-            put_car(p, e, e.num_cars, cell)
+
+@rare_kernel
+def add_car(p, e):
+    """Puts another car on a random lane cell, if that is free."""
+    cell = p.lanes[e.map, uniform_int(e.rng, p.counts[e.map, 0])]
+    if e.road[cell] == 0:
+        e.num_cars += 1
+        e.entries += 1
+        put_car(p, e, e.num_cars, cell)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel
+from ..core.kernel import kernel, rare_kernel
 from ..core.rng import uniform_int
 from .cars import clear_slot, ego_may_enter, put_car
 from .roads import entered_junction, is_green
@@ -41,7 +41,7 @@ def free_lane_cell(p, e):
     return -1
 
 
-@kernel
+@rare_kernel
 def place_ego(p, e):
     """Chooses destination and start, with a trip of the least length where the map allows."""
     m = e.map
@@ -60,7 +60,7 @@ def place_ego(p, e):
     put_car(p, e, 0, start)
 
 
-@kernel
+@rare_kernel
 def place_people(p, e):
     """Puts the pedestrians on the pavements."""
     m = e.map
@@ -99,7 +99,7 @@ def tell_progress(p, e):
     return distance
 
 
-@kernel
+@rare_kernel
 def reset_one(p, s, i):
     """Begins an episode: a map, an hour, a trip, and traffic for the hour."""
     e = s[i]
@@ -174,6 +174,7 @@ def move_ego(p, e, to, action):
     turn = 0 if action == FORWARD else 3 if action == LEFT else 1
     e.road[cell] = int(e.road[cell]) & ~VEHICLE_MASK
     e.car_cell[0] = to
+    e.car_turn[0] = 0 if action == FORWARD else 1 if action == LEFT else 2
     e.car_heading[0] = (int(e.car_heading[0]) + turn) & 3
     e.car_wait[0] = 0
 

@@ -132,7 +132,9 @@ def walk_street(p, e, k):
             e.road[cell] = int(e.road[cell]) - PERSON
             step_on(p, e, k, to)
         elif not is_lane(p, m, cell - p.rules[0].delta[heading]) and chance(e.rng, TURN_BACK):
-            e.road[to] = int(e.road[to]) - STEP  # otherwise people and cars could wait for each other in a ring
+            e.road[to] = (
+                int(e.road[to]) - STEP
+            )  # otherwise people and cars could wait for each other in a ring
             e.walker_heading[k] = (heading + 2) & 3
     else:  # at the kerb: now or never
         e.road[to] = int(e.road[to]) - STEP

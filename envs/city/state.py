@@ -93,7 +93,11 @@ def city_state(num_cells: int, num_vehicles: int, num_people: int) -> np.dtype:
             ("car_wait", np.int16, (num_vehicles,)),  # ticks without a move
             ("car_approach", np.int16, (num_vehicles,)),  # the junction's approach it came by, -1 on lanes
             ("car_heading", np.uint8, (num_vehicles,)),
-            ("car_turn", np.uint8, (num_vehicles,)),  # 0 straight, 1 left, 2 right, UNDRAWN
+            (
+                "car_turn",
+                np.uint8,
+                (num_vehicles,),
+            ),  # 0 straight, 1 left, 2 right, UNDRAWN; ego: its last move
             ("car_step", np.uint8, (num_vehicles,)),  # cells done of its path through the junction
             ("walker_cell", np.int32, (num_people,)),
             ("walker_from", np.int32, (num_people,)),  # its cell before the tick
