@@ -1,4 +1,4 @@
-"""The city's traffic as a whole: invariants under any action, flow on a ring road, a long rush hour, fairness."""
+"""The city's traffic as a whole: invariants, flow on a ring road, a long rush hour, fairness."""
 
 from functools import cache
 
