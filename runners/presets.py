@@ -12,7 +12,58 @@ from .resolve import Environment
 from .rundir import TrainSettings
 from .settings import override
 
-GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {}
+DETERMINISTIC = {
+    "num_envs": 16,
+    "agent.gamma": 1.0,
+    "agent.step_size.start": 1.0,
+    "agent.step_size.end": 1.0,
+    "agent.epsilon.start": 0.05,
+    "agent.epsilon.end": 0.05,
+}
+"""Where nothing is left to chance one sight of a transition tells all, and costs make zeros optimistic."""
+
+GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
+    "Taxi-v4": {
+        "*": DETERMINISTIC | {"steps": 300_000},
+        "q-learning": {"steps": 60_000, "agent.epsilon.start": 0.0, "agent.epsilon.end": 0.0},
+        "double-q-learning": {"steps": 500_000, "agent.epsilon.start": 0.2, "agent.epsilon.end": 0.2},
+        "sarsa": {
+            "steps": 500_000,
+            "agent.step_size.start": 0.5,
+            "agent.step_size.end": 0.05,
+            "agent.step_size.steps": 500_000,
+            "agent.epsilon.start": 0.1,
+            "agent.epsilon.end": 0.01,
+            "agent.epsilon.steps": 400_000,
+        },
+    },
+    "CliffWalking-v1": {
+        "*": {
+            "steps": 100_000,
+            "num_envs": 4,
+            "eval_episodes": 16,
+            "max_episode_steps": 200,
+            "agent.gamma": 1.0,
+            "agent.step_size.start": 0.5,
+            "agent.step_size.end": 0.02,
+            "agent.step_size.steps": 100_000,
+            "agent.epsilon.start": 0.1,
+            "agent.epsilon.end": 0.1,
+        },
+    },
+    "FrozenLake-v1": {
+        "*": {
+            "steps": 300_000,
+            "num_envs": 16,
+            "agent.gamma": 0.999,
+            "agent.step_size.start": 0.2,
+            "agent.step_size.end": 0.005,
+            "agent.step_size.steps": 300_000,
+            "agent.epsilon.end": 0.2,
+            "agent.epsilon.steps": 100_000,
+        },
+    },
+}
 """Environment id to agent name (`*`: each agent) to changed settings, named as the flags are."""
 
 

@@ -203,6 +203,13 @@ class RunDir:
         """The newest checkpoint, or None before the first."""
         return max(self.checkpoints.glob("step-*.safetensors"), default=None)
 
+    def extend(self, steps: int) -> None:
+        """Writes down that the run goes on to so many transitions."""
+        file = self.path / "config.json"
+        plain = read_json(file)
+        plain["run"]["steps"] = steps
+        write_json(file, plain)
+
     def write_evaluation(self, record: Mapping[str, Any]) -> None:
         """Writes `evaluation.json`."""
         write_json(self.path / "evaluation.json", record)

@@ -225,6 +225,8 @@ def _old_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
         raise ValueError(f"{path} is a run of {config.agent.name}, not of {names[0]}")
     default = ResumeSettings(config.settings.steps, config.settings.num_threads)
     given = parse(default, rest, prog="meze train --resume RUN", description=DESCRIPTION)
+    if given.steps != config.settings.steps:
+        run.extend(given.steps)
     return dataclasses.replace(config, settings=override(config.settings, to_plain(given))), run
 
 

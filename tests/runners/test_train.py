@@ -156,6 +156,7 @@ def test_a_foreign_run_resumes_and_says_what_differs(tmp_path, capsys) -> None:
     assert cli.main(["train", "--resume", str(run), "--steps", "800"]) == 0
     assert "otherwise than one that was never stopped" in capsys.readouterr().out
     assert final(run)["step"] == 800 and final(run)["learner.steps"] == 800
+    assert json.loads((run / "config.json").read_text())["run"]["steps"] == 800  # for the next time
 
 
 def test_a_full_disk_leaves_earlier_checkpoints(tmp_path, monkeypatch, capsys) -> None:
