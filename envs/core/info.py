@@ -13,18 +13,37 @@ from .world import REWARD_SCALE
 _UNIT = 1.0 / REWARD_SCALE
 
 
-class _Run(NamedTuple):
-    """Neighbouring fields of one dtype, which one numpy call reads."""
-
-    names: tuple[tuple[str, str], ...]  # as reported, and the same with the underscore of its mask
-    offset: int  # bytes from the start of the record
-    dtype: np.dtype
+class _Field(NamedTuple):
+    name: str  # as reported
     reported: np.dtype  # that of a Python bool, int or float
+    dtype: np.dtype
+    offset: int  # bytes from the start of the record
     is_part: bool  # in 1/1024
+
+
+class _Run(NamedTuple):
+    """Neighbouring fields of one dtype, which one numpy call reads into rows `start` to `stop` of a block."""
+
+    start: int
+    stop: int
+    dtype: np.dtype
+    offset: int
+    is_part: bool
+
+
+class _Block(NamedTuple):
+    """Fields that are reported with one dtype."""
+
+    names: tuple[str, ...]
+    dtype: np.dtype
+    runs: tuple[_Run, ...]
 
 
 class InfoReader:
     """Reads the reported fields of a state dtype, of one record or of a batch."""
+
+    flags: tuple[str, ...]
+    """Names of the masks that gymnasium sets beside the reported names."""
 
     def __init__(self, state_dtype: np.dtype) -> None:
         """Finds the fields.
@@ -32,60 +51,63 @@ class InfoReader:
         Args:
             state_dtype: as `world.state_dtype` makes it, or another with its nested `info` and `parts`.
         """
+        fields = [*_fields(state_dtype, "info"), *_fields(state_dtype, "parts")]
+        self._names = tuple(field.name for field in fields)
+        self.flags = tuple("_" + name for name in self._names)
         names = state_dtype.names or ()
         self._has_info, self._has_parts = "info" in names, "parts" in names
-        self._runs = _runs(state_dtype, "info") + _runs(state_dtype, "parts")
-        self._names = tuple(name for run in self._runs for name, _ in run.names)
+        dtypes = dict.fromkeys(field.reported for field in fields)
+        self._blocks = [_block([field for field in fields if field.reported == dtype]) for dtype in dtypes]
 
     def read_one(self, state: NDArray) -> dict[str, Any]:
         """Reads the record of a batch of one: name to Python bool, int or float."""
         values: tuple = state["info"].item() if self._has_info else ()
         if self._has_parts:
             values += tuple([part * _UNIT for part in state["parts"].item()])
-        return dict(zip(self._names, values, strict=True))
+        return dict(zip(self._names, values, strict=False))
 
-    def blocks(self, state: NDArray) -> Iterator[tuple[tuple[tuple[str, str], ...], NDArray]]:
+    def read_blocks(self, state: NDArray) -> Iterator[tuple[tuple[str, ...], NDArray]]:
         """Reads a batch.
 
         Args:
             state: (N,) contiguous records.
 
         Yields:
-            K names (each with the name of its mask) and a fresh (K, N) array of their columns.
+            K names and a fresh (K, N) array of their columns.
         """
         n, size = len(state), state.dtype.itemsize
-        for run in self._runs:
-            shape = len(run.names), n
-            fields = np.ndarray(shape, run.dtype, state, run.offset, (run.dtype.itemsize, size))  # type: ignore
-            columns = np.empty(shape, run.reported)
-            if run.is_part:
-                np.multiply(fields, _UNIT, out=columns)
-            else:
-                columns[...] = fields
-            yield run.names, columns
+        for names, dtype, runs in self._blocks:
+            columns = np.empty((len(names), n), dtype)
+            for start, stop, kind, offset, is_part in runs:
+                shape, strides = (stop - start, n), (kind.itemsize, size)
+                rows = columns[start:stop]
+                rows[...] = np.ndarray(shape, kind, state, offset, strides)  # type: ignore[call-overload]
+                if is_part:
+                    rows *= _UNIT
+            yield names, columns
 
 
-def _runs(state_dtype: np.dtype, nested: str) -> list[_Run]:
+def _fields(state_dtype: np.dtype, nested: str) -> Iterator[_Field]:
     fields: Any = state_dtype.fields or {}  # name to (dtype, offset)
     if nested not in fields:
-        return []
-    is_part = nested == "parts"
-    dtype, start = fields[nested][:2]
-    runs: list[_Run] = []
-    for name in dtype.names or ():
-        kind, offset = dtype.fields[name][:2]
-        reported = "reward_" + name if is_part else name
-        run = _Run(((reported, "_" + reported),), start + offset, kind, _python_dtype(kind, is_part), is_part)
-        last = runs[-1] if runs else None
-        if last and last.dtype == kind and run.offset == last.offset + len(last.names) * kind.itemsize:
-            runs[-1] = last._replace(names=last.names + run.names)
+        return
+    record, start = fields[nested][:2]
+    for name in record.names:
+        dtype, offset = record.fields[name][:2]
+        if nested == "parts":
+            yield _Field(f"reward_{name}", np.dtype(np.float64), dtype, start + offset, True)
         else:
-            runs.append(run)
-    return runs
+            reported = {"b": np.bool_, "f": np.float64}.get(dtype.kind, np.int64)
+            yield _Field(name, np.dtype(reported), dtype, start + offset, False)
 
 
-def _python_dtype(kind: np.dtype, is_part: bool) -> np.dtype:
-    """The dtype of the Python scalar that a field is reported as."""
-    if is_part or kind.kind == "f":
-        return np.dtype(np.float64)
-    return np.dtype(np.bool_ if kind.kind == "b" else np.int64)
+def _block(fields: list[_Field]) -> _Block:
+    runs: list[_Run] = []
+    for row, (_, _, dtype, offset, is_part) in enumerate(fields):
+        last = runs[-1] if runs else None
+        if last and (last.dtype, last.is_part) == (dtype, is_part):
+            if offset == last.offset + (row - last.start) * dtype.itemsize:
+                runs[-1] = last._replace(stop=row + 1)
+                continue
+        runs.append(_Run(row, row + 1, dtype, offset, is_part))
+    return _Block(tuple(field.name for field in fields), fields[0].reported, tuple(runs))

@@ -253,13 +253,13 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
             mask: (K, A) their masks.
             rows: the K environments that they belong to; the others report zeros. None for all.
         """
-        present, infos = self._everywhere, {}
+        present = self._everywhere
         if rows is not None:
             present = np.zeros(self.num_envs, np.bool_)
             present[rows] = True
-        for names, columns in reader.blocks(records):
-            for (name, flag), column in zip(names, self._spread(columns, rows), strict=True):
-                infos[name], infos[flag] = column, present
+        infos: dict[str, Any] = dict.fromkeys(reader.flags, present)
+        for names, columns in reader.read_blocks(records):
+            infos.update(zip(names, self._spread(columns, rows), strict=False))
         if self._batch.has_mask:
             masks = mask.view(np.int8)
             infos["action_mask"] = masks if rows is None else self._spread(masks.T, rows).T
@@ -276,8 +276,8 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
     def _add_finals(self, infos: dict[str, Any], ended: NDArray[np.intp]) -> None:
         """Adds what the episodes that ended in this step were like before their reset."""
         obs, mask, reports = self._batch.finals(ended)
-        final_obs = np.full(self.num_envs, None, object)
-        for row, value in zip(ended, obs.tolist() if self._number_obs else obs, strict=True):
+        final_obs = np.empty(self.num_envs, object)
+        for row, value in zip(ended.tolist(), obs.tolist() if self._number_obs else obs, strict=False):
             final_obs[row] = value
         present = np.zeros(self.num_envs, np.bool_)
         present[ended] = True
