@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,6 +20,8 @@ BAR = (84, 118, 168)
 BEST = (240, 176, 64)
 GAP = 8
 LINE = 20
+NOWHERE = ("offscreen", "dummy")
+"""What SDL falls back to where there is no display; nobody would see the window."""
 NUMBER = 70
 """Width of a number beside its bar, in pixels."""
 PALETTE_ERROR = 4.0
@@ -249,12 +252,20 @@ class Window:
 
     Args:
         title: its title.
+
+    Raises:
+        ValueError: when there is no display.
     """
 
     FRAMES_PER_SECOND = 60
 
     def __init__(self, title: str) -> None:
-        pygame.display.init()
+        try:
+            pygame.display.init()
+        except pygame.error as error:
+            raise ValueError(f"no window can be opened ({error}); --record needs none") from None
+        if pygame.display.get_driver() in NOWHERE and "SDL_VIDEODRIVER" not in os.environ:
+            raise ValueError("there is no display to open a window on; --record needs none")
         desktop = pygame.display.get_desktop_sizes()[0]
         self.limit = max(640, int(desktop[0] * 0.9)), max(480, int(desktop[1] * 0.85))
         self._screen: pygame.Surface | None = None

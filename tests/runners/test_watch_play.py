@@ -192,3 +192,11 @@ def test_observations_are_drawn_plane_by_plane() -> None:
     assert first is not None and last is not None and np.array_equal(first, last)
     assert (first[:9, 20:29] == 255).all() and (first[:9, :9] == 0).all()
     assert observation_picture(Discrete(3), np.array(1)) is None
+
+
+def test_without_a_display_no_window_is_opened(run, monkeypatch, capsys) -> None:
+    monkeypatch.delenv("SDL_VIDEODRIVER")
+    monkeypatch.setattr(pygame.display, "init", lambda: None)
+    monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")
+    assert cli.main(["watch", str(run)]) == 2
+    assert "no display" in capsys.readouterr().err
