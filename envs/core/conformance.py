@@ -67,10 +67,12 @@ class _Case:
         return make_world(self.source, self.settings)
 
     def single(self, render_mode: str | None = None) -> WorldEnv:
+        """An environment that shares nothing."""
         return WorldEnv(self.source, render_mode, **self.settings)
 
     def vector(self, num_envs: int, **arguments: Any) -> WorldVectorEnv:
-        return WorldVectorEnv(self.source, num_envs, **arguments, **self.settings)
+        """Environments on the case's world."""
+        return WorldVectorEnv(self.world, num_envs, **arguments)
 
     def actions(self, masks: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
         """Random possible actions: (N,) of (N, A) masks."""
@@ -199,7 +201,7 @@ def _equals_sync(case: _Case) -> None:
     """The native batch equals gymnasium's SyncVectorEnv of the single environment, bit for bit."""
     for mode in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
         native = case.vector(4, max_episode_steps=_limit(case), autoreset_mode=mode)
-        singles = [lambda: TimeLimit(case.single(), _limit(case)) for _ in range(4)]
+        singles = [lambda: TimeLimit(WorldEnv(case.world), _limit(case)) for _ in range(4)]
         sync = SyncVectorEnv(singles, autoreset_mode=mode)
         _same(native.reset(seed=SEED), sync.reset(seed=SEED), f"reset in {mode}")
         rng = np.random.default_rng(SEED)

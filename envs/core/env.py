@@ -124,11 +124,14 @@ class WorldEnv(WorldAccess, gymnasium.Env):
 
     metadata: dict[str, Any] = {"render_modes": ["human", "rgb_array"], "render_fps": 10}
 
-    def __init__(self, world: str | type[World], render_mode: str | None = None, **settings: Any) -> None:
+    def __init__(
+        self, world: str | type[World] | World, render_mode: str | None = None, **settings: Any
+    ) -> None:
         """Makes the world and one record.
 
         Args:
-            world: the world's class, or where it is, as `package.module:Class`.
+            world: the world's class, or where it is, as `package.module:Class`; or a world that is made
+                already, to share its tables.
             render_mode: None, "rgb_array" (`render` returns a picture) or "human" (a window follows).
             **settings: fields of the world's config.
 

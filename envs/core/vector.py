@@ -37,7 +37,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
 
     def __init__(
         self,
-        world: str | type[World],
+        world: str | type[World] | World,
         num_envs: int = 1,
         max_episode_steps: int | None = None,
         autoreset_mode: AutoresetMode | str = AutoresetMode.NEXT_STEP,
@@ -49,7 +49,8 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         """Makes the world and N records.
 
         Args:
-            world: the world's class, or where it is, as `package.module:Class`.
+            world: the world's class, or where it is, as `package.module:Class`; or a world that is made
+                already, to share its tables.
             num_envs: number N of environments.
             max_episode_steps: steps after which an episode is truncated; None or -1 is never.
             autoreset_mode: what happens to an environment whose episode is over.

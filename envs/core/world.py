@@ -139,17 +139,22 @@ def load_object(path: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def make_world(world: str | type[World], settings: Mapping[str, Any]) -> World:
+def make_world(world: str | type[World] | World, settings: Mapping[str, Any]) -> World:
     """Makes a world of keyword arguments.
 
     Args:
-        world: the world's class, or where it is, as `package.module:Class`.
+        world: the world's class, or where it is, as `package.module:Class`; or a world that is made already,
+            whose tables are then shared.
         settings: fields of the world's config by name; the others have their defaults.
 
     Raises:
         TypeError: for a setting that the config does not have; it names the closest one.
         ValueError: from the config, for a value that it does not allow.
     """
+    if not isinstance(world, str | type):
+        if settings:
+            raise TypeError("a world that is made already takes no settings")
+        return world
     world_class = load_object(world) if isinstance(world, str) else world
     hint = get_type_hints(world_class.__init__)["config"]
     config_class: Any = next(kind for kind in get_args(hint) or (hint,) if dataclasses.is_dataclass(kind))
