@@ -35,15 +35,35 @@ class Tally:
     def __init__(self, num_envs: int) -> None:
         self._totals = {"return": np.zeros(num_envs), "length": np.zeros(num_envs)}
 
-    def add(self, reward: NDArray, info: Mapping[str, Any]) -> None:
-        """Adds one step's (B,) rewards and infos."""
+    def add(
+        self,
+        reward: NDArray,
+        info: Mapping[str, Any],
+        rows: NDArray | None = None,
+        final_info: Mapping[str, Any] | None = None,
+    ) -> None:
+        """Adds one step.
+
+        Args:
+            reward: (B,) rewards.
+            info: the step's infos.
+            rows: (E,) environments whose infos are in `final_info`, while `info` tells of their next episode.
+            final_info: infos of these environments.
+        """
         self._totals["return"] += reward
         self._totals["length"] += 1.0
+        final_info = final_info or {}
         for name in MEASURES:
+            if name not in info and name not in final_info:
+                continue
+            if name not in self._totals:
+                self._totals[name] = np.zeros(len(reward))
+            totals = self._totals[name]
+            before = None if rows is None else totals[rows]
             if name in info:
-                if name not in self._totals:
-                    self._totals[name] = np.zeros(len(reward))
-                self._totals[name] += info[name]
+                totals += info[name]
+            if before is not None:
+                totals[rows] = before + final_info[name][rows] if name in final_info else before
 
     def take(self, rows: NDArray) -> dict[str, NDArray[np.float64]]:
         """The measures of the given rows, whose episodes are over, and begins their next ones."""
@@ -118,10 +138,9 @@ class Rollout:
             rows, final_info = np.flatnonzero(ended), info["final_info"]
             next_obs = with_rows(obs, rows, info["final_obs"][rows].tolist())
             if mask is not None:
-                final_mask = action_mask(final_info)
-                next_mask = with_rows(mask, rows, 1 if final_mask is None else final_mask[rows])
-            # The infos of rows that ended tell of their next episode; those of the last step are put aside.
-            self._tally.add(reward, info | _merged(info, final_info, rows))
+                final_mask = action_mask(final_info, rows)
+                next_mask = with_rows(mask, rows, 1 if final_mask is None else final_mask)
+            self._tally.add(reward, info, rows, final_info)
             episodes = Episodes(rows, self._tally.take(rows))
         else:
             self._tally.add(reward, info)
@@ -206,22 +225,15 @@ def evaluate(env: VectorEnv, policy: Policy, seeds: Sequence[int]) -> Episodes:
             mask = with_rows(mask, rows, fresh[rows])
 
 
-def action_mask(info: Mapping[str, Any]) -> NDArray | None:
-    """The (B, A) mask of a batch of infos, or None; a row that has none may do anything."""
+def action_mask(info: Mapping[str, Any], rows: NDArray | None = None) -> NDArray | None:
+    """The (B, A) mask of a batch of infos, or of some of its rows; a row that has none may do anything."""
     mask = info.get("action_mask")
     if mask is None:
         return None
     present = info["_action_mask"]
+    if rows is not None:
+        mask, present = mask[rows], present[rows]
     return mask if present.all() else np.where(present[:, None], mask, 1)
-
-
-def _merged(info: Mapping[str, Any], final: Mapping[str, Any], rows: NDArray) -> dict[str, NDArray]:
-    """The (B,) measures in infos, those of the given rows taken from `final`."""
-    merged = {}
-    for name in MEASURES:
-        if name in final:
-            merged[name] = with_rows(info.get(name, np.zeros_like(final[name])), rows, final[name][rows])
-    return merged
 
 
 def with_rows(values: NDArray, rows: NDArray, replacement: Any) -> NDArray:

@@ -1,6 +1,8 @@
 """Watching, recording and playing, on a screen that does not exist."""
 
+import gc
 import json
+import warnings
 
 import imageio.v3 as iio
 import numpy as np
@@ -39,6 +41,16 @@ def keyboard(monkeypatch):
         return boards
 
     return press
+
+
+def read_frames(path):
+    if path.suffix == ".gif":
+        return np.stack(list(iio.imiter(path)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)  # imageio's reader leaves its pipes open
+        frames = np.stack(list(iio.imiter(path, plugin="FFMPEG")))
+        gc.collect()
+    return frames
 
 
 def make_show(num_envs=3):
@@ -90,8 +102,7 @@ def test_next_episode_leaves_the_present_one() -> None:
 def test_recording(run, tmp_path, name) -> None:
     path = tmp_path / name
     assert cli.main(["watch", str(run), "--record", str(path), "--steps", "3", "--envs", "2", "--sees"]) == 0
-    plugin = {} if name.endswith("gif") else {"plugin": "FFMPEG"}
-    frames = np.stack(list(iio.imiter(path, **plugin)))
+    frames = read_frames(path)
     assert frames.shape[0] >= 3 and frames.shape[3] == 3
     assert (frames[0] != frames[0, 0, 0]).any()  # something is drawn
     assert list(tmp_path.iterdir()) == [path]
