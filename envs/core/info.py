@@ -66,24 +66,34 @@ class InfoReader:
             values += tuple([part * _UNIT for part in state["parts"].item()])
         return dict(zip(self._names, values, strict=False))
 
-    def read_blocks(self, state: NDArray) -> Iterator[tuple[tuple[str, ...], NDArray]]:
+    def read_blocks(
+        self, state: NDArray, rows: NDArray[np.intp] | None = None, num_envs: int = 0
+    ) -> Iterator[tuple[tuple[str, ...], NDArray]]:
         """Reads a batch.
 
         Args:
             state: (N,) contiguous records.
+            rows: (N,) environments that they belong to, of `num_envs`; None for all, in order.
+            num_envs: number of environments, where rows are given.
 
         Yields:
-            K names and a fresh (K, N) array of their columns.
+            K names and a fresh (K, N) array of their columns; where rows are given (K, num_envs), zeros
+            elsewhere.
         """
         n, size = len(state), state.dtype.itemsize
         for names, dtype, runs in self._blocks:
-            columns = np.empty((len(names), n), dtype)
+            columns = (
+                np.empty((len(names), n), dtype) if rows is None else np.zeros((len(names), num_envs), dtype)
+            )
             for start, stop, kind, offset, is_part in runs:
                 shape, strides = (stop - start, n), (kind.itemsize, size)
-                rows = columns[start:stop]
-                rows[...] = np.ndarray(shape, kind, state, offset, strides)  # type: ignore[call-overload]
-                if is_part:
-                    rows *= _UNIT
+                fields = np.ndarray(shape, kind, state, offset, strides)  # type: ignore[call-overload]
+                if rows is not None:
+                    columns[start:stop, rows] = fields * _UNIT if is_part else fields
+                elif is_part:
+                    np.multiply(fields, _UNIT, out=columns[start:stop])
+                else:
+                    columns[start:stop] = fields
             yield names, columns
 
 

@@ -254,25 +254,22 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
             mask: (K, A) their masks.
             rows: the K environments that they belong to; the others report zeros. None for all.
         """
-        present = self._everywhere
-        if rows is not None:
-            present = np.zeros(self.num_envs, np.bool_)
-            present[rows] = True
+        present = self._everywhere if rows is None else self._present(rows)
         infos: dict[str, Any] = dict.fromkeys(reader.flags, present)
-        for names, columns in reader.read_blocks(records):
-            infos.update(zip(names, self._spread(columns, rows), strict=False))
+        for names, columns in reader.read_blocks(records, rows, self.num_envs):
+            infos.update(zip(names, columns, strict=False))
         if self._batch.has_mask:
             masks = mask.view(np.int8)
-            infos["action_mask"] = masks if rows is None else self._spread(masks.T, rows).T
-            infos["_action_mask"] = present
+            if rows is not None:
+                masks = np.zeros((self.num_envs, masks.shape[1]), np.int8)
+                masks[rows] = mask
+            infos["action_mask"], infos["_action_mask"] = masks, present
         return infos
 
-    def _spread(self, columns: NDArray, rows: NDArray | None) -> NDArray:
-        if rows is None:
-            return columns
-        spread = np.zeros((len(columns), self.num_envs), columns.dtype)
-        spread[:, rows] = columns
-        return spread
+    def _present(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
+        present = np.zeros(self.num_envs, np.bool_)
+        present[rows] = True
+        return present
 
     def _add_finals(self, infos: dict[str, Any], ended: NDArray[np.intp]) -> None:
         """Adds what the episodes that ended in this step were like before their reset."""
@@ -280,8 +277,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         final_obs = np.empty(self.num_envs, object)
         for row, value in zip(ended.tolist(), obs.tolist() if self._number_obs else obs, strict=False):
             final_obs[row] = value
-        present = np.zeros(self.num_envs, np.bool_)
-        present[ended] = True
+        present = self._present(ended)
         infos["final_obs"], infos["_final_obs"] = final_obs, present
         infos["final_info"], infos["_final_info"] = (
             self._infos(self._final_reader, reports, mask, ended),
