@@ -29,8 +29,8 @@ DESCRIPTION = """Measures steps per second: each world and observation mode, alo
 uniformly random actions and under actions recorded from its reference policies; then, in the same run,
 a tabular learner's whole loop, the world through gymnasium.make, and environments of others.
 Fresh output arrays, autoreset SAME_STEP, medians of several runs."""
-WARM_UP = 64
-"""Steps before anything is measured, so that episodes are at all stages."""
+MIXED = 1024
+"""Environments that run until their episodes are at all stages; batches begin with their states."""
 STEPS_A_RUN = 200_000
 """Environment steps of one run of a batch, about."""
 SECONDS_A_RUN = 0.3
@@ -73,27 +73,44 @@ class Row:
     """Size of one state record; maps and other tables are shared."""
 
 
-def record_actions(
-    env: WorldVectorEnv, choose: Callable[[], NDArray], num_steps: int
-) -> tuple[NDArray, list[NDArray]]:
-    """Records a policy's actions.
+def chooser(env: Any, name: str) -> Callable[[], NDArray]:
+    """A function that gives the next (N,) actions: uniformly random ones, or those of a reference policy."""
+    if name != "random":
+        return env.reference(name)
+    rng, space = np.random.default_rng(0), env.single_action_space
+    return lambda: rng.integers(space.start, space.start + space.n, env.num_envs)
 
-    Args:
-        env: environments, autoreset `SAME_STEP`.
-        choose: gives the next (N,) actions.
-        num_steps: steps to record.
 
-    Returns:
-        The (N,) state records from which the actions lead through the same episodes again, and the actions.
-    """
+def mixed_states(environment: Environment, config: Any, name: str) -> NDArray:
+    """State records of 1024 environments whose episodes are at all stages, as they are in the long run."""
+    env: Any = make_vector(environment, config, MIXED, AutoresetMode.SAME_STEP)
     env.reset(seed=0)
-    for _ in range(WARM_UP):
+    records = env.get_state()
+    # Truncations of environments that began together would come together for ever.
+    records["elapsed"] = np.random.default_rng(0).integers(0, environment.max_episode_steps, MIXED)
+    env.set_state(records)
+    choose = chooser(env, name)
+    for _ in range(environment.max_episode_steps):
         env.step(choose())
-    records, actions = env.get_state(), []
+    env.close()
+    return env.get_state()
+
+
+def spread(records: NDArray, num_envs: int) -> NDArray:
+    """As many records, copies having random streams of their own."""
+    copies = np.resize(records, num_envs)
+    copies["rng"][:, 0] += np.arange(num_envs, dtype=np.uint64) // np.uint64(len(records))
+    return copies
+
+
+def record_actions(env: WorldVectorEnv, records: NDArray, name: str, num_steps: int) -> list[NDArray]:
+    """Records the actions of so many steps from the given states on."""
+    env.set_state(records)
+    choose, actions = chooser(env, name), []
     for _ in range(num_steps):
         actions.append(np.array(choose()))
         env.step(actions[-1])
-    return records, actions
+    return actions
 
 
 def time_actions(
@@ -118,25 +135,19 @@ def time_actions(
 
 def bench_world(environment: Environment, config: Any, label: str, settings: BenchSettings) -> Iterator[Row]:
     """Measures one world in one observation mode."""
-    for num_envs in settings.num_envs:
-        num_steps = min(2000, max(16, STEPS_A_RUN // num_envs))
-        rng = np.random.default_rng(0)
-        for name in ("random", *reference_names(environment, config)):
-            recorded = None
+    for name in ("random", *reference_names(environment, config)):
+        mixed = mixed_states(environment, config, name)
+        for num_envs in settings.num_envs:
+            records, actions = spread(mixed, num_envs), []
             for num_threads in settings.num_threads:
                 env: Any = make_vector(
                     environment, config, num_envs, AutoresetMode.SAME_STEP, num_threads=num_threads
                 )
-                space = env.single_action_space
-                if name == "random":
-                    choose = lambda: rng.integers(space.start, space.start + space.n, num_envs)  # noqa: B023, E731
-                else:
-                    choose = env.reference(name)
-                recorded = recorded or record_actions(env, choose, num_steps)
-                speed, length = time_actions(env, *recorded, settings.runs)
-                size = env.world.state_dtype.itemsize
+                num_steps = min(2000, max(16, STEPS_A_RUN // num_envs))
+                actions = actions or record_actions(env, records, name, num_steps)
+                speed, length = time_actions(env, records, actions, settings.runs)
                 env.close()
-                yield Row(label, name, num_envs, num_threads, speed, length, size)
+                yield Row(label, name, num_envs, num_threads, speed, length, records.dtype.itemsize)
 
 
 def bench_learner(environment: Environment, settings: BenchSettings) -> Iterator[Row]:
