@@ -10,12 +10,34 @@ from .envs.core.registry import register_world
 
 __version__ = "0.1.0"
 
+_TABULAR = {
+    "steps": 4_000_000,
+    "num_envs": 1024,
+    "agent.gamma": 0.95,  # waiting a tick must cost more than the noise in the values
+    "agent.epsilon.steps": 2_000_000,
+    "agent.step_size.end": 0.005,
+    "agent.step_size.steps": 4_000_000,
+}
+
 register_world(
     id="meze/City-v0",
     name="city",
     world=f"{__name__}.envs.city.world:City",
     config=f"{__name__}.envs.city.config:CityConfig",
     max_episode_steps=512,
+    presets={
+        "q-learning": _TABULAR,
+        "double-q-learning": _TABULAR,
+        "expected-sarsa": _TABULAR,
+        # On-policy values of a car that drives at random are those of crashes: SARSA must explore little.
+        "sarsa": _TABULAR
+        | {
+            "agent.initial_value": 10.0,
+            "agent.epsilon.start": 0.1,
+            "agent.epsilon.end": 0.01,
+            "agent.epsilon.steps": 3_000_000,
+        },
+    },
     summary="Drive through a city with traffic, signals, pedestrians and ambulances.",
 )
 

@@ -232,10 +232,10 @@ def settle_junctions(p, e, closed, closed_too):
         if e.car_to[v] != PENDING:
             continue
         junction = entered_junction(p, e.map, e.car_cell[v])
-        if junction == closed or junction == closed_too:
-            e.car_to[v] = e.car_cell[v]
-        else:
+        if junction != closed and junction != closed_too:
             settle_junction(p, e, junction)
+        if e.car_to[v] == PENDING:
+            e.car_to[v] = e.car_cell[v]
 
 
 @kernel
