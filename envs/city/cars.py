@@ -16,12 +16,15 @@ from .state import (
     CROSSING,
     GIVE_UP,
     JUNCTION,
+    JUNCTION_AHEAD,
+    LANE_AHEAD,
     PATIENCE,
     PENDING,
     PEOPLE_MASK,
     ROAD,
     UNDRAWN,
     VEHICLE_MASK,
+    ZEBRA_AHEAD,
 )
 
 # ---------------------------------------------------------------- junctions
@@ -54,14 +57,20 @@ def paths_cross(p, m, approach, turn, other_approach, other_turn):
 
 
 @kernel
+def is_called_aside(e, cell):
+    """Whether the ambulance has claimed a cell: outside a junction, who stands there waits."""
+    return e.ambulance_cell >= 0 and (int(e.road[cell]) & CLAIM_MASK) >> CLAIM_SHIFT == AMBULANCE
+
+
+@kernel
 def could_enter(p, e, v):
     """Whether car `v`, waiting at an approach, may ask for its way through the junction now."""
     m = e.map
     cell = e.car_cell[v]
     approach = p.cells[m, cell].approach
-    if (int(e.road[cell]) & CLAIM_MASK) >> CLAIM_SHIFT == AMBULANCE:
-        return False
-    if not is_green(p, m, entered_junction(p, m, cell), e.car_heading[v], e.clock):
+    if is_called_aside(e, cell) or not is_green(
+        p, m, entered_junction(p, m, cell), e.car_heading[v], e.clock
+    ):
         return False
     return path_is_free(p, e, approach, e.car_turn[v])
 
@@ -146,29 +155,49 @@ def next_granted(p, e, junction):
     return longest
 
 
+@kernel
+def has_rivals(p, e, junction, v):
+    """Whether anybody but `v` asks to enter the junction, or already has a way in it that could cross."""
+    if not path_is_free(p, e, p.cells[e.map, e.car_cell[v]].approach, e.car_turn[v]):
+        return True
+    for k in range(p.approaches.shape[2]):
+        cell = p.approaches[e.map, junction, k]
+        if cell < 0:
+            break
+        w = (int(e.road[cell]) & VEHICLE_MASK) - 1
+        if w > 0 and w != v and e.car_to[w] == PENDING:
+            return True
+    return False
+
+
+@kernel
+def grant_way(p, e, v):
+    """Lets car `v` enter its junction: claims its whole way."""
+    approach = p.cells[e.map, e.car_cell[v]].approach
+    path = p.paths[e.map, approach, e.car_turn[v]]
+    for k in range(p.paths.shape[3]):
+        cell = path[k]
+        if cell < 0:
+            break
+        e.road[cell] = int(e.road[cell]) | (v + 1) << CLAIM_SHIFT
+    e.car_approach[v] = approach
+    e.car_to[v] = path[0]
+
+
 @rare_kernel
 def settle_junction(p, e, junction):
     """Grants ways through a junction, each claimed whole, until nobody is left who could go."""
-    m = e.map
     while True:
         v = next_granted(p, e, junction)
         if v < 0:
             return
-        approach = p.cells[m, e.car_cell[v]].approach
-        turn = e.car_turn[v]
-        for k in range(p.paths.shape[3]):
-            cell = p.paths[m, approach, turn, k]
-            if cell < 0:
-                break
-            e.road[cell] |= (v + 1) << CLAIM_SHIFT
-        e.car_approach[v] = approach
-        e.car_to[v] = p.paths[m, approach, turn, 0]
+        grant_way(p, e, v)
 
 
 # ---------------------------------------------------------------- cars
 
 
-@rare_kernel
+@kernel
 def draw_turn(p, e, v, approach):
     """Chooses the turn at the next junction: straight on half of the time, where the road allows."""
     bits = next_u64(e.rng) >> 40
@@ -199,30 +228,37 @@ def keeps_zebra_clear(p, e, cell):
 
 
 @kernel
+def decide_at_junction(p, e, v, ahead, to):
+    """Where a car goes, hesitation apart, that has no plain lane ahead; PENDING asks to enter a junction."""
+    cell = e.car_cell[v]
+    if ahead == ZEBRA_AHEAD:
+        free = e.road[to] == 0 and not is_called_aside(e, cell) and keeps_zebra_clear(p, e, to)
+    elif ahead == JUNCTION_AHEAD:
+        to = PENDING
+        free = could_enter(p, e, v)
+    else:  # within the junction, on cells that it has claimed
+        to = p.paths[e.map, e.car_approach[v], e.car_turn[v], e.car_step[v]]
+        free = int(e.road[to]) & (VEHICLE_MASK | PEOPLE_MASK) == 0
+    return to if free else cell
+
+
+@kernel
 def decide_cars(p, e):
     """Each car chooses where it goes in this tick (`car_to`), or asks to enter a junction (PENDING)."""
-    m = e.map
     r = p.rules[0]
-    road = e.road
+    siren = e.ambulance_cell >= 0
     for v in range(1, e.num_cars + 1):
         cell = e.car_cell[v]
-        e.car_to[v] = cell
-        step = e.car_step[v]
-        if step > 0:  # inside a junction, on cells that it has claimed
-            to = p.paths[m, e.car_approach[v], e.car_turn[v], step]
-            if int(road[to]) & (VEHICLE_MASK | PEOPLE_MASK) == 0 and not chance(e.rng, r.slowdown):
-                e.car_to[v] = to
-            continue
-        c = p.cells[m, cell]
-        if c.approach >= 0:
-            if could_enter(p, e, v) and not chance(e.rng, r.slowdown):
-                e.car_to[v] = PENDING
-            continue
-        to = cell + r.delta[c.heading]
-        if road[to] != 0 or (int(road[cell]) & CLAIM_MASK) >> CLAIM_SHIFT == AMBULANCE:
-            continue
-        if keeps_zebra_clear(p, e, to) and not chance(e.rng, r.slowdown):
-            e.car_to[v] = to
+        c = p.cells[e.map, cell]
+        if c.ahead == LANE_AHEAD:
+            to = cell + r.delta[c.heading]
+            if e.road[to] != 0 or (siren and is_called_aside(e, cell)):
+                to = cell
+        else:
+            to = decide_at_junction(p, e, v, c.ahead, cell + r.delta[c.heading & 3])
+        if to != cell and chance(e.rng, r.slowdown):
+            to = cell
+        e.car_to[v] = to
 
 
 @kernel
@@ -233,9 +269,27 @@ def settle_junctions(p, e, closed, closed_too):
             continue
         junction = entered_junction(p, e.map, e.car_cell[v])
         if junction != closed and junction != closed_too:
-            settle_junction(p, e, junction)
+            if has_rivals(p, e, junction, v):
+                settle_junction(p, e, junction)
+            else:
+                grant_way(p, e, v)
         if e.car_to[v] == PENDING:
             e.car_to[v] = e.car_cell[v]
+
+
+@kernel
+def go_through(p, e, v, cell):
+    """Notes that a car has come from `cell` on its way through a junction; gives back what lies behind."""
+    to = e.car_cell[v]
+    e.car_heading[v] = heading_towards(p, cell, to)
+    if e.car_step[v] > 0:
+        e.road[cell] = int(e.road[cell]) & ~CLAIM_MASK
+    e.car_step[v] += 1
+    if p.cells[e.map, to].kind != JUNCTION:  # the cell beyond: the car is through
+        e.road[to] = int(e.road[to]) & ~CLAIM_MASK
+        e.car_approach[v] = -1
+        e.car_step[v] = 0
+        e.car_turn[v] = UNDRAWN
 
 
 @kernel
@@ -244,39 +298,29 @@ def move_cars(p, e):
 
     Returns a car that has stood for GIVE_UP ticks, 0 where there is none.
     """
-    m = e.map
     tired = 0
     for v in range(1, e.num_cars + 1):
         cell = e.car_cell[v]
         to = e.car_to[v]
         e.car_to[v] = cell
-        c = p.cells[m, to]
+        c = p.cells[e.map, to]
         if to == cell:
-            if e.car_wait[v] < 32767:
-                e.car_wait[v] += 1
-            if e.car_wait[v] >= GIVE_UP and c.kind == ROAD:
+            wait = min(e.car_wait[v] + 1, 32767)
+            e.car_wait[v] = wait
+            if wait >= GIVE_UP and c.kind == ROAD:
                 tired = v
-            if c.approach >= 0 and e.car_wait[v] % PATIENCE == 0:
+            if wait % PATIENCE == 0 and c.ahead == JUNCTION_AHEAD:
                 draw_turn(p, e, v, c.approach)
             continue
         e.road[cell] = int(e.road[cell]) & ~VEHICLE_MASK
         e.road[to] = int(e.road[to]) | (v + 1)
         e.car_cell[v] = to
         e.car_wait[v] = 0
-        if c.kind != JUNCTION:
-            e.car_heading[v] = c.heading
-        else:
-            e.car_heading[v] = heading_towards(p, cell, to)
         if e.car_approach[v] >= 0:
-            if e.car_step[v] > 0:
-                e.road[cell] = int(e.road[cell]) & ~CLAIM_MASK
-            e.car_step[v] += 1
-            if c.kind != JUNCTION:  # the cell beyond: the car is through
-                e.road[to] = int(e.road[to]) & ~CLAIM_MASK
-                e.car_approach[v] = -1
-                e.car_step[v] = 0
-                e.car_turn[v] = UNDRAWN
-        if c.approach >= 0:
+            go_through(p, e, v, cell)
+        if c.ahead <= JUNCTION_AHEAD:
+            e.car_heading[v] = c.heading
+        if c.ahead == JUNCTION_AHEAD:
             draw_turn(p, e, v, c.approach)
     return tired
 

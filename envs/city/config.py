@@ -53,8 +53,8 @@ class CityConfig:
     """Chance per tick that a car parks; another one comes onto the streets instead."""
     pedestrians: int = 16
     """Number of pedestrians."""
-    jaywalk: float = 0.01
-    """Chance per tick that a pedestrian at a kerb crosses where there is no zebra."""
+    jaywalk: float = 0.02
+    """Chance at each step along a kerb that a pedestrian crosses where there is no zebra."""
     ambulance: float = 0.005
     """Chance per tick that an ambulance sets out, when none is on its way."""
     green: int = 12

@@ -109,7 +109,7 @@ def reset_one(p, s, i):
     e.info.hour = hour if hour >= 0 else uniform_int(e.rng, 24)
     e.ask_map = 0
     e.ask_hour = 0
-    e.clock = uniform_int(e.rng, 1 << 16)
+    e.clock = uniform_int(e.rng, 2 * (r.green + r.all_red))
     e.road[:] = 0
     place_ego(p, e)
     peak = p.counts[e.map, 3] * r.peak_density // 1024

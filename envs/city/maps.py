@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..core.streets import (
     CROSSING,
+    JUNCTION,
     ROAD,
     SIDEWALK,
     StreetConfig,
@@ -28,6 +29,7 @@ from ..core.streets import (
     shipped_maps,
     turn_paths,
 )
+from .state import INSIDE_JUNCTION, JUNCTION_AHEAD, LANE_AHEAD, NO_LANE, ZEBRA_AHEAD
 
 FIRST_SEED = {"train": 0, "test": 1_000_000_000}
 """First seed of the generated maps; a pool is far too small to reach from one range into the other."""
@@ -38,13 +40,19 @@ CELL = np.dtype(
     [
         ("kind", "u1"),
         ("exits", "u1"),  # bit h: traffic may leave with heading h
-        ("walk", "u1"),  # bit h: a pedestrian may leave with heading h
+        ("walk", "u1"),  # bit h: a pedestrian may leave with heading h; bit 4 + h: a jaywalker may, see below
         ("heading", "u1"),  # of the lane, NONE on other cells
+        ("ahead", "u1"),  # what lies ahead of the cell, see `state.py`
+        ("unused", "u1"),  # keeps the numbers on even addresses
         ("junction", "i2"),  # number, -1 outside
         ("approach", "i2"),  # number if this lane cell's next cell is a junction cell, else -1
     ]
 )
-"""What the kernels ask of a cell at every tick, in 8 bytes."""
+"""What the kernels ask of a cell at every tick, in 10 bytes.
+
+A jaywalker may leave a sidewalk cell where the street ahead, of one or two lane cells that are neither at a junction
+nor on a zebra, can be crossed to a sidewalk.
+"""
 
 
 class Pool(NamedTuple):
@@ -64,9 +72,6 @@ class Pool(NamedTuple):
     """(M, L) road cells that do not touch a junction, where a car may be put down; -1 behind the end."""
     walks: NDArray[np.int32]
     """(M, S) sidewalk cells from which a pedestrian can walk on; -1 behind the end."""
-    kerbs: NDArray[np.uint8]
-    """(M, C) bit h is set on sidewalk cells from which the street ahead, of one or two such `lanes`, can be
-    crossed to a sidewalk."""
     destinations: NDArray[np.int32]
     """(M, D) cells of `lanes`, far from each other; they repeat on a map of fewer lanes."""
     distance: NDArray[np.uint16]
@@ -126,12 +131,13 @@ def build_pool(maps: Sequence[StreetMap], num_destinations: int = 32) -> Pool:
     before = leads_into >= 0
     free = (kind == ROAD) & ~before & (_junction_beside(heading, junction, 2) < 0)
     walk = _walkways(kind, heading)
+    walk |= _kerbs(kind, heading, free) << 4
 
     cells = np.zeros((len(maps), height * width), CELL)
     approach = np.where(before, before.reshape(len(maps), -1).cumsum(axis=1).reshape(before.shape) - 1, -1)
     if approach.max() > np.iinfo(np.int16).max:
         raise ValueError("a map has too many junctions")
-    fields = {"walk": walk, "approach": approach}
+    fields = {"walk": walk, "approach": approach, "ahead": _lies_ahead(kind, heading, before)}
     fields |= {"kind": kind, "exits": exits, "heading": heading, "junction": junction}
     for name, values in fields.items():
         cells[name] = values.reshape(cells.shape)
@@ -156,7 +162,6 @@ def build_pool(maps: Sequence[StreetMap], num_destinations: int = 32) -> Pool:
         signals=_signals(maps),
         lanes=lanes,
         walks=walks,
-        kerbs=_kerbs(kind, heading, free).reshape(cells.shape),
         destinations=destinations,
         distance=distance.reshape(len(maps), num_destinations, -1),
         counts=np.stack([num_lanes, num_walks, num_junctions, num_cells], axis=1).astype(np.int32),
@@ -170,6 +175,15 @@ def _junction_beside(heading: NDArray, junction: NDArray, turn: int) -> NDArray[
     """(M, H, W) number of the junction ahead of (turn 0) or behind (turn 2) each lane cell, else -1."""
     beside = [np.where(heading == h, ahead(junction, (h + turn) % 4, -1), np.int16(-1)) for h in range(4)]
     return np.max(beside, axis=0)
+
+
+def _lies_ahead(kind: NDArray, heading: NDArray, before: NDArray) -> NDArray[np.uint8]:
+    """(M, H, W) what a car on the cell has ahead: a code of `state.py`."""
+    lies = np.where(kind == JUNCTION, np.uint8(INSIDE_JUNCTION), np.uint8(NO_LANE))
+    for h in range(4):
+        zebra = ahead(kind == CROSSING, h, False)
+        lies = np.where(heading == h, np.where(zebra, ZEBRA_AHEAD, LANE_AHEAD), lies)
+    return np.where(before, JUNCTION_AHEAD, lies).astype(np.uint8)
 
 
 def _walkways(kind: NDArray, heading: NDArray) -> NDArray[np.uint8]:

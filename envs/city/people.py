@@ -87,12 +87,13 @@ def choose_heading(mask, heading, bits):
 @kernel
 def walk_pavement(p, e, k):
     """One tick of a pedestrian on the pavement."""
+    bits = int(next_u64(e.rng) >> 40)
     m = e.map
     cell = e.walker_cell[k]
-    bits = int(next_u64(e.rng) >> 40)
-    kerb = p.kerbs[m, cell]
-    if kerb and bits & 1023 < p.rules[0].jaywalk:
-        heading = int(bits >> 10 & 3)
+    walk = int(p.cells[m, cell].walk)
+    kerb = walk >> 4
+    if kerb and bits >> 1 & 1023 < p.rules[0].jaywalk:
+        heading = int(bits >> 11 & 3)
         while not kerb >> heading & 1:
             heading = (heading + 1) & 3
         to = cell + p.rules[0].delta[heading]
@@ -101,9 +102,7 @@ def walk_pavement(p, e, k):
             e.walker_mode[k] = AT_KERB
             e.road[to] = int(e.road[to]) + STEP
         return
-    if bits >> 12 & 1:  # strolls at half the speed of a car
-        return
-    mask = int(p.cells[m, cell].walk)
+    mask = walk & 15
     if mask == 0:
         return
     heading = choose_heading(mask, int(e.walker_heading[k]), bits >> 13)
@@ -146,10 +145,10 @@ def walk_street(p, e, k):
 
 @kernel
 def walk_people(p, e):
-    """One tick of all pedestrians."""
+    """One tick of all pedestrians; on the pavement they take a step in every other tick."""
     for k in range(p.rules[0].people):
         e.walker_from[k] = e.walker_cell[k]
-        if e.walker_mode[k] == WALKING:
-            walk_pavement(p, e, k)
-        else:
+        if e.walker_mode[k] != WALKING:
             walk_street(p, e, k)
+        elif (e.clock + k) & 1:
+            walk_pavement(p, e, k)

@@ -20,7 +20,9 @@ def is_green(p, m, junction, heading, clock):
         return True
     r = p.rules[0]
     half = r.green + r.all_red
-    phase = (clock + offset) % (2 * half)
+    phase = clock + offset  # both below a whole cycle
+    if phase >= 2 * half:
+        phase -= 2 * half
     if heading & 1:
         phase -= half
     return 0 <= phase < r.green

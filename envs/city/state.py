@@ -37,6 +37,9 @@ MAX_PEOPLE = 3  # on a street cell, those about to step there included
 AMBULANCE = 0x1FFF  # claims of the ambulance
 MAX_CARS = AMBULANCE - 2
 
+# What lies ahead of a cell.
+LANE_AHEAD, ZEBRA_AHEAD, JUNCTION_AHEAD, INSIDE_JUNCTION, NO_LANE = 0, 1, 2, 3, 4
+
 UNDRAWN = 255  # a car that has not yet chosen its turn at the next junction
 PENDING = -2  # `car_to` of a car that asks to enter a junction in this tick
 PATIENCE = 20  # ticks after which a waiting car chooses its turn anew
@@ -71,7 +74,7 @@ def city_state(num_cells: int, num_vehicles: int, num_people: int) -> np.dtype:
             ("map", np.int32),  # index into the pool of maps
             ("ask_map", np.int32),  # 1 + the map wanted at the next reset, 0 for a random one
             ("ask_hour", np.int32),  # 1 + the hour wanted at the next reset, 0 for the config's
-            ("clock", np.int32),  # ticks; signals are read from it
+            ("clock", np.int32),  # ticks of the cycle of signals
             ("destination", np.int32),  # index into the map's destinations
             ("start_distance", np.int32),  # cells from start to destination
             ("num_cars", np.int32),  # cars on the map, the ego car not counted
@@ -85,19 +88,16 @@ def city_state(num_cells: int, num_vehicles: int, num_people: int) -> np.dtype:
             ("ambulance_destination", np.int32),  # index into the map's destinations
             ("ambulance_path", np.int32, (SIREN_AHEAD,)),  # its cell and the next ones, -1 padded
             ("car_cell", np.int32, (num_vehicles,)),  # -1 where the slot is empty
+            ("car_to", np.int32, (num_vehicles,)),  # where it goes; between ticks: where it came from
             (
-                "car_to",
+                "car_next",
                 np.int32,
                 (num_vehicles,),
-            ),  # within a tick: where it goes; after it: where it came from
+            ),  # the lane cell ahead, -1 at and in junctions; ego: unused
             ("car_wait", np.int16, (num_vehicles,)),  # ticks without a move
             ("car_approach", np.int16, (num_vehicles,)),  # the junction's approach it came by, -1 on lanes
             ("car_heading", np.uint8, (num_vehicles,)),
-            (
-                "car_turn",
-                np.uint8,
-                (num_vehicles,),
-            ),  # 0 straight, 1 left, 2 right, UNDRAWN; ego: its last move
+            ("car_turn", np.uint8, (num_vehicles,)),  # 0 straight, 1 left, 2 right, UNDRAWN; ego: last move
             ("car_step", np.uint8, (num_vehicles,)),  # cells done of its path through the junction
             ("walker_cell", np.int32, (num_people,)),
             ("walker_from", np.int32, (num_people,)),  # its cell before the tick
@@ -146,13 +146,11 @@ class CityParams(NamedTuple):
     approaches: NDArray[np.int32]
     """(M, J, K) approach cells of each junction, -1 padded."""
     signals: NDArray[np.int32]
-    """(M, J) offset of the junction's signals in ticks, -1 where there are none."""
+    """(M, J) offset of the junction's signals in ticks, less than a cycle; -1 where there are none."""
     lanes: NDArray[np.int32]
     """(M, L) cells where a car may be put down."""
     walks: NDArray[np.int32]
     """(M, S) sidewalk cells."""
-    kerbs: NDArray[np.uint8]
-    """(M, C) bitmask of headings in which a jaywalker may step onto the street."""
     destinations: NDArray[np.int32]
     """(M, D) cells."""
     distance: NDArray[np.uint16]

@@ -50,3 +50,5 @@ def end_tick(p, e, tired):
     elif chance(e.rng, r.ambulance):
         call_ambulance(p, e)
     e.clock += 1
+    if e.clock == 2 * (r.green + r.all_red):
+        e.clock = 0

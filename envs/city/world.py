@@ -88,6 +88,7 @@ class City:
     """
 
     render_fps: ClassVar[int] = 4
+    action_names: ClassVar[tuple[str, ...]] = ("wait", "forward", "left", "right")
 
     def __init__(self, config: CityConfig | None = None) -> None:
         """Makes or reads the maps and computes their tables.
@@ -132,7 +133,11 @@ class City:
     def _params(self) -> CityParams:
         views = self._views() if self.config.observation == "grid" else np.zeros((1, 4, 1, 1, 1), np.uint8)
         views.flags.writeable = False
-        return CityParams(self._rules(), *self._pool, views)
+        cycle = 2 * (self.config.green + self.config.all_red)
+        offsets = self._pool.signals
+        signals = np.where(offsets < 0, offsets, offsets % cycle)
+        signals.flags.writeable = False
+        return CityParams(self._rules(), *self._pool._replace(signals=signals), views)
 
     def params(self) -> CityParams:
         """The tables that all environments of this world share."""

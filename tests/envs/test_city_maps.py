@@ -75,7 +75,7 @@ def test_where_pedestrians_may_walk(k, m):
             assert bool(POOL.cells["walk"][k, cell] >> h & 1) == walkable
     assert (
         listed(POOL.walks[k])
-        == np.flatnonzero((m.kind.ravel() == SIDEWALK) & (POOL.cells["walk"][k] > 0)).tolist()
+        == np.flatnonzero((m.kind.ravel() == SIDEWALK) & (POOL.cells["walk"][k] & 15 > 0)).tolist()
     )
 
 
@@ -92,7 +92,7 @@ def test_where_cars_are_put_down_and_where_people_jaywalk(k, m):
                     expected |= kind(m, step(cell, h, lanes + 1)) == SIDEWALK and all(
                         is_free(m, c) and m.heading.flat[c] % 2 != h % 2 for c in street
                     )
-            assert bool(POOL.kerbs[k, cell] >> h & 1) == expected
+            assert bool(POOL.cells["walk"][k, cell] >> (4 + h) & 1) == expected
             found += expected
     assert found > 20
 
@@ -185,13 +185,13 @@ def test_tables_are_read_only_contiguous_and_of_fixed_types():
     for table in POOL:
         assert not table.flags.writeable and table.flags.c_contiguous
     types = [table.dtype.name for table in POOL[1:]]
-    assert types == ["int32"] * 5 + ["uint8", "int32", "uint16", "int32"]
-    assert POOL.cells.dtype.itemsize == 8
+    assert types == ["int32"] * 6 + ["uint16", "int32"]
+    assert POOL.cells.dtype.itemsize == 10
 
 
 def test_a_map_has_the_same_tables_in_every_pool():
     alone = build_pool(MAPS[1:2], num_destinations=12)
-    for name in ("cells", "kerbs", "destinations", "distance", "counts"):
+    for name in ("cells", "destinations", "distance", "counts"):
         np.testing.assert_array_equal(getattr(alone, name)[0], getattr(POOL, name)[1])
     for name in ("lanes", "walks", "signals"):
         one = getattr(alone, name)[0]

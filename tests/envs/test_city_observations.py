@@ -19,7 +19,7 @@ from meze.envs.core.streets import STEPS
 from meze.envs.core.vector import WorldVectorEnv
 
 CITY = "meze.envs.city.world:City"
-BUSY = {"hour": 8, "ambulance": 0.2, "jaywalk": 0.1, "pool_size": 4, "min_distance": 5}
+BUSY = {"hour": 8, "ambulance": 0.2, "jaywalk": 0.1, "pool_size": 4, "min_distance": 5, "pedestrians": 96}
 
 
 def driven(steps, **config):

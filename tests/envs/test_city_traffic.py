@@ -127,14 +127,14 @@ def test_signals_are_never_green_for_both_and_all_red_lasts():
     signalled = np.argwhere(env.params.signals >= 0)
     assert len(signalled) > 10
     for m, junction in signalled[::7]:
-        north = np.array([is_green(env.params, m, junction, 0, clock) for clock in range(60)])
-        east = np.array([is_green(env.params, m, junction, 1, clock) for clock in range(60)])
+        north = np.array([is_green(env.params, m, junction, 0, clock) for clock in range(30)])
+        east = np.array([is_green(env.params, m, junction, 1, clock) for clock in range(30)])
         assert not (north & east).any()
-        assert north.sum() == east.sum() == 24 and (~north & ~east).sum() == 12
+        assert north.sum() == east.sum() == 12 and (~north & ~east).sum() == 6
         for green, red in ((north, east), (east, north)):
             ends = np.flatnonzero(green & ~np.roll(green, -1))
             for end in ends:
-                assert not red[(end + np.arange(1, 4)) % 60].any()
+                assert not red[(end + np.arange(1, 4)) % 30].any()
 
 
 # ---------------------------------------------------------------- Nagel and Schreckenberg
