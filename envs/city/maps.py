@@ -50,8 +50,8 @@ CELL = np.dtype(
 )
 """What the kernels ask of a cell at every tick, in 10 bytes.
 
-A jaywalker may leave a sidewalk cell where the street ahead, of one or two lane cells that are neither at a junction
-nor on a zebra, can be crossed to a sidewalk.
+A jaywalker may leave a sidewalk cell where the street ahead, of one or two lane cells that are neither at a
+junction nor on a zebra, can be crossed to a sidewalk.
 """
 
 

@@ -34,8 +34,8 @@ def end_tick(p, e, tired):
     """Lets cars come and go, and the siren claim its way for the next tick.
 
     Now and then a car parks; while the hour wants more cars, another one comes. Without it, full streets that
-    wait for each other in a ring would do so for ever: hence `tired`, a car that has stood for so long that its
-    driver parks now (0: nobody).
+    wait for each other in a ring would do so for ever: hence `tired`, a car that has stood for so long that
+    its driver parks now (0: nobody).
     """
     r = p.rules[0]
     leaving = tired

@@ -126,30 +126,35 @@ def _keep_nothing(state, i, report):
     pass
 
 
-def bind_loop(kernels: Kernels, state_dtype: np.dtype) -> Callable:
-    """Binds the batch loop to a world's kernels; the same kernels give the same loop.
+def bind_loop(world: World) -> Callable:
+    """Binds the batch loop to a world; the same kernels and records give the same loop.
 
     Args:
-        kernels: the world's scalar functions.
-        state_dtype: the world's state record; only whether it has `info` and `parts` matters here.
+        world: its kernels, and the types of its records, matter.
 
     Returns:
         `(params, state, action, *Outputs, *Finals, autoreset, max_steps, lo, hi)`, over rows [lo, hi).
     """
-    names = state_dtype.names or ()
-    return _bind_loop(kernels, "info" in names, "parts" in names)
+    return _bind_loop(world.kernels, _records(world.params(), world.state_dtype))
+
+
+def _records(params: Any, state_dtype: np.dtype) -> tuple[np.dtype, ...]:
+    """The types of all records that a loop meets: numba's names for them change from process to process."""
+    arrays = (table.dtype for table in params or () if isinstance(table, np.ndarray))
+    return state_dtype, *(dtype for dtype in arrays if dtype.names)
 
 
 @cache
-def _bind_loop(kernels: Kernels, has_info: bool, has_parts: bool) -> Callable:
+def _bind_loop(kernels: Kernels, records: tuple[np.dtype, ...]) -> Callable:
+    names = records[0].names or ()
     functions = {
         **kernels._asdict(),
         "mask_one": kernels.mask_one or _no_mask,
-        "keep_info": _keep_info if has_info else _keep_nothing,
-        "keep_parts": _keep_parts if has_parts else _keep_nothing,
+        "keep_info": _keep_info if "info" in names else _keep_nothing,
+        "keep_parts": _keep_parts if "parts" in names else _keep_nothing,
     }
     name = f"{kernels.step_one.__module__}.{kernels.observe_one.__name__}"
-    return bind(_advance_rows, name, functions)
+    return bind(_advance_rows, name, functions, records)
 
 
 @cache
@@ -162,14 +167,18 @@ def bind_policy(act_one: Callable) -> Callable[[Any, NDArray], NDArray[np.int64]
     Returns:
         `(params, state) -> (N,) int64 actions`.
     """
-    loop = bind(_act_rows, f"{act_one.__module__}.{act_one.__name__}", {"act_one": act_one})
 
     def act(params: Any, state: NDArray) -> NDArray[np.int64]:
         action = np.empty(len(state), np.int64)
-        loop(params, state, action)
+        _bind_policy(act_one, _records(params, state.dtype))(params, state, action)
         return action
 
     return act
+
+
+@cache
+def _bind_policy(act_one: Callable, records: tuple[np.dtype, ...]) -> Callable:
+    return bind(_act_rows, f"{act_one.__module__}.{act_one.__name__}", {"act_one": act_one}, records)
 
 
 class Outputs(NamedTuple):
@@ -225,7 +234,7 @@ class Batch:
         self.params = world.params()
         self.state = np.zeros(num_envs, world.state_dtype)
         self.report_dtype = _report_dtype(world.state_dtype)
-        self.loop = bind_loop(world.kernels, world.state_dtype) if loop is None else loop
+        self.loop = bind_loop(world) if loop is None else loop
         self._advance_rows: Callable | None = None  # the loop, compiled for the types of this batch's arrays
         self._obs_shape = tuple(world.observation_space.shape or ())
         self._obs_dtype = world.observation_space.dtype

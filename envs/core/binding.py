@@ -28,20 +28,24 @@ _numba_config: Any = config
 _config_lock = threading.Lock()  # numba's cache folder is a process-wide setting
 
 
-def bind(template: Callable, name: str, kernels: dict[str, Callable]) -> Callable:
+def bind(
+    template: Callable, name: str, kernels: dict[str, Callable], records: Sequence[np.dtype] = ()
+) -> Callable:
     """Compiles a loop with the given kernels in place of its global names.
 
     Args:
         template: plain Python function that calls kernels by global names.
         name: who the binding is for; it stands in the compiled function's name.
         kernels: global name to jitted function.
+        records: structured types of the loop's arguments. numba numbers such types as a process meets them,
+            and names compiled code by the number; the loop's own name must tell them apart.
 
     Returns:
         The jitted loop (nogil), compiled on its first call or read from the cache.
     """
     assert isinstance(template, types.FunctionType)
     bound_globals = {**template.__globals__, **kernels}
-    digest = fingerprint(_rebuild(template, template.__name__, bound_globals))
+    digest = fingerprint(_rebuild(template, template.__name__, bound_globals), records)
     function = _rebuild(template, f"{name}.{template.__name__}.{digest}", bound_globals)
     options: Any = {"nogil": True, "_nrt": False}  # counting references to the params' arrays costs much
     with _config_lock:
@@ -86,7 +90,7 @@ def _rebuild(template: types.FunctionType, name: str, bound_globals: dict[str, A
 # ---------------------------------------------------------------- fingerprint
 
 
-def fingerprint(function: Callable) -> str:
+def fingerprint(function: Callable, records: Sequence[np.dtype] = ()) -> str:
     """Names everything that is compiled into a function, in 16 hexadecimal digits.
 
     It covers the byte code and constants of the function and of everything it calls, directly or not, in
@@ -94,12 +98,15 @@ def fingerprint(function: Callable) -> str:
 
     Args:
         function: jitted or plain function.
+        records: structured types of its arguments.
 
     Returns:
         Digest that changes whenever the compiled code could.
     """
     digest = hashlib.blake2b(digest_size=8)
     digest.update(f"numba {numba.__version__} numpy {np.__version__}".encode())
+    for record in records:
+        digest.update(repr(record).encode())
     files = set(Path(__file__).parent.glob("*.py"))
     for line in _describe(function, set(), files):
         digest.update(line.encode() + b"\n")

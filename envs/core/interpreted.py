@@ -26,7 +26,7 @@ def interpreted(world: World) -> Callable:
     Returns:
         Function with the arguments of `bind_loop`'s, for `Batch(world, loop=...)`.
     """
-    loop = _python_text(bind_loop(world.kernels, world.state_dtype), {})
+    loop = _python_text(bind_loop(world), {})
 
     def run(*arguments: Any) -> None:
         with np.errstate(over="ignore"):  # numpy warns where uint64 wraps

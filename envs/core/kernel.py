@@ -16,5 +16,4 @@ them from function to function would cost more than most functions do (measured 
 """
 
 rare_kernel = njit(**_options)
-"""Compiles a scalar function that is called now and then and not worth a copy in each of its callers: compiling
-all of them takes as long as they are."""
+"""Compiles a scalar function that is called now and then, and not worth a copy in each of its callers."""

@@ -206,8 +206,18 @@ def start(batch: Batch, cells) -> None:
 
 def test_same_kernels_share_a_loop_and_others_do_not():
     index, again, strip = (Corridor(CorridorConfig(mode)) for mode in ("index", "index", "strip"))
-    assert bind_loop(index.kernels, index.state_dtype) is bind_loop(again.kernels, again.state_dtype)
-    assert bind_loop(index.kernels, index.state_dtype) is not bind_loop(strip.kernels, strip.state_dtype)
+    assert bind_loop(index) is bind_loop(again)
+    assert bind_loop(index) is not bind_loop(strip)
+
+
+def test_the_same_kernels_over_other_records_have_code_of_another_name():
+    """numba numbers record types as a process meets them, and names compiled code by the number.
+
+    Code that two processes cached for two types could bear one name: a third process would run the wrong one.
+    """
+    usual, wider = Corridor(CorridorConfig()), Corridor(CorridorConfig())
+    wider.state_dtype = np.dtype([*usual.state_dtype.descr, ("more", np.int64)])
+    assert bind_loop(usual).__qualname__ != bind_loop(wider).__qualname__
 
 
 @pytest.mark.parametrize("autoreset", [NEXT_STEP, SAME_STEP])

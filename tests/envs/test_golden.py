@@ -1,4 +1,4 @@
-"""Trajectories are facts: each world's hashes stand in tests/golden, and a change of one raises the world's version.
+"""Trajectories are facts: each world's hashes stand in tests/golden; a change raises the world's version.
 
 To record them anew: `python tests/envs/test_golden.py`.
 """
