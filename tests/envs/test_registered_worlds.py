@@ -1,0 +1,37 @@
+"""Every registered world conforms, in every observation mode."""
+
+import warnings
+
+import gymnasium
+import pytest
+from meze.envs.core.conformance import check_world
+from meze.envs.core.registry import world_specs
+from stable_baselines3.common.env_checker import check_env as sb3_check_env
+
+MODES = {
+    "city": (
+        {"observation": "grid"},
+        {"observation": "index", "index": "situation", "hour": 8, "ambulance": 0.1, "jaywalk": 0.1},
+        {"observation": "index", "index": "place", "map": "village"},
+    )
+}
+CASES = [(spec.name, settings) for spec in world_specs() for settings in MODES[spec.name]]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name, settings", CASES)
+def test_it_passes_all_conformance_checks(name, settings):
+    check_world(name, steps=150, **settings)
+
+
+@pytest.mark.parametrize("name, settings", CASES)
+def test_stable_baselines3_accepts_it(name, settings):
+    ids = {spec.name: spec.id for spec in world_specs()}
+    env = gymnasium.make(ids[name], **settings)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        # Small planes are no picture; its advice on those does not apply.
+        warnings.filterwarnings(
+            "ignore", message="It seems that your observation|The minimal resolution|Treating image"
+        )
+        sb3_check_env(env.unwrapped)
