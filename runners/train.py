@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
+import shutil
 import signal
+import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -256,5 +258,7 @@ def main(args: Sequence[str]) -> int:
         training.log.close()
         training.env.close()
         training.evaluation_env.close()
-    print(f"run folder: {run.path}\nwatch it:   meze watch {run.path}", flush=True)
+    # Called by its path, as make does, the program may not be on the user's search path.
+    program = "meze" if shutil.which("meze") or Path(sys.argv[0]).name != "meze" else sys.argv[0]
+    print(f"run folder: {run.path}\nwatch it:   {program} watch {run.path}", flush=True)
     return 0
