@@ -11,6 +11,7 @@ _HOMES = {
     "REWARD_SCALE": "world",
     "Renderer": "world",
     "World": "world",
+    "check_ranges": "world",
     "state_dtype": "world",
     "bind_policy": "batch",
     "WorldEnv": "env",

@@ -17,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from .binding import bind, entry_point
 from .kernel import kernel
 from .rng import seed_stream
-from .world import REWARD_SCALE, Kernels, World
+from .world import REWARD_SCALE, ChecksState, Kernels, World, check_ranges
 
 # What happens to an environment whose episode is over (gymnasium's AutoresetMode, as the loop reads it).
 DISABLED, NEXT_STEP, SAME_STEP = 0, 1, 2
@@ -349,11 +349,12 @@ class Batch:
         """Puts records back, of this batch or of another of the same world.
 
         Args:
-            records: (K,) structured array as `get_state` gives.
+            records: (K,) structured array as `get_state` gives; it may come from a file that anybody wrote.
             indices: which environments to overwrite; None for all.
 
         Raises:
-            ValueError: when the records are not of this world's dtype or number.
+            ValueError: when the records are not of this world's dtype or number, or hold what no state of the
+                world can hold; nothing is overwritten then.
         """
         records = np.array(records, ndmin=1)
         if records.dtype != self.state.dtype:
@@ -364,7 +365,20 @@ class Batch:
             raise ValueError(f"{records.shape} records do not fit {rows.shape} environments")
         # numpy leaves anything between the fields of what it copies; equal states must be equal bytes.
         records.view(np.uint8).reshape(len(records), -1)[:, ~_field_bytes(records.dtype)] = 0
+        self._check(records)
         self._bytes(self.state)[rows] = self._bytes(records)
+
+    def _check(self, records: NDArray) -> None:
+        """Raises ValueError for records that kernels can't be trusted with."""
+        begun = records["rng"].any(axis=1)
+        if not begun.all():
+            if self._bytes(records)[~begun].view(np.uint8).any():
+                raise ValueError("no state of this world: a record without a random stream must be all zeros")
+            records = records[begun]
+        if len(records):
+            check_ranges(records, {"elapsed": (0, np.iinfo(np.int32).max)})
+            if isinstance(self.world, ChecksState):
+                self.world.check_state(records)
 
     def state_hash(self, indices: ArrayLike | None = None) -> NDArray[np.uint64]:
         """Names states in 64 bits: (K,) BLAKE2b digests of the records' bytes."""
@@ -387,7 +401,7 @@ class Batch:
     def __deepcopy__(self, memo: dict) -> Batch:
         """Copies the records and shares the world, whose tables are read-only."""
         copy = Batch(self.world, self.num_envs, self.num_threads, self.loop)
-        copy.set_state(self.get_state())
+        copy.state = self.get_state()
         return copy
 
     def __reduce__(self) -> tuple:

@@ -8,11 +8,15 @@ and the cache folder's name and the function's name hold a fingerprint of everyt
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import re
+import shutil
 import stat
 import tempfile
 import threading
+import time
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -175,9 +179,13 @@ def is_library(module: types.ModuleType) -> bool:
 
 # ---------------------------------------------------------------- cache folder
 
+KEPT_SECONDS = 60 * 24 * 3600
+"""How long a folder of compiled code outlives its last use."""
+_FINGERPRINT = re.compile(r"[0-9a-f]{16}")
+
 
 def cache_folder(digest: str) -> Path:
-    """The folder for compiled code of one fingerprint.
+    """The folder for compiled code of one fingerprint; a new one takes the place of those long unused.
 
     Args:
         digest: the fingerprint.
@@ -198,9 +206,28 @@ def cache_folder(digest: str) -> Path:
 
 
 def _writable(folder: Path) -> Path:
+    new = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     tempfile.TemporaryFile(dir=folder).close()
+    os.utime(folder)  # tells that it is in use
+    if new:
+        _remove_unused(folder.parent)
     return folder
+
+
+def _remove_unused(home: Path) -> None:
+    """Deletes the folders of fingerprints that nobody has used for long, and nothing else; never raises.
+
+    A process that used one of them all the while keeps what it has loaded, and compiles what it has not:
+    numba takes a missing file for one that was never written, and makes missing folders.
+    """
+    oldest = time.time() - KEPT_SECONDS
+    with contextlib.suppress(OSError):  # another process may be doing the same
+        for folder in home.iterdir():
+            status = folder.lstat()
+            is_ours = _FINGERPRINT.fullmatch(folder.name) and stat.S_ISDIR(status.st_mode)
+            if is_ours and status.st_mtime < oldest:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _private_temporary_folder() -> Path:

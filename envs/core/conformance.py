@@ -26,7 +26,7 @@ from .env import WorldEnv, seed_keys
 from .interpreted import interpreted
 from .registry import find_world
 from .vector import WorldVectorEnv
-from .world import CORE_FIELDS, World, make_world
+from .world import CORE_FIELDS, ChecksState, World, make_world
 
 SEED = 1234
 
@@ -177,6 +177,17 @@ def _leave_behind_garbage(env: WorldEnv, byte: int) -> None:
     batch.outputs = outputs
 
 
+def _accepts_its_own_states(case: _Case) -> None:
+    """check_state accepts every state that the world comes to."""
+    if not isinstance(case.world, ChecksState):
+        return
+    for env, *_ in case.trajectory(SEED):
+        try:
+            case.world.check_state(env.get_state())
+        except ValueError as error:
+            raise AssertionError(str(error)) from error
+
+
 # ---------------------------------------------------------------- a trajectory is a fact
 
 
@@ -314,6 +325,7 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _parts_add_up,
     _masks_hold,
     _observing_writes_all_and_changes_nothing,
+    _accepts_its_own_states,
     _deterministic,
     _resets_leave_nothing,
     _equals_sync,

@@ -59,11 +59,11 @@ class WorldAccess:
         """Puts state records back, of this or another environment of the same world and config.
 
         Args:
-            records: (K,) structured array as `get_state` gives.
+            records: (K,) structured array as `get_state` gives; checked, so it may come from a file.
             indices: which environments to overwrite (integers or a bool mask); None for all.
 
         Raises:
-            ValueError: when the records do not fit.
+            ValueError: when the records do not fit, or hold what no state of the world can hold.
         """
         self._batch.set_state(records, indices)
 

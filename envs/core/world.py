@@ -49,6 +49,24 @@ def state_dtype(fields: Sequence[tuple], info: Sequence[tuple] = (), parts: Sequ
     return np.dtype([*CORE_FIELDS, *nested, *fields], align=True)
 
 
+def check_ranges(state: NDArray, ranges: Mapping[str, tuple[float, float]]) -> None:
+    """Checks fields of state records, for a world's `check_state`.
+
+    Args:
+        state: (N,) records, N at least 1.
+        ranges: field name to the least and the greatest value that it may hold.
+
+    Raises:
+        ValueError: one line that names the field, the value and the range.
+    """
+    for name, (low, high) in ranges.items():
+        values = state[name]
+        least, greatest = values.min(), values.max()
+        if not (low <= least and greatest <= high):
+            wrong = greatest if low <= least else least
+            raise ValueError(f"no state of this world: {name} is {wrong}, and must lie in {low} .. {high}")
+
+
 class Kernels(NamedTuple):
     """The scalar functions of a world, each compiled with `numba.njit`.
 
@@ -130,6 +148,25 @@ class World(Protocol):
 
     def renderer(self) -> Renderer:
         """The world's renderer (imports pygame only now)."""
+        ...
+
+
+@runtime_checkable
+class ChecksState(Protocol):
+    """A world whose kernels trust numbers of the record, such as indices: they check no bounds themselves."""
+
+    def check_state(self, state: NDArray) -> None:
+        """Refuses records with which a kernel could leave its tables: they may come from a stranger's file.
+
+        Every state that the world can come to passes, ends of episodes included. The core's fields, and
+        records that were never reset, are checked by the batch.
+
+        Args:
+            state: (N,) records of the world's dtype, N at least 1.
+
+        Raises:
+            ValueError: one line that names the field (see `check_ranges`).
+        """
         ...
 
 
