@@ -6,6 +6,9 @@ import pickle
 import stat
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
+from copy import deepcopy
 from pathlib import Path
 
 import numba
@@ -167,6 +170,37 @@ def test_cache_folder_is_the_users_or_a_private_one(tmp_path, monkeypatch):
         cache_folder("abc")
 
 
+def test_what_was_compiled_long_ago_is_removed_when_something_new_comes(tmp_path, monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    home, long_ago = tmp_path / "meze", time.time() - binding.KEPT_SECONDS - 100
+    old, used, new = (f"{number:016x}" for number in (1, 2, 3))
+    cache_folder(old), cache_folder(used)
+    (home / "notes").mkdir()
+    (home / ("a" * 16)).write_text("a file")
+    (home / ("b" * 16)).symlink_to(tmp_path, target_is_directory=True)
+    (home / old / "kernels").mkdir()
+    (home / old / "kernels" / "code.nbc").write_text("code")
+    for path in home.iterdir():
+        os.utime(path, (long_ago, long_ago), follow_symlinks=False)
+
+    cache_folder(used)  # not new: only marked as used
+    assert (home / old / "kernels" / "code.nbc").exists()
+    cache_folder(new)
+    assert {path.name for path in home.iterdir()} == {used, new, "notes", "a" * 16, "b" * 16}
+
+
+def test_processes_may_clean_up_at_the_same_time(tmp_path):
+    long_ago = time.time() - binding.KEPT_SECONDS - 100
+    for number in range(200):
+        folder = tmp_path / f"{number:016x}"
+        (folder / "kernels").mkdir(parents=True)
+        os.utime(folder, (long_ago, long_ago))
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(binding._remove_unused, [tmp_path] * 8))  # would raise what they raise
+    binding._remove_unused(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_any_cache_folder_loops_still_run(tmp_path, monkeypatch):
     def refuse(digest):
         raise OSError("read-only")
@@ -268,6 +302,43 @@ def test_states_of_a_subset():
         batch.set_state(saved, [0])
     with pytest.raises(ValueError, match="not states of this world"):
         batch.set_state(np.zeros(5))
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "words"),
+    [
+        ("cell", LENGTH, f"cell is {LENGTH}, and must lie in 0 .. {LENGTH - 1}"),
+        ("cell", -1, "cell is -1"),
+        ("start", LENGTH + 1, "start"),
+        ("elapsed", -1, "elapsed"),
+        ("rng", 0, "without a random stream"),  # as if never reset, but for the other fields
+    ],
+)
+def test_a_record_that_no_state_can_hold_is_refused_whole(name, value, words):
+    batch = make_batch()
+    start(batch, [1, 2, 3])
+    before, records = batch.state_hash().tolist(), batch.get_state()
+    records["cell"] = 4
+    records[name][1] = value
+    with pytest.raises(ValueError, match=words):
+        batch.set_state(records)
+    assert batch.state_hash().tolist() == before
+
+
+def test_records_that_were_never_reset_can_be_put_back():
+    batch, other = make_batch(), make_batch()
+    start(batch, [1, 2, 3])
+    batch.set_state(other.get_state([0]), [1])
+    assert not batch.ready and batch.state["cell"].tolist() == [1, 0, 3]
+
+
+def test_copies_are_independent_and_share_the_tables():
+    batch = make_batch()
+    start(batch, [1, 2, 3])
+    copy = deepcopy(batch)
+    copy.step(np.full(3, RIGHT), SAME_STEP, 0, copy.outputs())
+    assert batch.state["elapsed"].tolist() == [0, 0, 0] and copy.state["elapsed"].tolist() == [1, 1, 1]
+    assert copy.world is batch.world and copy.state.flags.aligned
 
 
 def test_equal_states_are_equal_bytes_whatever_numpy_left_between_the_fields():

@@ -7,9 +7,9 @@ import pytest
 from gymnasium.spaces import Discrete
 from meze.envs.core.conformance import check_world
 from meze.envs.core.rng import next_u64
-from meze.envs.core.world import World
+from meze.envs.core.world import World, check_ranges
 from numba import njit
-from toy_world import Corridor, CorridorConfig
+from toy_world import LENGTH, Corridor, CorridorConfig
 
 reset_one, step_one, observe_index, mask_one = Corridor.kernels
 
@@ -134,6 +134,13 @@ class Forgetful(Corridor):
         self.config = CorridorConfig(slip=1023 - config.slip)
 
 
+class Suspicious(Corridor):
+    """Refuses the end of its own episodes."""
+
+    def check_state(self, state):
+        check_ranges(state, {"cell": (0, LENGTH - 2)})
+
+
 class GrowingPicture(Corridor):
     def renderer(self):
         class Renderer:
@@ -161,6 +168,7 @@ class Loose(Corridor):
         (WritableTables, "read-only params"),
         (SmallSpace, "check_env"),
         (Chancy, "same seed and actions"),
+        (Suspicious, "accepts every state"),
         (Forgetful, "cloned or pickled"),
         (GrowingPicture, "Pictures"),
     ],

@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from meze.envs.core.batch import bind_policy
 from meze.envs.core.rng import chance, uniform_int
-from meze.envs.core.world import REWARD_SCALE, Kernels, state_dtype
+from meze.envs.core.world import REWARD_SCALE, Kernels, check_ranges, state_dtype
 from numba import njit
 
 LENGTH = 8
@@ -125,6 +125,9 @@ class Corridor:
             if name != "start":
                 raise ValueError(f"the corridor has no reset option {name!r}, only 'start'")
         return {"start": np.asarray(options["start"]) + 1} if options else {"start": 0}
+
+    def check_state(self, state):
+        check_ranges(state, {"cell": (0, LENGTH - 1), "start": (0, LENGTH)})
 
     def references(self):
         return {"expert": bind_policy(right_one)}
