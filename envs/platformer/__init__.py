@@ -1,0 +1,1 @@
+"""`meze/Platformer-v0`: running and jumping through levels to the flag."""
