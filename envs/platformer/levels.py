@@ -1,0 +1,380 @@
+"""Levels: the ASCII format, its reader with its errors, and the tables made of them.
+
+A level is a text file: header lines `key: value` (`title` and `idea`, both optional), an empty line, then
+15 rows of equal length, 32 to 256 characters. y grows downwards.
+
+    .   empty                              @   start, exactly one
+    #   ground                             F   flag: the foot of its pole, exactly one
+    =   brick                              w   walker that turns at walls
+    ?   question block with a coin         e   walker that turns at edges
+    M   question block with a mushroom     t   shelled walker
+    o   coin                               f   flyer
+    []  pipe; its topmost row is its mouth p   pipe plant, on the cell above the left half of a mouth
+    ^   spikes                             -   platform that moves sideways: its left cell of three
+    S   spring                             |   platform that moves up and down: its left cell of three
+
+A pit is a column without ground. A pipe stands on ground or on the bottom of the level.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from functools import cache
+from importlib.resources import files
+from importlib.resources.abc import Traversable
+from os import PathLike, fspath
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .state import (
+    BRICK,
+    CELLS,
+    COIN,
+    COIN_BLOCK,
+    EDGE_WALKER,
+    EMPTY,
+    FIRST_CHANGING,
+    FIRST_SOLID,
+    FLAG,
+    FLAG_HEIGHT,
+    FLYER,
+    GROUND,
+    HEIGHT,
+    IN_BLOCK,
+    LEVEL,
+    MARGIN,
+    MAX_SLOTS,
+    MAX_THINGS,
+    MAX_WIDTH,
+    MIN_WIDTH,
+    MUSHROOM_BLOCK,
+    NUM_CHANGING,
+    NUM_TILES,
+    ORIGIN,
+    PIPE_LEFT,
+    PIPE_MOUTH_LEFT,
+    PIPE_MOUTH_RIGHT,
+    PIPE_RIGHT,
+    PLANT,
+    PLATFORM_ACROSS,
+    PLATFORM_UP,
+    PLATFORM_WIDTH,
+    SHELLED,
+    SKY,
+    SPIKE,
+    SPRING,
+    STRIDE,
+    TABLE_ROWS,
+    THING,
+    TILE,
+    WALKER,
+    LevelTables,
+    cell_number,
+    player_start,
+    thing_start,
+)
+
+TILES = {
+    ".": EMPTY,
+    "#": GROUND,
+    "=": BRICK,
+    "?": COIN_BLOCK,
+    "M": MUSHROOM_BLOCK,
+    "o": COIN,
+    "[": PIPE_LEFT,
+    "]": PIPE_RIGHT,
+    "^": SPIKE,
+    "S": SPRING,
+    "F": FLAG,
+    "@": EMPTY,
+}
+"""Characters of tiles; pipes are without their mouths, the flag without its pole."""
+THINGS = {
+    "w": WALKER,
+    "e": EDGE_WALKER,
+    "t": SHELLED,
+    "f": FLYER,
+    "p": PLANT,
+    "-": PLATFORM_ACROSS,
+    "|": PLATFORM_UP,
+    "M": IN_BLOCK,
+}
+"""Characters of things; a mushroom is in its block."""
+CHANGING = "=?Mo"
+"""Characters of the tiles that can change: broken, used or taken."""
+KEYS = ("title", "idea")
+"""What a header may say."""
+
+MAX_BYTES = 64 * 1024  # of a level file; more is a mistake or an attack
+
+
+class LevelError(ValueError):
+    """A level that can't be played; the message is one line that names the file and the place."""
+
+
+@dataclass(frozen=True)
+class Level:
+    """A level as it was written; two levels of equal rows are the same level."""
+
+    name: str = field(compare=False)
+    """File name or seed, for people."""
+    rows: tuple[str, ...]
+    """15 rows of `width` characters, from top to bottom."""
+    title: str = field(default="", compare=False)
+    idea: str = field(default="", compare=False)
+    par_time: int = field(default=0, compare=False)
+    """Ticks in which the expert reaches the flag, 0 if that is not known."""
+
+    @property
+    def width(self) -> int:
+        """Tiles from left to right."""
+        return len(self.rows[0])
+
+    @property
+    def cells(self) -> NDArray[np.uint8]:
+        """(HEIGHT, width) characters."""
+        return np.frombuffer("".join(self.rows).encode("ascii"), np.uint8).reshape(HEIGHT, -1)
+
+    @property
+    def digest(self) -> str:
+        """Names what is played, the header left out, in 32 hexadecimal digits (BLAKE2b)."""
+        return hashlib.blake2b("\n".join(self.rows).encode("ascii"), digest_size=16).hexdigest()
+
+    def find(self, characters: str) -> list[tuple[int, int, str]]:
+        """Lists (x, y, character) wherever one of the characters stands, by columns from the left."""
+        places = [(x, y, c) for y, row in enumerate(self.rows) for x, c in enumerate(row) if c in characters]
+        return sorted(places)
+
+
+# ------------------------------------------------------------ reading
+
+
+def read_level(path: str | PathLike[str] | Traversable) -> Level:
+    """Reads a level file; the level's name is the file's, without the ending.
+
+    Raises:
+        LevelError: if there is no such file, or it holds no level that can be played.
+    """
+    source = path if isinstance(path, Traversable) else Path(fspath(path))
+    try:
+        with source.open("rb") as file:
+            data = file.read(MAX_BYTES + 1)
+    except OSError as error:
+        raise LevelError(f"{path}: {(error.strerror or str(error)).lower()}") from None
+    if len(data) > MAX_BYTES:
+        raise LevelError(f"{path}: the file is too big for a level of {MAX_WIDTH} x {HEIGHT} tiles")
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise LevelError(f"{path}, byte {error.start + 1}: not UTF-8 text") from None
+    return replace(parse_level(text, str(path)), name=Path(source.name).stem)
+
+
+def parse_level(text: str, name: str) -> Level:
+    """Reads a level from a string.
+
+    Args:
+        text: the level, as this module's docstring describes it.
+        name: the level's name, which errors mention.
+
+    Raises:
+        LevelError: naming line and column, both counted from 1.
+    """
+    lines = [line.removesuffix("\r") for line in text.split("\n")]
+    while lines and not lines[-1].strip():
+        lines.pop()
+    header, rows = _parts(lines, name)
+    first = len(lines) - len(rows) + 1
+    width = len(rows[0])
+    if not MIN_WIDTH <= width <= MAX_WIDTH:
+        raise LevelError(f"{name}, line {first}: {width} columns; a level has {MIN_WIDTH} to {MAX_WIDTH}")
+    for number, row in enumerate(rows, first):
+        if len(row) != width:
+            column = min(len(row), width) + 1
+            _fail(name, number, column, f"{len(row)} columns in this line, {width} in the first")
+        for column, character in enumerate(row, 1):
+            if character not in TILES and character not in THINGS:
+                _fail(name, number, column, f"unknown character {ascii(character)}")
+    if len(rows) != HEIGHT:
+        raise LevelError(f"{name}, line {first}: {len(rows)} rows; a level has {HEIGHT}")
+    level = Level(name, tuple(rows), header.get("title", ""), header.get("idea", ""))
+    _check(level, first)
+    return level
+
+
+def format_level(level: Level) -> str:
+    """Writes a level as a file's text; `parse_level` of the result gives an equal level."""
+    header = [f"{key}: {getattr(level, key)}" for key in KEYS if getattr(level, key)]
+    return "\n".join([*header, "", *level.rows, ""])
+
+
+@cache
+def shipped_levels() -> tuple[str, ...]:
+    """Names of the hand-made levels that come with the package, from easy to hard."""
+    return tuple(sorted(Path(f.name).stem for f in _folder().iterdir() if f.name.endswith(".txt")))
+
+
+def shipped_level(name: str) -> Level:
+    """Reads one of the `shipped_levels`."""
+    return read_level(_folder() / f"{name}.txt")
+
+
+def _folder() -> Traversable:
+    return files(__name__.split(".")[0]) / "assets" / "levels"
+
+
+# ------------------------------------------------------------ what a level must be
+
+
+def _fail(name: str, line: int, column: int, problem: str) -> NoReturn:
+    raise LevelError(f"{name}, line {line}, column {column}: {problem}")
+
+
+def _parts(lines: list[str], name: str) -> tuple[dict[str, str], list[str]]:
+    """Divides a file's lines into the header's entries and the rows."""
+    header: dict[str, str] = {}
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            if lines[number:]:
+                return header, lines[number:]
+            break
+        key, colon, value = line.partition(":")
+        if not colon:
+            _fail(name, number, 1, "neither 'key: value' nor the empty line before the rows")
+        if key not in KEYS:
+            _fail(name, number, 1, f"unknown key {ascii(key)}, there are {' and '.join(KEYS)}")
+        if key in header:
+            _fail(name, number, 1, f"second {key}")
+        header[key] = value.strip()
+    raise LevelError(f"{name}: no rows of tiles behind an empty line")
+
+
+def _check(level: Level, first: int) -> None:
+    """Refuses what can't be played.
+
+    Args:
+        level: rows of the right size and characters.
+        first: line number of the first row, for errors.
+    """
+
+    def refuse(x: int, y: int, problem: str) -> NoReturn:
+        _fail(level.name, first + y, x + 1, problem)
+
+    for character, what in (("@", "start"), ("F", "flag")):
+        places = level.find(character)
+        if not places:
+            raise LevelError(f"{level.name}: no {what} '{character}'")
+        if len(places) > 1:
+            refuse(*places[1][:2], f"second {what} '{character}'")
+    (start,), (flag,) = level.find("@"), level.find("F")
+    if flag[0] <= start[0]:
+        refuse(*flag[:2], "the flag stands to the right of the start")
+    for characters, limit, what in (
+        ("".join(THINGS), MAX_THINGS, "creatures, platforms and mushrooms"),
+        (CHANGING, MAX_SLOTS, "bricks, blocks and coins"),
+    ):
+        places = level.find(characters)
+        if len(places) > limit:
+            refuse(*places[limit][:2], f"{len(places)} {what}; a level has at most {limit}")
+    for x, y, character in level.find("[]p-|F"):
+        problem = _fault(level, x, y, character)
+        if problem:
+            refuse(x, y, problem)
+
+
+def _fault(level: Level, x: int, y: int, character: str) -> str | None:
+    """Says what is wrong with a part of a pipe, a plant or a platform."""
+
+    def at(x: int, y: int) -> str:
+        inside = 0 <= x < level.width and 0 <= y < HEIGHT
+        return level.rows[y][x] if inside else ""
+
+    if character == "[" and at(x + 1, y) != "]":
+        return "pipe '[' without its right half ']'"
+    if character == "]" and at(x - 1, y) != "[":
+        return "pipe ']' without its left half '['"
+    if character in "[]" and at(x, y + 1) not in (character, "#", ""):
+        return f"pipe '{character}' stands on {ascii(at(x, y + 1))}, not on ground"
+    if character == "p" and at(x, y + 1) != "[":
+        return "plant 'p' not above the left half '[' of a pipe's mouth"
+    if character in "-|" and any(at(x + k, y) != "." for k in range(1, PLATFORM_WIDTH // TILE)):
+        return f"platform '{character}' needs {PLATFORM_WIDTH // TILE - 1} empty cells '.' to its right"
+    if character == "F" and any(at(x, y - k) not in (".", "") for k in range(1, FLAG_HEIGHT)):
+        return f"flag 'F' needs {FLAG_HEIGHT - 1} empty cells '.' above it, for its pole"
+    return None
+
+
+# ------------------------------------------------------------ tables
+
+_CODE_OF = np.zeros(128, np.uint8)
+for _character, _code in TILES.items():
+    _CODE_OF[ord(_character)] = _code
+_CHANGES = np.zeros(NUM_TILES, np.bool_)
+_CHANGES[FIRST_CHANGING : FIRST_CHANGING + NUM_CHANGING] = True
+
+
+def build_pool(levels: Sequence[Level]) -> LevelTables:
+    """Makes the tables of a pool of levels.
+
+    Args:
+        levels: M levels, which have passed `parse_level`'s checks.
+    """
+    count = len(levels)
+    heads = np.zeros(count, LEVEL)
+    tables = LevelTables(
+        heads,
+        np.zeros((count, CELLS), np.uint8),
+        np.zeros((count, CELLS), np.uint8),
+        np.zeros((count, MAX_SLOTS), np.uint16),
+        np.zeros((count, MAX_SLOTS), np.uint8),
+        np.zeros((count, MAX_THINGS), THING),
+    )
+    for k, level in enumerate(levels):
+        tables.tiles[k] = tiles = _tiles(level)
+        slots = _slots(tiles, level.width)
+        tables.slots[k, slots] = np.arange(len(slots))
+        tables.slot_cells[k, : len(slots)] = slots
+        places = level.find("".join(THINGS))
+        things = sorted((thing_start(THINGS[c], x, y) for x, y, c in places), key=lambda thing: thing[0])
+        tables.things[k, : len(things)] = np.array(things, THING)
+        for number, thing in enumerate(tables.things[k]):
+            if thing["kind"] == IN_BLOCK:
+                cell = cell_number(int(thing["x"]) // TILE, int(thing["y"]) // TILE - 1)
+                tables.releases[k, tables.slots[k, cell]] = 1 + number
+        heads[k]["start_x"], heads[k]["start_y"] = player_start(*level.find("@")[0][:2])
+        heads[k]["flag_x"] = level.find("F")[0][0] * TILE + TILE // 2
+        heads[k]["width"], heads[k]["par_time"] = level.width, level.par_time
+        heads[k]["num_things"], heads[k]["num_slots"] = len(things), len(slots)
+    for table in tables:
+        table.flags.writeable = False
+    return tables
+
+
+def _tiles(level: Level) -> NDArray[np.uint8]:
+    """(CELLS,) the level's row of `LevelTables.tiles`."""
+    codes = _CODE_OF[level.cells]
+    for half, mouth in ((PIPE_LEFT, PIPE_MOUTH_LEFT), (PIPE_RIGHT, PIPE_MOUTH_RIGHT)):
+        pipe = codes == half
+        below_pipe = np.zeros_like(pipe)
+        below_pipe[1:] = pipe[:-1]
+        codes[pipe & ~below_pipe] = mouth
+    x, y, _ = level.find("F")[0]
+    codes[max(y - FLAG_HEIGHT + 1, 0) : y, x] = FLAG
+    table = np.full((TABLE_ROWS, STRIDE), GROUND, np.uint8)
+    inside = slice(MARGIN, MARGIN + level.width)
+    table[:, inside] = EMPTY
+    table[1:SKY, inside] = np.where(codes[0] >= FIRST_SOLID, GROUND, EMPTY)
+    table[0] = GROUND
+    table[SKY : SKY + HEIGHT, inside] = codes
+    return table.ravel()
+
+
+def _slots(tiles: NDArray[np.uint8], width: int) -> NDArray[np.intp]:
+    """Lists the cells that can change, by columns from the left, then from the top."""
+    cells = np.arange(ORIGIN, ORIGIN + HEIGHT * STRIDE).reshape(HEIGHT, STRIDE)[:, :width].T.ravel()
+    return cells[_CHANGES[tiles[cells]]]
