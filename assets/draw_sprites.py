@@ -289,7 +289,9 @@ def city_sprites() -> dict[str, pygame.Surface]:
 
 def main() -> None:
     """Writes every sprite."""
-    for world, sprites in {"city": city_sprites()}.items():
+    from draw_platformer import platformer_sprites
+
+    for world, sprites in {"city": city_sprites(), "platformer": platformer_sprites()}.items():
         folder = Path(__file__).parent / "sprites" / world
         folder.mkdir(parents=True, exist_ok=True)
         for name, surface in sprites.items():
