@@ -24,7 +24,7 @@ TICKS_PER_SECOND = 60
 HEIGHT = 15  # tiles, of every level
 MIN_WIDTH = 32  # tiles
 MAX_WIDTH = 256  # tiles
-MAX_ENTITIES = 32  # things of a level: creatures, platforms and mushrooms, those still in blocks included
+MAX_THINGS = 32  # things of a level: creatures, platforms and mushrooms, those still in blocks included
 MAX_SLOTS = 256  # tiles of a level that can change: bricks, blocks, coins
 
 # Tables of tiles hold a margin around each level, so that no look-up needs to ask where the level ends.
@@ -205,8 +205,8 @@ PLATFORMER_STATE = state_dtype(
         ("score", np.int32),  # points of this episode, for show
         ("changed", np.uint64, (MAX_SLOTS // 64,)),  # bit by slot: the tile has changed
         ("num_awake", np.uint8),
-        ("awake", np.uint8, (MAX_ENTITIES,)),  # slots of the things that move, rising; 0 behind the end
-        ("things", THING, (MAX_ENTITIES,)),  # unused slots are zeros
+        ("awake", np.uint8, (MAX_THINGS,)),  # slots of the things that move, rising; 0 behind the end
+        ("things", THING, (MAX_THINGS,)),  # unused slots are zeros
     ],
     info=INFO,
     parts=PARTS,
@@ -253,7 +253,7 @@ class LevelTables(NamedTuple):
     releases: NDArray[np.uint8]
     """(M, MAX_SLOTS) of a MUSHROOM_BLOCK's slot: 1 + the thing in it (of kind IN_BLOCK); 0 elsewhere."""
     things: NDArray[np.void]
-    """(M, MAX_ENTITIES) records of THING at the start (`thing_start`), by rising x; zeros behind the end."""
+    """(M, MAX_THINGS) records of THING at the start (`thing_start`), by rising x; zeros behind the end."""
 
 
 class PlatformerParams(NamedTuple):
