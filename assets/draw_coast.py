@@ -17,7 +17,7 @@ HORIZON = 138
 GROUND = 208
 """Where a level's ground usually begins."""
 
-SKY = ((88, 172, 226), (116, 190, 232), (150, 208, 236), (186, 224, 238), (216, 236, 234), (242, 240, 220))
+SKY = ((96, 176, 228), (118, 190, 232), (148, 206, 236), (180, 220, 238), (210, 232, 236), (236, 238, 224))
 SUN, HALO = (255, 246, 206), (252, 240, 208)
 CLOUD, CLOUD_SHADE = (250, 252, 250), (214, 230, 238)
 SEA = ((160, 212, 220), (128, 196, 212), (104, 182, 204), (86, 168, 196))
@@ -78,8 +78,8 @@ def noise(*numbers: int) -> int:
 def dithered(colors: tuple[Color, ...], width: int, height: int) -> NDArray[np.uint8]:
     """(height, width, 4) transition from the first colour above to the last one below."""
     y, x = np.mgrid[:height, :width]
-    share = y * 16 * (len(colors) - 1) // height
-    step = np.minimum(share // 16 + (share % 16 > DITHER[y % 4, x % 4]), len(colors) - 1)
+    share = y * 32 * (len(colors) - 1) // height  # half of each stripe is plain
+    step = np.minimum(share // 32 + (share % 32 - 8 > DITHER[y % 4, x % 4]), len(colors) - 1)
     table = np.array([(*color, 255) for color in colors], np.uint8)
     return table[step]
 
@@ -90,7 +90,7 @@ def sky() -> NDArray[np.uint8]:
     layer.pixels[:] = dithered(SKY, 320, HEIGHT * 2 // 3)[np.minimum(np.arange(HEIGHT), HEIGHT * 2 // 3 - 1)]
     y, x = np.mgrid[:HEIGHT, :320]
     far = (x - 252) ** 2 + (y - 44) ** 2
-    layer.pixels[(far < 40 * 40) & (DITHER[y % 4, x % 4] < 16 - far // 100)] = (*HALO, 255)
+    layer.pixels[(far < 30 * 30) & (DITHER[y % 4, x % 4] < 16 - far // 60)] = (*HALO, 255)
     layer.disc(SUN, 252, 44, 18)
     return layer.pixels
 
