@@ -136,8 +136,17 @@ AIR_SPEED = (WALK_SPEED, WALK_SPEED, RUN_SPEED, RUN_SPEED)
 MAX_FALL = 1152  # 4.5 pixels a tick
 STOMP_BOUNCE = 1024  # upwards
 
+STEP_UP = 4 * PIXEL  # a falling player this little below the top of the tile ahead steps onto it
 INVULNERABLE_TICKS = 120  # after a hit that was survived
 BUMP_TICKS = 12  # for which a block that was hit is shown to jump
+
+PIT_DEPTH = (HEIGHT + 1) * TILE  # feet at or below this have fallen into a pit; things are gone
+
+# Points of the score, which is for show.
+POINTS_COIN = 200
+POINTS_BRICK = 50
+POINTS_MUSHROOM = 1000
+POINTS_CHAIN = (100, 200, 400, 500, 800, 1000, 2000, 4000, 5000, 8000)  # creatures beaten in a row
 
 # ---------------------------------------------------------------- actions
 

@@ -1,0 +1,65 @@
+"""What a user may set in the platformer."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class PlatformerConfig:
+    """Settings of the platformer; weights are rounded to 1/1024 when the world is built."""
+
+    level: str = "generated"
+    """`generated` for a pool of random levels, `shipped` for all hand-made ones, the name of one of them, or
+    the path of a level file."""
+    difficulty: float = 0.3
+    """How hard generated levels are, 0 to 1."""
+    split: Literal["train", "test"] = "train"
+    """Which range of seeds the generated levels come from; the two never overlap."""
+    pool_size: int = 64
+    """Number of generated levels."""
+
+    actions: Literal["right_only", "simple", "complex"] = "simple"
+    """The set of actions: 5, 7 or 12 of them."""
+    frame_skip: int = 4
+    """Ticks (of 60 a second) that a step lasts; the buttons are held throughout."""
+    observation: Literal["grid", "pixels", "index"] = "grid"
+    """`grid`: what is around the player, as planes; `pixels`: a picture of 64 x 64; `index`: one number, for
+    tables."""
+
+    progress: float = 0.25
+    """Reward for each tile gained, taken back when it is lost again."""
+    time: float = -0.005
+    """Reward for each tick."""
+    death: float = -5.0
+    """Reward for dying."""
+    coins: float = 0.1
+    """Reward for each coin."""
+    stomps: float = 0.25
+    """Reward for each creature beaten."""
+    flag: float = 10.0
+    """Reward for reaching the flag."""
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ValueError: naming the field and what it may be.
+        """
+        for name, low, high in (
+            ("difficulty", 0, 1),
+            ("pool_size", 1, 4096),
+            ("frame_skip", 1, 60),
+            *((field.name, -1000, 1000) for field in fields(self)[-6:]),
+        ):
+            value = getattr(self, name)
+            if not isinstance(value, int | float) or not low <= value <= high:
+                raise ValueError(f"{name} must lie between {low} and {high}, got {value!r}")
+        for name, choices in (
+            ("split", ("train", "test")),
+            ("actions", ("right_only", "simple", "complex")),
+            ("observation", ("grid", "pixels", "index")),
+        ):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")

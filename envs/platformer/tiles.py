@@ -1,0 +1,99 @@
+"""What a tile is now, and what happens to those that can change.
+
+`e` is one state record; `tiles`, `slots` and `releases` are its level's rows of the tables in `state.py`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.kernel import kernel, rare_kernel
+from .state import (
+    BRICK,
+    BUMP_TICKS,
+    COIN,
+    COIN_BLOCK,
+    EMPTY,
+    FIRST_CHANGING,
+    FIRST_SOLID,
+    MUSHROOM,
+    MUSHROOM_BLOCK,
+    NUM_CHANGING,
+    ORIGIN,
+    PLAYER_WIDTH,
+    POINTS_BRICK,
+    POINTS_COIN,
+    STRIDE,
+    TILE_SHIFT,
+    USED,
+)
+
+# Indices are unsigned, which spares the check for negative ones; uint64 must not meet a signed number.
+_ONE = np.uint64(1)
+_WORD_SHIFT = np.uint64(6)
+_BIT_MASK = np.uint64(63)
+
+
+@kernel
+def cell_at(column, row):
+    """The cell of a column and a row."""
+    return ORIGIN + row * STRIDE + column
+
+
+@kernel
+def code_at(e, tiles, slots, cell):
+    """The code of a tile as it is now."""
+    code = int(tiles[np.uint64(cell)])
+    if FIRST_CHANGING <= code < FIRST_CHANGING + NUM_CHANGING:
+        slot = np.uint64(slots[np.uint64(cell)])
+        if e.changed[slot >> _WORD_SHIFT] >> (slot & _BIT_MASK) & _ONE:
+            code = USED if code >= COIN_BLOCK else EMPTY
+    return code
+
+
+@kernel
+def mark_changed(e, slots, cell):
+    """Notes that a tile has changed."""
+    slot = np.uint64(slots[np.uint64(cell)])
+    e.changed[slot >> _WORD_SHIFT] |= _ONE << (slot & _BIT_MASK)
+
+
+@rare_kernel
+def take_coins(e, tiles, slots, x, y, height):
+    """Takes the coins that the player touches."""
+    for row in range((y - height) >> TILE_SHIFT, ((y - 1) >> TILE_SHIFT) + 1):
+        for column in range(x >> TILE_SHIFT, ((x + PLAYER_WIDTH - 1) >> TILE_SHIFT) + 1):
+            cell = cell_at(column, row)
+            if code_at(e, tiles, slots, cell) == COIN:
+                mark_changed(e, slots, cell)
+                e.coins += 1
+                e.score += POINTS_COIN
+
+
+@rare_kernel
+def fits(e, tiles, slots, x, y, height):
+    """Whether the player's box is free of solid tiles."""
+    for row in range((y - height) >> TILE_SHIFT, ((y - 1) >> TILE_SHIFT) + 1):
+        for column in range(x >> TILE_SHIFT, ((x + PLAYER_WIDTH - 1) >> TILE_SHIFT) + 1):
+            if code_at(e, tiles, slots, cell_at(column, row)) >= FIRST_SOLID:
+                return False
+    return True
+
+
+@rare_kernel
+def bump(e, slots, releases, cell, code):
+    """Hits a tile from below: breaks a brick if the player is big, empties a block."""
+    e.bump_cell = cell
+    e.bump_timer = BUMP_TICKS
+    if code == BRICK:
+        if e.big:
+            mark_changed(e, slots, cell)
+            e.score += POINTS_BRICK
+    elif code == COIN_BLOCK:
+        mark_changed(e, slots, cell)
+        e.coins += 1
+        e.score += POINTS_COIN
+    elif code == MUSHROOM_BLOCK:
+        mark_changed(e, slots, cell)
+        thing = int(releases[np.uint64(slots[np.uint64(cell)])]) - 1
+        e.things[thing].kind = MUSHROOM
