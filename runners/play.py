@@ -17,15 +17,16 @@ from ..envs.core.replay import Replay
 from . import rollout
 from .evaluate import on_test_split
 from .presets import default_env_config
-from .resolve import Environment, find_environment
+from .resolve import Environment, find_environment, load_object
 from .rollout import ReferencePolicy
 from .rundir import EVALUATION_SEED
-from .settings import asks_for_help, group, leading_names, parse, to_plain
+from .settings import asks_for_help, group, leading_names, override, parse, to_plain
 from .show import Show
 from .watch import Viewer, WatchSettings, action_names, make_env
 
 USAGE = "meze play ENV [flags]"
-DESCRIPTION = """Plays an environment by keyboard. Each key is one step; a held key repeats.
+DESCRIPTION = """Plays an environment by keyboard. Each key is one step, and a held key repeats; a world of
+its own pace goes on by itself, and looks which keys are held.
 
 The score of an episode is shown beside that of the world's reference policies on the same seed, and the
 episode is saved as a replay, which `meze watch FILE` shows."""
@@ -43,6 +44,15 @@ KEY_OF_ACTION = {
     "stay": "space",
 }
 """Names of actions that have a natural key; every action has its number, too."""
+KEYS_OF_BUTTON = {
+    "left": ("left", "a"),
+    "right": ("right", "d"),
+    "up": ("up", "w"),
+    "down": ("down", "s"),
+    "jump": ("space", "z", "k"),
+    "run": ("left shift", "x", "j"),
+}
+"""Keys that are a world's buttons while they are held."""
 STEPS_A_SECOND = 8.0
 """How fast a held key repeats, and how fast motion is shown."""
 
@@ -55,6 +65,8 @@ class PlaySettings:
     """Seed of the first episode; the next ones count up."""
     out: Path = Path("replays")
     """Folder for the replays."""
+    max_episode_steps: int | None = None
+    """Steps after which an episode is cut off; by default the environment's own limit."""
 
 
 class HumanPolicy:
@@ -70,16 +82,62 @@ class HumanPolicy:
         return np.array([self.action]), memory
 
 
-def key_table(env: VectorEnv) -> dict[str, int]:
-    """Names of keys to actions: numbers for the first ten, and natural keys where actions have names."""
-    space = env.single_action_space
-    if not isinstance(space, Discrete):
-        raise ValueError(f"only Discrete actions can be played by keyboard; got {space}")
-    keys = {str(n): int(space.start) + n for n in range(min(10, int(space.n)))}
-    for action, name in enumerate(action_names(env)):
-        if name in KEY_OF_ACTION:
-            keys[KEY_OF_ACTION[name]] = action
-    return keys
+class KeyControls:
+    """Each press of a key is a step.
+
+    Args:
+        env: what is played.
+
+    Raises:
+        ValueError: when its actions are not Discrete.
+    """
+
+    steps_a_second = STEPS_A_SECOND
+
+    def __init__(self, env: VectorEnv) -> None:
+        space = env.single_action_space
+        if not isinstance(space, Discrete):
+            raise ValueError(f"only Discrete actions can be played by keyboard; got {space}")
+        names = action_names(env)
+        self._actions = {str(n): int(space.start) + n for n in range(min(10, int(space.n)))}
+        """Names of keys to actions: numbers for the first ten, and natural keys where actions have names."""
+        for action, name in enumerate(names):
+            if name in KEY_OF_ACTION:
+                self._actions[KEY_OF_ACTION[name]] = action
+        self.told = "   ".join(
+            f"{key}: {names[action] if action < len(names) else action}"
+            for key, action in self._actions.items()
+        )
+
+    def action(self, pressed: Sequence[str], held: set[str]) -> int | None:
+        """The action of the first key pressed that has one."""
+        return next((self._actions[key] for key in pressed if key in self._actions), None)
+
+
+class ButtonControls:
+    """The world goes on by itself; the buttons that are held choose the action.
+
+    Args:
+        env: what is played; its world has `buttons`, and an `action_of` those that are held.
+    """
+
+    def __init__(self, env: VectorEnv) -> None:
+        self._world = env.unwrapped.world  # type: ignore[attr-defined]
+        self.steps_a_second = float(env.metadata["render_fps"])
+        self.told = "   ".join(
+            f"{button}: {' or '.join(KEYS_OF_BUTTON[button])}" for button in self._world.buttons
+        )
+
+    def action(self, pressed: Sequence[str], held: set[str]) -> int | None:
+        """The action of the buttons whose keys are held."""
+        buttons = [name for name in self._world.buttons if not held.isdisjoint(KEYS_OF_BUTTON[name])]
+        return self._world.action_of(buttons)
+
+
+def find_controls(env: VectorEnv) -> KeyControls | ButtonControls:
+    """How an environment is played."""
+    has_buttons = hasattr(getattr(env.unwrapped, "world", None), "buttons")
+    return ButtonControls(env) if has_buttons else KeyControls(env)
 
 
 class Game:
@@ -160,7 +218,7 @@ class Game:
         return path
 
 
-def run(game: Game, viewer: Viewer, keys: Mapping[str, int], title: str) -> None:
+def run(game: Game, viewer: Viewer, controls: KeyControls | ButtonControls, title: str) -> None:
     """Plays in a window until it is closed."""
     import pygame
 
@@ -169,30 +227,30 @@ def run(game: Game, viewer: Viewer, keys: Mapping[str, int], title: str) -> None
     window = Window(title)
     board = Board(window.limit)
     pygame.key.set_repeat(300, int(1000 / STEPS_A_SECOND))
+    frame = controls.steps_a_second / window.FRAMES_PER_SECOND  # steps
     sees, phase = False, 1.0
-    names = action_names(game.show.env)
-    told = "   ".join(
-        f"{key}: {names[action] if action < len(names) else action}" for key, action in keys.items()
-    )
     while True:
-        for key in window.keys():
-            name = pygame.key.name(key)
-            if key in (pygame.K_q, pygame.K_ESCAPE):
-                if not game.over:
-                    game.finish()
-                window.close()
-                return
-            if name in keys and phase >= 1.0 and not game.over:
-                game.act(keys[name])
-                phase = 0.0
-            elif key == pygame.K_n:
-                game.next_episode()
-                phase = 1.0
-            elif key == pygame.K_o:
-                sees = not sees
-        status = [told, "n: next episode   o: what an agent sees   q: quit", *game.news]
-        seconds = window.show(board.draw(viewer.tiles(min(phase, 1.0), sees), status))
-        phase += seconds * STEPS_A_SECOND
+        pressed = window.keys()
+        if pygame.K_q in pressed or pygame.K_ESCAPE in pressed:
+            if not game.over:
+                game.finish()
+            window.close()
+            return
+        if pygame.K_n in pressed:
+            game.next_episode()
+            phase = 1.0
+        if pygame.K_o in pressed:
+            sees = not sees
+        action = controls.action(
+            [pygame.key.name(key) for key in pressed], {pygame.key.name(key) for key in window.held}
+        )
+        if action is not None and phase > 0.9 and not game.over:  # a frame may come a little early
+            game.act(action)
+            phase = 0.0
+        status = [controls.told, "n: next episode   o: what an agent sees   q: quit", *game.news]
+        # What a frame shows lasts until the next one.
+        seconds = window.show(board.draw(viewer.tiles(min(phase + frame, 1.0), sees), status))
+        phase += seconds * controls.steps_a_second
 
 
 def main(args: Sequence[str]) -> int:
@@ -205,11 +263,13 @@ def main(args: Sequence[str]) -> int:
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])
     default = group("Play", run=PlaySettings(), env=on_test_split(default_env_config(environment)))
+    if environment.world is not None:
+        default = override(default, getattr(load_object(environment.world.world), "play_settings", {}))
     given = parse(default, args[1:], prog=f"meze play {names[0]}", description=DESCRIPTION)
-    env = make_env(environment, given.env, WatchSettings())
+    env = make_env(environment, given.env, WatchSettings(max_episode_steps=given.run.max_episode_steps))
     try:
         game = Game(environment, given.env, env, given.run)
-        run(game, Viewer(game.show, "you"), key_table(env), f"meze: play {environment.id}")
+        run(game, Viewer(game.show, "you"), find_controls(env), f"meze: play {environment.id}")
     finally:
         env.close()
     return 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -143,8 +144,8 @@ class Board:
 
 def fit(picture: NDArray[np.uint8], width: int, height: int) -> pygame.Surface:
     """A picture as a surface that fits into a size; small ones are enlarged by a whole number."""
-    surface = pygame.surfarray.make_surface(np.ascontiguousarray(picture.swapaxes(0, 1)))
-    w, h = surface.get_size()
+    h, w = picture.shape[:2]
+    surface = pygame.image.frombuffer(np.ascontiguousarray(picture).data, (w, h), "RGB")
     if w > width or h > height:
         scale = min(width / w, height / h)
         return pygame.transform.smoothscale(surface, (max(1, int(w * scale)), max(1, int(h * scale))))
@@ -268,8 +269,12 @@ class Window:
             raise ValueError("there is no display to open a window on; --record needs none")
         desktop = pygame.display.get_desktop_sizes()[0]
         self.limit = max(640, int(desktop[0] * 0.9)), max(480, int(desktop[1] * 0.85))
+        self.held: set[int] = set()
+        """Keys that are down, and those that were since `keys` was last called but one."""
+        self._down: set[int] = set()
         self._screen: pygame.Surface | None = None
-        self._clock = pygame.time.Clock()
+        self._shown = time.perf_counter()
+        self._due = self._shown
         pygame.display.set_caption(title)
 
     def show(self, board: pygame.Surface) -> float:
@@ -278,7 +283,11 @@ class Window:
             self._screen = pygame.display.set_mode(board.get_size())
         self._screen.blit(board, (0, 0))
         pygame.display.flip()
-        return self._clock.tick(self.FRAMES_PER_SECOND) / 1000
+        # pygame's clock counts whole milliseconds, and would make 62.5 frames a second.
+        self._due = max(self._due + 1 / self.FRAMES_PER_SECOND, time.perf_counter())
+        time.sleep(max(0.0, self._due - time.perf_counter()))
+        last, self._shown = self._shown, time.perf_counter()
+        return self._shown - last
 
     def keys(self) -> list[int]:
         """Keys that were pressed since the last call; `pygame.K_q` stands for closing the window, too."""
@@ -288,6 +297,12 @@ class Window:
                 pressed.append(pygame.K_q)
             elif event.type == pygame.KEYDOWN:
                 pressed.append(event.key)
+                self._down.add(event.key)
+            elif event.type == pygame.KEYUP:
+                self._down.discard(event.key)
+            elif event.type == pygame.WINDOWFOCUSLOST:  # their release will not be told
+                self._down.clear()
+        self.held = self._down.union(pressed)
         return pressed
 
     def close(self) -> None:

@@ -83,6 +83,11 @@ class Show:
         return self._past[-1 - self._back]
 
     @property
+    def before(self) -> Moment:
+        """The moment before the one shown; that one itself where nothing is kept of what was before."""
+        return self._past[max(-2 - self._back, -len(self._past))]
+
+    @property
     def rewound(self) -> bool:
         """Whether an earlier moment than the newest one is shown."""
         return self._back > 0

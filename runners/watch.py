@@ -7,7 +7,7 @@ import itertools
 import os
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -134,12 +134,15 @@ class Viewer:
         from .screen import Tile
 
         moment = self._show.moment
+        records, between = moment.records, getattr(self._renderer, "between", None)
+        if between is not None:  # whatever moves is shown on its way
+            records = between(self._show.before.records, records, phase)
         tiles = []
         for i in range(len(moment.obs)):
             hud = self._hud(moment, i)
             words: tuple[str, ...] = ()
             if self._renderer is not None:
-                picture = self._renderer.draw(moment.records, i, phase=phase, hud=hud)
+                picture = self._renderer.draw(records, i, phase=phase, hud=hud)
             else:
                 assert moment.pictures is not None
                 picture = moment.pictures[i]
@@ -347,7 +350,8 @@ def main(args: Sequence[str]) -> int:
     settings, replay = given.run, source.replay
     if replay is not None and settings.envs != 1:
         raise ValueError("a replay is one episode: --envs must be 1")
-    env = make_env(source.environment, given.env, settings)
+    limits = settings if replay is None else replace(settings, max_episode_steps=max(1, len(replay.actions)))
+    env = make_env(source.environment, given.env, limits)
     policy, before_episode = source.act(env, settings.follow)
     show = Show(
         env,
