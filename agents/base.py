@@ -12,7 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 Memory: TypeAlias = Any
-"""What a recurrent policy carries from step to step; None for the others."""
+"""What a policy carries from step to step: an array, or a tuple of arrays, whose row b belongs to row b of
+the batch and is all zeros when an episode begins. None at first, and for policies without memory."""
 
 State: TypeAlias = dict[str, Any]
 """A checkpoint's content: names to arrays, or to values that JSON can hold."""
@@ -57,14 +58,11 @@ class Policy(Protocol):
         ...
 
 
-class Learner(Protocol):
-    """Learns from a stream of transition batches: tabular methods, DQN, PQN."""
+class Trainable(Protocol):
+    """What every agent that is trained can do: act, and be saved."""
 
     policy: Policy
-
-    def learn(self, batch: Transition) -> dict[str, float]:
-        """Learns from one batch and returns metrics by name (may be empty)."""
-        ...
+    """Acts as well as the agent can so far; a searcher's acts for its best genome."""
 
     def state_dict(self) -> State:
         """Everything needed to go on as if never stopped."""
@@ -74,24 +72,37 @@ class Learner(Protocol):
         """Takes back what `state_dict` gave.
 
         Raises:
-            ValueError: when the state does not fit this learner.
+            ValueError: when the state does not fit this agent.
         """
         ...
 
 
-class Searcher(Protocol):
-    """Searches with populations: arrays, graphs or sets, opaque to the runner."""
+class Learner(Trainable, Protocol):
+    """Learns from a stream of transition batches: tabular methods, DQN, PQN."""
 
-    def ask(self) -> Any:
-        """The population to evaluate next."""
+    def learn(self, batch: Transition) -> dict[str, float]:
+        """Learns from one batch and returns metrics by name (may be empty)."""
         ...
 
-    def policy(self, population: Any) -> Policy:
-        """A policy whose row b acts for genome b // episodes."""
+
+class Searcher(Trainable, Protocol):
+    """Searches with populations: arrays or graphs, opaque to the runner but for their length."""
+
+    generation: int
+    """Generations evaluated so far."""
+    population: Any
+    """The population that `ask` gave last."""
+
+    def ask(self) -> Any:
+        """The population to evaluate next; the same one until `tell` was called."""
+        ...
+
+    def policy_of(self, population: Any, genomes: NDArray[np.int64]) -> Policy:
+        """A policy for batches whose row b acts for genome `genomes[b]` of a population."""
         ...
 
     def tell(self, fitness: NDArray) -> dict[str, float]:
-        """Takes the (P,) fitness of the last population and returns metrics by name."""
+        """Takes the (P,) fitness of the last population; returns metrics: best, median, diversity, others."""
         ...
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Space
 
-from .base import Learner, Policy
+from .base import Learner, Policy, Searcher
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class AgentSpec:
     entry: str
     """`module:Class`, the module inside `meze.agents`. Every agent's constructor is
     `(observation_space, action_space, *, num_envs, config, rng)`, with the spaces of one environment."""
-    kind: Literal["policy", "learner"]
+    kind: Literal["policy", "learner", "searcher"]
     """Which protocol of `agents.base` the class follows."""
     summary: str
     """One line for listings."""
@@ -32,6 +32,11 @@ class AgentSpec:
     """Observation modes of a world that suit the agent, the preferred one first; empty: any."""
     extra: str | None = None
     """The extra of the distribution that the agent needs, as in `pip install meze[torch]`."""
+
+    @property
+    def is_trained(self) -> bool:
+        """Whether the agent has to be trained before it acts."""
+        return self.kind != "policy"
 
     def agent_class(self) -> type:
         """Loads the agent's class.
@@ -67,6 +72,18 @@ def _tabular(name: str, class_name: str, summary: str) -> AgentSpec:
     )
 
 
+def _genetic(name: str, class_name: str, summary: str) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"genetic:{class_name}",
+        "searcher",
+        summary,
+        config="genetic:GeneticConfig",
+        modes=("grid", "index"),
+        extra="deap",
+    )
+
+
 _AGENTS = {
     spec.name: spec
     for spec in (
@@ -75,6 +92,8 @@ _AGENTS = {
         _tabular("sarsa", "Sarsa", "on-policy TD control (Rummery & Niranjan 1994)"),
         _tabular("expected-sarsa", "ExpectedSarsa", "SARSA in expectation (van Seijen et al. 2009)"),
         _tabular("double-q-learning", "DoubleQLearning", "Q-learning without its bias (van Hasselt 2010)"),
+        _genetic("genetic", "Genetic", "genetic algorithm with self-adapting mutation (Eiben & Smith 2015)"),
+        _genetic("random-search", "RandomSearch", "the genetic algorithm's control: genomes drawn at random"),
     )
 }
 
@@ -105,7 +124,7 @@ def make_agent(
     num_envs: int,
     config: Any = None,
     seed: int,
-) -> Learner | Policy:
+) -> Learner | Policy | Searcher:
     """Builds an agent for one environment's spaces.
 
     Args:

@@ -79,7 +79,7 @@ def find_contestant(name: str, environment: Environment, env_config: Any = None)
     if name not in agents:
         raise unknown("agent or run", name, [*agents, *references])
     spec = agents[name]
-    if spec.kind == "learner":
+    if spec.is_trained:
         raise ValueError(f"{name} has to be trained first: meze train {name} {environment.name}")
     return Contestant(name, config, lambda env: _untrained(spec, env))
 

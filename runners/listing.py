@@ -123,6 +123,6 @@ def _print(rows: list[dict[str, Any]], agents: list[dict[str, str]], broken: lis
     for title in ("name", "", "summary"):
         table.add_column(title, overflow="fold")
     for agent in agents:
-        trains = "meze train" if agent["kind"] == "learner" else "needs no training"
+        trains = "needs no training" if agent["kind"] == "policy" else "meze train"
         table.add_row(agent["name"], trains, agent["summary"])
     console.print(table)

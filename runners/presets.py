@@ -5,12 +5,12 @@ from __future__ import annotations
 import dataclasses
 import typing
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeVar
 
 from ..agents.registry import AgentSpec
 from .resolve import Environment
-from .rundir import TrainSettings
-from .settings import override
+from .rundir import RunSettings, settings_class
+from .settings import flags, override
 
 DETERMINISTIC = {
     "num_envs": 16,
@@ -67,13 +67,28 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 """Environment id to agent name (`*`: each agent) to changed settings, named as the flags are."""
 
 
-def preset(environment: Environment, agent: str) -> dict[str, Any]:
-    """Flat settings (`steps`, `agent.gamma`, `env.hour`) of an agent in an environment.
+Settings = TypeVar("Settings")
 
-    What stands under `*` holds for each agent; the agent's own entry goes before it.
+
+def with_preset(settings: Settings, environment: Environment, agent: str, prefix: str = "") -> Settings:
+    """Settings changed by what is known to work well for an agent in an environment.
+
+    What stands under `*` holds for each agent that has such a setting; the agent's own entry goes before it.
+
+    Args:
+        settings: defaults.
+        environment: where the agent is to act.
+        agent: its name.
+        prefix: `agent.` or `env.` for these settings; none for those of the run.
+
+    Raises:
+        ValueError: when the agent's own entry names a setting that is not there.
     """
     known = environment.world.presets if environment.world else GYMNASIUM.get(environment.id, {})
-    return {**known.get("*", {}), **known.get(agent, {})}
+    shared, own = (_part(known.get(name, {}), prefix) for name in ("*", agent))
+    there = flags(settings, "")
+    shared = {name: value for name, value in shared.items() if name.replace("_", "-") in there}
+    return override(override(settings, shared), own)
 
 
 def default_env_config(environment: Environment, agent: AgentSpec | None = None) -> Any:
@@ -89,22 +104,24 @@ def default_env_config(environment: Environment, agent: AgentSpec | None = None)
     suitable = [mode for mode in agent.modes if mode in offered]
     if suitable:
         config = dataclasses.replace(config, observation=suitable[0])
-    return override(config, _part(preset(environment, agent.name), "env."))
+    return with_preset(config, environment, agent.name, "env.")
 
 
 def default_agent_config(environment: Environment, agent: AgentSpec) -> Any:
     """An agent's default settings in an environment; None where it has none."""
     kind = agent.config_class()
-    return None if kind is None else override(kind(), _part(preset(environment, agent.name), "agent."))
+    return None if kind is None else with_preset(kind(), environment, agent.name, "agent.")
 
 
-def default_settings(environment: Environment, agent: AgentSpec) -> TrainSettings:
+def default_settings(environment: Environment, agent: AgentSpec) -> RunSettings:
     """The default settings of a training run."""
-    plain = {name: v for name, v in preset(environment, agent.name).items() if "." not in name}
-    return override(TrainSettings(), plain)
+    return with_preset(settings_class(agent)(), environment, agent.name)
 
 
 def _part(flat: Mapping[str, Any], prefix: str) -> dict[str, Any]:
+    """The settings whose names begin with a prefix, without it; with an empty one, those without any."""
+    if not prefix:
+        return {name: value for name, value in flat.items() if "." not in name}
     return {name[len(prefix) :]: value for name, value in flat.items() if name.startswith(prefix)}
 
 

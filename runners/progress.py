@@ -14,17 +14,22 @@ LINE_SECONDS = 10.0
 
 
 class ProgressLine:
-    """Steps done, steps per second and the latest score.
+    """How far it is, steps per second and the latest score.
 
     Args:
-        steps: transitions in all.
-        done: transitions already done.
+        total: transitions in all, or what `unit` says.
+        done: how many of them are done already.
+        steps: transitions done already, if the unit is another.
+        unit: what is counted.
     """
 
-    def __init__(self, steps: int, done: int = 0) -> None:
-        self._steps = steps
+    def __init__(
+        self, total: int, done: int = 0, steps: int | None = None, unit: str = "transitions"
+    ) -> None:
+        self._total = total
+        self._unit = unit
         self._score = ""
-        self._mark = time.perf_counter(), done  # since when the speed is measured
+        self._mark = time.perf_counter(), done if steps is None else steps  # since when the speed is measured
         self._due = 0.0
         self._console = Console()
         self._bar: Progress | None = None
@@ -35,7 +40,7 @@ class ProgressLine:
                 TimeRemainingColumn(),
                 console=self._console,
             )
-            self._task = self._bar.add_task("", total=steps, completed=done, text="")
+            self._task = self._bar.add_task("", total=total, completed=done, text="")
 
     def __enter__(self) -> ProgressLine:
         if self._bar:
@@ -54,21 +59,29 @@ class ProgressLine:
         if "eval_success" in row:
             self._score += f", success {100 * row['eval_success']:.0f} %"
 
-    def update(self, step: int, now: float) -> None:
-        """Shows the number of transitions, if it is time to; cheap otherwise.
+    def generation(self, row: Mapping[str, float]) -> None:
+        """Takes the fitness of the latest generation."""
+        self._score = (
+            f", best {row['best']:.2f}, median {row['median']:.2f}, diversity {row['diversity']:.2f}"
+        )
+
+    def update(self, done: int, now: float, steps: int | None = None) -> None:
+        """Shows how far it is, if it is time to; cheap otherwise.
 
         Args:
-            step: transitions so far.
+            done: transitions so far, or what the unit says.
             now: `time.perf_counter()`.
+            steps: transitions so far, if the unit is another.
         """
-        if now < self._due and step < self._steps:
+        if now < self._due and done < self._total:
             return
-        since, done = self._mark
-        speed = (step - done) / max(now - since, 1e-9)
+        steps = done if steps is None else steps
+        since, before = self._mark
+        speed = (steps - before) / max(now - since, 1e-9)
         text = f"{speed:,.0f} steps/s{self._score}"
         if self._bar:
-            self._bar.update(self._task, completed=step, text=text)
+            self._bar.update(self._task, completed=done, text=text)
         elif self._due:  # not at the very beginning, when there is nothing to tell
-            print(f"{step:,} of {self._steps:,} transitions, {text}", flush=True)
-        self._mark = now, step
+            print(f"{done:,} of {self._total:,} {self._unit}, {text}", flush=True)
+        self._mark = now, steps
         self._due = now + (REFRESH_SECONDS if self._bar else LINE_SECONDS)

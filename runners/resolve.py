@@ -98,7 +98,7 @@ def find_learner(name: str) -> AgentSpec:
         ValueError: for an unknown name, or an agent that does not learn.
     """
     spec = agents.find_agent(name)
-    if spec.kind != "learner":
+    if not spec.is_trained:
         raise ValueError(f"{name} does not learn; try: meze evaluate ENV {name}")
     return spec
 

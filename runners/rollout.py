@@ -11,13 +11,18 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from gymnasium.vector import VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from ..agents.base import Memory, Policy, State, Transition
+from ..envs.core.vector import WorldVectorEnv
+from ..envs.core.world import World
 
 MEASURES = {"success": "any", "cost": "sum", "own_fault": "any"}
 """What an episode is measured by beside return and length, where `info` has it: `any` step, or the `sum`."""
+
+SHRINK = 0.75
+"""Share of a batch still playing at which those that play are moved into a smaller one."""
 
 
 class Episodes(NamedTuple):
@@ -64,6 +69,12 @@ class Tally:
                 totals += info[name]
             if before is not None:
                 totals[rows] = before + final_info[name][rows] if name in final_info else before
+
+    def select(self, rows: NDArray) -> Tally:
+        """The tally of some of the environments."""
+        chosen = Tally(len(rows))
+        chosen.load_state_dict({name: totals[rows] for name, totals in self._totals.items()})
+        return chosen
 
     def take(self, rows: NDArray) -> dict[str, NDArray[np.float64]]:
         """The measures of the given rows, whose episodes are over, and begins their next ones."""
@@ -174,7 +185,9 @@ class Rollout:
         self._tally.load_state_dict({n[6:]: totals for n, totals in state.items() if n.startswith("tally.")})
 
 
-def evaluate(env: VectorEnv, policy: Policy, seeds: Sequence[int]) -> Episodes:
+def evaluate(
+    env: VectorEnv, policy: Policy | Callable[[NDArray[np.int64]], Policy], seeds: Sequence[int]
+) -> Episodes:
     """Plays one episode from each seed, without exploring.
 
     The result is the same for any number of environments, if the policy's choice for a row depends on that
@@ -182,23 +195,26 @@ def evaluate(env: VectorEnv, policy: Policy, seeds: Sequence[int]) -> Episodes:
 
     Args:
         env: vector environment whose autoreset mode is `DISABLED`; its episodes must end.
-        policy: chooses the actions.
+        policy: chooses the actions; or gives, for (B,) numbers of episodes, the policy that plays them in the
+            rows of a batch.
         seeds: episode k starts from `seeds[k]`.
 
     Returns:
         The episodes, episode k in row k.
     """
+    policy_of = policy if callable(policy) else None
     count, num_envs = len(seeds), env.num_envs
     episode = np.arange(num_envs)  # which episode each slot plays; from `count` on, none that counts
     upcoming, finished = num_envs, 0
     measures: dict[str, NDArray[np.float64]] = {}
     tally = Tally(num_envs)
     memory: Memory = None
+    actor: Any = policy_of(episode % count) if policy_of else policy
 
     obs, info = env.reset(seed=[seeds[k % count] for k in range(num_envs)])  # type: ignore[arg-type]
     mask = action_mask(info)
     while True:
-        action, memory = policy.act(obs, memory, explore=False, mask=mask)
+        action, memory = actor.act(obs, memory, explore=False, mask=mask)
         obs, reward, terminated, truncated, info = env.step(action)
         mask = action_mask(info)
         tally.add(reward, info)
@@ -223,6 +239,70 @@ def evaluate(env: VectorEnv, policy: Policy, seeds: Sequence[int]) -> Episodes:
         fresh = action_mask(info)
         if mask is not None and fresh is not None:
             mask = with_rows(mask, rows, fresh[rows])
+        memory = forget(memory, rows)
+        if policy_of:
+            actor = policy_of(episode % count)
+
+
+def evaluate_at_once(
+    world: World,
+    policy_of: Callable[[NDArray[np.int64]], Policy],
+    seeds: Sequence[int],
+    *,
+    max_episode_steps: int,
+    num_threads: int = 1,
+) -> Episodes:
+    """Plays one episode from each seed, all side by side in one batch, without exploring.
+
+    Environments whose episodes are over run on, ignored, until there are so many of them that it pays to move
+    the others into a smaller batch.
+
+    Args:
+        world: a native world.
+        policy_of: gives, for (B,) numbers of episodes, the policy that plays them in the rows of a batch.
+        seeds: episode k starts from `seeds[k]`.
+        max_episode_steps: steps after which an episode is cut off.
+        num_threads: threads that step the environments.
+
+    Returns:
+        The episodes, episode k in row k.
+    """
+
+    def batch(num_envs: int) -> WorldVectorEnv:
+        return WorldVectorEnv(world, num_envs, max_episode_steps, AutoresetMode.NEXT_STEP, num_threads)
+
+    episode = np.arange(len(seeds))  # which episode each environment plays
+    playing = np.ones(len(seeds), np.bool_)
+    measures: dict[str, NDArray[np.float64]] = {}
+    tally = Tally(len(seeds))
+    memory: Memory = None
+    policy = policy_of(episode)
+
+    env = batch(len(seeds))
+    obs, info = env.reset(seed=seeds)
+    mask = action_mask(info)
+    while True:
+        action, memory = policy.act(obs, memory, explore=False, mask=mask)
+        obs, reward, terminated, truncated, info = env.step(action)
+        mask = action_mask(info)
+        tally.add(reward, info)
+        rows = np.flatnonzero((terminated | truncated) & playing)
+        if not len(rows):
+            continue
+        for name, values in tally.take(rows).items():
+            measures.setdefault(name, np.zeros(len(seeds)))[episode[rows]] = values
+        playing[rows] = False
+        left = np.flatnonzero(playing)
+        if not len(left):
+            return Episodes(np.arange(len(seeds)), measures)
+        if len(left) <= SHRINK * len(playing):
+            records, env = env.get_state(left), batch(len(left))
+            env.set_state(records)
+            episode, playing, obs = episode[left], playing[left], obs[left]
+            mask = None if mask is None else mask[left]
+            memory = select_memory(memory, left)
+            tally = tally.select(left)
+            policy = policy_of(episode)
 
 
 def action_mask(info: Mapping[str, Any], rows: NDArray | None = None) -> NDArray | None:
@@ -234,6 +314,20 @@ def action_mask(info: Mapping[str, Any], rows: NDArray | None = None) -> NDArray
     if rows is not None:
         mask, present = mask[rows], present[rows]
     return mask if present.all() else np.where(present[:, None], mask, 1)
+
+
+def select_memory(memory: Memory, rows: NDArray) -> Memory:
+    """A policy's memory of some rows of its batch (see `agents.base.Memory`)."""
+    if isinstance(memory, tuple):
+        return tuple(select_memory(part, rows) for part in memory)
+    return None if memory is None else memory[rows]
+
+
+def forget(memory: Memory, rows: NDArray) -> Memory:
+    """A policy's memory in which the given rows are as at an episode's beginning."""
+    if isinstance(memory, tuple):
+        return tuple(forget(part, rows) for part in memory)
+    return None if memory is None else with_rows(memory, rows, 0)
 
 
 def with_rows(values: NDArray, rows: NDArray, replacement: Any) -> NDArray:

@@ -18,13 +18,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from .. import __version__
 from ..agents import checkpoint
-from ..agents.base import Learner, Policy, State
+from ..agents.base import Policy, State, Trainable
 from ..agents.registry import AgentSpec, make_agent
 from .resolve import Environment, find_environment, find_learner, make_vector
 from .settings import from_plain, to_plain
@@ -56,14 +56,53 @@ class TrainSettings:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        for name in ("steps", "num_envs", "num_threads", "eval_episodes"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        for name in ("eval_every", "checkpoint_every", "max_episode_steps"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        _check_positive(self, "steps", "num_envs", "num_threads", "eval_episodes")
+        _check_positive(self, "eval_every", "checkpoint_every", "max_episode_steps")
         if self.seed < 0 or self.seed + self.num_envs > EVALUATION_SEED:
             raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - self.num_envs}; got {self.seed}")
+
+
+@dataclass(frozen=True)
+class SearchSettings:
+    """How long a population is evolved, and by what it is judged."""
+
+    generations: int = 100
+    """Generations to evaluate."""
+    episodes: int = 3
+    """Episodes of each genome in a generation. Their seeds are the same for all genomes, and new in each
+    generation; a genome's fitness is its mean return."""
+    num_threads: int = 1
+    """Threads that step the environments (the project's own worlds only)."""
+    seed: int = 0
+    """Seed of the search and of its episodes."""
+    eval_every: int | None = None
+    """Generations between two evaluations of the best genome; by default a tenth of all."""
+    eval_episodes: int = 256
+    """Episodes of each evaluation."""
+    max_episode_steps: int | None = None
+    """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        _check_positive(self, "generations", "episodes", "num_threads", "eval_episodes")
+        _check_positive(self, "eval_every", "max_episode_steps")
+        if self.seed < 0:
+            raise ValueError(f"seed must not be negative; got {self.seed}")
+
+
+def _check_positive(settings: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < 1:
+            raise ValueError(f"{name} must be at least 1; got {value}")
+
+
+RunSettings: TypeAlias = TrainSettings | SearchSettings
+
+
+def settings_class(agent: AgentSpec) -> type[RunSettings]:
+    """The class of the settings with which an agent is trained."""
+    return SearchSettings if agent.kind == "searcher" else TrainSettings
 
 
 EVALUATION_SEED = 1_000_000_000
@@ -78,7 +117,8 @@ class RunConfig:
     agent_config: Any
     environment: Environment
     env_config: Any
-    settings: TrainSettings
+    settings: Any
+    """`TrainSettings`, or `SearchSettings` of a searcher."""
 
     def make_env(self, num_envs: int, autoreset: AutoresetMode, *, render: bool = False) -> VectorEnv:
         """Makes the run's environment."""
@@ -92,17 +132,16 @@ class RunConfig:
             render=render,
         )
 
-    def make_learner(self, env: VectorEnv) -> Learner:
-        """Makes the run's learner, untrained."""
-        learner = make_agent(
+    def make_learner(self, env: VectorEnv) -> Any:
+        """Makes the run's `Learner` or `Searcher`, untrained."""
+        return make_agent(
             self.agent.name,
             env.single_observation_space,
             env.single_action_space,
-            num_envs=self.settings.num_envs,
+            num_envs=getattr(self.settings, "num_envs", 1),  # a searcher is asked for its own number
             config=self.agent_config,
             seed=self.settings.seed,
         )
-        return learner  # type: ignore[return-value]
 
 
 class RunDir:
@@ -180,7 +219,7 @@ class RunDir:
             from_plain(spec.config_class(), agent_plain, f"{file}: agent"),
             environment,
             from_plain(environment.config, env_plain, f"{file}: env"),
-            from_plain(TrainSettings, settings, f"{file}: run"),
+            from_plain(settings_class(spec), settings, f"{file}: run"),
         )
 
     def _environment(self, own: str, given: str | None) -> Environment:
@@ -196,25 +235,25 @@ class RunDir:
         return find_environment(own)
 
     def checkpoint_path(self, step: int) -> Path:
-        """Where the checkpoint after so many transitions lies."""
+        """Where the checkpoint after so many transitions lies; of a searcher, after so many generations."""
         return self.checkpoints / f"step-{step:012d}.safetensors"
 
     def latest_checkpoint(self) -> Path | None:
         """The newest checkpoint, or None before the first."""
         return max(self.checkpoints.glob("step-*.safetensors"), default=None)
 
-    def extend(self, steps: int) -> None:
-        """Writes down that the run goes on to so many transitions."""
+    def extend(self, **length: int) -> None:
+        """Writes down that the run goes on to so many `steps`, or `generations`."""
         file = self.path / "config.json"
         plain = read_json(file)
-        plain["run"]["steps"] = steps
+        plain["run"] |= length
         write_json(file, plain)
 
     def write_evaluation(self, record: Mapping[str, Any]) -> None:
         """Writes `evaluation.json`."""
         write_json(self.path / "evaluation.json", record)
 
-    def load_learner(self, learner: Learner, path: Path) -> None:
+    def load_learner(self, learner: Trainable, path: Path) -> None:
         """Puts a checkpoint's learner into `learner`.
 
         Raises:
@@ -233,7 +272,7 @@ def unpack(state: Mapping[str, Any], part: str) -> State:
     return {name[len(part) + 1 :]: value for name, value in state.items() if name.startswith(f"{part}.")}
 
 
-def restore(learner: Learner, state: Mapping[str, Any], path: Path) -> None:
+def restore(learner: Trainable, state: Mapping[str, Any], path: Path) -> None:
     """Gives a learner its part of a checkpoint.
 
     Raises:

@@ -1,4 +1,4 @@
-"""`meze train AGENT ENV`: trains a learner, with evaluations, checkpoints and exact resume."""
+"""`meze train AGENT ENV`: trains an agent, with evaluations, checkpoints and exact resume."""
 
 from __future__ import annotations
 
@@ -18,15 +18,14 @@ from typing import Any
 from gymnasium.vector import AutoresetMode
 
 from ..agents import checkpoint
-from ..agents.base import Policy
-from .evaluate import evaluation_record, find_contestant, make_evaluation_env, on_test_split, play_episodes
+from .judge import Judge
 from .metrics import Meter, MetricsLog
 from .presets import default_agent_config, default_env_config, default_settings
 from .progress import ProgressLine
-from .resolve import find_environment, find_learner, reference_names
-from .rollout import Episodes, Rollout, Savable
+from .resolve import find_environment, find_learner
+from .rollout import Rollout, Savable
 from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore, unpack
-from .scores import print_table, score
+from .search import Search
 from .settings import asks_for_help, group, leading_names, override, parse, to_plain
 
 USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
@@ -58,8 +57,22 @@ class ResumeSettings:
     """Threads that step the environments (the project's own worlds only)."""
 
 
+@dataclass(frozen=True)
+class ResumeSearchSettings:
+    """What may change when a search goes on."""
+
+    generations: int
+    """Generations to evaluate in all."""
+    num_threads: int
+    """Threads that step the environments (the project's own worlds only)."""
+
+
+LENGTH = {"learner": "steps", "searcher": "generations"}
+"""Kind of agent to the setting that says how long it is trained."""
+
+
 class Training:
-    """One training run: environment, learner, and where they stand.
+    """One training run of a learner: environment, learner, and where they stand.
 
     Everything happens at points of the loop that depend on the number of transitions alone, so a run that was
     killed and resumed goes through the same states as one that never stopped. (An environment that can't give
@@ -74,18 +87,17 @@ class Training:
         self.seconds = 0.0
         self.env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
         self.learner = config.make_learner(self.env)
-        self.evaluation_env = make_evaluation_env(
-            config.environment,
-            on_test_split(config.env_config),
-            config.settings.eval_episodes,
-            num_threads=config.settings.num_threads,
-            max_episode_steps=config.settings.max_episode_steps,
-        )
+        self.judge = Judge(config)
         self._rollout = Rollout(self.env, self.learner.policy, config.settings.seed)
         self._meter = Meter()
         if start is not None:
             self._restore(start)
         self.log = MetricsLog(run.path, self.step)
+
+    @property
+    def done(self) -> str:
+        """How far it is, in words; empty at the very beginning."""
+        return f"{self.step:,} transitions" if self.step else ""
 
     @property
     def exact(self) -> bool:
@@ -109,6 +121,10 @@ class Training:
         parts = pack(learner=self.learner.state_dict(), rollout=self._rollout.state_dict())
         state = {"step": self.step, "seconds": self.seconds, **parts}
         checkpoint.save(self.run.checkpoint_path(self.step), state)
+
+    def progress(self) -> ProgressLine:
+        """What shows how far it is."""
+        return ProgressLine(self.config.settings.steps, self.step)
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
         """Trains up to the run's number of transitions.
@@ -138,7 +154,7 @@ class Training:
             row = {"seconds": self.seconds, "steps_per_second": (self.step - mark[1]) / (now - mark[0])}
             row |= self._meter.take()
             if evaluation:
-                measures = self.evaluate().measures
+                measures = self.judge.evaluate(self.learner.policy).measures
                 row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
                 progress.score(row)
             self.log.write(self.step, row)
@@ -147,22 +163,15 @@ class Training:
             mark = time.perf_counter(), self.step  # evaluating and saving are not training
         return self.step >= settings.steps
 
-    def evaluate(self, policy: Policy | None = None) -> Episodes:
-        """Plays the evaluation's episodes, with the learner's policy as it is or with another."""
-        policy = policy or self.learner.policy
-        return play_episodes(self.evaluation_env, policy, self.config.settings.eval_episodes)
-
     def compare(self) -> None:
         """Evaluates the learner, the random agent and the world's references; prints and keeps the scores."""
-        environment = self.config.environment
-        names = ("random", *reference_names(environment, self.config.env_config))
-        scores = {self.config.agent.name: score(self.evaluate())}
-        for name in names:
-            contestant = find_contestant(name, environment, self.config.env_config)
-            scores[name] = score(self.evaluate(contestant.policy(self.evaluation_env)))
-        episodes = self.config.settings.eval_episodes
-        self.run.write_evaluation(evaluation_record(environment, episodes, scores))
-        print_table(f"{environment.id}, {episodes} episodes, after {self.step:,} transitions", scores)
+        self.judge.compare(self.learner.policy, self.run, self.done)
+
+    def close(self) -> None:
+        """Closes files and environments."""
+        self.log.close()
+        self.env.close()
+        self.judge.close()
 
 
 def _crossed(before: int, after: int, every: int) -> bool:
@@ -201,12 +210,10 @@ def _new_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
         env=default_env_config(environment, spec),
     )
     given = parse(default, args, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
-    tenth = max(1, given.run.steps // 10)
-    settings = dataclasses.replace(
-        given.run,
-        eval_every=given.run.eval_every or tenth,
-        checkpoint_every=given.run.checkpoint_every or tenth,
-    )
+    tenth = max(1, getattr(given.run, LENGTH[spec.kind]) // 10)
+    intervals = ("eval_every", "checkpoint_every")
+    unset = {name: tenth for name in intervals if getattr(given.run, name, tenth) is None}
+    settings = dataclasses.replace(given.run, **unset)
     config = RunConfig(spec, given.agent, environment, given.env, settings)
     config.make_learner(config.make_env(1, AutoresetMode.SAME_STEP))  # a misfit leaves no folder behind
     command = shlex.join(["meze", "train", *names, *args])
@@ -225,10 +232,12 @@ def _old_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
     config = run.config(names[1] if len(names) > 1 else None)
     if names and names[0] != config.agent.name:
         raise ValueError(f"{path} is a run of {config.agent.name}, not of {names[0]}")
-    default = ResumeSettings(config.settings.steps, config.settings.num_threads)
-    given = parse(default, rest, prog="meze train --resume RUN", description=DESCRIPTION)
-    if given.steps != config.settings.steps:
-        run.extend(given.steps)
+    kind = ResumeSearchSettings if config.agent.kind == "searcher" else ResumeSettings
+    length, threads = LENGTH[config.agent.kind], config.settings.num_threads
+    before = getattr(config.settings, length)
+    given = parse(kind(before, threads), rest, prog="meze train --resume RUN", description=DESCRIPTION)
+    if getattr(given, length) != before:
+        run.extend(**{length: getattr(given, length)})
     return dataclasses.replace(config, settings=override(config.settings, to_plain(given))), run
 
 
@@ -241,23 +250,23 @@ def main(args: Sequence[str]) -> int:
     flags = args[len(names) :]
     resume = any(flag.split("=")[0] == "--resume" for flag in flags)
     config, run = _old_run(flags, names) if resume else _new_run(flags, names)
-    training = Training(config, run, run.latest_checkpoint())
-    if training.step:
-        print(f"going on from {training.step:,} transitions")
+    kind = Search if config.agent.kind == "searcher" else Training
+    training = kind(config, run, run.latest_checkpoint())
+    if training.done:
+        print(f"going on from {training.done}")
         if not training.exact:
             print(f"{config.environment.id} can't save its state: new episodes begin, so the run goes on")
             print("otherwise than one that was never stopped")
     try:
-        with _ctrl_c() as stop, ProgressLine(config.settings.steps, training.step) as progress:
+        with _ctrl_c() as stop, training.progress() as progress:
             finished = training.advance(progress, stop)
         if not finished:
-            print(f"saved at {training.step:,} transitions; go on with: meze train --resume {run.path}")
+            print(f"saved at {training.done or 'the very beginning'}; go on with:", end=" ")
+            print(f"meze train --resume {run.path}")
             return INTERRUPTED
         training.compare()
     finally:
-        training.log.close()
-        training.env.close()
-        training.evaluation_env.close()
+        training.close()
     # Called by its path, as make does, the program may not be on the user's search path.
     program = "meze" if shutil.which("meze") or Path(sys.argv[0]).name != "meze" else sys.argv[0]
     print(f"run folder: {run.path}\nwatch it:   {program} watch {run.path}", flush=True)

@@ -10,11 +10,12 @@ from meze.agents.registry import AgentSpec, agent_specs, find_agent, make_agent
 @pytest.mark.parametrize("spec", agent_specs(), ids=lambda spec: spec.name)
 def test_every_agent_acts_and_every_learner_learns(spec):
     agent = make_agent(spec.name, Discrete(5), Discrete(3), num_envs=4, seed=0)
-    policy = agent.policy if spec.kind == "learner" else agent
+    policy = agent.policy if spec.is_trained else agent
     action, _ = policy.act(np.zeros(4, int), explore=True)
     assert action.shape == (4,)
     assert all(Discrete(3).contains(each) for each in action)
     assert hasattr(agent, "learn") == (spec.kind == "learner")
+    assert hasattr(agent, "tell") == (spec.kind == "searcher")
     assert spec.summary
     if spec.config_class() is not None:
         spec.config_class()()  # all settings have defaults

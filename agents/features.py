@@ -1,0 +1,154 @@
+"""Inputs of small networks: means over parts of an observation, so that few weights can see a large one."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from numba import njit
+from numpy.typing import NDArray
+
+MAX_INPUTS = 1024
+"""More inputs than this are refused."""
+CHANNELS = (1, 3, 4)
+"""A grid's last axis is taken for its planes if it has one of these lengths; otherwise the first one is."""
+
+
+@dataclass(frozen=True)
+class Retina:
+    """Which parts of a grid of planes a network sees: sharp in some places, coarse in the others.
+
+    Raises:
+        ValueError: for a plane that is negative, or a band of no cells.
+    """
+
+    planes: tuple[int, ...] | None = None
+    """Planes of which places matter; of each other plane the network sees the mean. None: all planes."""
+    rows: tuple[int, ...] | None = None
+    """Heights of the bands, from top to bottom, in cells; they add up to the grid's height. None: three
+    single cells in the middle, one band above and one below."""
+    columns: tuple[int, ...] | None = None
+    """Widths of the bands, from left to right, in the same way."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if self.planes and min(self.planes) < 0:
+            raise ValueError(f"planes count from 0; got {self.planes}")
+        for name in ("rows", "columns"):
+            bands = getattr(self, name)
+            if bands is not None and (not bands or min(bands) < 1):
+                raise ValueError(f"{name} are bands of at least one cell; got {bands}")
+
+
+class Features(NamedTuple):
+    """The F inputs of a network: each is the mean of some cells of an observation, scaled to its bounds."""
+
+    starts: NDArray[np.int64]
+    """(F + 1,) where each input's cells begin in `cells`."""
+    cells: NDArray[np.int64]
+    """Indices into the flat observation."""
+    scales: NDArray[np.float32]
+    """(F,) what the sum of an input's cells is multiplied by."""
+    names: tuple[str, ...]
+    """What each input is, in a few words."""
+    numbers: Discrete | None
+    """The space of observations that are numbers; a number is a row of zeros with a single one."""
+
+    def rows(self, obs: NDArray) -> NDArray:
+        """(B, cells) flat observations of (B, ...) ones."""
+        if self.numbers is None:
+            return np.ascontiguousarray(obs).reshape(len(obs), -1)
+        rows = np.zeros((len(obs), int(self.numbers.n)), np.uint8)
+        rows[np.arange(len(obs)), np.asarray(obs) - int(self.numbers.start)] = 1
+        return rows
+
+
+@njit(cache=True, nogil=True)
+def sense(rows, b, starts, cells, scales, inputs):
+    """Writes the inputs of row b: sums in the cells' order, so that a row's inputs depend on nothing else."""
+    for f in range(len(scales)):
+        total = np.float32(0.0)
+        for k in range(starts[f], starts[f + 1]):
+            total += np.float32(rows[b, cells[k]])
+        inputs[f] = total * scales[f]
+
+
+def make_features(space: Space, retina: Retina) -> Features:
+    """Chooses the inputs for a space of observations.
+
+    A number is one input a value. A vector is one input a component. Of a grid (height, width), or planes of
+    it, `retina` chooses. Components with finite bounds are divided by the larger of them.
+
+    Raises:
+        ValueError: for a space other than Box and Discrete, too many inputs, or a retina that does not fit.
+    """
+    if isinstance(space, Discrete):
+        n = int(space.n)
+        fields = [[k] for k in range(min(n, MAX_INPUTS + 1))]
+        names = [f"is {int(space.start) + k}" for k in range(len(fields))]
+        bounds = np.ones(n)
+    elif isinstance(space, Box):
+        bounds = _bounds(space)
+        if len(space.shape) in (2, 3) and min(space.shape) > 1:
+            fields, names = _grid_fields(space.shape, retina)
+        else:
+            fields = [[k] for k in range(min(bounds.size, MAX_INPUTS + 1))]
+            names = [f"x{k}" for k in range(len(fields))]
+    else:
+        raise ValueError(f"a network needs Box or Discrete observations; got {space}")
+    if len(fields) > MAX_INPUTS:
+        raise ValueError(f"a network has at most {MAX_INPUTS} inputs; {space} has more")
+    starts = np.cumsum([0, *map(len, fields)])
+    cells = np.array([cell for field in fields for cell in field], np.int64)
+    scales = np.array([1.0 / (len(field) * bounds[field].max()) for field in fields], np.float32)
+    return Features(starts, cells, scales, tuple(names), space if isinstance(space, Discrete) else None)
+
+
+def _bounds(space: Box) -> NDArray[np.float64]:
+    """Each component's largest size; 1 where it has no bound or one that tells nothing."""
+    largest = np.maximum(np.abs(space.low.astype(np.float64)), np.abs(space.high.astype(np.float64))).ravel()
+    return np.where((largest > 0) & (largest < 1e6), largest, 1.0)
+
+
+def _grid_fields(shape: Sequence[int], retina: Retina) -> tuple[list[list[int]], list[str]]:
+    """Lists of cells, and their names, for (height, width), (planes, height, width) or (.., .., planes)."""
+    index = np.arange(math.prod(shape)).reshape(shape)
+    if index.ndim == 2:
+        index = index[None]
+    elif shape[2] in CHANNELS:
+        index = np.moveaxis(index, 2, 0)
+    num_planes, height, width = index.shape
+    sharp = range(num_planes) if retina.planes is None else retina.planes
+    if any(plane >= num_planes for plane in sharp):
+        raise ValueError(f"there are {num_planes} planes; the retina names {max(sharp)}")
+    rows = _bands(height, retina.rows, "rows")
+    columns = _bands(width, retina.columns, "columns")
+    fields, names = [], []
+    for plane in range(num_planes):
+        if plane not in sharp:
+            fields.append(index[plane].ravel().tolist())
+            names.append(f"plane {plane}")
+            continue
+        for top, bottom in rows:
+            for left, right in columns:
+                fields.append(index[plane, top:bottom, left:right].ravel().tolist())
+                names.append(f"plane {plane}, {_span(top, bottom)}:{_span(left, right)}")
+    return fields, names
+
+
+def _bands(size: int, given: Sequence[int] | None, name: str) -> list[tuple[int, int]]:
+    if given is None:
+        rest = (size - 3) // 2
+        given = (1,) * size if size <= 5 else (rest, 1, 1, 1, size - 3 - rest)
+    if sum(given) != size:
+        raise ValueError(f"the retina's {name} {tuple(given)} add up to {sum(given)}; the grid has {size}")
+    edges = np.cumsum([0, *given]).tolist()
+    return list(zip(edges[:-1], edges[1:], strict=True))
+
+
+def _span(start: int, end: int) -> str:
+    return str(start) if end == start + 1 else f"{start}-{end - 1}"

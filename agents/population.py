@@ -1,0 +1,270 @@
+"""Acting for whole populations at once: what genes mean, and policies in which each row has its own genome.
+
+A policy's choice for a row depends on that row's genome, observation and memory alone, bit for bit, in any
+batch: sums are taken in a fixed order by compiled loops (no BLAS, whose order changes with the shape), and
+nothing transcendental is called.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from numba import njit
+from numpy.typing import NDArray
+
+from .base import Memory, State
+from .features import Features, sense
+
+kernel = njit(cache=True, nogil=True)
+
+
+# --- From outputs to actions ----------------------------------------------------------------------------
+
+
+class Actions:
+    """How a network's outputs become actions of a space.
+
+    Of a Discrete space that with the highest output is taken, the first among equals. Outputs of a Box are
+    squashed and stretched to its bounds.
+
+    Attributes:
+        num_outputs: outputs O that a network needs.
+
+    Raises:
+        ValueError: for any other space, or a Box without bounds.
+    """
+
+    def __init__(self, space: Space) -> None:
+        if isinstance(space, Discrete):
+            self.num_outputs = int(space.n)
+        elif isinstance(space, Box) and space.is_bounded():
+            self.num_outputs = int(np.prod(space.shape))
+        else:
+            raise ValueError(f"a network needs Discrete actions or a Box with bounds; got {space}")
+        self.space = space
+
+    def choose(self, outputs: NDArray, mask: NDArray | None) -> NDArray:
+        """(B, ...) actions for (B, O) outputs."""
+        if isinstance(self.space, Box):
+            low, high = (np.asarray(bound, np.float64).ravel() for bound in (self.space.low, self.space.high))
+            actions = low + (high - low) * (0.5 + 0.5 * outputs / (1.0 + np.abs(outputs)))
+            return actions.reshape(len(outputs), *self.space.shape).astype(self.space.dtype)
+        if mask is not None:
+            outputs = np.where(np.asarray(mask) != 0, outputs, -np.inf)
+        return int(self.space.start) + outputs.argmax(axis=1)  # type: ignore[attr-defined]
+
+
+def nearest_possible(actions: NDArray[np.int64], mask: NDArray | None) -> NDArray[np.int64]:
+    """(B,) actions from 0, each that the (B, A) mask forbids replaced by the next one that is possible."""
+    if mask is None:
+        return actions
+    following = (actions[:, None] + np.arange(mask.shape[1])) % mask.shape[1]
+    first = (np.take_along_axis(np.asarray(mask), following, axis=1) != 0).argmax(axis=1)
+    return following[np.arange(len(actions)), first]
+
+
+# --- Policies -------------------------------------------------------------------------------------------
+
+
+class PopulationPolicy:
+    """A policy whose rows act for genomes of a population.
+
+    Attributes:
+        genes: the population; (P, L), or what the policy takes for one.
+        genomes: (B,) the genome that each row acts for; None: genome 0 in every row, however many there are.
+    """
+
+    def __init__(self, genes: Any, genomes: NDArray[np.int64] | None = None) -> None:
+        self.genes = genes
+        self.genomes = genomes
+
+    def _genomes(self, num_rows: int) -> NDArray[np.int64]:
+        return np.zeros(num_rows, np.int64) if self.genomes is None else self.genomes
+
+
+class NetworkPolicy(PopulationPolicy):
+    """Networks over features; a subclass computes their outputs."""
+
+    def __init__(
+        self, genes: Any, genomes: NDArray[np.int64] | None, features: Features, actions: Actions
+    ) -> None:
+        super().__init__(genes, genomes)
+        self.features = features
+        self.actions = actions
+
+    def outputs(self, obs: NDArray) -> NDArray:
+        """(B, O) outputs for (B, ...) observations."""
+        raise NotImplementedError
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Chooses (B, ...) actions; see `Policy.act`. Nothing is left to chance."""
+        return self.actions.choose(self.outputs(obs), mask), memory
+
+    def action_values(self, obs: NDArray) -> NDArray:
+        """The (B, O) outputs: the highest is taken, if the actions are Discrete."""
+        return self.outputs(obs)
+
+
+@kernel
+def mlp_outputs(rows, starts, cells, scales, genes, genomes, num_hidden, num_outputs):
+    """Outputs of networks with one hidden layer, or none; row b is seen by network `genomes[b]`.
+
+    Genes, in order: (F, H) weights, (H,) biases, (H, O) weights, (O,) biases, float32; with H = 0 the former
+    two are missing and the third is (F, O). Each sum runs over the inputs in their order; the inner loop is
+    over the sums, so that it can be vectorised without changing any of them.
+    """
+    num_inputs = len(scales)
+    outputs = np.empty((len(rows), num_outputs), np.float32)
+    inputs = np.empty(num_inputs, np.float32)
+    hidden = np.empty(num_hidden, np.float32)
+    for b in range(len(rows)):
+        sense(rows, b, starts, cells, scales, inputs)
+        genome = genes[genomes[b]]
+        if num_hidden > 0:
+            at = num_inputs * num_hidden
+            layer(inputs, genome[:at], genome[at : at + num_hidden], hidden)
+            for j in range(num_hidden):  # squashed to -1 .. 1 by arithmetic that is the same everywhere
+                hidden[j] = hidden[j] / (np.float32(1.0) + abs(hidden[j]))
+            at += num_hidden
+            end = at + num_hidden * num_outputs
+            layer(hidden, genome[at:end], genome[end:], outputs[b])
+        else:
+            end = num_inputs * num_outputs
+            layer(inputs, genome[:end], genome[end:], outputs[b])
+    return outputs
+
+
+@kernel
+def layer(inputs, weights, biases, sums):
+    """Writes sums[j] = biases[j] + sum of inputs[i] * weights[i * len(sums) + j] over i, in that order."""
+    width = len(sums)
+    for j in range(width):
+        sums[j] = biases[j]
+    for i in range(len(inputs)):
+        x = inputs[i]
+        if x != 0:  # grids are mostly empty
+            row = weights[i * width : (i + 1) * width]
+            for j in range(width):
+                sums[j] += x * row[j]
+
+
+class MlpPolicy(NetworkPolicy):
+    """Multilayer perceptrons with `num_hidden` hidden units; genes are (P, L) float32."""
+
+    def __init__(
+        self,
+        genes: NDArray[np.float32],
+        genomes: NDArray[np.int64] | None,
+        features: Features,
+        actions: Actions,
+        num_hidden: int,
+    ) -> None:
+        super().__init__(genes, genomes, features, actions)
+        self.num_hidden = num_hidden
+
+    def outputs(self, obs: NDArray) -> NDArray[np.float32]:
+        """See `NetworkPolicy.outputs`."""
+        starts, cells, scales, *_ = self.features
+        rows, num_outputs = self.features.rows(obs), self.actions.num_outputs
+        genomes = self._genomes(len(rows))
+        return mlp_outputs(rows, starts, cells, scales, self.genes, genomes, self.num_hidden, num_outputs)
+
+
+class TablePolicy(PopulationPolicy):
+    """Genes are actions, counted from 0: gene s is taken where state s, counted from 0, is observed."""
+
+    def __init__(self, genes: NDArray, genomes: NDArray | None, first_obs: int, first_action: int) -> None:
+        super().__init__(genes, genomes)
+        self._first_obs = first_obs
+        self._first_action = first_action
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Chooses (B,) actions; see `Policy.act`."""
+        actions = self.genes[self._genomes(len(obs)), np.asarray(obs) - self._first_obs]
+        return self._first_action + nearest_possible(actions, mask), memory
+
+
+@kernel
+def scripted_actions(genes, genomes, steps):
+    """(B,) actions that the scripts `genes[genomes[b]]` take at `steps[b]`, from 0."""
+    actions = np.empty(len(steps), np.int64)
+    for b in range(len(steps)):
+        pairs = genes[genomes[b]]
+        left = steps[b] % pairs[1::2].sum()
+        k = 0
+        while left >= pairs[k + 1]:
+            left -= pairs[k + 1]
+            k += 2
+        actions[b] = pairs[k]
+    return actions
+
+
+class SequencePolicy(PopulationPolicy):
+    """Takes the actions of a script, whatever it observes, and begins again when they are over.
+
+    Genes are pairs: an action, counted from 0, and for how many steps it is taken. Memory is the (B,) number
+    of steps taken.
+    """
+
+    def __init__(
+        self, genes: NDArray[np.int64], genomes: NDArray[np.int64] | None, first_action: int
+    ) -> None:
+        super().__init__(genes, genomes)
+        self._first_action = first_action
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Chooses (B,) actions; see `Policy.act`."""
+        steps = np.zeros(len(obs), np.int64) if memory is None else memory
+        actions = scripted_actions(self.genes, self._genomes(len(obs)), steps)
+        return self._first_action + nearest_possible(actions, mask), steps + 1
+
+
+# --- The module `random` --------------------------------------------------------------------------------
+
+
+@contextmanager
+def borrowed_random(rng: random.Random) -> Iterator[None]:
+    """Lends a private stream to the functions of the module `random`, from which DEAP and neat-python draw.
+
+    Inside, the module goes on where `rng` stands; afterwards `rng` has moved on, and the module stands where
+    it stood before, as if nobody had drawn.
+    """
+    before = random.getstate()
+    random.setstate(rng.getstate())
+    try:
+        yield
+    finally:
+        rng.setstate(random.getstate())
+        random.setstate(before)
+
+
+def random_state(rng: random.Random) -> State:
+    """A stream's state as arrays and values for a checkpoint."""
+    version, words, gauss = rng.getstate()
+    return {"version": version, "words": np.array(words, np.uint32), "gauss": gauss}
+
+
+def set_random_state(rng: random.Random, state: Mapping[str, Any]) -> None:
+    """Takes back what `random_state` gave.
+
+    Raises:
+        ValueError: when it is no such state.
+    """
+    gauss = state["gauss"]
+    try:
+        rng.setstate(
+            (state["version"], tuple(state["words"].tolist()), None if gauss is None else float(gauss))
+        )
+    except (TypeError, ValueError, AttributeError) as error:
+        raise ValueError(f"no state of a random stream ({error})") from None

@@ -1,0 +1,143 @@
+"""The run of a searcher: generation after generation is asked for, evaluated and told."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from ..agents import checkpoint
+from ..agents.base import Policy
+from .judge import Judge
+from .metrics import MetricsLog
+from .progress import ProgressLine
+from .rollout import Episodes, evaluate, evaluate_at_once
+from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore
+
+SLOTS = 64
+"""Environments side by side where they are not native, each of which costs memory and time to make."""
+
+
+class _Stopped(Exception):
+    """A generation was given up."""
+
+
+class Search:
+    """One run of a searcher: environment, searcher, and where they stand.
+
+    A generation's episodes begin at its seeds, so nothing of an environment has to be saved: a run that was
+    killed and resumed goes through the same generations as one that never stopped.
+    """
+
+    exact = True
+
+    def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
+        """Makes everything, and goes on from the checkpoint `start`, if one is given."""
+        self.config = config
+        self.run = run
+        self.steps = 0
+        self.seconds = 0.0
+        settings = config.settings
+        native = config.environment.world is not None
+        self.env = config.make_env(1 if native else SLOTS, AutoresetMode.DISABLED)
+        self.searcher = config.make_learner(self.env)
+        self.judge = Judge(config)
+        if start is not None:
+            state = checkpoint.load(start)
+            restore(self.searcher, state, start)
+            try:
+                self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
+            except (KeyError, TypeError) as error:
+                raise ValueError(f"{start} does not fit its run ({error})") from error
+        self._limit = settings.max_episode_steps or config.environment.max_episode_steps
+        self.log = MetricsLog(run.path, self.steps)
+
+    @property
+    def done(self) -> str:
+        """How far it is, in words; empty at the very beginning."""
+        return f"{self.searcher.generation:,} generations" if self.searcher.generation else ""
+
+    def progress(self) -> ProgressLine:
+        """What shows how far it is."""
+        total, done = self.config.settings.generations, self.searcher.generation
+        return ProgressLine(total, done, self.steps, unit="generations")
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        state = {"steps": self.steps, "seconds": self.seconds, **pack(learner=self.searcher.state_dict())}
+        checkpoint.save(self.run.checkpoint_path(self.searcher.generation), state)
+
+    def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
+        """Evolves up to the run's number of generations; each is saved.
+
+        Returns:
+            False when `stop` was set before that; the generation under way will be evaluated again.
+        """
+        settings, searcher = self.config.settings, self.searcher
+        while searcher.generation < settings.generations:
+            start = time.perf_counter()
+            population = searcher.ask()
+            try:
+                episodes = self.play(population, stop)
+            except _Stopped:
+                self.save()
+                return False
+            fitness = episodes.measures["return"].reshape(-1, settings.episodes).mean(axis=1)
+            row = searcher.tell(fitness)
+            now = time.perf_counter()
+            steps = int(episodes.measures["length"].sum())
+            self.steps += steps
+            self.seconds += now - start
+            progress.generation(row)
+            progress.update(searcher.generation, now, self.steps)
+            row = {"generation": searcher.generation, "seconds": self.seconds, **row}
+            row["steps_per_second"] = steps / (now - start)
+            last = searcher.generation == settings.generations
+            if last or searcher.generation % (settings.eval_every or settings.generations) == 0:
+                measures = self.judge.evaluate(searcher.policy).measures
+                row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
+            self.log.write(self.steps, row)
+            self.save()
+        return True
+
+    def play(self, population: object, stop: threading.Event) -> Episodes:
+        """Plays a generation's episodes: those of genome g are `g * episodes` and the following ones.
+
+        All genomes meet the same seeds (common random numbers), so that luck does not tell them apart.
+
+        Raises:
+            _Stopped: soon after `stop` was set.
+        """
+        each = self.config.settings.episodes
+        seeds = self.seeds() * len(population)  # type: ignore[arg-type]
+
+        def policy_of(episodes: NDArray[np.int64]) -> Policy:
+            if stop.is_set():
+                raise _Stopped
+            return self.searcher.policy_of(population, episodes // each)
+
+        world = getattr(self.env.unwrapped, "world", None)
+        if world is None:
+            return evaluate(self.env, policy_of, seeds)
+        threads = self.config.settings.num_threads
+        return evaluate_at_once(world, policy_of, seeds, max_episode_steps=self._limit, num_threads=threads)
+
+    def seeds(self) -> list[int]:
+        """The seeds of the present generation's episodes, drawn anew for each generation."""
+        settings = self.config.settings
+        rng = np.random.default_rng([settings.seed, self.searcher.generation])
+        return rng.integers(EVALUATION_SEED, size=settings.episodes).tolist()
+
+    def compare(self) -> None:
+        """Evaluates the best genome, the random agent and the references; prints and keeps the scores."""
+        self.judge.compare(self.searcher.policy, self.run, self.done)
+
+    def close(self) -> None:
+        """Closes files and environments."""
+        self.log.close()
+        self.env.close()
+        self.judge.close()
