@@ -50,7 +50,8 @@ def draw_level(difficulty: float, seed: int, attempt: int = 0) -> Level:
 class _Terrain:
     """A level's columns so far, from left to right, and the random numbers that make them.
 
-    The numbers are raw bits of PCG64, whose stream numpy promises never to change, and whole-number arithmetic.
+    The numbers are raw bits of PCG64, whose stream numpy promises never to change; all else is done in whole
+    numbers.
     """
 
     def __init__(self, difficulty: int, seed: int, attempt: int) -> None:

@@ -62,8 +62,8 @@ from .state import (
     PIPE_RIGHT,
     PLANT,
     PLATFORM_ACROSS,
+    PLATFORM_TILES,
     PLATFORM_UP,
-    PLATFORM_WIDTH,
     SHELLED,
     SKY,
     SPIKE,
@@ -302,8 +302,8 @@ def _fault(level: Level, x: int, y: int, character: str) -> str | None:
         return f"pipe '{character}' stands on {ascii(at(x, y + 1))}, not on ground"
     if character == "p" and at(x, y + 1) != "[":
         return "plant 'p' not above the left half '[' of a pipe's mouth"
-    if character in "-|" and any(at(x + k, y) != "." for k in range(1, PLATFORM_WIDTH // TILE)):
-        return f"platform '{character}' needs {PLATFORM_WIDTH // TILE - 1} empty cells '.' to its right"
+    if character in "-|" and any(at(x + k, y) != "." for k in range(1, PLATFORM_TILES)):
+        return f"platform '{character}' needs {PLATFORM_TILES - 1} empty cells '.' to its right"
     if character == "F" and any(at(x, y - k) not in (".", "") for k in range(1, FLAG_HEIGHT)):
         return f"flag 'F' needs {FLAG_HEIGHT - 1} empty cells '.' above it, for its pole"
     return None
