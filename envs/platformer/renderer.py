@@ -15,7 +15,6 @@ from ..core.renderer import (
     BAD,
     FAINT,
     GOOD,
-    RULE,
     TEXT,
     Color,
     Panel,
@@ -23,7 +22,7 @@ from ..core.renderer import (
     to_array,
 )
 from .scene import Scene, Thing, between
-from .state import ALIVE, BIG_HEIGHT, DEATH_NAMES, HEIGHT, PIXEL, TICKS_PER_SECOND
+from .state import ALIVE, DEATH_NAMES, HEIGHT, PIXEL, TICKS_PER_SECOND
 
 if TYPE_CHECKING:
     from .world import Platformer
@@ -68,6 +67,7 @@ class PlatformerRenderer:
     def __init__(self, world: Platformer) -> None:
         params = world.params()
         self._levels = params.levels
+        self._titles = [level.title or level.name for level in world.levels]
         self._scene = Scene(params)
         self._frame = pygame.Surface((VIEW * SCALE + PANEL_WIDTH, HEIGHT * 16 * SCALE), 0, 32)
         self._view = self._frame.subsurface((0, 0, VIEW * SCALE, self._frame.get_height()))
@@ -174,6 +174,7 @@ class PlatformerRenderer:
         panel.rule()
         par = int(info["par_time"])
         late = par > 0 and ticks > par
+        panel.row("level", self._titles[e["level"]])
         panel.row("time", f"{ticks / TICKS_PER_SECOND:.1f} s", BAD if late else TEXT)
         panel.row("par", f"{par / TICKS_PER_SECOND:.1f} s" if par else "not certified")
         panel.row("progress", f"{100 * float(info['progress']):.0f} %")

@@ -46,6 +46,7 @@ from .state import (
     SKY,
     SPIKE,
     SPRING,
+    SPRING_CLASS,
     SQUASHED,
     STRIDE,
     THING_HEIGHT,
@@ -54,6 +55,7 @@ from .state import (
     USED,
     WALKER,
     PlatformerParams,
+    cell_number,
 )
 
 FAR = 3 * TILE
@@ -212,12 +214,21 @@ class Scene:
             yield Thing(name, x, y, int(thing["vx"]) < 0, overturned), behind
 
     def _loot(self, e: np.void) -> Iterator[Thing]:
-        """The coin that jumps out of a block that was just hit."""
-        if e["bump_timer"] and self._params.tiles[e["level"], e["bump_cell"]] == COIN_BLOCK:
-            row, column = divmod(int(e["bump_cell"]), STRIDE)
-            done = BUMP_TICKS - int(e["bump_timer"])
-            rise = 12 + 3 * done - done * done // 8
-            yield Thing(f"coin_{done // 2 % 4}", (column - MARGIN) * 16 + 8, (row - SKY) * 16 + 12 - rise)
+        """What jumps out of a tile that was just hit: a block's coin, the pieces of a brick."""
+        cell, done = int(e["bump_cell"]), BUMP_TICKS - int(e["bump_timer"])
+        code = self._params.tiles[e["level"], cell]
+        if not e["bump_timer"] or code not in (BRICK, COIN_BLOCK) or cell not in self._changed(e):
+            return
+        row, column = divmod(cell, STRIDE)
+        x, y = (column - MARGIN) * 16 + 8, (row - SKY) * 16
+        if code == COIN_BLOCK:
+            yield Thing(f"coin_{done // 2 % FRAMES['coin']}", x, y - 3 * done + done * done // 8)
+            return
+        for side in (-1, 1):
+            for speed in (3, 5):
+                yield Thing(
+                    "shard", x + side * (4 + 2 * done), y + 12 - speed * done + done * done // 3, side < 0
+                )
 
     # ------------------------------------------------------------ tiles
 
@@ -228,6 +239,7 @@ class Scene:
         turn = int(clock) // TURN_TICKS
         bumped = int(e["bump_cell"]) if e["bump_timer"] else -1
         lift = min(int(e["bump_timer"]), BUMP_TICKS - int(e["bump_timer"]))
+        pressed = self._pressed(e)
         for column in range(first, min(last + 1, width)):
             for row in range(HEIGHT):
                 cell = (row + SKY) * STRIDE + column + MARGIN
@@ -238,11 +250,21 @@ class Scene:
                         name = "used"
                     if name in FRAMES:
                         name = f"{name}_{turn % FRAMES[name]}"
+                    if cell == pressed:
+                        name = "spring_1"
                     y = row * 16 + 16 - (lift if cell == bumped else 0)
                     yield Thing(name, column * 16 + 8, y)
         flag = int(self._params.levels["flag_x"][level]) / PIXEL
         if first * 16 - 16 < flag < last * 16 + 48:
             yield self._flag(level, flag, clock, bool(e["info"]["clear"]))
+
+    def _pressed(self, e: np.void) -> int:
+        """The cell of the spring that has just thrown the player up, -1 if there is none."""
+        column = (int(e["x"]) + PLAYER_WIDTH // 2) // TILE
+        row = (int(e["y"]) + TILE // 2) // TILE
+        cell = cell_number(column, row)
+        thrown = e["jump_class"] == SPRING_CLASS and e["vy"] < 0 and row < HEIGHT
+        return cell if thrown and self._params.tiles[e["level"], cell] == SPRING else -1
 
     def _flag(self, level: int, x: float, clock: float, clear: bool) -> Thing:
         pole = (
