@@ -74,7 +74,7 @@ class Expert:
         self._known.update(zip(_keys(trail[:-1]), actions.tolist(), strict=True))
 
     def plan(self, params: Any, state: NDArray, i: int) -> Plan:
-        """Searches with the actions that every set has; where they do not suffice, also with those to the left."""
+        """Searches with the actions that every set has; where they do not do, also to the left."""
         if self._search is None:
             self._search = Searcher()
         plans = []

@@ -165,10 +165,8 @@ def _generated(difficulty: float, split: str, count: int) -> list[Level]:
         if not missing:
             _note(file, notes)
             return [levels[k] for k in range(count)]
-    seeds = FIRST_SEED[split] + missing[0]
-    raise ValueError(
-        f"none of {MAX_ATTEMPTS} levels of difficulty {difficulty} and seed {seeds} can be cleared"
-    )
+    seed = FIRST_SEED[split] + missing[0]
+    raise ValueError(f"{MAX_ATTEMPTS} levels of difficulty {difficulty} and seed {seed} can't be cleared")
 
 
 def _cache_file(difficulty: float, split: str) -> Path:

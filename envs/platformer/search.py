@@ -37,7 +37,7 @@ MAX_TICKS = 8192
 _KNUTH = np.uint64(0x9E3779B97F4A7C15)  # multiplicative hashing, The Art of Computer Programming, 6.4
 
 NO_PICTURES = {"views": np.zeros((1, 1), np.uint8), "sprites": np.zeros(1, np.uint8)}
-"""Replaces the params' tables that observations are made of, so that one compiled search serves all worlds."""
+"""Takes the place of what observations are made of: one compiled search serves all worlds."""
 for _table in NO_PICTURES.values():
     _table.flags.writeable = False
 
@@ -109,9 +109,8 @@ class Searcher:
 @cache
 def search_fingerprint() -> str:
     """Names what a search's result depends on beside the state: physics, budget, method."""
-    return (
-        fingerprint(_bound_search(), (PLATFORMER_STATE, RULES)) + f"-{BUDGET}-{'-'.join(map(str, WEIGHTS))}"
-    )
+    settings = BUDGET, *WEIGHTS
+    return "-".join([fingerprint(_bound_search(), (PLATFORMER_STATE, RULES)), *map(str, settings)])
 
 
 @cache
