@@ -41,6 +41,16 @@ register_world(
     summary="Drive through a city with traffic, signals, pedestrians and ambulances.",
 )
 
+register_world(
+    id="meze/Platformer-v0",
+    name="platformer",
+    world=f"{__name__}.envs.platformer.world:Platformer",
+    config=f"{__name__}.envs.platformer.config:PlatformerConfig",
+    max_episode_steps=1024,
+    presets={},
+    summary="Run, jump and stomp through levels to the flag.",
+)
+
 
 def load(run: str | Path, env_id: str | None = None, *, num_envs: int = 1) -> tuple[Any, Any]:
     """Loads a trained policy and its environment, for a notebook.

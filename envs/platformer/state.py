@@ -91,7 +91,7 @@ PLATFORM_TILES = 3
 PLATFORM_WIDTH = PLATFORM_TILES * TILE
 PLATFORM_HEIGHT = 8 * PIXEL  # one-way: bodies land on its top and pass it otherwise
 
-WAKE_COLUMNS = 12  # things within so many columns of the player move, the others stand still
+WAKE_COLUMNS = 14  # things within so many columns of the player move, the others stand still
 WALKER_SPEED = 128
 SHELL_SPEED = 768
 MUSHROOM_SPEED = 256
@@ -151,6 +151,7 @@ POINTS_CHAIN = (100, 200, 400, 500, 800, 1000, 2000, 4000, 5000, 8000)  # creatu
 # ---------------------------------------------------------------- actions
 
 RIGHT, LEFT, DOWN, UP, JUMP, RUN = 1, 2, 4, 8, 16, 32  # buttons, as bits
+BUTTON_NAMES = {RIGHT: "right", LEFT: "left", DOWN: "down", UP: "up", JUMP: "jump", RUN: "run"}
 
 _RIGHT_ONLY = (0, RIGHT, RIGHT | JUMP, RIGHT | RUN, RIGHT | JUMP | RUN)
 _SIMPLE = (*_RIGHT_ONLY, JUMP, LEFT)

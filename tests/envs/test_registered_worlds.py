@@ -13,7 +13,12 @@ MODES = {
         {"observation": "grid"},
         {"observation": "index", "index": "situation", "hour": 8, "ambulance": 0.1, "jaywalk": 0.1},
         {"observation": "index", "index": "place", "map": "village"},
-    )
+    ),
+    "platformer": (
+        {"observation": "grid", "pool_size": 4},
+        {"observation": "pixels", "pool_size": 2, "actions": "right_only"},
+        {"observation": "index", "pool_size": 4, "actions": "complex", "frame_skip": 1},
+    ),
 }
 CASES = [(spec.name, settings) for spec in world_specs() for settings in MODES[spec.name]]
 

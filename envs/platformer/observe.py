@@ -1,0 +1,259 @@
+"""What the platformer shows: the grid around the player, and the situation number.
+
+Both read the state between two ticks. `e` is one state record, `p` a `PlatformerParams`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.kernel import kernel
+from .state import (
+    BRICK,
+    CLASS_1_SPEED,
+    CLASS_2_SPEED,
+    COIN,
+    COIN_BLOCK,
+    FIRST_SOLID,
+    FLAG,
+    GONE,
+    HEIGHT,
+    IN_BLOCK,
+    MARGIN,
+    MAX_SLOTS,
+    MUSHROOM,
+    MUSHROOM_BLOCK,
+    MUSHROOM_RISE,
+    NUM_KINDS,
+    NUM_TILES,
+    PLANT,
+    PLATFORM_ACROSS,
+    PLATFORM_TILES,
+    PLATFORM_UP,
+    SHELL_SLIDING,
+    SKY,
+    SPIKE,
+    SPRING,
+    STRIDE,
+    TABLE_ROWS,
+    THING_WIDTH,
+    TILE,
+    TILE_SHIFT,
+)
+from .tiles import cell_at, code_at
+
+# ---------------------------------------------------------------- grid
+
+VIEW = 13  # side of the square that `grid` shows, in tiles
+BEHIND = 4  # columns of it to the left of the player's
+ABOVE = 6  # rows of it above that of the player's feet
+AREA = VIEW * VIEW
+
+# Planes of `grid`; two of tiles, six of things (each in the tile of its left bottom corner), constant ones.
+PLANE_NAMES = (
+    "solid",  # 255 solid, 192 brick, 128 block with a coin, 64 block with a mushroom, 0 none
+    "special",  # 255 spike, or below the level; 192 flag, 128 spring, 64 coin
+    "creature",  # 36 times the kind, WALKER to PLANT
+    "help",  # 255 platform that goes across, 192 one that goes up, 64 mushroom
+    "thing x",  # within its tile, in 1/256
+    "thing y",  # within its tile, in 1/256
+    "thing across",  # 128 + speed / 8; phase, 0 to 255, of what follows a clock
+    "thing down",  # 128 + speed / 16
+    "x",  # of the player within its tile, in 1/256
+    "y",
+    "speed across",  # 128 + speed * 3 / 16
+    "speed down",  # 128 + speed * 5 / 64
+    "footing",  # 255 on a platform, 128 on the ground, 0 in the air
+    "size",  # 255 big, 128 big and ducking, 0 small
+    "jump held",  # 8 for each tick that the button has been held; 0: it is released
+    "jump class",  # 80 times the class
+    "invulnerable",  # 2 for each tick that is left
+)
+NUM_PLANES = len(PLANE_NAMES)
+TILE_PLANES = 2
+FIRST_SCALAR = 8
+
+VIEW_SKY = SKY + ABOVE  # rows of a view above row 0
+VIEW_ROWS = VIEW_SKY + HEIGHT + 2 + VIEW
+VIEW_CELLS = VIEW_ROWS * STRIDE
+
+_CREATURE_LOOKS = np.array([36 * kind if kind <= PLANT else 0 for kind in range(NUM_KINDS)], np.uint8)
+_HELP_LOOKS = np.zeros(NUM_KINDS, np.uint8)
+_HELP_LOOKS[[PLATFORM_ACROSS, PLATFORM_UP, MUSHROOM]] = 255, 192, 64
+_COLUMNS = np.uint64(VIEW)  # unsigned loops and indices need no check for negative ones
+_AREA = np.uint64(AREA)
+
+
+def make_views(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Draws the grid's tile planes of whole levels as they are at the start.
+
+    Args:
+        tiles: (M, CELLS) codes.
+
+    Returns:
+        (M, TILE_PLANES * VIEW_CELLS) planes of VIEW_ROWS x STRIDE tiles, with margins like the tables.
+    """
+    looks = np.zeros((TILE_PLANES, NUM_TILES), np.uint8)
+    looks[0, FIRST_SOLID:] = 255
+    looks[0, [BRICK, COIN_BLOCK, MUSHROOM_BLOCK]] = 192, 128, 64
+    looks[1, [SPIKE, FLAG, SPRING, COIN]] = 255, 192, 128, 64
+    inside = tiles.reshape(-1, TABLE_ROWS, STRIDE)
+    rows = np.clip(np.arange(VIEW_ROWS) - ABOVE, 0, TABLE_ROWS - 1)
+    views = looks[:, inside[:, rows]].swapaxes(0, 1)
+    below = VIEW_SKY + HEIGHT
+    views[:, 1, below:][views[:, 0, below:] == 0] = 255
+    return np.ascontiguousarray(views.reshape(len(tiles), -1))
+
+
+@kernel
+def fill(flat, plane, value):
+    """Sets a whole plane."""
+    start = np.uint64(plane * AREA)
+    for k in range(_AREA):
+        flat[start + k] = np.uint8(value)
+
+
+@kernel
+def write_tiles(p, e, flat, left, top):
+    """Copies the planes of tiles from the level's view, then corrects the tiles that have changed."""
+    source = p.views[np.uint64(e.level)]
+    for plane in range(TILE_PLANES):
+        for row in range(VIEW):
+            start = np.uint64(plane * VIEW_CELLS + (VIEW_SKY + top + row) * STRIDE + MARGIN + left)
+            at = np.uint64(plane * AREA + row * VIEW)
+            for k in range(_COLUMNS):
+                flat[at + k] = source[start + k]
+    for word in range(MAX_SLOTS // 64):
+        bits = e.changed[word]
+        slot = word * 64
+        while bits != np.uint64(0):
+            if bits & np.uint64(1):
+                write_changed(p, e, flat, left, top, slot)
+            bits >>= np.uint64(1)
+            slot += 1
+
+
+@kernel
+def write_changed(p, e, flat, left, top, slot):
+    """Writes a tile that has changed: a block is solid still, bricks and coins are gone."""
+    cell = int(p.slot_cells[np.uint64(e.level), np.uint64(slot)])
+    column = cell % STRIDE - MARGIN - left
+    row = cell // STRIDE - SKY - top
+    if 0 <= column < VIEW and 0 <= row < VIEW:
+        code = p.tiles[np.uint64(e.level), np.uint64(cell)]
+        at = np.uint64(row * VIEW + column)
+        flat[at] = np.uint8(255 if code >= COIN_BLOCK else 0)
+        flat[at + _AREA] = np.uint8(0)
+
+
+@kernel
+def write_things(e, flat, left, top):
+    """Writes the things that are awake."""
+    for plane in range(TILE_PLANES, FIRST_SCALAR):
+        fill(flat, plane, 0)
+    for k in range(e.num_awake):
+        t = e.things[np.uint64(e.awake[np.uint64(k)])]
+        column = (t.x >> TILE_SHIFT) - left
+        row = ((t.y - 1) >> TILE_SHIFT) - top
+        if GONE < t.kind < IN_BLOCK and 0 <= row < VIEW and -PLATFORM_TILES < column < VIEW:
+            width = PLATFORM_TILES if t.kind > MUSHROOM else 1
+            for c in range(max(column, 0), min(column + width, VIEW)):
+                write_thing(t, flat, row * VIEW + c)
+
+
+@kernel
+def write_thing(t, flat, tile):
+    """Writes one tile of a thing."""
+    kind = int(t.kind)
+    follows_clock = kind > SHELL_SLIDING and (kind != MUSHROOM or t.timer < MUSHROOM_RISE)
+    at = np.uint64(TILE_PLANES * AREA + tile)
+    flat[at] = _CREATURE_LOOKS[np.uint64(kind)]
+    flat[at + _AREA] = _HELP_LOOKS[np.uint64(kind)]
+    flat[at + np.uint64(2 * AREA)] = np.uint8((t.x & TILE - 1) >> 4)
+    flat[at + np.uint64(3 * AREA)] = np.uint8((t.y - 1 & TILE - 1) >> 4)
+    flat[at + np.uint64(4 * AREA)] = np.uint8(int(t.timer) if follows_clock else 128 + (t.vx >> 3))
+    flat[at + np.uint64(5 * AREA)] = np.uint8(128 + (t.vy >> 4))
+
+
+@kernel
+def observe_grid(p, s, i, obs):
+    """Writes the grid, the player in column BEHIND and row ABOVE."""
+    e = s[i]
+    flat = obs[i].reshape(NUM_PLANES * AREA)
+    left = (e.x >> TILE_SHIFT) - BEHIND
+    top = ((e.y - 1) >> TILE_SHIFT) - ABOVE
+    write_tiles(p, e, flat, left, top)
+    write_things(e, flat, left, top)
+    fill(flat, FIRST_SCALAR, (e.x & TILE - 1) >> 4)
+    fill(flat, FIRST_SCALAR + 1, (e.y - 1 & TILE - 1) >> 4)
+    fill(flat, FIRST_SCALAR + 2, 128 + (e.vx * 3 >> 4))
+    fill(flat, FIRST_SCALAR + 3, 128 + (e.vy * 5 >> 6))
+    fill(flat, FIRST_SCALAR + 4, 255 if e.ride > 0 else 128 if e.grounded else 0)
+    fill(flat, FIRST_SCALAR + 5, 0 if not e.big else 128 if e.ducking else 255)
+    fill(flat, FIRST_SCALAR + 6, min(8 * int(e.jump_held), 255))
+    fill(flat, FIRST_SCALAR + 7, 80 * int(e.jump_class))
+    fill(flat, FIRST_SCALAR + 8, 2 * int(e.invulnerable))
+
+
+# ---------------------------------------------------------------- index
+
+AHEAD = 5  # tiles that the situation looks ahead
+NUM_SITUATIONS = 3 * 2 * 3 * 5 * 4 * 4
+
+
+@kernel
+def wall_ahead(e, tiles, slots, column, row):
+    """The nearest wall: 0 none, 1 or 2 within 2 tiles, 3 or 4 further off; even: higher than 2 tiles."""
+    for k in range(1, AHEAD):
+        if code_at(e, tiles, slots, cell_at(column + k, row)) >= FIRST_SOLID:
+            low = code_at(e, tiles, slots, cell_at(column + k, max(row - 2, -SKY))) < FIRST_SOLID
+            return (1 if k <= 2 else 3) + (0 if low else 1)
+    return 0
+
+
+@kernel
+def gap_ahead(e, tiles, slots, column, row):
+    """The nearest column without ground: 0 none, 1 here or next, 2 within 3 tiles, 3 further off."""
+    for k in range(0, AHEAD + 1):
+        ground = False
+        for r in range(row + 1, HEIGHT):
+            if code_at(e, tiles, slots, cell_at(column + k, r)) >= FIRST_SOLID:
+                ground = True
+                break
+        if not ground:
+            return 1 if k <= 1 else 2 if k <= 3 else 3
+    return 0
+
+
+@kernel
+def danger_ahead(e, tiles, slots, column, row):
+    """The nearest creature or spike at the player's height: 0 none, 1 within 2 tiles, 2 in 3, 3 in 5."""
+    nearest = (AHEAD + 1) * TILE
+    for k in range(e.num_awake):
+        t = e.things[np.uint64(e.awake[np.uint64(k)])]
+        away = t.x - e.x
+        if GONE < t.kind <= PLANT and -THING_WIDTH < away < nearest and abs(t.y - e.y) < 2 * TILE:
+            nearest = away
+    for k in range(0, AHEAD + 1):
+        for r in range(row, row + 2):
+            if code_at(e, tiles, slots, cell_at(column + k, r)) == SPIKE:
+                nearest = min(nearest, k * TILE)
+    return 1 if nearest <= 2 * TILE else 2 if nearest <= 3 * TILE else 3 if nearest <= AHEAD * TILE else 0
+
+
+@kernel
+def observe_situation(p, s, i, obs):
+    """Writes the situation's number, mixed radix: footing, jump button, speed, wall, gap, danger."""
+    e = s[i]
+    tiles = p.tiles[np.uint64(e.level)]
+    slots = p.slots[np.uint64(e.level)]
+    column = (e.x + TILE // 2) >> TILE_SHIFT
+    row = (e.y - 1) >> TILE_SHIFT
+    speed = abs(e.vx)
+    number = 0 if e.grounded else 1 if e.vy < 0 else 2
+    number = number * 2 + int(e.jump_held > 0)
+    number = number * 3 + int(speed >= CLASS_1_SPEED) + int(speed >= CLASS_2_SPEED)
+    number = number * 5 + wall_ahead(e, tiles, slots, column, row)
+    number = number * 4 + gap_ahead(e, tiles, slots, column, row)
+    obs[i] = number * 4 + danger_ahead(e, tiles, slots, column, row)
