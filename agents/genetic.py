@@ -75,8 +75,8 @@ class GeneticConfig:
     mutation: float = 0.1
     """Chance of each gene to be mutated."""
     step: float = 0.3
-    """Mutation step (standard deviation) of the first genomes; first weights have the deviation 1 over the
-    square root of their number into a unit."""
+    """Mutation step (standard deviation) of the first genomes, in units of the first weights' deviation, which
+    is 1 over the square root of their number into a unit."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -107,6 +107,11 @@ class Genome(Protocol):
         """Lowest and highest value of each gene if they are whole (int64); None if real (float32)."""
         ...
 
+    @property
+    def units(self) -> NDArray[np.float64] | None:
+        """(size,) unit of each gene's mutation step if genes are real."""
+        ...
+
     def initial(self, count: int, rng: np.random.Generator) -> NDArray:
         """(count, size) random genomes."""
         ...
@@ -130,28 +135,21 @@ class WeightsGenome:
         self._actions = Actions(action_space)
         self._hidden = config.hidden
         inputs, outputs = len(self._features.names), self._actions.num_outputs
-        if config.hidden:
-            fans = [
-                (inputs, inputs * config.hidden),
-                (0, config.hidden),
-                (config.hidden, config.hidden * outputs),
-            ]
-        else:
-            fans = [(inputs, inputs * outputs)]
-        fans.append((0, outputs))
-        self.size = sum(count for _, count in fans)
+        layers = [(inputs, config.hidden), (config.hidden, outputs)] if config.hidden else [(inputs, outputs)]
+        parts = []
+        for width, units in layers:  # weights, then biases
+            parts += [np.full(width * units, width**-0.5), np.full(units, width**-0.5)]
+        self.units = np.concatenate(parts)
+        self.size = len(self.units)
         if self.size > MAX_GENES:
             raise ValueError(
                 f"{inputs} inputs, {config.hidden} hidden units and {outputs} outputs need {self.size} "
                 f"weights; at most {MAX_GENES} can be evolved: take fewer hidden units or a coarser retina"
             )
-        self._deviations = np.concatenate(
-            [np.full(n, 1.0 / math.sqrt(fan) if fan else 0.0) for fan, n in fans]
-        )
 
     def initial(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
         """See `Genome.initial`."""
-        return (rng.normal(size=(count, self.size)) * self._deviations).astype(np.float32)
+        return (rng.normal(size=(count, self.size)) * self.units).astype(np.float32)
 
     def policy_of(self, genes: NDArray, genomes: NDArray[np.int64] | None) -> MlpPolicy:
         """See `Genome.policy_of`."""
@@ -162,6 +160,7 @@ class ActionsGenome:
     """Whole genes: a table with an action for each observation, or a sequence of actions and lengths."""
 
     def __init__(self, observation_space: Space, action_space: Discrete, config: GeneticConfig) -> None:
+        self.units = None
         last, self._first_action = int(action_space.n) - 1, int(action_space.start)
         if config.genome == "sequence":
             self._first_obs = None
@@ -334,7 +333,8 @@ class Genetic:
         rate = 1.0 / math.sqrt(2.0 * math.sqrt(len(child)))
         step = child.step * math.exp(rate * random.gauss(0.0, 1.0))
         child.step = min(max(step, SMALLEST_STEP), LARGEST_STEP)
-        tools.mutGaussian(child, mu=0.0, sigma=child.step, indpb=self.config.mutation)
+        sigma = (child.step * self.genome.units).tolist()
+        tools.mutGaussian(child, mu=0.0, sigma=sigma, indpb=self.config.mutation)
 
     # --- saving
 
