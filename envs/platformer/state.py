@@ -136,7 +136,7 @@ AIR_SPEED = (WALK_SPEED, WALK_SPEED, RUN_SPEED, RUN_SPEED)
 MAX_FALL = 1152  # 4.5 pixels a tick
 STOMP_BOUNCE = 1024  # upwards
 
-STEP_UP = 4 * PIXEL  # a falling player this little below the top of the tile ahead steps onto it
+STEP_UP = 2 * PIXEL  # a falling player this little below the top of the tile ahead steps onto it
 INVULNERABLE_TICKS = 120  # after a hit that was survived
 BUMP_TICKS = 12  # for which a block that was hit is shown to jump
 

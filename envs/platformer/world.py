@@ -38,16 +38,17 @@ class Platformer:
     faster. A jump starts when its button is pressed, not while it is held, and rises higher the longer it is
     held and the faster the player runs. The constants stand in `state.py`; what they come to:
 
-    |                         | standing | walking | running |
-    | ----------------------- | -------- | ------- | ------- |
-    | speed, tiles a second   |          | 5.9     | 9.4     |
-    | jump, button tapped     |          |         |         |
-    | ... height, tiles       | 1.3      | 1.5     | 1.5     |
-    | ... distance, tiles     |          | 2.2     | 3.0     |
-    | jump, button held       |          |         |         |
-    | ... height, tiles       | 4.1      | 4.4     | 5.2     |
-    | ... distance, tiles     |          | 5.6     | 8.6     |
-    | spring, button held     | 7.0      |         |         |
+    |                           | standing | walking | running |
+    | ------------------------- | -------- | ------- | ------- |
+    | speed, tiles a second     |          | 5.9     | 9.4     |
+    | jump, button tapped:      |          |         |         |
+    | ... height, tiles         | 1.3      | 1.5     | 1.5     |
+    | ... distance, tiles       |          | 2.2     | 3.0     |
+    | jump, button held:        |          |         |         |
+    | ... height, tiles         | 4.1      | 4.4     | 5.2     |
+    | ... distance, tiles       |          | 5.6     | 8.6     |
+    | spring, button held       | 7.0      |         |         |
+    | spring, button not held   | 3.4      |         |         |
 
     **Tiles** are solid ground, pipes, bricks (a big player breaks them), blocks with a coin or a mushroom
     (hit them from below), coins, spikes (harm on touch), springs (throw up who lands on them), and the flag.
