@@ -61,8 +61,8 @@ def _advance_rows(
     # Kernels are large, and the compiler copies them to where they are called: each is called in one place.
     for i in range(lo, hi):
         command = action[i]
-        if autoreset == NEXT_STEP and state[i].done and command >= 0:
-            command = RESET
+        if autoreset != DISABLED and state[i].done and command >= 0:
+            command = RESET  # in SAME_STEP only after `set_state`: what is over never goes on
         reward[i] = 0.0
         terminated[i] = False
         truncated[i] = False
@@ -410,6 +410,7 @@ class Batch:
         return _rebuild_batch, parts
 
 
+@cache
 def _field_bytes(dtype: np.dtype) -> NDArray[np.bool_]:
     """Which bytes of a record belong to a field."""
     if dtype.subdtype is not None:

@@ -1,9 +1,10 @@
 """Binds loops written once to the kernels of a world, compiled with a cache that outlives the process.
 
-numba's own cache has three holes that matter here: a function that takes jitted functions as arguments is
-never found again, an edit to a callee in another file is not noticed, and two functions of one name in one
-file can be given each other's code. So a loop reaches its kernels as module globals of a copy made for them,
-and the cache folder's name and the function's name hold a fingerprint of everything that is compiled into it.
+numba's own cache has four holes that matter here: a function that takes jitted functions as arguments is
+never found again, an edit to a callee in another file is not noticed, two functions of one name in one file
+can be given each other's code, and so can the functions that they call, if these take records. So a loop
+reaches its kernels as module globals of a copy made for them, the cache folder's name and the function's name
+hold a fingerprint of everything that is compiled into it, and records have names of their own.
 """
 
 from __future__ import annotations
@@ -27,9 +28,22 @@ import numpy as np
 import platformdirs
 from numba import njit
 from numba.core import config
+from numba.core.types import Record
 
 _numba_config: Any = config
 _config_lock = threading.Lock()  # numba's cache folder is a process-wide setting
+
+
+def _record_name(record: Record) -> tuple[str, tuple[str]]:
+    """How numba's names of compiled functions call a record that they take: by what it holds.
+
+    numba itself numbers records as a process meets them. Code that two processes cached for two records can
+    then bear one name, and in a third process, which loads both, one of the two runs on the other's records.
+    """
+    return "Record", ("x" + hashlib.blake2b(record.name.encode(), digest_size=16).hexdigest(),)
+
+
+Record.mangling_args = property(_record_name)  # type: ignore[assignment]
 
 
 def bind(
@@ -41,8 +55,7 @@ def bind(
         template: plain Python function that calls kernels by global names.
         name: who the binding is for; it stands in the compiled function's name.
         kernels: global name to jitted function.
-        records: structured types of the loop's arguments. numba numbers such types as a process meets them,
-            and names compiled code by the number; the loop's own name must tell them apart.
+        records: structured types of the loop's arguments.
 
     Returns:
         The jitted loop (nogil), compiled on its first call or read from the cache.

@@ -16,4 +16,7 @@ them from function to function would cost more than most functions do (measured 
 """
 
 rare_kernel = njit(**_options)
-"""Compiles a scalar function that is called now and then, and not worth a copy in each of its callers."""
+"""Compiles a scalar function that is called now and then, and not worth a copy in each of its callers.
+
+It must not be a closure: its compiled name would not tell what it closes over (see `binding`).
+"""

@@ -25,7 +25,8 @@ class WorldSpec:
     max_episode_steps: int | None
     """Steps after which an episode is truncated."""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Agent name (`*`: each agent) to settings that work well here, named as the flags of `meze train`."""
+    """Agent name (`*`: each agent) to settings that work well here, named as the flags of `meze train`; under
+    `bench` stand those that `meze bench` measures."""
     summary: str = ""
     """One line for the list of worlds."""
 

@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from meze.envs.core import binding
 from meze.envs.core.batch import (
+    DISABLED,
     KEEP,
     NEXT_STEP,
     RESET,
@@ -93,6 +94,53 @@ def test_cache_holds_across_processes_and_is_never_stale(tmp_path):
     assert run_plugin(tmp_path, "strip") == [[103, 21, 0]], "a constant in a third file changed"
     folders = {path.parents[1].parent.name for path in tmp_path.rglob("*.nbi")}
     assert folders == {"meze"}, "below NUMBA_CACHE_DIR, and nowhere else"
+
+
+SIZED = """
+import sys
+import numpy as np
+from meze.envs.core.env import WorldEnv
+from meze.envs.core.kernel import rare_kernel
+from meze.envs.core.world import state_dtype
+from numba import njit
+from toy_world import Corridor, CorridorConfig, reset_one
+
+@rare_kernel
+def move(e):  # too long to be copied into its caller
+    e.cell += 1
+LINES
+
+@njit
+def step_one(p, s, i, action):
+    move(s[i])
+    return 0, False
+
+class Sized(Corridor):
+    kernels = Corridor.kernels._replace(step_one=step_one)
+
+for size in sys.argv[1:]:
+    Sized.state_dtype = state_dtype(
+        [("gap", np.int32, int(size)), ("cell", np.int32), ("start", np.int32)],
+        info=[("moved", np.int32), ("slipped", np.bool_), ("bumps", np.int64), ("hope", np.float32)],
+        parts=["goal", "time"],
+    )
+    env = WorldEnv(Sized)
+    env.reset(seed=1, options={"start": 2})
+    print(env.step(0)[0])
+""".replace("LINES", "    e.start = e.start * 3 ^ e.cell + e.gap[0]\n" * 100)
+
+
+def test_what_two_processes_compiled_for_two_records_works_in_a_third(tmp_path):
+    """numba numbers record types as a process meets them, and names compiled code by the number.
+
+    Left alone, the two records' `move` have one name, and one of the two worlds runs the other's.
+    """
+    (tmp_path / "sized.py").write_text(SIZED)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent), "NUMBA_CACHE_DIR": str(tmp_path)}
+    for sizes in (["1"], ["50"], ["1", "50"], ["50", "1"]):
+        command = [sys.executable, str(tmp_path / "sized.py"), *sizes]
+        done = subprocess.run(command, capture_output=True, env=environment, text=True, check=True)
+        assert done.stdout.split() == ["3"] * len(sizes)
 
 
 # ---------------------------------------------------------------- fingerprints
@@ -245,10 +293,7 @@ def test_same_kernels_share_a_loop_and_others_do_not():
 
 
 def test_the_same_kernels_over_other_records_have_code_of_another_name():
-    """numba numbers record types as a process meets them, and names compiled code by the number.
-
-    Code that two processes cached for two types could bear one name: a third process would run the wrong one.
-    """
+    """Otherwise a process could be given the code of another one's loop."""
     usual, wider = Corridor(CorridorConfig()), Corridor(CorridorConfig())
     wider.state_dtype = np.dtype([*usual.state_dtype.descr, ("more", np.int64)])
     assert bind_loop(usual).__qualname__ != bind_loop(wider).__qualname__
@@ -276,6 +321,18 @@ def test_ends_and_restarts_by_hand(autoreset):
         assert out.reward[0] == 0 and batch.state["elapsed"][0] == 0, "the action was ignored"
     else:
         assert batch.state["cell"][0] == min(before["cell"][0] + 1, LENGTH - 1)
+
+
+@pytest.mark.parametrize("autoreset", [NEXT_STEP, SAME_STEP])
+def test_an_episode_that_was_put_back_after_its_end_does_not_go_on(autoreset):
+    batch = make_batch(slip=0)
+    start(batch, [LENGTH - 2, 0, 1])
+    batch.step(np.full(3, RIGHT), DISABLED, 0, batch.outputs())
+    assert batch.state["done"].tolist() == [True, False, False]
+    other, out = make_batch(slip=0), batch.outputs()
+    other.set_state(batch.get_state())
+    other.step(np.full(3, RIGHT), autoreset, 0, out)
+    assert other.state["elapsed"].tolist() == [0, 2, 2] and out.reward[0] == 0 and not out.terminated.any()
 
 
 def test_kept_rows_are_observed_only():
