@@ -307,12 +307,11 @@ def move_things(e, tiles, slots, old_feet):
                 knock_over(e, slot)
         else:
             tick_clock(e, t, slot, old_feet, tiles, slots)
-            kind = int(t.kind)
         if (
             t.x < e.x + PLAYER_WIDTH
             and e.x < t.x + THING_WIDTH
             and t.y - THING_HEIGHT < e.y
             and e.y - player_height(e) < t.y
-            and kind <= MUSHROOM
+            and GONE < t.kind <= MUSHROOM
         ):
             meet(e, t, falling, tiles, slots)
