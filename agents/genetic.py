@@ -33,6 +33,7 @@ from .population import (
     SequencePolicy,
     TablePolicy,
     borrowed_random,
+    checked_fitness,
     random_state,
     set_random_state,
 )
@@ -75,8 +76,8 @@ class GeneticConfig:
     mutation: float = 0.1
     """Chance of each gene to be mutated."""
     step: float = 0.3
-    """Mutation step (standard deviation) of the first genomes, in units of the first weights' deviation, which
-    is 1 over the square root of their number into a unit."""
+    """Mutation step of the first genomes, in units of the first weights' standard deviation, which is 1 over
+    the square root of the number of weights into a unit."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -326,8 +327,8 @@ class Genetic:
         a.step = b.step = math.sqrt(a.step * b.step)
 
     def _mutate(self, child: Individual) -> None:
-        if self.genome.bounds is not None:
-            low, high = self.genome.bounds
+        if self.genome.units is None:
+            low, high = self.genome.bounds or (0, 0)
             tools.mutUniformInt(child, low=low, up=high, indpb=self.config.mutation)
             return
         rate = 1.0 / math.sqrt(2.0 * math.sqrt(len(child)))
@@ -378,20 +379,6 @@ class Genetic:
         self.policy.genes = state["best"]
         self.rng.bit_generator.state = state["rng"]
         set_random_state(self._random, {n[7:]: v for n, v in state.items() if n.startswith("random.")})
-
-
-def checked_fitness(fitness: NDArray, count: int) -> NDArray[np.float64]:
-    """A population's fitness as (count,) float64.
-
-    Raises:
-        ValueError: for another number of values, or one that is not finite.
-    """
-    values = np.array(fitness, np.float64)
-    if values.shape != (count,):
-        raise ValueError(f"a population of {count} has as many fitness values; got {values.shape}")
-    if not np.isfinite(values).all():
-        raise ValueError("a fitness is not finite")
-    return values
 
 
 class RandomSearch(Genetic):

@@ -10,7 +10,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
@@ -230,7 +230,36 @@ class SequencePolicy(PopulationPolicy):
         return self._first_action + nearest_possible(actions, mask), steps + 1
 
 
-# --- The module `random` --------------------------------------------------------------------------------
+class Graph(NamedTuple):
+    """A network to be drawn; its values are the inputs, then the nodes, each after those it depends on."""
+
+    inputs: tuple[str, ...]
+    """Names of the F inputs."""
+    source: NDArray[np.int64]
+    """(L,) the value that each link takes."""
+    target: NDArray[np.int64]
+    """(L,) the node that it leads to, counted after the inputs."""
+    weight: NDArray[np.float64]
+    """(L,) of each link."""
+    output: NDArray[np.int64]
+    """(O,) the values that are the outputs."""
+
+
+# --- Searching ------------------------------------------------------------------------------------------
+
+
+def checked_fitness(fitness: NDArray, count: int) -> NDArray[np.float64]:
+    """A population's fitness as (count,) float64.
+
+    Raises:
+        ValueError: for another number of values, or one that is not finite.
+    """
+    values = np.array(fitness, np.float64)
+    if values.shape != (count,):
+        raise ValueError(f"a population of {count} has as many fitness values; got {values.shape}")
+    if not np.isfinite(values).all():
+        raise ValueError("a fitness is not finite")
+    return values
 
 
 @contextmanager

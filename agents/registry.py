@@ -94,6 +94,15 @@ _AGENTS = {
         _tabular("double-q-learning", "DoubleQLearning", "Q-learning without its bias (van Hasselt 2010)"),
         _genetic("genetic", "Genetic", "genetic algorithm with self-adapting mutation (Eiben & Smith 2015)"),
         _genetic("random-search", "RandomSearch", "the genetic algorithm's control: genomes drawn at random"),
+        AgentSpec(
+            "neat",
+            "neat:Neat",
+            "searcher",
+            "networks of evolving topology (Stanley & Miikkulainen 2002)",
+            config="neat:NeatConfig",
+            modes=("grid", "index"),
+            extra="neat",
+        ),
     )
 }
 

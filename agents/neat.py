@@ -1,0 +1,268 @@
+"""NEAT: networks whose topology evolves too (Stanley & Miikkulainen 2002), by neat-python.
+
+The library's own parts do the work: genomes, crossing, mutation, innovation numbers, species, stagnation.
+Here they are asked and told, and a population's networks, all of different shapes, act in one compiled loop.
+neat-python draws from the module `random`; it is lent a private stream.
+
+Networks are feed-forward, sum their inputs and squash them to -1 .. 1. The distance from which on two genomes
+are of different species moves, so that there are about as many species as wanted (Stanley's NEAT Users Page).
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import neat
+import numpy as np
+from gymnasium.spaces import Space
+from neat.reporting import ReporterSet
+from numpy.typing import NDArray
+
+from .base import State
+from .features import make_features, sense
+from .neat_genomes import (
+    Counter,
+    NeatConfig,
+    Networks,
+    diversity,
+    express,
+    genomes_from_state,
+    genomes_to_state,
+    idle,
+    neat_config,
+    species_from_state,
+    species_to_state,
+)
+from .population import (
+    Actions,
+    Graph,
+    NetworkPolicy,
+    borrowed_random,
+    checked_fitness,
+    kernel,
+    random_state,
+    set_random_state,
+)
+
+SPECIES_STEP = 0.1
+"""By how much the distance between species moves in a generation."""
+
+
+# --- Acting: networks of different shapes in one loop --------------------------------------------------
+
+
+@kernel
+def network_outputs(rows, starts, cells, scales, networks, genomes):
+    """(B, O) outputs; row b is seen by network `genomes[b]`. Sums run over the links in their order."""
+    num_inputs = len(scales)
+    outputs = np.empty((len(rows), networks.output.shape[1]))
+    inputs = np.empty(num_inputs, np.float32)
+    values = np.empty(num_inputs + np.max(np.diff(networks.nodes)))
+    for b in range(len(rows)):
+        sense(rows, b, starts, cells, scales, inputs)
+        values[:num_inputs] = inputs
+        g = genomes[b]
+        first = networks.nodes[g]
+        for n in range(first, networks.nodes[g + 1]):
+            total = 0.0
+            for k in range(networks.links[n], networks.links[n + 1]):
+                total += values[networks.source[k]] * networks.weight[k]
+            total += networks.bias[n]
+            values[num_inputs + n - first] = total / (1.0 + abs(total))
+        for o in range(outputs.shape[1]):
+            outputs[b, o] = values[networks.output[g, o]]
+    return outputs
+
+
+class NeatPolicy(NetworkPolicy):
+    """Networks of different shapes; genes are `Networks`."""
+
+    def outputs(self, obs: NDArray) -> NDArray[np.float64]:
+        """See `NetworkPolicy.outputs`."""
+        starts, cells, scales, *_ = self.features
+        rows = self.features.rows(obs)
+        return network_outputs(rows, starts, cells, scales, self.genes, self._genomes(len(rows)))
+
+
+# --- Searching ------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class NeatPopulation:
+    """A generation: its genomes, and their networks."""
+
+    genomes: list[neat.DefaultGenome]
+    networks: Networks
+
+    def __len__(self) -> int:
+        """Number of genomes."""
+        return len(self.genomes)
+
+
+class Neat:
+    """NEAT.
+
+    Attributes:
+        population: the present generation.
+        policy: acts for the best genome of the last generation that was evaluated.
+        generation: generations evaluated so far.
+    """
+
+    name: ClassVar[str] = "neat"
+
+    def __init__(
+        self,
+        observation_space: Space,
+        action_space: Space,
+        *,
+        num_envs: int,
+        config: NeatConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        """Sets neat-python up for one environment's spaces; the first `ask` draws the first generation.
+
+        Raises:
+            ValueError: when the spaces do not fit.
+        """
+        self.config = config
+        self.features = make_features(observation_space, config.retina)
+        self.actions = Actions(action_space)
+        self.generation = 0
+        self._random = random.Random(int(rng.integers(2**63)))
+        self._neat: Any = neat_config(config, len(self.features.names), self.actions.num_outputs)
+        reporters = ReporterSet()
+        stagnation = neat.DefaultStagnation(self._neat.stagnation_config, reporters)
+        self._reproduction: Any = neat.DefaultReproduction(
+            self._neat.reproduction_config, reporters, stagnation
+        )
+        self._species: Any = neat.DefaultSpeciesSet(self._neat.species_set_config, reporters)
+        self._counters = Counter(1), Counter(self.actions.num_outputs), Counter(1)
+        self._reproduction.genome_indexer, self._neat.genome_config.node_indexer = self._counters[:2]
+        self._species.indexer = self._counters[2]
+        self._told = True  # the fitness of the present generation, so that the next one may be bred
+        self._best: neat.DefaultGenome | None = None
+        self.population = self._express([])
+        self.policy = NeatPolicy(
+            idle(len(self.features.names), self.actions.num_outputs), None, self.features, self.actions
+        )
+
+    def _express(self, genomes: Sequence[neat.DefaultGenome]) -> NeatPopulation:
+        return NeatPopulation(list(genomes), express(genomes, self._neat))
+
+    def ask(self) -> NeatPopulation:
+        """The present generation, or the next one once the present one's fitness is known."""
+        if self._told:
+            with borrowed_random(self._random):
+                self._settle(self._breed())
+            self._told = False
+        return self.population
+
+    def _breed(self) -> dict[int, neat.DefaultGenome]:
+        """The next generation, drawn from the module `random`."""
+        config, size = self._neat, self.config.population
+        if not self.population.genomes:
+            return self._reproduction.create_new(config.genome_type, config.genome_config, size)
+        return self._reproduction.reproduce(config, self._species, size, self.generation - 1)
+
+    def _settle(self, genomes: dict[int, neat.DefaultGenome]) -> None:
+        """Makes genomes the present generation, and divides them into species."""
+        species, wanted = self._species, self.config.species
+        most = self.config.population // (2 * self.config.elites)  # with more there'd be no room for children
+        while True:
+            species.speciate(self._neat, genomes, max(self.generation - 1, 0))
+            if len(species.species) <= most:
+                break
+            species.species = {key: species.species[key] for key in sorted(species.species)[:wanted]}
+            self._distance *= 1.5
+        if len(species.species) > wanted:
+            self._distance += SPECIES_STEP
+        elif len(species.species) < wanted:
+            self._distance = max(SPECIES_STEP, self._distance - SPECIES_STEP)
+        self._reproduction.ancestors.clear()  # nobody asks, and it grows for ever
+        self.population = self._express(list(genomes.values()))
+
+    @property
+    def _distance(self) -> float:
+        """From which distance on two genomes are of different species."""
+        return self._neat.species_set_config.compatibility_threshold
+
+    @_distance.setter
+    def _distance(self, value: float) -> None:
+        self._neat.species_set_config.compatibility_threshold = value
+
+    def policy_of(self, population: NeatPopulation, genomes: NDArray[np.int64]) -> NeatPolicy:
+        """See `Searcher.policy_of`."""
+        return NeatPolicy(population.networks, genomes, self.features, self.actions)
+
+    def tell(self, fitness: NDArray) -> dict[str, float]:
+        """Takes the (P,) fitness of the present generation.
+
+        Returns:
+            The best and the median fitness, the diversity, the number of species, and of the best genome the
+            nodes and the connections that are enabled.
+        """
+        genomes = self.population.genomes
+        values = checked_fitness(fitness, len(genomes))
+        for genome, value in zip(genomes, values.tolist(), strict=True):
+            genome.fitness = value
+        self._told = True
+        self.generation += 1
+        self._best = genomes[int(values.argmax())]
+        self.policy.genes = express([self._best], self._neat)
+        nodes, connections = self._best.size()
+        return {
+            "best": float(values.max()),
+            "median": float(np.median(values)),
+            "diversity": diversity(genomes),
+            "species": float(len(self._species.species)),
+            "nodes": float(nodes),
+            "connections": float(connections),
+        }
+
+    def state_dict(self) -> State:
+        """The genomes and species as arrays, the counters, and the random stream."""
+        state: State = {
+            "algorithm": self.name,
+            "generation": self.generation,
+            "told": self._told,
+            "distance": self._distance,
+            "counters": [counter.value for counter in self._counters],
+            "innovation": self._reproduction.innovation_tracker.global_counter,
+        }
+        state |= genomes_to_state([*self.population.genomes, *([self._best] if self._best else [])])
+        state |= species_to_state(self._species.species)
+        return state | {f"random.{name}": value for name, value in random_state(self._random).items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave.
+
+        Raises:
+            ValueError: when the state is another algorithm's, or of other spaces or settings.
+        """
+        if state.get("algorithm") != self.name:
+            raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
+        genomes, size = genomes_from_state(state, self._neat.genome_config), self.config.population
+        if len(genomes) not in (0, size, size + 1):
+            raise ValueError(f"the population is {size}; the state holds {len(genomes)} genomes")
+        self._best = genomes.pop() if len(genomes) > size else None
+        self.population = self._express(genomes)
+        if self._best is not None:
+            self.policy.genes = express([self._best], self._neat)
+        self._species.species = species_from_state(state, {genome.key: genome for genome in genomes})
+        self.generation, self._told = int(state["generation"]), bool(state["told"])
+        self._distance = float(state["distance"])
+        for counter, value in zip(self._counters, state["counters"], strict=True):
+            counter.value = int(value)
+        self._reproduction.innovation_tracker.global_counter = int(state["innovation"])
+        self._neat.genome_config.innovation_tracker = self._reproduction.innovation_tracker
+        set_random_state(self._random, {n[7:]: v for n, v in state.items() if n.startswith("random.")})
+
+    def graph(self) -> Graph:
+        """The best genome's network, to be drawn."""
+        networks = self.policy.genes
+        targets = np.repeat(np.arange(len(networks.bias)), np.diff(networks.links))
+        names = self.features.names
+        return Graph(names, networks.source, len(names) + targets, networks.weight, networks.output[0])
