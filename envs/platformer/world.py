@@ -19,6 +19,8 @@ from .pool import load_pool
 from .state import (
     ACTION_SETS,
     BUTTON_NAMES,
+    DOWN,
+    JUMP,
     PARTS,
     PLATFORMER_STATE,
     RULES,
@@ -109,8 +111,12 @@ class Platformer:
     - v0: first version.
     """
 
-    play_settings: ClassVar[dict[str, Any]] = {"env.frame_skip": 1, "env.actions": "complex"}
-    """Settings with which it is played by hand."""
+    play_settings: ClassVar[dict[str, Any]] = {
+        "env.frame_skip": 1,
+        "env.actions": "complex",
+        "run.max_episode_steps": 300 * TICKS_PER_SECOND,
+    }
+    """Settings of `meze play` with which it is played by hand."""
     buttons: ClassVar[tuple[str, ...]] = tuple(BUTTON_NAMES.values())
 
     def __init__(self, config: PlatformerConfig | None = None, levels: Sequence[Level] | None = None) -> None:
@@ -179,11 +185,14 @@ class Platformer:
         """The action that holds the most of some buttons, and no others.
 
         Args:
-            buttons: some of the names in `buttons`; left and right together are as good as neither.
+            buttons: some of the names in `buttons`; left and right together are as good as neither, and who
+                ducks stops running.
         """
         held = sum(button for button, name in BUTTON_NAMES.items() if name in buttons)
         if {"left", "right"} <= set(buttons):
             held -= sum(button for button, name in BUTTON_NAMES.items() if name in ("left", "right"))
+        if held & DOWN and not held & JUMP and DOWN in self._held:
+            held = DOWN
         fitting = [action for action, wants in enumerate(self._held) if wants & ~held == 0]
         return max(fitting, key=lambda action: self._held[action].bit_count())
 
