@@ -27,6 +27,7 @@ from .observe import (
     observe_situation,
 )
 from .state import MAX_CARS, RULES, CityParams, city_state
+from .validate import StateCheck
 
 # Share of the peak's extra traffic by hour, in 1/1024: two rush hours.
 PROFILE = {7: 512, 8: 1024, 9: 512, 16: 512, 17: 1024, 18: 512}
@@ -150,7 +151,10 @@ class City:
         rules["width"], rules["height"] = width, height
         rules["num_maps"] = len(self.maps)
         rules["hour"] = -1 if config.hour is None else config.hour
-        rules["cars"], rules["people"] = config.cars, config.pedestrians
+        rules["cars"] = config.cars
+        rules["people"] = (
+            config.pedestrians if self._pool.counts[:, 1].all() else 0
+        )  # where there are pavements
         for name in ("min_distance", "green", "all_red"):
             rules[name] = getattr(config, name)
         for name in ("peak_density", "slowdown", "turnover", "jaywalk", "ambulance"):
@@ -200,6 +204,14 @@ class City:
                 )
             fields["ask_" + name] = numbers + 1
         return fields
+
+    @cached_property
+    def _state_check(self) -> StateCheck:
+        return StateCheck(self._params, self.state_dtype)
+
+    def check_state(self, state: NDArray) -> None:
+        """Refuses records that are no states of this city; see `ChecksState`."""
+        self._state_check(state)
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`expert` follows the shortest route and the rules, knowing the true state."""

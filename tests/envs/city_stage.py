@@ -67,14 +67,21 @@ class Stage:
         self.env.reset(seed=1)
         self.params = self.env.params
         self.s = self.env.get_state()
-        self.record["road"][: SIDE * SIDE] = 0
-        self.record["num_cars"] = self.record["target_cars"] = 0
-        self.record["car_cell"][1:] = self.record["car_to"][1:] = -1
+        self.clear()
         self.ego(2, 6, S)
 
     @property
     def record(self):
         return self.s[0]
+
+    def clear(self) -> None:
+        """Takes everybody but the ego car off the road; pedestrians must be placed anew."""
+        r = self.record
+        r["road"][:] = 0
+        r["num_cars"] = r["target_cars"] = 0
+        r["car_cell"][1:] = r["car_to"][1:] = -1
+        r["ambulance_cell"] = r["ambulance_path"][:] = -1
+        r["road"][r["car_cell"][0]] = 1
 
     def _put(self, slot: int, x: int, y: int, heading: int, wait: int) -> None:
         r = self.record

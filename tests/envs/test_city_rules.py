@@ -196,8 +196,7 @@ def test_hesitation_has_the_chance_that_was_set(tmp_path):
     stage = Stage(tmp_path, slowdown=0.25)
     moved = 0
     for _ in range(800):
-        stage.record["road"][: SIDE * SIDE] = 0
-        stage.record["num_cars"] = stage.record["target_cars"] = 0
+        stage.clear()
         v = stage.car(3, 12, N)
         stage.step()
         moved += stage.place(v) == (3, 11)
@@ -215,9 +214,7 @@ def test_signals_follow_their_phases(signals):
             v = signals.car(*APPROACH[heading], heading, TURN_RIGHT)
             signals.step()
             entered[heading] = signals.place(v) != APPROACH[heading]
-            signals.record["road"][: SIDE * SIDE] = 0
-            signals.record["num_cars"] = signals.record["target_cars"] = 0
-            signals.record["car_cell"][1:] = -1
+            signals.clear()
         assert entered == {N: phase < 12, E: 15 <= phase < 27}, phase
 
 
@@ -262,9 +259,8 @@ def person(stage):
 def test_people_step_on_a_zebra_only_where_nobody_drives_in_this_tick(walk):
     tried = 0
     for _ in range(200):
+        walk.clear()
         walk.walker(8, 6, E)
-        walk.record["road"][: SIDE * SIDE] = 0
-        walk.record["num_cars"] = walk.record["target_cars"] = 0
         v = walk.car(9, 5, S)
         walk.step()
         assert walk.place(v) == (9, 6)
@@ -317,7 +313,7 @@ def test_people_jaywalk_at_kerbs_with_the_chance_that_was_set(tmp_path):
     stage = Stage(tmp_path, pedestrians=1, jaywalk=0.25)
     shown = 0
     for _ in range(800):
-        stage.record["road"][: SIDE * SIDE] = 0
+        stage.clear()
         stage.walker(8, 13, N)
         stage.step()
         shown += stage.record["walker_mode"][0] == AT_KERB
@@ -392,11 +388,11 @@ def test_the_ambulance_goes_before_all_rivals(stage):
     assert stage.ambulance_place == (10, 8) and stage.place(v) == APPROACH[W]
 
 
-def test_driving_into_the_ambulance_is_own_fault(stage):
-    stage.ego(10, 14, N)
-    stage.ambulance(10, 13, N, [(10, y) for y in range(13, 5, -1)])
-    stage.record["road"][12 * SIDE + 10] += 1 << 26  # somebody stands before it
-    _, _, terminated, _, info = stage.step(FORWARD)
+def test_driving_into_the_ambulance_is_own_fault(walk):
+    walk.ego(10, 14, N)
+    walk.ambulance(10, 13, N, [(10, y) for y in range(13, 5, -1)])
+    walk.walker(10, 12, E, ON_ROAD)  # somebody is before it
+    _, _, terminated, _, info = walk.step(FORWARD)
     assert terminated and info["harm_ambulance"] and info["own_fault"]
 
 
@@ -422,10 +418,7 @@ def test_the_expert_pulls_over_and_gives_way(stage):
     assert choice() == FORWARD
     stage.ambulance(10, 15, N, [(10, y) for y in range(15, 7, -1)])
     assert choice() == WAIT
-    fresh = stage.record
-    fresh["road"][: SIDE * SIDE] = 0
-    fresh["ambulance_cell"] = -1
-    fresh["ambulance_path"][:] = -1
+    stage.clear()
     stage.ego(10, 11, N)
     assert choice() == FORWARD
     stage.car(*APPROACH[W], W, STRAIGHT)  # from the right

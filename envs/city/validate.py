@@ -1,0 +1,204 @@
+"""Whether records could be states of a city: what its kernels trust, since they check nothing themselves.
+
+Numbers must lie in their ranges, everybody must stand where the streets allow it, and the road words must say
+what the other fields say. A record that passes keeps these rules in every later tick, so no kernel that reads
+it leaves its tables.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.streets import UNREACHABLE
+from ..core.world import check_ranges
+from .state import (
+    AT_KERB,
+    CLAIM_MASK,
+    CLAIM_SHIFT,
+    CROSSING,
+    INSIDE_JUNCTION,
+    JUNCTION_AHEAD,
+    NO_LANE,
+    ON_ROAD,
+    PERSON,
+    ROAD,
+    SIDEWALK,
+    STEP,
+    UNDRAWN,
+    VEHICLE_MASK,
+    WALKING,
+    CityParams,
+)
+
+MOST = np.iinfo(np.int32).max
+
+
+class StateCheck:
+    """Checks records of one city.
+
+    Args:
+        params: its tables.
+        state_dtype: its record.
+    """
+
+    def __init__(self, params: CityParams, state_dtype: np.dtype) -> None:
+        rules = params.rules[0]
+        num_maps, num_destinations, num_cells = params.distance.shape
+        num_approaches, _, path_length = params.paths.shape[1:]
+        self._paths = params.paths
+        self._people = int(rules["people"])
+        self._delta = rules["delta"].astype(np.int64)
+        self._num_cells = num_cells
+        # All maps' cells in one row: that is what numpy looks up fast.
+        is_lane = np.isin(params.cells["kind"], (ROAD, CROSSING))
+        self._is_lane, self._ways = is_lane.ravel(), _ways_across(params, is_lane).ravel()
+        self._cells = {
+            name: params.cells[name].ravel() for name in ("kind", "exits", "walk", "ahead", "approach")
+        }
+        last_slot = state_dtype["car_cell"].shape[0] - 1
+        cell, cell_or_none, heading = (0, num_cells - 1), (-1, num_cells - 1), (0, 3)
+        self._ranges = {
+            "map": (0, num_maps - 1),
+            "ask_map": (0, num_maps),
+            "ask_hour": (0, 24),
+            "clock": (0, 2 * int(rules["green"] + rules["all_red"]) - 1),
+            "destination": (0, num_destinations - 1),
+            "start_distance": (1, UNREACHABLE),
+            "num_cars": (0, last_slot),
+            "target_cars": (0, last_slot),
+            "entries": (0, MOST),
+            "exits": (0, MOST),
+            "ambulance_cell": cell_or_none,
+            "ambulance_from": cell_or_none,
+            "ambulance_via": cell_or_none,
+            "ambulance_heading": heading,
+            "ambulance_destination": (0, num_destinations - 1),
+            "ambulance_path": cell_or_none,
+            "car_cell": cell_or_none,
+            "car_to": cell_or_none,
+            "car_wait": (0, np.iinfo(np.int16).max),
+            "car_approach": (-1, num_approaches - 1),
+            "car_heading": heading,
+            "car_turn": (0, UNDRAWN),
+            "car_step": (0, path_length - 1),
+            "walker_cell": cell,
+            "walker_from": cell,
+            "walker_heading": heading,
+            "walker_mode": (WALKING, ON_ROAD),
+        }
+        self._info_ranges = {"hour": (0, 23), "distance": (0, UNREACHABLE)}
+
+    def __call__(self, state: NDArray) -> None:
+        """Raises ValueError, in one line, for records that are no states; see `ChecksState.check_state`."""
+        check_ranges(state, self._ranges)
+        check_ranges(state["info"], self._info_ranges)
+        num_words = state["road"].shape[1]
+        words = np.zeros(len(state) * num_words, np.int32)
+        first_word = np.arange(len(state)) * num_words
+        first_cell = state["map"] * np.int64(self._num_cells)
+        for put in (self._put_ego, self._put_cars, self._put_ambulance, self._put_people):
+            put(state, words, first_word, first_cell)
+        # Claims nobody has made keep others away for ever, but mislead no kernel.
+        wrong = words.reshape(len(state), -1) != state["road"] & ~CLAIM_MASK
+        _refuse(wrong, "road does not say where everybody is")
+
+    # Each of these checks some road users, and writes what they have on the road into `words`. The words of
+    # all records, and the cells of all maps, stand in one row; (N,) numbers tell where a record's own begin.
+
+    def _put_ego(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
+        cell = state["car_cell"][:, 0]
+        _refuse(cell < 0, "car_cell has no ego car")
+        ahead = self._cells["ahead"][first_cell + cell]
+        _refuse(ahead == NO_LANE, "car_cell has the ego car off the road")
+        # Where it has hit a car, the word is the other one's, and nobody's once that one has parked.
+        gone = state["done"] & (state["road"][np.arange(len(state)), cell] & VEHICLE_MASK == 0)
+        words[first_word + cell] = ~gone
+
+    def _put_cars(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
+        slots = np.arange(state["car_cell"].shape[1], dtype=np.int32)
+        used = slots <= state["num_cars"][:, None]
+        _refuse((state["car_cell"] >= 0) != used, "car_cell does not tell of num_cars cars")
+        used[:, 0] = False
+        row = np.repeat(np.arange(len(state)), state["num_cars"])
+        slot = np.broadcast_to(slots, used.shape)[used]
+        columns = ("cell", "approach", "turn", "step")
+        cell, approach, turn, step = (state["car_" + name][used] for name in columns)
+        _refuse((state["car_turn"] > 2) & (state["car_turn"] != UNDRAWN), "car_turn is no turn")
+        at = first_cell[row] + cell
+        ahead = self._cells["ahead"][at]
+        _refuse(ahead == NO_LANE, "car_cell has a car off the road")
+        inside = ahead == INSIDE_JUNCTION
+        _refuse(~inside & ((step > 0) | (approach >= 0)), "car_step or car_approach of a car on a lane")
+
+        place = first_word[row] + cell
+        words[place] = slot + 1
+        _refuse(words[place] != slot + 1, "car_cell has two cars in one place")
+        ego = words[first_word + state["car_cell"][:, 0]]
+        _refuse(~state["done"] & (ego != 1), "car_cell has a car where the ego car is")
+        k = np.flatnonzero(ahead == JUNCTION_AHEAD)
+        self._check_turns(state["map"][row[k]], self._cells["approach"][at[k]], turn[k])
+        k = np.flatnonzero(inside)
+        self._check_turns(state["map"][row[k]], approach[k], turn[k])
+        path, step = self._paths[state["map"][row[k]], approach[k], turn[k]], step[k].astype(np.int64)
+        _refuse(step < 1, "car_step of a car in a junction")
+        _refuse(path[np.arange(len(k)), step - 1] != cell[k], "car_step is not where car_cell is")
+        _refuse(path[np.arange(len(k)), step] < 0, "car_step is beyond the junction")
+        # They have claimed their way, from where they are to the cell beyond.
+        car, on = np.nonzero((path >= 0) & (np.arange(path.shape[1]) >= step[:, None] - 1))
+        claim = state["road"][row[k[car]], path[car, on]] & CLAIM_MASK
+        _refuse(claim != (slot[k[car]] + 1) << CLAIM_SHIFT, "road lacks the claim of a car in a junction")
+
+    def _check_turns(self, m: NDArray, approach: NDArray, turn: NDArray) -> None:
+        """Cars at and in junctions have chosen a way that exists."""
+        _refuse(approach < 0, "car_approach is missing in a junction")
+        _refuse(turn > 2, "car_turn is undrawn at a junction")
+        _refuse(self._paths[m, approach, turn, 0] < 0, "car_turn is no way through the junction")
+
+    def _put_ambulance(
+        self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray
+    ) -> None:
+        cell, path = state["ambulance_cell"], state["ambulance_path"]
+        _refuse(path[:, 0] != cell, "ambulance_path does not begin at ambulance_cell")
+        row = np.flatnonzero(cell >= 0)
+        ahead = self._cells["ahead"][first_cell[row] + cell[row]]
+        _refuse(ahead == NO_LANE, "ambulance_cell is not on the road")
+        row, k = np.nonzero(path[:, 1:] >= 0)
+        before, after = path[row, k], path[row, k + 1]
+        exits = self._cells["exits"][first_cell[row] + before, None] >> np.arange(4) & 1 > 0
+        leads = exits & (before[:, None] + self._delta == after[:, None])
+        _refuse((before < 0) | ~leads.any(axis=1), "ambulance_path is no way on the road")
+
+    def _put_people(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
+        columns = ("cell", "heading", "mode")
+        cell, heading, mode = (state["walker_" + name][:, : self._people] for name in columns)
+        at = first_cell[:, None] + cell
+        kind, walk = self._cells["kind"][at], self._cells["walk"][at]
+        _refuse((mode != ON_ROAD) & (kind != SIDEWALK), "walker_cell has somebody off the sidewalks")
+        _refuse((mode == AT_KERB) & (walk >> 4 >> heading & 1 == 0), "walker_heading faces no street")
+        _refuse((mode == ON_ROAD) & (self._ways[at] >> heading & 1 == 0), "walker_heading leads nowhere")
+        row, k = np.nonzero(mode == ON_ROAD)
+        np.add.at(words, first_word[row] + cell[row, k], PERSON)
+        row, k = np.nonzero(mode != WALKING)
+        onto = cell[row, k] + self._delta[heading[row, k]]
+        lane = self._is_lane[first_cell[row] + onto]
+        np.add.at(words, (first_word[row] + onto)[lane], STEP)
+
+
+def _refuse(wrong: NDArray[np.bool_], what: str) -> None:
+    if wrong.any():
+        raise ValueError(f"no state of this world: {what}")
+
+
+def _ways_across(p: CityParams, is_lane: NDArray[np.bool_]) -> NDArray[np.uint8]:
+    """(M, C) bit h: somebody who crosses the street may be on the cell with heading h."""
+    ways = np.zeros(is_lane.shape, np.uint8)
+    walk = p.cells["walk"] * (p.cells["kind"] == SIDEWALK)
+    for heading, delta in enumerate(p.rules[0]["delta"].tolist()):
+        m, cell = np.nonzero((walk | walk >> 4) >> heading & 1)
+        while len(m):  # the tables' ways end on a sidewalk
+            cell = cell + delta
+            on_street = is_lane[m, cell]
+            m, cell = m[on_street], cell[on_street]
+            ways[m, cell] |= 1 << heading
+    return ways
