@@ -33,13 +33,13 @@ VIEW = 20 * 16
 """Width of what is seen, in pixels of the level."""
 AHEAD = VIEW * 2 // 5
 """Where the player is seen, from the left, while the level scrolls."""
-PANEL_WIDTH = 216
+PANEL_WIDTH = 240
 
 LAYERS = {"sky": 0, "clouds": 10, "sea": 7, "town": 4, "trees": 2}
 """Layers from back to front, and how many times as slow as the level they scroll; the sky stands still."""
 KEY = (255, 0, 255)
 """Stands for nothing in layers, which are many times faster to draw so than with an alpha channel."""
-GHOST = 110
+GHOST = 140
 """How solid who is faint looks, of 255."""
 GHOST_TINTS = (
     (255, 255, 255),
