@@ -47,8 +47,8 @@ from .population import (
     set_random_state,
 )
 
-SPECIES_STEP = 0.1
-"""By how much the distance between species moves in a generation."""
+SPECIES_STEP = 1.1
+"""The factor by which the distance between species moves in a generation."""
 
 
 # --- Acting: networks of different shapes in one loop --------------------------------------------------
@@ -178,9 +178,9 @@ class Neat:
             species.species = {key: species.species[key] for key in sorted(species.species)[:wanted]}
             self._distance *= 1.5
         if len(species.species) > wanted:
-            self._distance += SPECIES_STEP
+            self._distance *= SPECIES_STEP
         elif len(species.species) < wanted:
-            self._distance = max(SPECIES_STEP, self._distance - SPECIES_STEP)
+            self._distance /= SPECIES_STEP
         self._reproduction.ancestors.clear()  # nobody asks, and it grows for ever
         self.population = self._express(list(genomes.values()))
 

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from .base import State
 from .features import Retina
 
-FIRST_DISTANCE = 1.0
+FIRST_DISTANCE = 3.0
 """Distance between species in the first generation."""
 
 

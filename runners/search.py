@@ -22,6 +22,10 @@ SLOTS = 64
 """Environments side by side where they are not native, each of which costs memory and time to make."""
 
 
+TOPOLOGY = "network.png"
+"""File in the run's folder that shows the best network."""
+
+
 class _Stopped(Exception):
     """A generation was given up."""
 
@@ -100,6 +104,7 @@ class Search:
             if last or searcher.generation % (settings.eval_every or settings.generations) == 0:
                 measures = self.judge.evaluate(searcher.policy).measures
                 row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
+                self.draw()
             self.log.write(self.steps, row)
             self.save()
         return True
@@ -125,6 +130,19 @@ class Search:
             return evaluate(self.env, policy_of, seeds)
         threads = self.config.settings.num_threads
         return evaluate_at_once(world, policy_of, seeds, max_episode_steps=self._limit, num_threads=threads)
+
+    def draw(self) -> None:
+        """Draws the best genome's network into the run's folder, where networks differ in their topology."""
+        if not hasattr(self.searcher, "graph"):
+            return
+        from .topology import save_topology
+
+        graph, space = self.searcher.graph(), self.env.single_action_space
+        first = int(getattr(space, "start", 0))
+        names = getattr(getattr(self.env.unwrapped, "world", None), "action_names", None)
+        names = names or [str(first + k) for k in range(len(graph.output))]
+        title = f"{self.config.agent.name} in {self.config.environment.id} after {self.done}"
+        save_topology(self.run.path / TOPOLOGY, graph, names, title)
 
     def seeds(self) -> list[int]:
         """The seeds of the present generation's episodes, drawn anew for each generation."""
