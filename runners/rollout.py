@@ -90,7 +90,17 @@ class Tally:
         return {name: totals.copy() for name, totals in self._totals.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` gave."""
+        """Takes back what `state_dict` gave.
+
+        Raises:
+            ValueError: when it is of other environments, or of no measures.
+        """
+        shape = self._totals["return"].shape
+        known = {"return", "length", *MEASURES}
+        if not {"return", "length"} <= state.keys() <= known or any(
+            np.shape(t) != shape for t in state.values()
+        ):
+            raise ValueError("the measures of the episodes under way are damaged")
         self._totals = {name: np.array(totals, np.float64) for name, totals in state.items()}
 
 

@@ -280,7 +280,7 @@ def restore(learner: Trainable, state: Mapping[str, Any], path: Path) -> None:
     """
     try:
         learner.load_state_dict(unpack(state, "learner"))
-    except (KeyError, TypeError, IndexError) as error:
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} does not fit the run's learner ({error})") from error
 
 

@@ -106,14 +106,14 @@ class Training:
 
     def _restore(self, path: Path) -> None:
         state = checkpoint.load(path)
+        restore(self.learner, state, path)
         try:
             self.step, self.seconds = int(state["step"]), float(state["seconds"])
-            restore(self.learner, state, path)
             if not self.exact:
                 seed = (self.config.settings.seed + self.step) % EVALUATION_SEED  # other episodes
                 self._rollout = Rollout(self.env, self.learner.policy, seed)
             self._rollout.load_state_dict(unpack(state, "rollout"))
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{path} does not fit its run ({error})") from error
 
     def save(self) -> None:

@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import meze
@@ -83,8 +84,11 @@ def test_a_run(agent, tmp_path, capsys) -> None:
     assert actions.shape == (3,)
 
 
-def test_killed_and_resumed_equals_never_stopped(tmp_path) -> None:
-    args = ["train", "sarsa", "corridor", "--steps", "200_000", "--num-envs", "16", "--eval-episodes", "16"]
+@pytest.mark.parametrize(
+    ("env", "flags"), [("corridor", []), ("city", ["--env.pool-size", "2", "--env.ambulance", "0.1"])]
+)
+def test_killed_and_resumed_equals_never_stopped(env, flags, tmp_path) -> None:
+    args = ["train", "sarsa", env, "--steps", "200_000", "--num-envs", "16", "--eval-episodes", "16", *flags]
     args += ["--checkpoint-every", "3000", "--eval-every", "20_000", "--agent.epsilon.end", "0.2"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert cli.main([*args, "--out", str(whole)]) == 0
@@ -222,6 +226,39 @@ def test_a_damaged_run_is_told_in_one_line(finished, tmp_path, capsys, command, 
     assert cli.main([str(run) if arg == "RUN" else arg for arg in command]) == 2
     said = capsys.readouterr().err
     assert said.startswith("meze: error: ") and said.count("\n") == 1 and words in said
+
+
+def put(name: str, field: str, value: int) -> Callable[[dict], None]:
+    return lambda state: state[name][field].__setitem__(-1, value)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (put("rollout.records", "cell", 8), "cell is 8, and must lie in 0 .. 7"),
+        (put("rollout.records", "cell", -(2**31)), "cell is -2147483648"),
+        (put("rollout.records", "elapsed", -1), "elapsed is -1"),
+        (put("rollout.records", "rng", 0), "without a random stream"),
+        (lambda state: state.update({"rollout.records": state["rollout.records"][1:]}), "do not fit"),
+        (lambda state: state.update({"rollout.tally.return": np.zeros(3)}), "damaged"),
+        (lambda state: state.update({"rollout.tally.wit": np.zeros(32)}), "damaged"),
+        (lambda state: state.update({"step": "many"}), "many"),
+        (lambda state: state.update({"step": float("inf")}), "infinity"),
+        (lambda state: state.update({"learner.q": np.zeros((3, 3))}), "shape"),
+        (lambda state: state["learner.rng"].update(state={}), "learner"),
+    ],
+)
+def test_a_strangers_checkpoint_is_refused_in_one_line(finished, tmp_path, capsys, change, words) -> None:
+    """The file is whole, its digest right, and what it says can't be."""
+    run = damaged(finished, tmp_path, "config.json", bytes)
+    path = RunDir.open(run).latest_checkpoint()
+    assert path is not None
+    state = checkpoint.load(path)
+    change(state)
+    checkpoint.save(path, state)
+    assert cli.main(["train", "--resume", str(run), "--steps", "9999"]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(f"meze: error: {path}") and said.count("\n") == 1 and words in said
 
 
 def test_resuming_with_another_agent_or_environment_is_refused(finished, capsys) -> None:
