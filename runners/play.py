@@ -244,12 +244,14 @@ def run(game: Game, viewer: Viewer, controls: KeyControls | ButtonControls, titl
         action = controls.action(
             [pygame.key.name(key) for key in pressed], {pygame.key.name(key) for key in window.held}
         )
-        if action is not None and phase > 0.9 and not game.over:  # a frame may come a little early
+        # A step begins with the frame nearest to its time: frames may come a little early or late.
+        if action is not None and phase > 1.0 - frame / 2 and not game.over:
             game.act(action)
-            phase = 0.0
+            phase = min(phase - 1.0, frame / 2)
         status = [controls.told, "n: next episode   o: what an agent sees   q: quit", *game.news]
         # What a frame shows lasts until the next one.
-        seconds = window.show(board.draw(viewer.tiles(min(phase + frame, 1.0), sees), status))
+        shown = min(max(phase, 0.0) + frame, 1.0)
+        seconds = window.show(board.draw(viewer.tiles(shown, sees), status))
         phase += seconds * controls.steps_a_second
 
 
