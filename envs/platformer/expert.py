@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
 
@@ -66,8 +66,7 @@ class Expert:
             actions = actions[: -(-len(actions) // 2)]
         if len(actions) == 0:  # nothing helps
             actions = np.zeros(1, np.uint8)
-        trail = np.zeros(len(actions) + 1, state.dtype)
-        trail[0] = state[i]
+        trail = _rows(state, [i] * (len(actions) + 1))
         _bound_follow()(params._replace(**NO_PICTURES), trail, actions)
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
@@ -87,11 +86,16 @@ class Expert:
 
 def _keys(state: NDArray) -> list[bytes]:
     """Names what matters of (N,) records for what comes next: all but the random stream and the reports."""
-    records = state.copy()
+    records = _rows(state, range(len(state)))
     for name in ("info", "parts", "ask_level", *(field[0] for field in CORE_FIELDS)):
         records[name] = np.zeros((), records.dtype[name])
     rows = records.view(np.uint8).reshape(len(records), -1)
     return [hashlib.blake2b(row.tobytes(), digest_size=16).digest() for row in rows]
+
+
+def _rows(state: NDArray, rows: Sequence[int]) -> NDArray:
+    """Copies records, also the bytes between their fields, which numpy else leaves undefined."""
+    return state.view(np.dtype((np.void, state.itemsize)))[list(rows)].view(state.dtype)
 
 
 @cache

@@ -136,7 +136,7 @@ def _meadow(t: _Terrain) -> None:
     """Flat ground with creatures, and coins to take in passing."""
     width = t.between(5, 9)
     x = t.floor(width)
-    t.creatures(x + 2, width - 2, t.between(1, t.scale(1, 3)))
+    t.creatures(x + 2, width - 2, t.between(1, t.scale(1, 4)))
     if t.chance(512, 256):
         for k in range(3):
             t.put(x + 1 + k, 2 + k % 2, "o")
@@ -145,7 +145,10 @@ def _meadow(t: _Terrain) -> None:
 def _gap(t: _Terrain) -> None:
     """A pit, with another height behind it."""
     t.floor(t.between(3, 5))
-    t.pit(t.between(2, t.scale(3, 7)))
+    width = t.between(2, t.scale(3, 7))
+    x = t.pit(width)
+    if t.chance(0, 400):
+        t.put(x + width // 2, t.between(2, 4), "f")
     t.floor(t.between(2, 4), _near(t, t.scale(0, 2)))
 
 
@@ -154,19 +157,19 @@ def _step(t: _Terrain) -> None:
     rise = t.between(t.scale(1, 2), t.scale(2, 4))
     width = t.between(4, 7)
     x = t.floor(width, min(t.ground + rise, HIGH + 1) if t.ground <= HIGH - 2 else LOW)
-    t.creatures(x + 2, width - 2, t.between(0, t.scale(1, 2)))
+    t.creatures(x + 2, width - 2, t.between(0, t.scale(1, 3)))
 
 
 def _pipes(t: _Terrain) -> None:
     """Pipes, more and more often with a plant, and a walker between them."""
     for _ in range(t.between(1, t.scale(1, 3))):
-        x = t.floor(t.between(5, 7))
+        x = t.floor(t.between(6, 8))
         tall = t.between(2, t.scale(2, 4))
         t.pipe(x + 2, tall)
         if t.chance(100, 800):
             t.put(x + 2, tall, "p")
-        elif t.chance(200, 600):
-            t.creatures(x + 4, 1, 1)
+        if t.chance(200, 600):
+            t.creatures(x + 4, 2, 1)
     t.floor(2)
 
 
@@ -178,7 +181,7 @@ def _blocks(t: _Terrain) -> None:
     for k in range(1, width - 1):
         block = "M" if k == mushroom else "==?"[t.between(0, 2)]
         t.put(x + k, 3, block)
-    t.creatures(x + 3, width - 3, t.between(1, t.scale(1, 3)))
+    t.creatures(x + 3, width - 3, t.between(1, t.scale(1, 4)))
 
 
 def _stairs(t: _Terrain) -> None:
@@ -194,7 +197,8 @@ def _stairs(t: _Terrain) -> None:
         t.floor(2, ground)
     for k in range(steps, 0, -1):
         t.floor(1, ground + k)
-    t.floor(2, ground)
+    x = t.floor(4, ground)
+    t.creatures(x + 2, 2, t.between(0, t.scale(0, 2)))
 
 
 def _spikes(t: _Terrain) -> None:
@@ -216,7 +220,7 @@ def _islands(t: _Terrain) -> None:
         x = t.pit(width)
         for k in range(width):
             t.put(x + k, up - 1, "#")
-        if t.chance(0, 400):
+        if t.chance(0, 500):
             t.put(x + width - 1, up, "e")
     t.pit(t.between(2, t.scale(2, 4)))
     t.floor(3)
