@@ -95,11 +95,8 @@ class Tally:
         Raises:
             ValueError: when it is of other environments, or of no measures.
         """
-        shape = self._totals["return"].shape
-        known = {"return", "length", *MEASURES}
-        if not {"return", "length"} <= state.keys() <= known or any(
-            np.shape(t) != shape for t in state.values()
-        ):
+        always, shapes = {"return", "length"}, {np.shape(totals) for totals in state.values()}
+        if not always <= state.keys() <= always | set(MEASURES) or shapes != {self._totals["return"].shape}:
             raise ValueError("the measures of the episodes under way are damaged")
         self._totals = {name: np.array(totals, np.float64) for name, totals in state.items()}
 

@@ -4,7 +4,7 @@ import warnings
 
 import gymnasium
 import pytest
-from meze.envs.core.conformance import check_world
+from meze.envs.core.conformance import _Case, _compiled_equals_python, check_world
 from meze.envs.core.registry import world_specs
 from stable_baselines3.common.env_checker import check_env as sb3_check_env
 
@@ -27,6 +27,13 @@ CASES = [(spec.name, settings) for spec in world_specs() for settings in MODES[s
 @pytest.mark.parametrize("name, settings", CASES)
 def test_it_passes_all_conformance_checks(name, settings):
     check_world(name, steps=150, **settings)
+
+
+@pytest.mark.slow
+def test_whole_episodes_in_a_rush_hour_are_what_their_python_text_says():
+    """Two environments for 400 steps, more than twenty episodes; `check_world` compares 30 steps."""
+    settings = {"observation": "index", "hour": 8, "ambulance": 0.05, "jaywalk": 0.1}
+    _compiled_equals_python(_Case("city", steps=2000, settings=settings))
 
 
 @pytest.mark.parametrize("name, settings", CASES)
