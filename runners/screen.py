@@ -202,7 +202,8 @@ class Palette:
         from PIL import Image
         from scipy.spatial import KDTree
 
-        chosen = Image.fromarray(frame).quantize(255).getpalette() or []
+        # Median cut, the default, gives large areas many shades and small bright things none.
+        chosen = Image.fromarray(frame).quantize(255, Image.Quantize.FASTOCTREE).getpalette() or []
         self.colours = np.array(chosen, np.uint8).reshape(-1, 3)
         shades = np.arange(32) * 8 + 4  # five bits a channel tell colours apart finely enough
         every = np.stack(np.meshgrid(shades, shades, shades, indexing="ij"), axis=-1).reshape(-1, 3)
