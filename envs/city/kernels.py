@@ -13,17 +13,16 @@ import numpy as np
 from ..core.kernel import kernel, rare_kernel
 from ..core.rng import uniform_int
 from .cars import clear_slot, ego_may_enter, put_car
-from .roads import entered_junction, is_green
+from .people import come_onto_pavement
+from .roads import approach_at, is_green, junction_at, neighbour, put_on, take_off, town_of, word_at
 from .state import (
-    AMBULANCE,
-    CLAIM_MASK,
-    CLAIM_SHIFT,
     FORWARD,
-    JUNCTION,
     LEFT,
+    NO_LANE,
     ON_ROAD_MASK,
     RIGHT,
-    VEHICLE_MASK,
+    SIREN,
+    VEHICLE,
     WAIT,
     WALKING,
 )
@@ -31,45 +30,45 @@ from .traffic import end_tick, move_traffic
 
 
 @kernel
-def free_lane_cell(p, e):
+def free_lane_cell(t, e):
     """A free cell where a car may be put down; -1 when many tries found none."""
-    m = e.map
     for _ in range(256):
-        cell = p.lanes[m, uniform_int(e.rng, p.counts[m, 0])]
+        cell = t.lanes[uniform_int(e.rng, t.counts[0])]
         if e.road[cell] == 0:
             return cell
     return -1
 
 
 @rare_kernel
-def place_ego(p, e):
+def place_ego(t, e):
     """Chooses destination and start, with a trip of the least length where the map allows."""
-    m = e.map
-    e.destination = uniform_int(e.rng, p.destinations.shape[1])
+    e.destination = uniform_int(e.rng, len(t.destinations))
     start = -1
     distance = 0
     for _ in range(64):
-        cell = p.lanes[m, uniform_int(e.rng, p.counts[m, 0])]
-        trip = int(p.distance[m, e.destination, cell])
+        cell = t.lanes[uniform_int(e.rng, t.counts[0])]
+        trip = int(t.distance[e.destination, cell])
         if trip > distance:
             start = cell
             distance = trip
-        if distance >= p.rules[0].min_distance:
+        if distance >= t.rules[0].min_distance:
             break
     e.start_distance = distance
-    put_car(p, e, 0, start)
+    put_car(t, e, 0, start)
+    ego = e.cars[0]
+    ego.next = start
+    ego.ahead = NO_LANE
 
 
 @rare_kernel
-def place_people(p, e):
+def place_people(t, e):
     """Puts the pedestrians on the pavements."""
-    m = e.map
-    for k in range(p.rules[0].people):
-        cell = p.walks[m, uniform_int(e.rng, p.counts[m, 1])]
-        e.walker_cell[k] = cell
-        e.walker_from[k] = cell
-        e.walker_heading[k] = uniform_int(e.rng, 4)
-        e.walker_mode[k] = WALKING
+    for k in range(t.rules[0].people):
+        w = e.walkers[k]
+        come_onto_pavement(t, w, t.walks[uniform_int(e.rng, t.counts[1])])
+        w.came = w.cell
+        w.heading = uniform_int(e.rng, 4)
+        w.mode = WALKING
 
 
 @kernel
@@ -91,9 +90,9 @@ def clear_info(e):
 
 
 @kernel
-def tell_progress(p, e):
+def tell_progress(t, e):
     """Writes how far the trip has come; returns the cells still to drive."""
-    distance = int(p.distance[e.map, e.destination, e.car_cell[0]])
+    distance = int(t.distance[e.destination, np.uint64(e.cars[0].cell)])
     e.info.distance = distance
     e.info.progress = (e.start_distance - distance) / e.start_distance
     return distance
@@ -105,24 +104,26 @@ def reset_one(p, s, i):
     e = s[i]
     r = p.rules[0]
     e.map = e.ask_map - 1 if e.ask_map > 0 else uniform_int(e.rng, r.num_maps)
+    t = town_of(p, e.map)
     hour = e.ask_hour - 1 if e.ask_hour > 0 else r.hour
     e.info.hour = hour if hour >= 0 else uniform_int(e.rng, 24)
     e.ask_map = 0
     e.ask_hour = 0
     e.clock = uniform_int(e.rng, 2 * (r.green + r.all_red))
     e.road[:] = 0
-    place_ego(p, e)
-    peak = p.counts[e.map, 3] * r.peak_density // 1024
+    e.waiting[:] = 0
+    place_ego(t, e)
+    peak = t.counts[3] * r.peak_density // 1024
     extra = max(0, peak - r.cars) * r.profile[e.info.hour] // 1024
-    e.target_cars = min(r.cars + extra, e.car_cell.shape[0] - 1)
+    e.target_cars = min(r.cars + extra, len(e.cars) - 1)
     e.num_cars = 0
     for v in range(1, e.target_cars + 1):
-        cell = free_lane_cell(p, e)
+        cell = free_lane_cell(t, e)
         if cell < 0:
             break
-        put_car(p, e, v, cell)
+        put_car(t, e, v, cell)
         e.num_cars = v
-    for v in range(e.num_cars + 1, e.car_cell.shape[0]):
+    for v in range(e.num_cars + 1, len(e.cars)):
         clear_slot(e, v)
     e.entries = 0
     e.exits = 0
@@ -132,51 +133,52 @@ def reset_one(p, s, i):
     e.ambulance_heading = 0
     e.ambulance_destination = 0
     e.ambulance_path[:] = -1
-    place_people(p, e)
+    place_people(t, e)
     clear_info(e)
-    tell_progress(p, e)
+    tell_progress(t, e)
 
 
 @kernel
-def ego_target(p, e, action):
+def ego_target(t, e, action):
     """The cell that an action leads to; the car's own for WAIT and for a move that the road forbids."""
-    cell = e.car_cell[0]
+    ego = e.cars[0]
     if action == WAIT:
-        return cell
+        return ego.cell
     turn = 0 if action == FORWARD else 3 if action == LEFT else 1
-    heading = (int(e.car_heading[0]) + turn) & 3
-    if p.cells[e.map, cell].exits >> heading & 1:
-        return cell + p.rules[0].delta[heading]
-    return cell
+    heading = (int(ego.heading) + turn) & 3
+    if t.cells[np.uint64(ego.cell)].exits >> heading & 1:
+        return neighbour(t, ego.cell, heading)
+    return ego.cell
 
 
 @kernel
-def is_clear(p, e, cell):
+def is_clear(t, e, cell):
     """Whether the ego car may lawfully drive onto a neighbouring cell, junction rules apart.
 
     Within a junction it clears the way instead of stopping for the siren.
     """
-    word = int(e.road[cell])
-    if (word & CLAIM_MASK) >> CLAIM_SHIFT == AMBULANCE and p.cells[e.map, e.car_cell[0]].junction >= 0:
-        word &= ~CLAIM_MASK
+    word = word_at(e, cell)
+    if word & SIREN and junction_at(t, e.cars[0].cell) >= 0:
+        word -= SIREN
     return word == 0 and cell != e.ambulance_cell
 
 
 @kernel
-def move_ego(p, e, to, action):
-    """Makes the ego car's move; `car_to` then holds where it came from."""
-    cell = e.car_cell[0]
-    e.car_to[0] = cell
-    if to == cell:
-        if e.car_wait[0] < 32767:
-            e.car_wait[0] += 1
+def move_ego(e, action):
+    """Makes the ego car's move."""
+    ego = e.cars[0]
+    cell = ego.cell
+    ego.came = cell
+    if ego.next == cell:
+        if ego.wait < 32767:
+            ego.wait += 1
         return
     turn = 0 if action == FORWARD else 3 if action == LEFT else 1
-    e.road[cell] = int(e.road[cell]) & ~VEHICLE_MASK
-    e.car_cell[0] = to
-    e.car_turn[0] = 0 if action == FORWARD else 1 if action == LEFT else 2
-    e.car_heading[0] = (int(e.car_heading[0]) + turn) & 3
-    e.car_wait[0] = 0
+    take_off(e, cell, VEHICLE)
+    ego.cell = ego.next
+    ego.turn = 0 if action == FORWARD else 1 if action == LEFT else 2
+    ego.heading = (int(ego.heading) + turn) & 3
+    ego.wait = 0
 
 
 @kernel
@@ -186,17 +188,17 @@ def tell_harm(e, lawful):
     Nobody moves onto a cell that was taken when the tick began, so a car that waits is never hit and two
     never swap cells: harm can only meet a car that has moved.
     """
-    cell = e.car_cell[0]
-    word = int(e.road[cell])
-    if e.car_to[0] == cell:
+    ego = e.cars[0]
+    word = word_at(e, ego.cell)
+    if ego.came == ego.cell:
         return False
-    if word & VEHICLE_MASK:
+    if word & VEHICLE:
         e.info.harm_car = True
     else:
-        e.road[cell] = word | 1
+        put_on(e, ego.cell, VEHICLE)
     if word & ON_ROAD_MASK:
         e.info.harm_person = True
-    if e.ambulance_cell == cell:
+    if e.ambulance_cell == ego.cell:
         e.info.harm_ambulance = True
     harm = e.info.harm_car or e.info.harm_person or e.info.harm_ambulance
     if harm:
@@ -209,31 +211,31 @@ def tell_harm(e, lawful):
 def step_one(p, s, i, action):
     """One tick. Returns the reward in 1/1024, and whether the episode is over (arrived or collided)."""
     e = s[i]
-    r = p.rules[0]
-    m = e.map
+    t = town_of(p, e.map)
+    r = t.rules[0]
     clear_info(e)
-    cell = e.car_cell[0]
-    to = ego_target(p, e, action)
-    e.car_to[0] = to
+    ego = e.cars[0]
+    cell = ego.cell
+    to = ego_target(t, e, action)
+    ego.next = to
 
-    inside = p.cells[m, cell].junction
+    approach = approach_at(t, cell)
     entering = -1
-    lawful = to == cell or is_clear(p, e, to)
-    if to != cell and inside < 0 and p.cells[m, to].kind == JUNCTION:
-        junction = entered_junction(p, m, cell)
-        if not is_green(p, m, junction, e.car_heading[0], e.clock):
+    lawful = to == cell or is_clear(t, e, to)
+    if to != cell and approach >= 0:
+        if not is_green(t, e.clock, approach):
             e.parts.red_light = r.reward_red_light
-        if lawful and ego_may_enter(p, e, cell):
-            entering = junction
+        if lawful and ego_may_enter(t, e, approach):
+            entering = t.ways[np.uint64(approach)].junction
         else:
             lawful = False
 
-    delayed, tired = move_traffic(p, e, inside, entering)
-    move_ego(p, e, to, action)
+    delayed, tired = move_traffic(t, e, junction_at(t, cell), entering)
+    move_ego(e, action)
     harm = tell_harm(e, lawful)
 
     before = e.info.distance
-    distance = tell_progress(p, e)
+    distance = tell_progress(t, e)
     e.parts.time = r.reward_time
     e.parts.progress = r.reward_progress * (before - distance)
     if action != WAIT and to == cell:
@@ -246,7 +248,7 @@ def step_one(p, s, i, action):
         e.parts.arrival = r.reward_arrival
         e.info.success = True
 
-    end_tick(p, e, tired)
+    end_tick(t, e, tired)
     q = e.parts
     reward = q.arrival + q.progress + q.time + q.collision + q.red_light + q.illegal + q.ambulance
     return np.int64(reward), harm or distance == 0
@@ -256,8 +258,9 @@ def step_one(p, s, i, action):
 def mask_one(p, s, i, mask):
     """Moves that the road allows; waiting always is."""
     e = s[i]
-    cell = e.car_cell[0]
+    exits = p.cells[e.map, np.uint64(e.cars[0].cell)].exits
+    heading = int(e.cars[0].heading)
     mask[i, WAIT] = 1
-    mask[i, FORWARD] = ego_target(p, e, FORWARD) != cell
-    mask[i, LEFT] = ego_target(p, e, LEFT) != cell
-    mask[i, RIGHT] = ego_target(p, e, RIGHT) != cell
+    mask[i, FORWARD] = exits >> heading & 1
+    mask[i, LEFT] = exits >> ((heading + 3) & 3) & 1
+    mask[i, RIGHT] = exits >> ((heading + 1) & 3) & 1

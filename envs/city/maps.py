@@ -41,18 +41,36 @@ CELL = np.dtype(
         ("kind", "u1"),
         ("exits", "u1"),  # bit h: traffic may leave with heading h
         ("walk", "u1"),  # bit h: a pedestrian may leave with heading h; bit 4 + h: a jaywalker may, see below
+        ("onto", "u1"),  # bit h: who walks on with heading h steps on the street
         ("heading", "u1"),  # of the lane, NONE on other cells
         ("ahead", "u1"),  # what lies ahead of the cell, see `state.py`
-        ("unused", "u1"),  # keeps the numbers on even addresses
-        ("junction", "i2"),  # number, -1 outside
-        ("approach", "i2"),  # number if this lane cell's next cell is a junction cell, else -1
+        (
+            "number",
+            "i2",
+        ),  # junction cells: the junction; lane cells before one: the approach; else -1
     ]
 )
-"""What the kernels ask of a cell at every tick, in 10 bytes.
+"""What the kernels ask of a cell at every tick, in 8 bytes, so that many maps fit into a cache.
 
 A jaywalker may leave a sidewalk cell where the street ahead, of one or two lane cells that are neither at a
 junction nor on a zebra, can be crossed to a sidewalk.
 """
+
+
+def way_dtype(longest: int) -> np.dtype:
+    """What the kernels ask of a junction's approach, one record; ways have at most `longest` cells."""
+    return np.dtype(
+        [
+            ("junction", np.int32),  # its number
+            # Ticks by which the approach's signal is ahead of the city's clock, less than a cycle: it turns
+            # green when their sum is a whole cycle. -1 where there are no signals.
+            ("phase", np.int32),
+            # By turn (0 straight, 1 left, 2 right): the cells passed in the junction, then the lane cell
+            # beyond it; -1 behind the end and where that turn does not exist.
+            ("path", np.int32, (3, longest)),
+        ],
+        align=True,
+    )
 
 
 class Pool(NamedTuple):
@@ -60,11 +78,10 @@ class Pool(NamedTuple):
 
     cells: NDArray
     """(M, C) records of dtype CELL."""
-    paths: NDArray[np.int32]
-    """(M, A, 3, P) by approach and turn (0 straight, 1 left, 2 right): the cells passed in the junction, then
-    the lane cell beyond it; -1 behind the end and where that turn does not exist."""
-    approaches: NDArray[np.int32]
-    """(M, J, K) the lane cells before each junction, -1 behind the end."""
+    ways: NDArray[np.void]
+    """(M, A) records of `way_dtype`; their `phase` is left to who knows the cycle of signals."""
+    rivals: NDArray[np.int32]
+    """(M, J, K) the approaches of each junction, -1 behind the end."""
     signals: NDArray[np.int32]
     """(M, J) offset of a junction's signals in ticks, 0 to 1023; -1 where there are none. It grows by one a
     cell eastwards and southwards, one cell a tick being the speed of traffic: green waves."""
@@ -137,8 +154,9 @@ def build_pool(maps: Sequence[StreetMap], num_destinations: int = 32) -> Pool:
     approach = np.where(before, before.reshape(len(maps), -1).cumsum(axis=1).reshape(before.shape) - 1, -1)
     if approach.max() > np.iinfo(np.int16).max:
         raise ValueError("a map has too many junctions")
-    fields = {"walk": walk, "approach": approach, "ahead": _lies_ahead(kind, heading, before)}
-    fields |= {"kind": kind, "exits": exits, "heading": heading, "junction": junction}
+    number = np.where(before, approach, junction)
+    fields = {"walk": walk, "number": number, "ahead": _lies_ahead(kind, heading, before)}
+    fields |= {"kind": kind, "exits": exits, "heading": heading, "onto": _street_beside(kind)}
     for name, values in fields.items():
         cells[name] = values.reshape(cells.shape)
 
@@ -157,8 +175,8 @@ def build_pool(maps: Sequence[StreetMap], num_destinations: int = 32) -> Pool:
     num_cells = (exits > 0).sum(axis=(1, 2))
     pool = Pool(
         cells=cells,
-        paths=_paths(maps, _listed(before)[0]),
-        approaches=_junction_approaches(leads_into),
+        ways=_ways(maps, _listed(before)[0], leads_into),
+        rivals=_rivals(leads_into),
         signals=_signals(maps),
         lanes=lanes,
         walks=walks,
@@ -184,6 +202,12 @@ def _lies_ahead(kind: NDArray, heading: NDArray, before: NDArray) -> NDArray[np.
         zebra = ahead(kind == CROSSING, h, False)
         lies = np.where(heading == h, np.where(zebra, ZEBRA_AHEAD, LANE_AHEAD), lies)
     return np.where(before, JUNCTION_AHEAD, lies).astype(np.uint8)
+
+
+def _street_beside(kind: NDArray) -> NDArray[np.uint8]:
+    """(M, H, W) bits of the headings in which the next cell is a lane or a zebra."""
+    street = (kind == ROAD) | (kind == CROSSING)
+    return sum((ahead(street, h, False).astype(np.uint8) << h for h in range(4)), np.uint8(0))
 
 
 def _walkways(kind: NDArray, heading: NDArray) -> NDArray[np.uint8]:
@@ -233,26 +257,36 @@ def _grouped(group: NDArray, cells: NDArray, num_groups: int) -> NDArray[np.int3
     return table
 
 
-def _junction_approaches(leads_into: NDArray[np.int16]) -> NDArray[np.int32]:
-    """The table `Pool.approaches`, of the (M, H, W) junction numbers into which lane cells lead."""
+def _rivals(leads_into: NDArray[np.int16]) -> NDArray[np.int32]:
+    """The table `Pool.rivals`, of the (M, H, W) junction numbers into which lane cells lead."""
     leads_into = leads_into.reshape(len(leads_into), -1)
     num_junctions = max(1, int(leads_into.max()) + 1)
     m, cells = np.nonzero(leads_into >= 0)
-    table = _grouped(m * num_junctions + leads_into[m, cells], cells, len(leads_into) * num_junctions)
+    approach = (leads_into >= 0).cumsum(axis=1) - 1
+    table = _grouped(
+        m * num_junctions + leads_into[m, cells], approach[m, cells], len(leads_into) * num_junctions
+    )
     return table.reshape(len(leads_into), num_junctions, -1)
 
 
-def _paths(maps: Sequence[StreetMap], approaches: NDArray[np.int32]) -> NDArray[np.int32]:
-    """The table `Pool.paths`, of the (M, A) approach cells."""
+def _ways(
+    maps: Sequence[StreetMap], approaches: NDArray[np.int32], leads_into: NDArray[np.int16]
+) -> NDArray[np.void]:
+    """The table `Pool.ways`, of the (M, A) approach cells and the (M, H, W) junctions that cells lead into."""
     by_map = [
         turn_paths(m.heading, m.exits, m.junction, cells[cells >= 0])
         for m, cells in zip(maps, approaches, strict=True)
     ]
     longest = max([4, *(int((paths >= 0).sum(axis=2).max(initial=0)) for paths in by_map)])
-    table = np.full((len(maps), approaches.shape[1], 3, longest), -1, np.int32)
-    for rows, paths in zip(table, by_map, strict=True):
-        rows[: len(paths)] = paths[:, :, :longest]
-    return table
+    ways = np.zeros(approaches.shape, way_dtype(longest))
+    ways["phase"] = -1
+    ways["junction"] = np.take_along_axis(
+        leads_into.reshape(len(maps), -1), np.maximum(approaches, 0), axis=1
+    )
+    ways["path"] = -1
+    for rows, paths in zip(ways, by_map, strict=True):
+        rows["path"][: len(paths)] = paths[:, :, :longest]
+    return ways
 
 
 def _signals(maps: Sequence[StreetMap]) -> NDArray[np.int32]:

@@ -1,6 +1,6 @@
 """What the city shows: the egocentric grid, the situation number, the place number; and the expert.
 
-All read the state between two ticks. `e` is one state record, `p` a `CityParams`.
+All read the state between two ticks. `e` is one state record, `p` a `CityParams`, `t` a `Town`.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 from functools import cache
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.kernel import kernel
-from .cars import ego_may_enter, keeps_zebra_clear
+from ..core.memory import copy_bytes
+from .cars import ego_may_enter, is_called_aside, keeps_zebra_clear
 from .kernels import ego_target, is_clear
-from .roads import entered_junction, is_green, route_heading
+from .roads import approach_at, is_green, junction_at, neighbour, route_heading, town_of, word_at
 from .state import (
-    AMBULANCE,
-    CLAIM_MASK,
-    CLAIM_SHIFT,
+    CLAIM,
     FORWARD,
     JUNCTION,
     LEFT,
@@ -24,8 +24,9 @@ from .state import (
     PATIENCE,
     PEOPLE_MASK,
     RIGHT,
+    SIREN,
     SIREN_RANGE,
-    VEHICLE_MASK,
+    VEHICLE,
     WAIT,
 )
 
@@ -55,60 +56,46 @@ NUM_SITUATIONS = 5 * 3 * 3 * 3 * 3 * 3
 
 
 @kernel
-def at_approach(p, e):
-    """Whether the ego car stands before a junction."""
-    return p.cells[e.map, e.car_cell[0]].approach >= 0
-
-
-@kernel
-def in_junction(p, e):
-    """Whether the ego car is within a junction."""
-    return p.cells[e.map, e.car_cell[0]].junction >= 0
-
-
-@kernel
-def route_move(p, e):
+def route_move(t, e):
     """The action that follows the shortest legal route: FORWARD, LEFT or RIGHT."""
-    heading = route_heading(p, e.map, e.destination, e.car_cell[0])
-    turn = (heading - int(e.car_heading[0])) & 3
+    ego = e.cars[0]
+    turn = (route_heading(t, e.destination, ego.cell) - int(ego.heading)) & 3
     return LEFT if turn == 3 else RIGHT if turn == 1 else FORWARD
 
 
 @kernel
-def entry_is_clear(p, e):
+def entry_is_clear(t, e, approach):
     """At an approach: whether nobody goes first, and the route's way through to the cell beyond is free.
 
     Who has waited for long may drive in as soon as the first cell is free: with a car inside, nobody else is
     let in, and the rest of the way clears.
     """
-    m = e.map
-    cell = e.car_cell[0]
-    if not ego_may_enter(p, e, cell):
+    if not ego_may_enter(t, e, approach):
         return False
-    patient = e.car_wait[0] < 2 * PATIENCE
-    for k in range(2 * p.paths.shape[3]):
-        cell += p.rules[0].delta[route_heading(p, m, e.destination, cell)]
-        if e.road[cell] != 0 or cell == e.ambulance_cell:
+    cell = e.cars[0].cell
+    patient = e.cars[0].wait < 2 * PATIENCE
+    for k in range(2 * t.ways[0].path.shape[1]):
+        cell = neighbour(t, cell, route_heading(t, e.destination, cell))
+        if word_at(e, cell) != 0 or cell == e.ambulance_cell:
             return k > 0 and not patient
-        if p.cells[m, cell].kind != JUNCTION:
+        if t.cells[np.uint64(cell)].kind != JUNCTION:
             break
     return True
 
 
 @kernel
-def called_to_wait(p, e):
+def called_to_wait(t, e):
     """Whether the ambulance has claimed the ego car's cell, outside a junction: pull over."""
-    word = int(e.road[e.car_cell[0]])
-    return (word & CLAIM_MASK) >> CLAIM_SHIFT == AMBULANCE and not in_junction(p, e)
+    return is_called_aside(e, e.cars[0].cell) and junction_at(t, e.cars[0].cell) < 0
 
 
 @kernel
-def siren_offset(p, e):
+def siren_offset(t, e):
     """Cells to the ambulance, to the east and to the south; (0, 0, False) where it is not heard."""
     if e.ambulance_cell < 0:
         return 0, 0, False
-    width = p.rules[0].width
-    cell = e.car_cell[0]
+    width = t.rules[0].width
+    cell = e.cars[0].cell
     east = e.ambulance_cell % width - cell % width
     south = e.ambulance_cell // width - cell // width
     if max(abs(east), abs(south)) > SIREN_RANGE:
@@ -120,13 +107,15 @@ def siren_offset(p, e):
 def expert_one(p, s, i):
     """The expert: follows the shortest route, and moves only where it harms and hinders nobody."""
     e = s[i]
-    if called_to_wait(p, e):
+    t = town_of(p, e.map)
+    if called_to_wait(t, e):
         return WAIT
-    action = route_move(p, e)
-    to = ego_target(p, e, action)
-    if not is_clear(p, e, to) or not keeps_zebra_clear(p, e, to):
+    action = route_move(t, e)
+    to = ego_target(t, e, action)
+    if not is_clear(t, e, to) or not keeps_zebra_clear(t, e, to):
         return WAIT
-    if at_approach(p, e) and not entry_is_clear(p, e):
+    approach = approach_at(t, e.cars[0].cell)
+    if approach >= 0 and not entry_is_clear(t, e, approach):
         return WAIT
     return action
 
@@ -135,59 +124,83 @@ def expert_one(p, s, i):
 
 
 @kernel
-def situation_ahead(p, e):
+def situation_ahead(t, e, approach):
     """What is ahead: NO_ROAD, CLEAR, TAKEN, PERSON_AHEAD, or GIVE_WAY at a junction."""
-    to = ego_target(p, e, FORWARD)
-    if to == e.car_cell[0]:
+    to = ego_target(t, e, FORWARD)
+    if to == e.cars[0].cell:
         return NO_ROAD
-    if int(e.road[to]) & PEOPLE_MASK:
+    if word_at(e, to) & PEOPLE_MASK:
         return PERSON_AHEAD
-    if not is_clear(p, e, to):
+    if not is_clear(t, e, to):
         return TAKEN
-    if at_approach(p, e) and not entry_is_clear(p, e):
+    if approach >= 0 and not entry_is_clear(t, e, approach):
         return GIVE_WAY
     return CLEAR
 
 
 @kernel
-def situation_aside(p, e, action):
+def situation_aside(t, e, action):
     """What is to the left or right: NO_ROAD, CLEAR, TAKEN."""
-    to = ego_target(p, e, action)
-    if to == e.car_cell[0]:
+    to = ego_target(t, e, action)
+    if to == e.cars[0].cell:
         return NO_ROAD
-    return CLEAR if is_clear(p, e, to) else TAKEN
+    return CLEAR if is_clear(t, e, to) else TAKEN
 
 
 @kernel
 def observe_situation(p, s, i, obs):
     """Writes the situation's number, mixed radix: ahead, left, right, signal, siren, route."""
     e = s[i]
+    t = town_of(p, e.map)
+    approach = approach_at(t, e.cars[0].cell)
     signal = 0
-    if at_approach(p, e):
-        junction = entered_junction(p, e.map, e.car_cell[0])
-        signal = 1 if is_green(p, e.map, junction, e.car_heading[0], e.clock) else 2
+    if approach >= 0:
+        signal = 1 if is_green(t, e.clock, approach) else 2
     siren = 0
-    if called_to_wait(p, e):
+    if called_to_wait(t, e):
         siren = 2
-    elif siren_offset(p, e)[2]:
+    elif siren_offset(t, e)[2]:
         siren = 1
-    number = situation_ahead(p, e)
-    number = number * 3 + situation_aside(p, e, LEFT)
-    number = number * 3 + situation_aside(p, e, RIGHT)
+    number = situation_ahead(t, e, approach)
+    number = number * 3 + situation_aside(t, e, LEFT)
+    number = number * 3 + situation_aside(t, e, RIGHT)
     number = number * 3 + signal
     number = number * 3 + siren
-    obs[i] = number * 3 + route_move(p, e) - FORWARD
+    obs[i] = number * 3 + route_move(t, e) - FORWARD
 
 
 @kernel
 def observe_place(p, s, i, obs):
     """Writes (cell * 4 + heading) * destinations + destination."""
     e = s[i]
-    place = e.car_cell[0] * 4 + int(e.car_heading[0])
+    place = e.cars[0].cell * 4 + int(e.cars[0].heading)
     obs[i] = place * p.destinations.shape[1] + e.destination
 
 
 # ---------------------------------------------------------------- grid
+
+
+STRIP = 8
+"""Columns by which the strips of `cut_strips` follow each other."""
+
+
+def cut_strips(planes: NDArray[np.uint8], view: int) -> NDArray[np.uint8]:
+    """Lays planes out so that what one view needs of them lies close together in memory.
+
+    Args:
+        planes: (..., P, side, side).
+        view: columns that are read at once.
+
+    Returns:
+        (..., strips, side, P, width): strip k holds columns 8 k and following, at least `view` from each of
+        its first 8; zeros behind the border.
+    """
+    side = planes.shape[-1]
+    width = -(-(view + STRIP - 1) // STRIP) * STRIP
+    starts = range(0, side - view + 1, STRIP)
+    padded = np.pad(planes, [(0, 0)] * (planes.ndim - 1) + [(0, width)])
+    strips = np.stack([padded[..., start : start + width] for start in starts], axis=-4)
+    return np.ascontiguousarray(strips.swapaxes(-3, -2))
 
 
 @cache
@@ -202,8 +215,7 @@ def grid_kernel(view):
     """
     reach = view // 2
     area = view * view
-    columns = np.uint64(view)  # unsigned loops and indices need no check for negative ones
-    plane_cells = np.uint64(area)
+    plane_cells = np.uint64(area)  # unsigned loops and indices need no check for negative ones
 
     @kernel
     def fill(flat, plane, value):
@@ -217,8 +229,8 @@ def grid_kernel(view):
         """Copies the planes that stand still out of the map turned by our heading."""
         side = p.views.shape[3]
         width = p.rules[0].width
-        heading = int(e.car_heading[0])
-        cell = e.car_cell[0]
+        heading = int(e.cars[0].heading)
+        cell = e.cars[0].cell
         x = cell % width + reach
         y = cell // width + reach
         if heading == 1:
@@ -227,25 +239,25 @@ def grid_kernel(view):
             x, y = side - 1 - x, side - 1 - y
         elif heading == 3:
             x, y = side - 1 - y, x
-        first = np.uint64(x - reach)
-        for plane in range(STILL_PLANES):
-            for row in range(view):
-                source = p.views[e.map, heading, plane, y - reach + row]
-                at = np.uint64(plane * area + row * view)
-                for k in range(columns):
-                    flat[at + k] = source[first + k]
+        left = x - reach
+        strip = p.views[e.map, heading, left // STRIP]
+        first = np.uint64(left % STRIP)
+        for row in range(view):
+            for plane in range(STILL_PLANES):
+                source = strip[np.uint64(y - reach + row), np.uint64(plane)]
+                copy_bytes(source, first, flat, plane * area + row * view, view)
 
     @kernel
     def write_moving(p, e, flat):
-        """Writes vehicles, claims and people around the ego car from the road words."""
+        """Writes vehicles, claims and people around the ego car."""
         r = p.rules[0]
         for plane in range(STILL_PLANES, FIRST_SCALAR):
             fill(flat, plane, 0)
-        heading = int(e.car_heading[0])
+        heading = int(e.cars[0].heading)
         # One cell to the south and one to the east, as steps within a plane.
         south = view if heading == 0 else 1 if heading == 1 else -view if heading == 2 else -1
         east = 1 if heading == 0 else -view if heading == 1 else -1 if heading == 2 else view
-        cell = e.car_cell[0]
+        cell = e.cars[0].cell
         x = cell % r.width
         y = cell // r.width
         left = max(-reach, -x)
@@ -253,18 +265,20 @@ def grid_kernel(view):
         centre = STILL_PLANES * area + reach * view + reach
         for dy in range(max(-reach, -y), min(reach, r.height - 1 - y) + 1):
             first = cell + dy * r.width
+            something = 0
             for dx in range(left, right + 1):
-                word = int(e.road[first + dx])
-                if word == 0:
-                    continue
-                at = centre + dy * south + dx * east
-                if word & VEHICLE_MASK:
+                something |= word_at(e, first + dx)
+            if something == 0:  # most rows are empty
+                continue
+            for dx in range(left, right + 1):
+                word = word_at(e, first + dx)
+                at = np.uint64(centre + dy * south + dx * east)
+                if word & VEHICLE:
                     flat[at] = 255
-                claim = (word & CLAIM_MASK) >> CLAIM_SHIFT
-                if claim:
-                    flat[at + area] = 255 if claim == AMBULANCE else 128
+                if word & (CLAIM | SIREN):
+                    flat[at + plane_cells] = 255 if word & SIREN else 128
                 if word & PEOPLE_MASK:
-                    flat[at + 2 * area] = 255 if word & ON_ROAD_MASK else 128
+                    flat[at + plane_cells + plane_cells] = 255 if word & ON_ROAD_MASK else 128
         if e.ambulance_cell >= 0:
             dx = e.ambulance_cell % r.width - x
             dy = e.ambulance_cell // r.width - y
@@ -275,20 +289,21 @@ def grid_kernel(view):
     def observe_grid(p, s, i, obs):
         """Writes the grid."""
         e = s[i]
+        t = town_of(p, e.map)
         flat = obs[i].reshape(NUM_PLANES * area)
         write_still(p, e, flat)
         write_moving(p, e, flat)
+        approach = approach_at(t, e.cars[0].cell)
         signal = 0
         entry = 0
-        if at_approach(p, e):
-            junction = entered_junction(p, e.map, e.car_cell[0])
-            signal = 128 if is_green(p, e.map, junction, e.car_heading[0], e.clock) else 255
-            entry = 255 if entry_is_clear(p, e) else 0
+        if approach >= 0:
+            signal = 128 if is_green(t, e.clock, approach) else 255
+            entry = 255 if entry_is_clear(t, e, approach) else 0
         ahead = 0
         across = 0
-        east, south, heard = siren_offset(p, e)
+        east, south, heard = siren_offset(t, e)
         if heard:
-            heading = int(e.car_heading[0])
+            heading = int(e.cars[0].heading)
             ahead = -south if heading == 0 else east if heading == 1 else south if heading == 2 else -east
             across = east if heading == 0 else south if heading == 1 else -east if heading == 2 else -south
             ahead = 128 + 10 * ahead
@@ -296,7 +311,7 @@ def grid_kernel(view):
         fill(flat, FIRST_SCALAR, signal)
         fill(flat, FIRST_SCALAR + 1, ahead)
         fill(flat, FIRST_SCALAR + 2, across)
-        fill(flat, FIRST_SCALAR + 3, 85 * route_move(p, e))
+        fill(flat, FIRST_SCALAR + 3, 85 * route_move(t, e))
         fill(flat, FIRST_SCALAR + 4, min(255, e.info.distance))
         fill(flat, FIRST_SCALAR + 5, entry)
         fill(flat, FIRST_SCALAR + 6, 10 * e.info.hour)

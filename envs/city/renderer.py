@@ -142,7 +142,7 @@ class CityRenderer:
         panel.begin()
         self._clock(int(info["hour"]))
         panel.rule()
-        moved = int(e["car_to"][0] != e["car_cell"][0])
+        moved = int(e["cars"]["came"][0] != e["cars"]["cell"][0])
         panel.row("speed", f"{moved} cell/tick")
         panel.row("distance", f"{int(info['distance'])} cells")
         panel.bar(float(info["progress"]), GOOD if info["success"] else ACCENT)
@@ -170,7 +170,7 @@ class CityRenderer:
         """Cells to the ambulance, along the longer axis, where its siren is heard."""
         if e["ambulance_cell"] < 0:
             return None
-        y, x = divmod(int(e["car_cell"][0]), self._cells[1])
+        y, x = divmod(int(e["cars"]["cell"][0]), self._cells[1])
         v, u = divmod(int(e["ambulance_cell"]), self._cells[1])
         gap = max(abs(y - v), abs(x - u))
         return gap if gap <= SIREN_RANGE else None

@@ -1,57 +1,124 @@
-"""Facts of the road that all road users share: signals, junctions, routes.
+"""Facts of the road that all road users share: the tables of one map, signals, junctions, routes.
 
-`p` is a `CityParams`, `e` one state record, `m` a map's number, `v` a vehicle's slot.
+`t` is a `Town`, `e` one state record. Cell numbers that come from tables are never negative; telling the
+compiler so (`np.uint64`) saves it the check for indices that count from the end.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
 from ..core.kernel import kernel
-from .state import (
-    CROSSING,
-    ROAD,
-)
+from .state import CROSSING, JUNCTION, ROAD
+
+
+class Town(NamedTuple):
+    """The rows of `CityParams` that belong to one map."""
+
+    rules: NDArray[np.void]
+    cells: NDArray[np.void]
+    ways: NDArray[np.void]
+    rivals: NDArray[np.int32]
+    lanes: NDArray[np.int32]
+    walks: NDArray[np.int32]
+    destinations: NDArray[np.int32]
+    distance: NDArray[np.uint16]
+    counts: NDArray[np.int32]
 
 
 @kernel
-def is_green(p, m, junction, heading, clock):
-    """Whether traffic with `heading` may enter; phases: north-south, all red, east-west, all red."""
-    offset = p.signals[m, junction]
-    if offset < 0:
+def town_of(p, m):
+    """The tables of map `m`."""
+    return Town(
+        p.rules,
+        p.cells[m],
+        p.ways[m],
+        p.rivals[m],
+        p.lanes[m],
+        p.walks[m],
+        p.destinations[m],
+        p.distance[m],
+        p.counts[m],
+    )
+
+
+@kernel
+def word_at(e, cell):
+    """What is on a cell: its bits (see `state.py`)."""
+    return int(e.road[np.uint64(cell)])
+
+
+@kernel
+def put_on(e, cell, bits):
+    """Sets bits of a cell."""
+    e.road[np.uint64(cell)] = word_at(e, cell) | bits
+
+
+@kernel
+def take_off(e, cell, bits):
+    """Clears bits of a cell."""
+    e.road[np.uint64(cell)] = word_at(e, cell) & (0xFF ^ bits)
+
+
+@kernel
+def count_on(e, cell, people):
+    """Adds PERSON or STEP to a cell, or takes it off (negative)."""
+    e.road[np.uint64(cell)] = word_at(e, cell) + people
+
+
+@kernel
+def neighbour(t, cell, heading):
+    """The cell next to `cell`."""
+    return cell + t.rules[0].delta[np.uint64(heading)]
+
+
+@kernel
+def approach_at(t, cell):
+    """The approach that a lane cell is, -1 for other cells."""
+    place = t.cells[np.uint64(cell)]
+    return -1 if place.kind == JUNCTION else place.number
+
+
+@kernel
+def junction_at(t, cell):
+    """The junction that a cell belongs to, -1 for none."""
+    place = t.cells[np.uint64(cell)]
+    return place.number if place.kind == JUNCTION else -1
+
+
+@kernel
+def is_green(t, clock, approach):
+    """Whether traffic may enter the junction behind an approach: always where it has no signals."""
+    phase = t.ways[np.uint64(approach)].phase
+    if phase < 0:
         return True
-    r = p.rules[0]
-    half = r.green + r.all_red
-    phase = clock + offset  # both below a whole cycle
-    if phase >= 2 * half:
-        phase -= 2 * half
-    if heading & 1:
-        phase -= half
-    return 0 <= phase < r.green
+    r = t.rules[0]
+    tick = clock + phase  # both below a whole cycle
+    cycle = 2 * (r.green + r.all_red)
+    return (tick - cycle if tick >= cycle else tick) < r.green
 
 
 @kernel
-def entered_junction(p, m, cell):
-    """The junction in front of an approach cell."""
-    c = p.cells[m, cell]
-    return p.cells[m, cell + p.rules[0].delta[c.heading]].junction
-
-
-@kernel
-def heading_towards(p, cell, to):
+def heading_towards(t, cell, to):
     """The heading that leads from a cell to its neighbour."""
-    delta = p.rules[0].delta
+    delta = t.rules[0].delta
     step = to - cell
     return 0 if step == delta[0] else 1 if step == delta[1] else 2 if step == delta[2] else 3
 
 
 @kernel
-def route_heading(p, m, destination, cell):
+def route_heading(t, destination, cell):
     """The heading in which the shortest legal route leaves `cell`."""
-    exits = p.cells[m, cell].exits
+    exits = t.cells[np.uint64(cell)].exits
+    distances = t.distance[destination]
     best = 0
     shortest = 65536
     for heading in range(4):
         if exits >> heading & 1:
-            distance = int(p.distance[m, destination, cell + p.rules[0].delta[heading]])
+            distance = int(distances[np.uint64(neighbour(t, cell, heading))])
             if distance < shortest:
                 shortest = distance
                 best = heading
@@ -59,7 +126,7 @@ def route_heading(p, m, destination, cell):
 
 
 @kernel
-def is_lane(p, m, cell):
+def is_lane(t, cell):
     """Whether a pedestrian on the cell stands on the street."""
-    kind = p.cells[m, cell].kind
+    kind = t.cells[np.uint64(cell)].kind
     return kind == CROSSING or kind == ROAD

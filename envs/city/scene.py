@@ -100,7 +100,7 @@ class Scene:
         ego, *cars = self._make_way(e, phase, [self.ego(e, phase), *self.cars(e, phase)])
         ambulance = self._ambulance(e, phase)
         flag = self._between(int(self._params.destinations[m, e["destination"]]))
-        for x, y in self._route(m, int(e["destination"]), int(e["car_cell"][0])):
+        for x, y in self._route(m, int(e["destination"]), int(e["cars"]["cell"][0])):
             yield Thing("route", x, y)
         yield flag._replace(sprite="ring_pin")
         if is_dark(int(e["info"]["hour"])):
@@ -123,9 +123,9 @@ class Scene:
 
     def ego(self, e: np.void, phase: float) -> Thing:
         """The ego car, which turns as it moves off."""
-        cell, before, last = int(e["car_cell"][0]), int(e["car_to"][0]), int(e["car_turn"][0])
+        cell, before, last = int(e["cars"]["cell"][0]), int(e["cars"]["came"][0]), int(e["cars"]["turn"][0])
         turn = (0, -1, 1)[last] if before != cell and last != UNDRAWN else 0
-        quarters = int(e["car_heading"][0]) - turn * (1 - _smooth(phase / 0.7))
+        quarters = int(e["cars"]["heading"][0]) - turn * (1 - _smooth(phase / 0.7))
         return self._between(before, cell, phase)._replace(sprite="taxi", quarters=quarters)
 
     # ------------------------------------------------------------ road users
@@ -133,12 +133,12 @@ class Scene:
     def cars(self, e: np.void, phase: float) -> list[Thing]:
         """The other cars. In a junction they have claimed their way: there they turn before they move off."""
         things = []
-        columns = ("car_cell", "car_to", "car_heading", "car_approach", "car_turn", "car_step")
-        rows = zip(*(e[name][1 : e["num_cars"] + 1].tolist() for name in columns), strict=True)
+        columns = ["cell", "came", "heading", "approach", "turn", "step"]
+        rows = e["cars"][columns][1 : e["num_cars"] + 1].tolist()
         for v, (cell, before, heading, approach, turn, step) in enumerate(rows):
             after = heading
             if step > 0:
-                after = self._heading(cell, int(self._params.paths[e["map"], approach, turn, step]))
+                after = self._heading(cell, int(self._params.ways[e["map"], approach]["path"][turn, step]))
             swing = _turn(heading, after) if before != cell else 0
             quarters = after - swing * (1 - _smooth(phase * 1.5 - 0.5))
             place = self._between(before, cell, phase)
@@ -172,20 +172,19 @@ class Scene:
         path = e["ambulance_path"][e["ambulance_path"] >= 0].tolist()
         passed = [start for start, _ in self._ambulance_moves(e)]
         path_before = [*passed, *path[: SIREN_AHEAD - len(passed)]]
-        for v in np.flatnonzero(np.isin(e["car_cell"][: len(cars)], [*passed, *path])).tolist():
-            cell, waited = int(e["car_cell"][v]), int(e["car_wait"][v])
+        for v in np.flatnonzero(np.isin(e["cars"]["cell"][: len(cars)], [*passed, *path])).tolist():
+            cell, waited = int(e["cars"]["cell"][v]), int(e["cars"]["wait"][v])
             if streets.kind.flat[cell] == JUNCTION:
                 continue
             start, end = waited >= 2 and cell in path_before, waited >= 1 and cell in path
             aside = 0.27 * (start + (end - start) * _smooth(phase)) * (-1 if streets.left_hand else 1)
-            dy, dx = STEPS[int(e["car_heading"][v])]
+            dy, dx = STEPS[int(e["cars"]["heading"][v])]
             cars[v] = cars[v]._replace(x=cars[v].x - dy * aside, y=cars[v].y + dx * aside)
         return cars
 
     def _people(self, e: np.void, phase: float) -> Iterator[Thing]:
         kind = self._maps[int(e["map"])].kind.reshape(-1)
-        columns = ("walker_cell", "walker_from", "walker_heading", "walker_mode")
-        rows = zip(*(e[name][: self._rules["people"]].tolist() for name in columns), strict=True)
+        rows = e["walkers"][["cell", "came", "heading", "mode"]][: self._rules["people"]].tolist()
         for k, (cell, before, heading, mode) in enumerate(rows):
             place = self._between(before, cell, phase)
             dy, dx = STEPS[heading]

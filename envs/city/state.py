@@ -18,30 +18,23 @@ BUILDING, SIDEWALK, ROAD, CROSSING, JUNCTION = 0, 1, 2, 3, 4
 # Actions.
 WAIT, FORWARD, LEFT, RIGHT = 0, 1, 2, 3
 
-# One int32 word for each cell of the map tells everything that is there: zero means free.
-#   bits 0-12   the vehicle on the cell, its slot + 1
-#   bits 13-25  the vehicle that has claimed the cell, its slot + 1 (AMBULANCE for the ambulance)
-#   bits 26-27  people on the cell (counted on streets only)
-#   bits 28-29  people about to step on it
-VEHICLE_MASK = 0x1FFF
-CLAIM_SHIFT = 13
-CLAIM_MASK = 0x1FFF << CLAIM_SHIFT
-PERSON_SHIFT = 26
-PERSON = 1 << PERSON_SHIFT
-STEP_SHIFT = 28
-STEP = 1 << STEP_SHIFT
-PEOPLE_MASK = 0xF << PERSON_SHIFT
-ON_ROAD_MASK = 0x3 << PERSON_SHIFT
-STEPPING_MASK = 0x3 << STEP_SHIFT
+# One byte for each cell of the map tells everything that is there: zero means free.
+VEHICLE = 1  # a car, the ego car included
+CLAIM = 2  # a car on its way through a junction has claimed it
+SIREN = 4  # the ambulance has claimed it
+PERSON = 8  # times the number of people on the cell (counted on streets only)
+ON_ROAD_MASK = 3 * PERSON
+STEP = 32  # times the number of people about to step on it
+STEPPING_MASK = 3 * STEP
+PEOPLE_MASK = ON_ROAD_MASK | STEPPING_MASK
 MAX_PEOPLE = 3  # on a street cell, those about to step there included
-AMBULANCE = 0x1FFF  # claims of the ambulance
-MAX_CARS = AMBULANCE - 2
+MAX_CARS = 32767
 
-# What lies ahead of a cell.
+# What lies ahead of a car.
 LANE_AHEAD, ZEBRA_AHEAD, JUNCTION_AHEAD, INSIDE_JUNCTION, NO_LANE = 0, 1, 2, 3, 4
 
 UNDRAWN = 255  # a car that has not yet chosen its turn at the next junction
-PENDING = -2  # `car_to` of a car that asks to enter a junction in this tick
+NOT_ASKING, ASKING, REFUSED = 0, 1, 2  # for its way through a junction, within a tick
 PATIENCE = 20  # ticks after which a waiting car chooses its turn anew
 GIVE_UP = 200  # ticks after which the driver of a standing car parks
 SIREN_RANGE = 12  # cells (larger of the two axes) within which the siren is heard
@@ -64,8 +57,37 @@ INFO = (
 )
 
 
-def city_state(num_cells: int, num_vehicles: int, num_people: int) -> np.dtype:
-    """The state record for maps of at most `num_cells` cells.
+CAR = np.dtype(
+    [
+        ("cell", np.int32),  # -1 where the slot is empty
+        ("came", np.int32),  # its cell before the tick
+        ("next", np.int32),  # the cell ahead on a lane; ego: where it wants to go in the tick
+        ("wait", np.int16),  # ticks without a move
+        ("approach", np.int16),  # the junction's approach where it waits or by which it came, -1 on lanes
+        ("ahead", np.uint8),  # what lies ahead; ego: NO_LANE
+        ("heading", np.uint8),
+        ("turn", np.uint8),  # 0 straight, 1 left, 2 right, UNDRAWN; ego: last move
+        ("step", np.uint8),  # cells done of its path through the junction
+        ("asks", np.uint8),  # NOT_ASKING between ticks
+    ],
+    align=True,
+)
+
+WALKER = np.dtype(
+    [
+        ("cell", np.int32),
+        ("came", np.int32),  # its cell before the tick
+        ("heading", np.uint8),
+        ("mode", np.uint8),  # WALKING, AT_KERB, ON_ROAD
+        ("walk", np.uint8),  # of its cell, see `maps.CELL`; up to date while WALKING
+        ("onto", np.uint8),
+    ],
+    align=True,
+)
+
+
+def city_state(num_cells: int, num_approaches: int, num_vehicles: int, num_people: int) -> np.dtype:
+    """The state record for maps of at most `num_cells` cells and `num_approaches` approaches.
 
     Vehicle 0 is the ego car; the others fill slots 1 to `num_cars` without gaps.
     """
@@ -87,23 +109,10 @@ def city_state(num_cells: int, num_vehicles: int, num_people: int) -> np.dtype:
             ("ambulance_heading", np.int32),
             ("ambulance_destination", np.int32),  # index into the map's destinations
             ("ambulance_path", np.int32, (SIREN_AHEAD,)),  # its cell and the next ones, -1 padded
-            ("car_cell", np.int32, (num_vehicles,)),  # -1 where the slot is empty
-            ("car_to", np.int32, (num_vehicles,)),  # where it goes; between ticks: where it came from
-            (
-                "car_next",
-                np.int32,
-                (num_vehicles,),
-            ),  # the lane cell ahead, -1 at and in junctions; ego: unused
-            ("car_wait", np.int16, (num_vehicles,)),  # ticks without a move
-            ("car_approach", np.int16, (num_vehicles,)),  # the junction's approach it came by, -1 on lanes
-            ("car_heading", np.uint8, (num_vehicles,)),
-            ("car_turn", np.uint8, (num_vehicles,)),  # 0 straight, 1 left, 2 right, UNDRAWN; ego: last move
-            ("car_step", np.uint8, (num_vehicles,)),  # cells done of its path through the junction
-            ("walker_cell", np.int32, (num_people,)),
-            ("walker_from", np.int32, (num_people,)),  # its cell before the tick
-            ("walker_heading", np.uint8, (num_people,)),
-            ("walker_mode", np.uint8, (num_people,)),  # WALKING, AT_KERB, ON_ROAD
-            ("road", np.int32, (num_cells,)),  # the word of each cell, see above
+            ("walkers", WALKER, (num_people,)),
+            ("cars", CAR, (num_vehicles,)),
+            ("waiting", np.int16, (num_approaches,)),  # the car at each approach, 0 for none; ego not counted
+            ("road", np.uint8, (num_cells,)),  # what is on each cell, see above
         ],
         info=INFO,
         parts=PARTS,
@@ -140,11 +149,11 @@ class CityParams(NamedTuple):
     rules: NDArray[np.void]
     """(1,) record of RULES."""
     cells: NDArray[np.void]
-    """(M, C) kind, exits, walk, heading, junction and approach of each cell."""
-    paths: NDArray[np.int32]
-    """(M, A, 3, P) cells through the junction by approach and turn, then the cell beyond; -1 padded."""
-    approaches: NDArray[np.int32]
-    """(M, J, K) approach cells of each junction, -1 padded."""
+    """(M, C) records of `maps.CELL`: what the kernels ask of a cell."""
+    ways: NDArray[np.void]
+    """(M, A) records of `maps.way_dtype`: what lies behind each approach of a junction."""
+    rivals: NDArray[np.int32]
+    """(M, J, K) approaches of each junction, -1 padded."""
     signals: NDArray[np.int32]
     """(M, J) offset of the junction's signals in ticks, less than a cycle; -1 where there are none."""
     lanes: NDArray[np.int32]
@@ -158,4 +167,5 @@ class CityParams(NamedTuple):
     counts: NDArray[np.int32]
     """(M, 4) numbers of lanes, walks, junctions and lane cells in all."""
     views: NDArray[np.uint8]
-    """(M, 4, 3, side, side) padded maps turned by each heading: the grid's still planes; none for `index`."""
+    """(M, 4, strips, side, 3, width) the grid's still planes, turned by each heading, in strips of columns
+    (see `observe.cut_strips`); empty for `index`."""

@@ -1,7 +1,7 @@
 """Whether records could be states of a city: what its kernels trust, since they check nothing themselves.
 
-Numbers must lie in their ranges, everybody must stand where the streets allow it, and the road words must say
-what the other fields say. A record that passes keeps these rules in every later tick, so no kernel that reads
+Numbers must lie in their ranges, everybody must stand where the streets allow it, and what stands twice, for
+speed, must agree. A record that passes keeps these rules in every later tick, so no kernel that reads
 it leaves its tables.
 """
 
@@ -14,19 +14,20 @@ from ..core.streets import UNREACHABLE
 from ..core.world import check_ranges
 from .state import (
     AT_KERB,
-    CLAIM_MASK,
-    CLAIM_SHIFT,
+    CLAIM,
     CROSSING,
     INSIDE_JUNCTION,
     JUNCTION_AHEAD,
     NO_LANE,
+    NOT_ASKING,
     ON_ROAD,
     PERSON,
     ROAD,
     SIDEWALK,
+    SIREN,
     STEP,
     UNDRAWN,
-    VEHICLE_MASK,
+    VEHICLE,
     WALKING,
     CityParams,
 )
@@ -45,8 +46,8 @@ class StateCheck:
     def __init__(self, params: CityParams, state_dtype: np.dtype) -> None:
         rules = params.rules[0]
         num_maps, num_destinations, num_cells = params.distance.shape
-        num_approaches, _, path_length = params.paths.shape[1:]
-        self._paths = params.paths
+        self._paths = params.ways["path"]
+        num_approaches, _, path_length = self._paths.shape[1:]
         self._people = int(rules["people"])
         self._delta = rules["delta"].astype(np.int64)
         self._num_cells = num_cells
@@ -54,9 +55,9 @@ class StateCheck:
         is_lane = np.isin(params.cells["kind"], (ROAD, CROSSING))
         self._is_lane, self._ways = is_lane.ravel(), _ways_across(params, is_lane).ravel()
         self._cells = {
-            name: params.cells[name].ravel() for name in ("kind", "exits", "walk", "ahead", "approach")
+            name: params.cells[name].ravel() for name in ("kind", "exits", "walk", "onto", "heading", "ahead", "number")
         }
-        last_slot = state_dtype["car_cell"].shape[0] - 1
+        last_slot = state_dtype["cars"].shape[0] - 1
         cell, cell_or_none, heading = (0, num_cells - 1), (-1, num_cells - 1), (0, 3)
         self._ranges = {
             "map": (0, num_maps - 1),
@@ -75,17 +76,25 @@ class StateCheck:
             "ambulance_heading": heading,
             "ambulance_destination": (0, num_destinations - 1),
             "ambulance_path": cell_or_none,
-            "car_cell": cell_or_none,
-            "car_to": cell_or_none,
-            "car_wait": (0, np.iinfo(np.int16).max),
-            "car_approach": (-1, num_approaches - 1),
-            "car_heading": heading,
-            "car_turn": (0, UNDRAWN),
-            "car_step": (0, path_length - 1),
-            "walker_cell": cell,
-            "walker_from": cell,
-            "walker_heading": heading,
-            "walker_mode": (WALKING, ON_ROAD),
+            "waiting": (0, last_slot),
+        }
+        self._car_ranges = {
+            "cell": cell_or_none,
+            "came": cell_or_none,
+            "next": cell_or_none,
+            "wait": (0, np.iinfo(np.int16).max),
+            "approach": (-1, num_approaches - 1),
+            "ahead": (0, NO_LANE),
+            "heading": heading,
+            "turn": (0, UNDRAWN),
+            "step": (0, path_length - 1),
+            "asks": (NOT_ASKING, NOT_ASKING),
+        }
+        self._walker_ranges = {
+            "cell": cell,
+            "came": cell,
+            "heading": heading,
+            "mode": (WALKING, ON_ROAD),
         }
         self._info_ranges = {"hour": (0, 23), "distance": (0, UNREACHABLE)}
 
@@ -93,67 +102,82 @@ class StateCheck:
         """Raises ValueError, in one line, for records that are no states; see `ChecksState.check_state`."""
         check_ranges(state, self._ranges)
         check_ranges(state["info"], self._info_ranges)
+        check_ranges(state["cars"], self._car_ranges)
+        check_ranges(state["walkers"], self._walker_ranges)
         num_words = state["road"].shape[1]
-        words = np.zeros(len(state) * num_words, np.int32)
+        words = np.zeros(len(state) * num_words, np.uint8)
         first_word = np.arange(len(state)) * num_words
         first_cell = state["map"] * np.int64(self._num_cells)
         for put in (self._put_ego, self._put_cars, self._put_ambulance, self._put_people):
             put(state, words, first_word, first_cell)
         # Claims nobody has made keep others away for ever, but mislead no kernel.
-        wrong = words.reshape(len(state), -1) != state["road"] & ~CLAIM_MASK
+        wrong = words.reshape(len(state), -1) != state["road"] & (0xFF ^ CLAIM ^ SIREN)
         _refuse(wrong, "road does not say where everybody is")
 
     # Each of these checks some road users, and writes what they have on the road into `words`. The words of
     # all records, and the cells of all maps, stand in one row; (N,) numbers tell where a record's own begin.
 
     def _put_ego(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
-        cell = state["car_cell"][:, 0]
-        _refuse(cell < 0, "car_cell has no ego car")
+        cell = state["cars"]["cell"][:, 0]
+        _refuse(cell < 0, "cars.cell has no ego car")
         ahead = self._cells["ahead"][first_cell + cell]
-        _refuse(ahead == NO_LANE, "car_cell has the ego car off the road")
-        # Where it has hit a car, the word is the other one's, and nobody's once that one has parked.
-        gone = state["done"] & (state["road"][np.arange(len(state)), cell] & VEHICLE_MASK == 0)
-        words[first_word + cell] = ~gone
+        _refuse(ahead == NO_LANE, "cars.cell has the ego car off the road")
+        # Where it has hit a car, the mark is the other one's, and nobody's once that one has parked.
+        gone = state["done"] & (state["road"][np.arange(len(state)), cell] & VEHICLE == 0)
+        words[first_word + cell] = VEHICLE * ~gone
 
     def _put_cars(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
-        slots = np.arange(state["car_cell"].shape[1], dtype=np.int32)
+        slots = np.arange(state["cars"].shape[1], dtype=np.int32)
         used = slots <= state["num_cars"][:, None]
-        _refuse((state["car_cell"] >= 0) != used, "car_cell does not tell of num_cars cars")
+        _refuse((state["cars"]["cell"] >= 0) != used, "cars.cell does not tell of num_cars cars")
         used[:, 0] = False
         row = np.repeat(np.arange(len(state)), state["num_cars"])
         slot = np.broadcast_to(slots, used.shape)[used]
-        columns = ("cell", "approach", "turn", "step")
-        cell, approach, turn, step = (state["car_" + name][used] for name in columns)
-        _refuse((state["car_turn"] > 2) & (state["car_turn"] != UNDRAWN), "car_turn is no turn")
+        cars = state["cars"][used]
+        cell, approach, turn, step = (cars[name] for name in ("cell", "approach", "turn", "step"))
+        _refuse((turn > 2) & (turn != UNDRAWN), "cars.turn is no turn")
         at = first_cell[row] + cell
         ahead = self._cells["ahead"][at]
-        _refuse(ahead == NO_LANE, "car_cell has a car off the road")
-        inside = ahead == INSIDE_JUNCTION
-        _refuse(~inside & ((step > 0) | (approach >= 0)), "car_step or car_approach of a car on a lane")
+        _refuse(ahead == NO_LANE, "cars.cell has a car off the road")
+        _refuse(cars["ahead"] != ahead, "cars.ahead is not what lies ahead")
 
         place = first_word[row] + cell
-        words[place] = slot + 1
-        _refuse(words[place] != slot + 1, "car_cell has two cars in one place")
-        ego = words[first_word + state["car_cell"][:, 0]]
-        _refuse(~state["done"] & (ego != 1), "car_cell has a car where the ego car is")
+        _refuse(np.bincount(place, minlength=1) > 1, "cars.cell has two cars in one place")
+        ego = first_word + state["cars"]["cell"][:, 0]
+        met = (words[ego] > 0) & np.isin(ego, place)
+        _refuse(met & ~state["done"], "cars.cell has a car where the ego car is")
+        words[place] = VEHICLE
+
+        inside = ahead == INSIDE_JUNCTION
+        k = np.flatnonzero(~inside)
+        _refuse(step[k] > 0, "cars.step of a car on a lane")
+        _refuse(approach[k] != self._cells["number"][at[k]], "cars.approach is not where cars.cell is")
+        heading = self._cells["heading"][at[k]]
+        _refuse(cars["heading"][k] != heading, "cars.heading is not that of the lane")
+        _refuse(cars["next"][k] != cell[k] + self._delta[heading], "cars.next is not the cell ahead")
+
         k = np.flatnonzero(ahead == JUNCTION_AHEAD)
-        self._check_turns(state["map"][row[k]], self._cells["approach"][at[k]], turn[k])
+        waiting = np.zeros_like(state["waiting"])
+        waiting[row[k], approach[k]] = slot[k]
+        _refuse(waiting != state["waiting"], "waiting does not say who is at the junctions")
+        self._check_turns(state["map"][row[k]], approach[k], turn[k])
+
         k = np.flatnonzero(inside)
         self._check_turns(state["map"][row[k]], approach[k], turn[k])
         path, step = self._paths[state["map"][row[k]], approach[k], turn[k]], step[k].astype(np.int64)
-        _refuse(step < 1, "car_step of a car in a junction")
-        _refuse(path[np.arange(len(k)), step - 1] != cell[k], "car_step is not where car_cell is")
-        _refuse(path[np.arange(len(k)), step] < 0, "car_step is beyond the junction")
+        _refuse(step < 1, "cars.step of a car in a junction")
+        _refuse(path[np.arange(len(k)), step - 1] != cell[k], "cars.step is not where cars.cell is")
+        _refuse(path[np.arange(len(k)), step] < 0, "cars.step is beyond the junction")
         # They have claimed their way, from where they are to the cell beyond.
         car, on = np.nonzero((path >= 0) & (np.arange(path.shape[1]) >= step[:, None] - 1))
-        claim = state["road"][row[k[car]], path[car, on]] & CLAIM_MASK
-        _refuse(claim != (slot[k[car]] + 1) << CLAIM_SHIFT, "road lacks the claim of a car in a junction")
+        claim = state["road"][row[k[car]], path[car, on]] & CLAIM
+        _refuse(claim == 0, "road lacks the claim of a car in a junction")
 
     def _check_turns(self, m: NDArray, approach: NDArray, turn: NDArray) -> None:
         """Cars at and in junctions have chosen a way that exists."""
-        _refuse(approach < 0, "car_approach is missing in a junction")
-        _refuse(turn > 2, "car_turn is undrawn at a junction")
-        _refuse(self._paths[m, approach, turn, 0] < 0, "car_turn is no way through the junction")
+        _refuse(approach < 0, "cars.approach is missing in a junction")
+        _refuse(turn > 2, "cars.turn is undrawn at a junction")
+        _refuse(self._paths[m, approach, turn, 0] < 0, "cars.turn is no way through the junction")
 
     def _put_ambulance(
         self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray
@@ -170,13 +194,16 @@ class StateCheck:
         _refuse((before < 0) | ~leads.any(axis=1), "ambulance_path is no way on the road")
 
     def _put_people(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
-        columns = ("cell", "heading", "mode")
-        cell, heading, mode = (state["walker_" + name][:, : self._people] for name in columns)
+        walkers = state["walkers"][:, : self._people]
+        cell, heading, mode = walkers["cell"], walkers["heading"], walkers["mode"]
         at = first_cell[:, None] + cell
         kind, walk = self._cells["kind"][at], self._cells["walk"][at]
-        _refuse((mode != ON_ROAD) & (kind != SIDEWALK), "walker_cell has somebody off the sidewalks")
-        _refuse((mode == AT_KERB) & (walk >> 4 >> heading & 1 == 0), "walker_heading faces no street")
-        _refuse((mode == ON_ROAD) & (self._ways[at] >> heading & 1 == 0), "walker_heading leads nowhere")
+        for name in ("walk", "onto"):
+            wrong = walkers[name] != self._cells[name][at]
+            _refuse((mode != ON_ROAD) & wrong, f"walkers.{name} is not that of the cell")
+        _refuse((mode != ON_ROAD) & (kind != SIDEWALK), "walkers.cell has somebody off the sidewalks")
+        _refuse((mode == AT_KERB) & (walk >> 4 >> heading & 1 == 0), "walkers.heading faces no street")
+        _refuse((mode == ON_ROAD) & (self._ways[at] >> heading & 1 == 0), "walkers.heading leads nowhere")
         row, k = np.nonzero(mode == ON_ROAD)
         np.add.at(words, first_word[row] + cell[row, k], PERSON)
         row, k = np.nonzero(mode != WALKING)

@@ -21,12 +21,13 @@ from .observe import (
     NUM_PLANES,
     NUM_SITUATIONS,
     STILL_PLANES,
+    cut_strips,
     expert_one,
     grid_kernel,
     observe_place,
     observe_situation,
 )
-from .state import MAX_CARS, RULES, CityParams, city_state
+from .state import JUNCTION_AHEAD, MAX_CARS, RULES, CityParams, city_state
 from .validate import StateCheck
 
 # Share of the peak's extra traffic by hour, in 1/1024: two rush hours.
@@ -111,7 +112,9 @@ class City:
         lanes = max(int(np.count_nonzero(m.exits)) for m in self.maps)
         most_cars = max(config.cars, int(lanes * config.peak_density))
         num_vehicles = 1 + min(MAX_CARS, _round_up(max(most_cars, num_cells // 8), 8))
-        self.state_dtype = city_state(num_cells, num_vehicles, _round_up(max(config.pedestrians, 1), 16))
+        num_approaches = _round_up(self._pool.ways.shape[1], 64)
+        num_people = _round_up(max(config.pedestrians, 1), 16)
+        self.state_dtype = city_state(num_cells, num_approaches, num_vehicles, num_people)
 
         self.action_space: Space = Discrete(4)
         if config.observation == "grid":
@@ -132,13 +135,26 @@ class City:
 
     @cached_property
     def _params(self) -> CityParams:
-        views = self._views() if self.config.observation == "grid" else np.zeros((1, 4, 1, 1, 1), np.uint8)
+        views = (
+            self._views()
+            if self.config.observation == "grid"
+            else np.zeros((1, 4, 1, 1, STILL_PLANES, 1), np.uint8)
+        )
         views.flags.writeable = False
-        cycle = 2 * (self.config.green + self.config.all_red)
-        offsets = self._pool.signals
-        signals = np.where(offsets < 0, offsets, offsets % cycle)
-        signals.flags.writeable = False
-        return CityParams(self._rules(), *self._pool._replace(signals=signals), views)
+        half = self.config.green + self.config.all_red
+        signals = _within(self._pool.signals, 2 * half)
+        pool = self._pool._replace(signals=signals, ways=self._pool.ways.copy())
+        # East-west traffic has green half a cycle after north-south traffic.
+        for cells, ways, offsets in zip(pool.cells, pool.ways, signals, strict=True):
+            before = np.flatnonzero(cells["ahead"] == JUNCTION_AHEAD)
+            offset = offsets[ways["junction"][: len(before)]]
+            crosswise = cells["heading"][before] % 2 == 1
+            ways["phase"][: len(before)] = np.where(
+                offset < 0, offset, _within(offset + half * crosswise, 2 * half)
+            )
+        for table in (signals, pool.ways):
+            table.flags.writeable = False
+        return CityParams(self._rules(), *pool, views)
 
     def params(self) -> CityParams:
         """The tables that all environments of this world share."""
@@ -170,7 +186,7 @@ class City:
         return rules
 
     def _views(self) -> NDArray[np.uint8]:
-        """(M, 4, 3, side, side): flow ahead, flow across and kind, padded and turned by each heading."""
+        """Flow ahead, flow across and kind, padded and turned by each heading, as `CityParams.views`."""
         reach = self.config.view // 2
         height, width = self.shape
         side = max(height, width) + 2 * reach
@@ -185,7 +201,7 @@ class City:
             planes = (128 + 127 * ahead - 128 * behind, 128 + 127 * right - 128 * left, 60 * kind)
             for number, plane in enumerate(planes):
                 views[:, heading, number] = np.rot90(plane, heading, axes=(1, 2))
-        return views
+        return cut_strips(views, self.config.view)
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the options `map` (number in the pool) and `hour` (0 to 23), scalars or (N,) arrays."""
@@ -222,6 +238,11 @@ class City:
         from .renderer import CityRenderer
 
         return CityRenderer(self)
+
+
+def _within(offsets: NDArray[np.int32], cycle: int) -> NDArray[np.int32]:
+    """Offsets of signals reduced to less than a cycle; -1, no signals, stays."""
+    return np.where(offsets < 0, offsets, offsets % cycle).astype(np.int32)
 
 
 def _round_up(number: int, step: int) -> int:

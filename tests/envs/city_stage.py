@@ -79,25 +79,36 @@ class Stage:
         r = self.record
         r["road"][:] = 0
         r["num_cars"] = r["target_cars"] = 0
-        r["car_cell"][1:] = r["car_to"][1:] = -1
+        r["waiting"][:] = 0
+        r["cars"][1:] = (-1, -1, -1, 0, -1, codes.NO_LANE, 0, codes.UNDRAWN, 0, codes.NOT_ASKING)
         r["ambulance_cell"] = r["ambulance_path"][:] = -1
-        r["road"][r["car_cell"][0]] = 1
+        r["road"][r["cars"]["cell"][0]] = codes.VEHICLE
 
     def _put(self, slot: int, x: int, y: int, heading: int, wait: int) -> None:
         r = self.record
-        r["car_cell"][slot] = r["car_to"][slot] = y * SIDE + x
-        r["car_heading"][slot] = heading
-        r["car_wait"][slot] = wait
-        r["car_approach"][slot] = -1
-        r["car_step"][slot] = 0
-        r["car_turn"][slot] = codes.UNDRAWN
-        r["road"][y * SIDE + x] |= slot + 1
+        place = self.params.cells[0, y * SIDE + x]
+        lane = place["heading"] < 4
+        r["cars"][slot] = (
+            y * SIDE + x,
+            y * SIDE + x,
+            y * SIDE + x + self.params.rules[0]["delta"][heading],
+            wait,
+            place["number"] if lane else -1,
+            place["ahead"],
+            heading,
+            codes.UNDRAWN,
+            0,
+            codes.NOT_ASKING,
+        )
+        if slot and place["ahead"] == codes.JUNCTION_AHEAD:
+            r["waiting"][place["number"]] = slot
+        r["road"][y * SIDE + x] |= codes.VEHICLE
 
     def ego(self, x: int, y: int, heading: int, wait: int = 0) -> None:
         """Moves the ego car."""
         r = self.record
-        if r["car_cell"][0] >= 0:
-            r["road"][r["car_cell"][0]] &= ~codes.VEHICLE_MASK
+        if r["cars"]["cell"][0] >= 0:
+            r["road"][r["cars"]["cell"][0]] &= 0xFF ^ codes.VEHICLE
         self._put(0, x, y, heading, wait)
         r["info"]["distance"] = self.params.distance[0, r["destination"], y * SIDE + x]
 
@@ -108,15 +119,17 @@ class Stage:
         r["target_cars"] += 1
         slot = int(r["num_cars"])
         self._put(slot, x, y, heading, wait)
-        r["car_turn"][slot] = turn
+        r["cars"]["turn"][slot] = turn
         return slot
 
     def walker(self, x: int, y: int, heading: int, mode: int = codes.WALKING, slot: int = 0) -> None:
         """Places a pedestrian (the stage must have been made with some)."""
         r = self.record
-        r["walker_cell"][slot] = r["walker_from"][slot] = y * SIDE + x
-        r["walker_heading"][slot] = heading
-        r["walker_mode"][slot] = mode
+        r["walkers"]["cell"][slot] = r["walkers"]["came"][slot] = y * SIDE + x
+        r["walkers"]["heading"][slot] = heading
+        r["walkers"]["mode"][slot] = mode
+        for name in ("walk", "onto"):
+            r["walkers"][name][slot] = self.params.cells[0, y * SIDE + x][name]
         ahead = y * SIDE + x + int(self.params.rules[0]["delta"][heading])
         if mode == codes.ON_ROAD:
             r["road"][y * SIDE + x] += codes.PERSON
@@ -135,7 +148,7 @@ class Stage:
         falling = (np.diff(distance.astype(int), axis=1) == -1).all(axis=1)
         r["ambulance_destination"] = np.flatnonzero(falling)[0]  # one to which this path is a shortest route
         for cell in cells:
-            r["road"][cell] |= codes.AMBULANCE << codes.CLAIM_SHIFT
+            r["road"][cell] |= codes.SIREN
 
     def aim(self, x: int, y: int) -> None:
         """Chooses the destination that is nearest to a cell, by the road."""
@@ -143,7 +156,7 @@ class Stage:
         cell = y * SIDE + x
         r["destination"] = np.argmin(self.params.distance[0][:, cell])
         r["start_distance"] = 100
-        r["info"]["distance"] = self.params.distance[0, r["destination"], r["car_cell"][0]]
+        r["info"]["distance"] = self.params.distance[0, r["destination"], r["cars"]["cell"][0]]
 
     def step(self, action: int = codes.WAIT):
         """One tick; returns what the environment's step returns."""
@@ -154,7 +167,7 @@ class Stage:
 
     def place(self, slot: int = 0) -> tuple[int, int]:
         """(x, y) of a vehicle."""
-        y, x = divmod(int(self.record["car_cell"][slot]), SIDE)
+        y, x = divmod(int(self.record["cars"]["cell"][slot]), SIDE)
         return x, y
 
     @property

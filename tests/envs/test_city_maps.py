@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from meze.envs.city.maps import FIRST_SEED, MAX_POOL_SIZE, build_pool, load_pool
+from meze.envs.city.state import JUNCTION_AHEAD
 from meze.envs.core.streets import (
     CROSSING,
     JUNCTION,
@@ -57,8 +58,10 @@ def listed(row):
 @each_map
 def test_cells_repeat_the_map(k, m):
     cells = POOL.cells[k].reshape(m.kind.shape)
-    for name in ("kind", "exits", "heading", "junction"):
+    for name in ("kind", "exits", "heading"):
         np.testing.assert_array_equal(cells[name], getattr(m, name))
+    inside = m.kind == JUNCTION
+    np.testing.assert_array_equal(cells["number"][inside], m.junction[inside])
     lane = (m.kind == ROAD) | (m.kind == CROSSING)
     assert (cells["heading"][lane] < 4).all() and (cells["heading"][~lane] == NONE).all()
 
@@ -104,12 +107,17 @@ def test_approaches_belong_to_the_junction_ahead(k, m):
         heading = int(m.heading.flat[cell])
         if heading != NONE and kind(m, step(cell, heading)) == JUNCTION:
             expected.setdefault(int(m.junction.flat[step(cell, heading)]), []).append(cell)
-    for junction, row in enumerate(POOL.approaches[k]):
-        assert listed(row) == expected.get(junction, [])
-    numbers = {cell: int(POOL.cells["approach"][k, cell]) for cells in expected.values() for cell in cells}
-    assert sorted(numbers.values()) == list(range(len(numbers)))
-    others = np.delete(POOL.cells["approach"][k], list(numbers))
-    assert (others == -1).all()
+    for junction, row in enumerate(POOL.rivals[k]):
+        assert listed(row) == [number(k, cell) for cell in expected.get(junction, [])]
+        assert (POOL.ways["junction"][k, listed(row)] == junction).all()
+    approaches = [cell for cells in expected.values() for cell in cells]
+    assert sorted(number(k, cell) for cell in approaches) == list(range(len(approaches)))
+    others = np.delete(np.arange(HEIGHT * WIDTH), approaches)
+    np.testing.assert_array_equal(POOL.cells["number"][k, others], m.junction.flat[others])
+
+
+def number(k, cell):
+    return int(POOL.cells["number"][k, cell])
 
 
 def all_paths(m, cell):
@@ -129,10 +137,10 @@ def all_paths(m, cell):
 
 @each_map
 def test_paths_are_the_shortest_legal_ways_through(k, m):
-    for cell in np.flatnonzero(POOL.cells["approach"][k] >= 0).tolist():
+    for cell in np.flatnonzero(POOL.cells["ahead"][k] == JUNCTION_AHEAD).tolist():
         heading = int(m.heading.flat[cell])
         ways = all_paths(m, step(cell, heading))
-        rows = POOL.paths[k, POOL.cells["approach"][k, cell]]
+        rows = POOL.ways["path"][k, number(k, cell)]
         assert (rows[:, 0] >= 0).any()
         for turn, change in enumerate((0, 3, 1)):
             path = listed(rows[turn])
@@ -142,8 +150,8 @@ def test_paths_are_the_shortest_legal_ways_through(k, m):
                 continue
             assert path in same_turn and len(path) == min(map(len, same_turn))
             assert kind(m, path[-1]) == ROAD and m.heading.flat[path[-1]] == (heading + change) % 4
-    assert POOL.paths.shape[3] >= 4
-    assert (POOL.paths[k, (POOL.cells["approach"][k] >= 0).sum() :] == -1).all()
+    assert POOL.ways["path"].shape[3] >= 4
+    assert (POOL.ways["path"][k, (POOL.cells["ahead"][k] == JUNCTION_AHEAD).sum() :] == -1).all()
 
 
 @each_map
@@ -184,9 +192,9 @@ def test_counts():
 def test_tables_are_read_only_contiguous_and_of_fixed_types():
     for table in POOL:
         assert not table.flags.writeable and table.flags.c_contiguous
-    types = [table.dtype.name for table in POOL[1:]]
-    assert types == ["int32"] * 6 + ["uint16", "int32"]
-    assert POOL.cells.dtype.itemsize == 10
+    types = [table.dtype.name for table in POOL[2:]]
+    assert types == ["int32"] * 5 + ["uint16", "int32"]
+    assert POOL.cells.dtype.itemsize == 8
 
 
 def test_a_map_has_the_same_tables_in_every_pool():

@@ -4,16 +4,16 @@ import numpy as np
 import pytest
 from meze.envs.city.observe import NUM_PLANES
 from meze.envs.city.state import (
-    AMBULANCE,
-    CLAIM_MASK,
-    CLAIM_SHIFT,
+    CLAIM,
     FORWARD,
+    JUNCTION_AHEAD,
     LEFT,
     ON_ROAD_MASK,
     RIGHT,
+    SIREN,
     SIREN_RANGE,
     STEPPING_MASK,
-    VEHICLE_MASK,
+    VEHICLE,
 )
 from meze.envs.core.streets import STEPS
 from meze.envs.core.vector import WorldVectorEnv
@@ -36,7 +36,7 @@ def expected_planes(env, s, view):
     """The six planes that show the surroundings, cell by cell."""
     city_map = env.world.maps[s["map"]]
     height, width = city_map.kind.shape
-    heading, cell = int(s["car_heading"][0]), int(s["car_cell"][0])
+    heading, cell = int(s["cars"]["heading"][0]), int(s["cars"]["cell"][0])
     y, x = divmod(cell, width)
     (fy, fx), (ry, rx) = STEPS[heading], STEPS[(heading + 1) % 4]
     planes = np.zeros((6, view, view), np.uint8)
@@ -52,10 +52,9 @@ def expected_planes(env, s, view):
             planes[0, row, column] = 255 if goes[0] else 0 if goes[2] else 128
             planes[1, row, column] = 255 if goes[1] else 0 if goes[3] else 128
             planes[2, row, column] = 60 * city_map.kind[v, u]
-            claim = (word & CLAIM_MASK) >> CLAIM_SHIFT
             ambulance = s["ambulance_cell"] == v * width + u
-            planes[3, row, column] = 128 if ambulance else 255 if word & VEHICLE_MASK else 0
-            planes[4, row, column] = 255 if claim == AMBULANCE else 128 if claim else 0
+            planes[3, row, column] = 128 if ambulance else 255 if word & VEHICLE else 0
+            planes[4, row, column] = 255 if word & SIREN else 128 if word & CLAIM else 0
             planes[5, row, column] = 255 if word & ON_ROAD_MASK else 128 if word & STEPPING_MASK else 0
     return planes
 
@@ -65,7 +64,7 @@ def test_grid_shows_the_surroundings_turned_by_the_heading(view):
     env, obs, info = driven(40, observation="grid", view=view)
     states = env.get_state()
     assert obs.shape == (32, NUM_PLANES, view, view) and obs.dtype == np.uint8
-    assert len(set(states["car_heading"][:, 0].tolist())) == 4
+    assert len(set(states["cars"]["heading"][:, 0].tolist())) == 4
     for s, seen in zip(states, obs, strict=True):
         np.testing.assert_array_equal(seen[:6], expected_planes(env, s, view))
     assert (obs[:, 3] == 255).sum() > 32 and (obs[:, 4] > 0).any() and (obs[:, 5] > 0).any()
@@ -85,13 +84,13 @@ def test_grid_tells_scalars_as_constant_planes():
         if s["ambulance_cell"] < 0:
             assert ahead == across == 0
             continue
-        y, x = divmod(int(s["car_cell"][0]), width)
+        y, x = divmod(int(s["cars"]["cell"][0]), width)
         v, u = divmod(int(s["ambulance_cell"]), width)
         if max(abs(v - y), abs(u - x)) > SIREN_RANGE:
             assert ahead == across == 0
             continue
         heard += 1
-        heading = int(s["car_heading"][0])
+        heading = int(s["cars"]["heading"][0])
         (fy, fx), (ry, rx) = STEPS[heading], STEPS[(heading + 1) % 4]
         assert ahead == 128 + 10 * ((v - y) * fy + (u - x) * fx)
         assert across == 128 + 10 * ((v - y) * ry + (u - x) * rx)
@@ -112,14 +111,14 @@ def test_route_and_situation_agree_with_the_map():
     np.testing.assert_array_equal(digits["right"] == 0, mask[:, RIGHT] == 0)
     states, p = env.get_state(), env.params
     for s, route in zip(states, digits["route"], strict=True):
-        cell, heading = int(s["car_cell"][0]), int(s["car_heading"][0])
+        cell, heading = int(s["cars"]["cell"][0]), int(s["cars"]["heading"][0])
         best = {}
         for action, turn in ((FORWARD, 0), (LEFT, 3), (RIGHT, 1)):
             h = (heading + turn) % 4
             if p.cells[s["map"], cell]["exits"] >> h & 1:
                 best[action] = p.distance[s["map"], s["destination"], cell + p.rules[0]["delta"][h]]
         assert best[route + FORWARD] == min(best.values())
-    approach = p.cells[states["map"], states["car_cell"][:, 0]]["approach"] >= 0
+    approach = p.cells[states["map"], states["cars"]["cell"][:, 0]]["ahead"] == JUNCTION_AHEAD
     np.testing.assert_array_equal(digits["signal"] > 0, approach)
 
 
@@ -128,7 +127,7 @@ def test_place_is_cell_heading_and_destination():
     states = env.get_state()
     place, destination = np.divmod(obs, 32)
     cell, heading = np.divmod(place, 4)
-    np.testing.assert_array_equal(cell, states["car_cell"][:, 0])
-    np.testing.assert_array_equal(heading, states["car_heading"][:, 0])
+    np.testing.assert_array_equal(cell, states["cars"]["cell"][:, 0])
+    np.testing.assert_array_equal(heading, states["cars"]["heading"][:, 0])
     np.testing.assert_array_equal(destination, states["destination"])
     assert env.single_observation_space.n == 1600 * 4 * 32

@@ -6,9 +6,9 @@ import pygame
 import pytest
 from meze.envs.city.config import CityConfig
 from meze.envs.city.renderer import PANEL_WIDTH
-from meze.envs.city.roads import is_green
+from meze.envs.city.roads import is_green, town_of
 from meze.envs.city.scene import Scene, Thing, divide, green
-from meze.envs.city.state import AT_KERB, BUILDING, SIDEWALK, UNDRAWN, WALKING
+from meze.envs.city.state import AT_KERB, BUILDING, JUNCTION_AHEAD, SIDEWALK, UNDRAWN, WALKING
 from meze.envs.city.world import City
 from meze.envs.core.streets import shipped_maps
 from meze.envs.core.vector import WorldVectorEnv
@@ -59,8 +59,8 @@ def test_a_picture_depends_on_its_arguments_alone(map: str):
     world = City(CityConfig(map=map, pool_size=1, width=64, height=48, cars=8, observation="index"))
     state = np.zeros(2, world.state_dtype)
     for i, cell in enumerate(world.params().lanes[0, [0, 7]]):
-        state[i]["car_cell"][0] = state[i]["car_to"][0] = cell
-        state[i]["car_turn"] = UNDRAWN
+        state[i]["cars"]["cell"][0] = state[i]["cars"]["came"][0] = cell
+        state[i]["cars"]["turn"] = UNDRAWN
         state[i]["ambulance_cell"] = -1
         state[i]["info"]["hour"] = 22 * i
     renderer = world.renderer()
@@ -90,22 +90,22 @@ def test_each_kind_of_thing_is_drawn_where_it_is(drive):
     empty["num_cars"] = 0
     empty["ambulance_cell"] = -1
     y, x = np.divmod(world.params().lanes[0], width)
-    far = abs(y - empty["car_cell"][0, 0] // width) + abs(x - empty["car_cell"][0, 0] % width)
+    far = abs(y - empty["cars"]["cell"][0, 0] // width) + abs(x - empty["cars"]["cell"][0, 0] % width)
     cell = int(world.params().lanes[0, far.argmax()])
     before = renderer.draw(empty)
 
     car, ambulance, person, jaywalker = (empty.copy() for _ in range(4))
-    car["num_cars"], car["car_cell"][0, 1], car["car_to"][0, 1] = 1, cell, cell
+    car["num_cars"], car["cars"]["cell"][0, 1], car["cars"]["came"][0, 1] = 1, cell, cell
     ambulance["ambulance_cell"] = ambulance["ambulance_from"] = ambulance["ambulance_via"] = cell
     ambulance["ambulance_path"] = -1
     for people, mode in ((person, WALKING), (jaywalker, AT_KERB)):
-        people["walker_cell"][0, 0] = people["walker_from"][0, 0] = cell
-        people["walker_mode"][0, 0] = mode
+        people["walkers"]["cell"][0, 0] = people["walkers"]["came"][0, 0] = cell
+        people["walkers"]["mode"][0, 0] = mode
     reach = {"car": 1.0, "ambulance": 2.5, "person": 1.2, "jaywalker": 1.6}
     sizes = {}
     for name, state in (("car", car), ("ambulance", ambulance), ("person", person), ("jaywalker", jaywalker)):
         rows, columns = changed(before, renderer.draw(state))
-        moved_from = int(states["walker_cell"][0, 0]) if state["walker_cell"][0, 0] == cell else cell
+        moved_from = int(states["walkers"]["cell"][0, 0]) if state["walkers"]["cell"][0, 0] == cell else cell
         near = np.zeros(len(rows), bool)
         for place in (cell, moved_from):
             v, u = divmod(place, width)
@@ -182,29 +182,31 @@ def test_motion_and_turns_lie_between_their_ends():
 def test_the_ego_car_turns_out_of_its_last_heading(drive):
     world, states = drive
     scene = Scene(world.params(), world.maps)
-    e = next(e for e in states if e["car_cell"][0] != e["car_to"][0]).copy()
+    e = next(e for e in states if e["cars"]["cell"][0] != e["cars"]["came"][0]).copy()
     for turn, quarters in ((0, 0), (1, -1), (2, 1), (UNDRAWN, 0)):
-        e["car_turn"][0] = turn
-        assert scene.ego(e, 0.0).quarters == int(e["car_heading"][0]) - quarters
-        assert scene.ego(e, 1.0).quarters == e["car_heading"][0]
+        e["cars"]["turn"][0] = turn
+        assert scene.ego(e, 0.0).quarters == int(e["cars"]["heading"][0]) - quarters
+        assert scene.ego(e, 1.0).quarters == e["cars"]["heading"][0]
 
 
 def test_signals_show_what_the_kernel_says():
     world = City(CityConfig(map="downtown", observation="index"))
-    params, junctions = world.params(), np.flatnonzero(world.maps[0].signalled)
-    offsets = params.signals[0, junctions]
+    params = world.params()
+    town = town_of.py_func(params, 0)
+    cells = town.cells[town.cells["ahead"] == JUNCTION_AHEAD]
+    offsets = params.signals[0, town.ways["junction"][cells["number"]]]
+    assert (offsets >= 0).any() and (offsets < 0).any()
     for clock in range(2 * (params.rules[0]["green"] + params.rules[0]["all_red"])):
-        for heading in range(4):
-            shown = green(params.rules[0], offsets, np.full(len(offsets), heading), clock)
-            told = [is_green(params, 0, int(j), heading, clock) for j in junctions]
-            assert shown.tolist() == told
+        shown = green(params.rules[0], offsets, cells["heading"].astype(int), clock) | (offsets < 0)
+        told = [is_green(town, clock, int(approach)) for approach in cells["number"]]
+        assert shown.tolist() == told
 
 
 def test_traffic_lights_stand_on_the_pavement():
     for left_hand in (False, True):
         world = City(CityConfig(pool_size=1, signals=1.0, left_hand=left_hand, observation="index"))
         state = np.zeros(1, world.state_dtype)
-        state["car_cell"] = state["car_to"] = world.params().destinations[0, 0]
+        state["cars"]["cell"] = state["cars"]["came"] = world.params().destinations[0, 0]
         state["ambulance_cell"] = -1
         things = Scene(world.params(), world.maps).things(state[0], 1.0)
         cells = [(int(thing.y), int(thing.x)) for thing in things if thing.sprite.startswith("lamp")]

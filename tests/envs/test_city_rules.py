@@ -5,7 +5,9 @@ import pytest
 from city_stage import APPROACH, SIDE, E, N, S, Stage, W
 from meze.envs.city.state import (
     AT_KERB,
+    CLAIM,
     FORWARD,
+    INSIDE_JUNCTION,
     LEFT,
     ON_ROAD,
     PATIENCE,
@@ -31,7 +33,7 @@ def signals(tmp_path):
 
 def set_phase(stage, phase):
     """Sets the clock so that the middle junction's signals are at `phase` of their 30 ticks."""
-    junction = stage.params.cells[0, 9 * SIDE + 9]["junction"]
+    junction = stage.params.cells[0, 9 * SIDE + 9]["number"]
     stage.record["clock"] = (phase - stage.params.signals[0, junction]) % 30
 
 
@@ -45,11 +47,11 @@ def test_ego_moves_turns_and_waits(stage):
     stage.step(WAIT)
     assert stage.place() == (10, 10)
     stage.step(RIGHT)  # off the junction, eastwards
-    assert stage.place() == (11, 10) and stage.record["car_heading"][0] == E
+    assert stage.place() == (11, 10) and stage.record["cars"]["heading"][0] == E
 
     stage.ego(10, 9, N)
     stage.step(LEFT)
-    assert stage.place() == (9, 9) and stage.record["car_heading"][0] == W
+    assert stage.place() == (9, 9) and stage.record["cars"]["heading"][0] == W
 
 
 def test_a_move_that_the_road_forbids_costs_and_leaves_the_car(stage):
@@ -86,7 +88,7 @@ def test_progress_is_paid_along_the_shortest_legal_route(stage):
 def test_driving_into_a_standing_car_is_the_ego_cars_fault(stage):
     blocked = stage.car(10, 12, N)
     stage.ego(10, 13, N)
-    stage.record["road"][11 * SIDE + 10] |= 99 << 13  # somebody has claimed the cell before it
+    stage.record["road"][11 * SIDE + 10] |= CLAIM  # somebody has claimed the cell before it
     _, _, terminated, _, info = stage.step(FORWARD)
     assert stage.place(blocked) == (10, 12)
     assert terminated and info["harm_car"] and info["own_fault"] and info["cost"] == 1
@@ -125,7 +127,7 @@ def test_a_car_takes_its_turn_and_gives_its_claims_back(stage, turn, end):
 
 def test_a_car_waits_until_its_whole_way_and_the_cell_beyond_are_free(stage):
     blocker = stage.car(10, 8, N)
-    stage.record["road"][7 * SIDE + 10] |= 99 << 13  # which cannot go on
+    stage.record["road"][7 * SIDE + 10] |= CLAIM  # which cannot go on
     v = stage.car(10, 11, N, STRAIGHT)
     stage.step()
     assert stage.place(blocker) == (10, 8) and stage.place(v) == (10, 11)
@@ -184,11 +186,11 @@ def test_a_car_that_waits_redraws_its_turn(tmp_path):
         stage.record["rng"][:] = stage.env.get_state()[0]["rng"]
         v = stage.car(10, 11, N, STRAIGHT)
         for x, y in ((10, 8), (8, 9), (11, 10)):  # every way out is taken
-            stage.record["road"][y * SIDE + x] |= 99 << 13
+            stage.record["road"][y * SIDE + x] |= CLAIM
         for tick in range(PATIENCE):
-            assert stage.record["car_turn"][v] == STRAIGHT, tick
+            assert stage.record["cars"]["turn"][v] == STRAIGHT, tick
             stage.step()
-        turns.add(int(stage.record["car_turn"][v]))
+        turns.add(int(stage.record["cars"]["turn"][v]))
     assert turns == {STRAIGHT, TURN_LEFT, TURN_RIGHT}
 
 
@@ -222,10 +224,11 @@ def test_running_a_red_light_costs_and_its_harm_is_own_fault(signals):
     set_phase(signals, 20)  # green for east and west
     signals.ego(10, 11, N)
     v = signals.car(9, 10, E, STRAIGHT)
-    signals.record["car_approach"][v] = signals.params.cells[0, 10 * SIDE + 8]["approach"]
-    signals.record["car_step"][v] = 1
+    signals.record["cars"]["approach"][v] = signals.params.cells[0, 10 * SIDE + 8]["number"]
+    signals.record["cars"]["step"][v] = 1
+    signals.record["cars"]["ahead"][v] = INSIDE_JUNCTION
     for x in (9, 10, 11):  # its way through
-        signals.record["road"][10 * SIDE + x] |= (v + 1) << 13
+        signals.record["road"][10 * SIDE + x] |= CLAIM
     _, _, terminated, _, info = signals.step(FORWARD)
     assert info["reward_red_light"] == -2
     assert terminated and info["harm_car"] and info["own_fault"]
@@ -252,7 +255,7 @@ def walk(tmp_path):
 
 
 def person(stage):
-    y, x = divmod(int(stage.record["walker_cell"][0]), SIDE)
+    y, x = divmod(int(stage.record["walkers"]["cell"][0]), SIDE)
     return x, y
 
 
@@ -265,7 +268,7 @@ def test_people_step_on_a_zebra_only_where_nobody_drives_in_this_tick(walk):
         walk.step()
         assert walk.place(v) == (9, 6)
         assert person(walk) != (9, 6)
-        tried += int(walk.record["walker_heading"][0] == E and person(walk) == (8, 6))
+        tried += int(walk.record["walkers"]["heading"][0] == E and person(walk) == (8, 6))
     assert tried > 10
 
 
@@ -277,7 +280,7 @@ def test_people_cross_a_zebra_and_cars_stop_for_them(walk):
     assert person(walk) == (10, 6)
     assert walk.place(north) == (10, 7) and walk.place(south) == (9, 5)
     walk.step()
-    assert person(walk) == (11, 6) and walk.record["walker_mode"][0] == WALKING
+    assert person(walk) == (11, 6) and walk.record["walkers"]["mode"][0] == WALKING
     walk.step()
     assert walk.place(north) == (10, 6)
 
@@ -285,7 +288,7 @@ def test_people_cross_a_zebra_and_cars_stop_for_them(walk):
 def test_cars_do_not_stop_on_a_zebra(walk):
     walk.walker(1, 1, E)
     blocked, v = walk.car(10, 5, N), walk.car(10, 7, N)
-    walk.record["road"][4 * SIDE + 10] |= 99 << 13
+    walk.record["road"][4 * SIDE + 10] |= CLAIM
     walk.step()
     assert walk.place(blocked) == (10, 5) and walk.place(v) == (10, 7)
 
@@ -294,11 +297,11 @@ def test_a_jaywalker_shows_it_one_tick_before(walk):
     walk.walker(8, 13, E, AT_KERB)
     v = walk.car(9, 12, S)
     walk.step()
-    assert person(walk) == (9, 13) and walk.record["walker_mode"][0] == ON_ROAD
+    assert person(walk) == (9, 13) and walk.record["walkers"]["mode"][0] == ON_ROAD
     assert walk.place(v) == (9, 12)  # who is about to step is let go
     walk.step()
     walk.step()
-    assert person(walk) == (11, 13) and walk.record["walker_mode"][0] == WALKING
+    assert person(walk) == (11, 13) and walk.record["walkers"]["mode"][0] == WALKING
     assert np.count_nonzero(walk.record["road"] >> 26) == 0
 
 
@@ -306,7 +309,7 @@ def test_a_jaywalker_gives_up_where_a_car_stands(walk):
     walk.walker(8, 13, E, AT_KERB)
     walk.ego(9, 13, S)
     info = walk.step(WAIT)[4]
-    assert person(walk) == (8, 13) and walk.record["walker_mode"][0] == WALKING and info["cost"] == 0
+    assert person(walk) == (8, 13) and walk.record["walkers"]["mode"][0] == WALKING and info["cost"] == 0
 
 
 def test_people_jaywalk_at_kerbs_with_the_chance_that_was_set(tmp_path):
@@ -316,7 +319,7 @@ def test_people_jaywalk_at_kerbs_with_the_chance_that_was_set(tmp_path):
         stage.clear()
         stage.walker(8, 13, N)
         stage.step()
-        shown += stage.record["walker_mode"][0] == AT_KERB
+        shown += stage.record["walkers"]["mode"][0] == AT_KERB
     expected = 0.25 / 2  # they take a step in every other tick
     assert abs(shown / 800 - expected) < 4 * (expected * (1 - expected) / 800) ** 0.5
 

@@ -45,7 +45,7 @@ def test_nobody_walks_on_a_map_without_sidewalks(tmp_path):
     (tmp_path / "loop.txt").write_text("\n".join(rows))
     for env in travelled(4, 20, map=str(tmp_path / "loop.txt"), min_distance=2):
         env.world.check_state(env.state)
-        assert (env.state["walker_cell"] == 0).all()  # as in unused slots
+        assert (env.state["walkers"]["cell"] == 0).all()  # as in unused slots
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def out_of_range(world):
     """Field to values that no record may have, in any slot."""
     p = world.params()
     maps, destinations, cells = p.distance.shape
-    no_cell, no_slot = (-2, cells, 2**31 - 1, -(2**31)), (-1, world.state_dtype["car_cell"].shape[0], 2**30)
+    no_cell, no_slot = (-2, cells, 2**31 - 1, -(2**31)), (-1, world.state_dtype["cars"].shape[0], 2**30)
     return {
         "map": (-1, maps),
         "ask_map": (-1, maps + 1),
@@ -77,33 +77,56 @@ def out_of_range(world):
         "ambulance_heading": (-1, 4),
         "ambulance_destination": (-1, destinations),
         "ambulance_path": no_cell,
-        "car_cell": no_cell,
-        "car_to": (*no_cell, codes.PENDING),
-        "car_wait": (-1, -(2**15)),
-        "car_approach": (-2, p.paths.shape[1]),
-        "car_heading": (4, 255),
-        "car_turn": (3, 254),
-        "car_step": (p.paths.shape[3], 255),
-        "walker_cell": (-1, *no_cell),
-        "walker_from": (-1, *no_cell),
-        "walker_heading": (4, 255),
-        "walker_mode": (3, 255),
-        "road": (-1, codes.MAX_CARS, codes.VEHICLE_MASK, -(2**31)),
+        "cars.cell": no_cell,
+        "cars.came": no_cell,
+        "cars.next": no_cell,
+        "cars.wait": (-1, -(2**15)),
+        "cars.approach": (-2, p.ways.shape[1]),
+        "cars.ahead": (codes.NO_LANE + 1, 255),
+        "cars.heading": (4, 255),
+        "cars.turn": (3, 254),
+        "cars.step": (p.ways["path"].shape[3], 255),
+        "cars.asks": (codes.ASKING, codes.REFUSED, 255),
+        "walkers.cell": (-1, *no_cell),
+        "walkers.came": (-1, *no_cell),
+        "walkers.heading": (4, 255),
+        "walkers.mode": (3, 255),
+        "waiting": (-1, world.state_dtype["cars"].shape[0]),
+        "road": (codes.ON_ROAD_MASK, codes.STEPPING_MASK, 255),
     }
+
+
+def field(records, name):
+    """A field by its name; that of a nested record as `record.field`."""
+    for part in name.split("."):
+        records = records[part]
+    return records
+
+
+def put(records, name, slot, value):
+    """Changes one number of the first record."""
+    flat = field(records, name)[0]
+    if flat.ndim:
+        flat[slot] = value
+    else:
+        field(records, name)[0] = value
 
 
 def test_every_number_out_of_range_is_refused(busy):
     world, records = busy
     wrong = out_of_range(world)
     whole_numbers = {n for n in world.state_dtype.names if world.state_dtype[n].base.kind in "iu"}
-    assert wrong.keys() | {"rng", "elapsed", "car_next"} >= whole_numbers  # the first two are the core's
+    for name, dtype in (("cars", codes.CAR), ("walkers", codes.WALKER)):
+        whole_numbers |= {f"{name}.{n}" for n in dtype.names}
+    # The first two are the core's; the next two are not numbers, and see below.
+    assert wrong.keys() | {"rng", "elapsed", "walkers.walk", "walkers.onto"} >= whole_numbers
     rng = np.random.default_rng(0)
     for name, values in wrong.items():
-        slots = records[name][0].size
+        slots = field(records, name)[0].size
         for value in values:
             for slot in {0, slots - 1, *rng.integers(slots, size=3).tolist()}:
                 record = records[rng.integers(len(records), size=1)]
-                record[name].reshape(-1)[slot] = value
+                put(record, name, slot, value)
                 with pytest.raises(ValueError, match="no state of this world: [^\n]*$"):
                     world.check_state(record)
 
@@ -111,31 +134,37 @@ def test_every_number_out_of_range_is_refused(busy):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (lambda r: ("car_cell", 1, r["car_cell"][2]), "two cars in one place"),
-        (lambda r: ("car_cell", 0, r["car_cell"][2]), "where the ego car is"),
-        (lambda r: ("car_cell", 0, 0), "off the road"),
-        (lambda r: ("car_cell", 1, 0), "off the road"),
-        (lambda r: ("car_step", 1, 1), "on a lane"),
-        (lambda r: ("car_approach", 1, 0), "on a lane"),
+        (lambda r: ("cars", 1, r["cars"][2]), "two cars in one place"),
+        (lambda r: ("cars.cell", 0, r["cars"]["cell"][2]), "where the ego car is"),
+        (lambda r: ("cars.cell", 0, 0), "off the road"),
+        (lambda r: ("cars.cell", 1, 0), "off the road"),
+        (lambda r: ("cars.step", 1, 1), "on a lane"),
+        (lambda r: ("cars.approach", 1, r["cars"]["approach"][1] + 1), "cars.approach"),
+        (lambda r: ("cars.ahead", 1, codes.INSIDE_JUNCTION), "what lies ahead"),
+        (lambda r: ("cars.next", 1, 0), "the cell ahead"),
+        (lambda r: ("cars.heading", 1, r["cars"]["heading"][1] ^ 1), "of the lane"),
+        (lambda r: ("waiting", 0, r["waiting"][0] ^ 1), "at the junctions"),
         (lambda r: ("num_cars", 0, r["num_cars"] - 1), "num_cars"),
-        (lambda r: ("ambulance_path", 0, r["car_cell"][0]), "does not begin"),
-        (lambda r: ("ambulance_cell", 0, r["car_cell"][0]), "does not begin"),
-        (lambda r: ("walker_cell", 0, r["car_cell"][0]), "off the sidewalks"),
-        (lambda r: ("walker_mode", 0, codes.ON_ROAD), "leads nowhere"),
-        (lambda r: ("road", r["car_cell"][0], 0), "where everybody is"),
-        (lambda r: ("road", r["car_cell"][1], 2 + 1), "where everybody is"),
+        (lambda r: ("ambulance_path", 0, r["cars"]["cell"][0]), "does not begin"),
+        (lambda r: ("ambulance_cell", 0, r["cars"]["cell"][0]), "does not begin"),
+        (lambda r: ("walkers.cell", 0, r["cars"]["cell"][0]), "of the cell|off the sidewalks"),
+        (lambda r: ("walkers.walk", 0, r["walkers"]["walk"][0] ^ 1), "that of the cell"),
+        (lambda r: ("walkers.onto", 0, r["walkers"]["onto"][0] ^ 1), "that of the cell"),
+        (lambda r: ("walkers.mode", 0, codes.ON_ROAD), "leads nowhere"),
+        (lambda r: ("road", r["cars"]["cell"][0], 0), "where everybody is"),
+        (lambda r: ("road", 0, codes.VEHICLE), "where everybody is"),
         (lambda r: ("road", 0, codes.PERSON), "where everybody is"),
-        (lambda r: ("road", -1, 1), "where everybody is"),  # beyond the map
+        (lambda r: ("road", -1, codes.VEHICLE), "where everybody is"),  # beyond the map
     ],
 )
 def test_what_does_not_fit_together_is_refused(busy, change, words):
     world, records = busy
-    on_lanes = (records["car_step"][:, 1:3] == 0).all(axis=1) & (records["num_cars"] > 2)
-    no_siren, strolls = records["ambulance_cell"] < 0, records["walker_mode"][:, 0] == codes.WALKING
+    on_lanes = (records["cars"]["step"][:, 1:3] == 0).all(axis=1) & (records["num_cars"] > 2)
+    no_siren, strolls = records["ambulance_cell"] < 0, records["walkers"]["mode"][:, 0] == codes.WALKING
     record = records[np.flatnonzero(on_lanes & no_siren & strolls)[:1]]
     world.check_state(record)
     name, slot, value = change(record[0])
-    record[name].reshape(-1)[slot] = value
+    put(record, name, slot, value)
     with pytest.raises(ValueError, match=words):
         world.check_state(record)
 
@@ -143,25 +172,23 @@ def test_what_does_not_fit_together_is_refused(busy, change, words):
 def test_a_car_in_a_junction_must_be_on_its_way_and_have_claimed_it(busy):
     world, records = busy
     p = world.params()
-    row, slot = (indices[0] for indices in np.nonzero(records["car_step"]))
+    row, slot = (indices[0] for indices in np.nonzero(records["cars"]["step"]))
     e = records[row]
-    cell, approach, turn, step = (
-        int(e["car_" + name][slot]) for name in ("cell", "approach", "turn", "step")
-    )
+    cell, approach, turn, step = e["cars"][["cell", "approach", "turn", "step"]][slot].tolist()
     m = e["map"]
-    path = p.paths[m, approach, turn]
+    path = p.ways["path"][m, approach, turn]
     assert path[step - 1] == cell
-    unclaimed = e["road"][path[step]] & ~codes.CLAIM_MASK
+    unclaimed = e["road"][path[step]] & (0xFF ^ codes.CLAIM)
     for name, at, value in (
-        ("car_step", slot, 0),
-        ("car_step", slot, step + 1),
-        ("car_turn", slot, codes.UNDRAWN),
-        ("car_approach", slot, -1),
-        ("car_approach", slot, (approach + 1) % int((p.cells[m]["approach"] >= 0).sum())),
+        ("cars.step", slot, 0),
+        ("cars.step", slot, step + 1),
+        ("cars.turn", slot, codes.UNDRAWN),
+        ("cars.approach", slot, -1),
+        ("cars.approach", slot, (approach + 1) % int((p.cells[m]["ahead"] == codes.JUNCTION_AHEAD).sum())),
         ("road", path[step], unclaimed),
     ):
         record = records[[row]]
-        record[name][0, at] = value
+        put(record, name, at, value)
         with pytest.raises(ValueError, match="no state of this world"):
             world.check_state(record)
 
@@ -172,9 +199,9 @@ def altered(world, records, rng, trials):
     for _ in range(trials):
         record, other = records[rng.integers(len(records), size=(2, 1))]
         for name in rng.choice([n for n in out_of_range(world) if n != "road"], size=rng.integers(1, 4)):
-            flat, theirs = record[name].reshape(-1), other[name].reshape(-1)
+            flat, theirs = field(record, name).reshape(-1), field(other, name).reshape(-1)
             slot = rng.integers(flat.size)
-            if name.startswith("car_"):
+            if name.startswith("cars."):
                 slot %= record["num_cars"][0] + 1
             steps = (int(flat[slot]) + int(rng.choice([-1, 1, -24, 24])), *limits.get(name, ()))
             values = np.clip([*steps, theirs[slot]], *_bounds(flat.dtype))

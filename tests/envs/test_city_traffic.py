@@ -8,21 +8,25 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from meze.envs.city import maps, world
 from meze.envs.city.config import CityConfig
+from meze.envs.city.roads import is_green, town_of
 from meze.envs.city.state import (
-    AMBULANCE,
-    CLAIM_MASK,
-    CLAIM_SHIFT,
+    CLAIM,
     CROSSING,
     GIVE_UP,
+    INSIDE_JUNCTION,
     JUNCTION,
+    JUNCTION_AHEAD,
+    NO_LANE,
     ON_ROAD,
     ON_ROAD_MASK,
-    PERSON_SHIFT,
+    PERSON,
     ROAD,
     SIDEWALK,
-    STEP_SHIFT,
+    SIREN,
+    STEP,
     STEPPING_MASK,
-    VEHICLE_MASK,
+    UNDRAWN,
+    VEHICLE,
     WALKING,
 )
 from meze.envs.city.traffic import end_tick, move_traffic
@@ -55,8 +59,8 @@ def check_invariants(env):
     for s in env.get_state():
         cells = env.params.cells[s["map"]]
         words = s["road"][: cells.size].astype(int)
-        cars = s["car_cell"][: s["num_cars"] + 1]
-        assert (s["car_cell"][s["num_cars"] + 1 :] == -1).all()
+        cars = s["cars"]["cell"][: s["num_cars"] + 1]
+        assert (s["cars"]["cell"][s["num_cars"] + 1 :] == -1).all()
         assert s["num_cars"] <= s["target_cars"]
 
         drivable = np.isin(cells["kind"][cars], (ROAD, CROSSING, JUNCTION))
@@ -64,28 +68,42 @@ def check_invariants(env):
         if not s["info"]["cost"]:
             assert len(set(cars.tolist())) == len(cars)  # no two in a cell
             on_cell = np.zeros(cells.size, int)
-            on_cell[cars] = np.arange(1, len(cars) + 1)
-            np.testing.assert_array_equal(words & VEHICLE_MASK, on_cell)
+            on_cell[cars] = VEHICLE
+            np.testing.assert_array_equal(words & VEHICLE, on_cell)
 
-        claims = (words & CLAIM_MASK) >> CLAIM_SHIFT
-        claimants = set(claims[(claims > 0) & (claims != AMBULANCE)].tolist())
-        within = {v + 1 for v in range(1, len(cars)) if s["car_step"][v] > 0}
-        assert claimants == within  # nobody claims a way but who is on it
-        assert (claims == AMBULANCE).sum() <= len(s["ambulance_path"])
+        claimed, waiting = [], np.zeros_like(s["waiting"])
+        ways = env.params.ways[s["map"]]
+        for v, c in enumerate(s["cars"][1 : len(cars)], 1):
+            lies_ahead = cells["ahead"][c["cell"]]
+            if c["step"] > 0:  # the rest of its way is its own
+                way = ways["path"][c["approach"], c["turn"]]
+                assert way[c["step"] - 1] == c["cell"]
+                claimed += way[c["step"] - 1 :][way[c["step"] - 1 :] >= 0].tolist()
+                assert c["ahead"] == INSIDE_JUNCTION
+            else:
+                assert c["ahead"] == lies_ahead and c["next"] == c["cell"] + delta[c["heading"]]
+            if lies_ahead == JUNCTION_AHEAD:
+                waiting[cells["number"][c["cell"]]] = v
+        assert len(set(claimed)) == len(claimed)  # no two ways cross
+        np.testing.assert_array_equal(np.flatnonzero(words & CLAIM), sorted(claimed))
+        np.testing.assert_array_equal(s["waiting"], waiting)
+        assert (words & SIREN > 0).sum() <= len(s["ambulance_path"])
         if s["ambulance_cell"] < 0:
-            assert not (claims == AMBULANCE).any()
+            assert not (words & SIREN).any()
 
         people = np.zeros(cells.size, int)
         stepping = np.zeros(cells.size, int)
-        for cell, heading, mode in zip(s["walker_cell"], s["walker_heading"], s["walker_mode"], strict=True):
+        for cell, heading, mode in zip(
+            s["walkers"]["cell"], s["walkers"]["heading"], s["walkers"]["mode"], strict=True
+        ):
             kind = cells["kind"][cell]
             assert kind in ((ROAD, CROSSING) if mode == ON_ROAD else (SIDEWALK,))
             people[cell] += mode == ON_ROAD
             ahead = cell + delta[heading]
             if mode != WALKING and cells["kind"][ahead] in (ROAD, CROSSING):
                 stepping[ahead] += 1
-        np.testing.assert_array_equal((words & ON_ROAD_MASK) >> PERSON_SHIFT, people)
-        np.testing.assert_array_equal((words & STEPPING_MASK) >> STEP_SHIFT, stepping)
+        np.testing.assert_array_equal((words & ON_ROAD_MASK) // PERSON, people)
+        np.testing.assert_array_equal((words & STEPPING_MASK) // STEP, stepping)
 
 
 @given(st.sampled_from([12, 8]), st.integers(0, 2**31), st.integers(0, 2**31))
@@ -121,14 +139,18 @@ def test_who_waits_is_never_harmed(seed):
 
 
 def test_signals_are_never_green_for_both_and_all_red_lasts():
-    from meze.envs.city.roads import is_green
-
     env = city(12)
     signalled = np.argwhere(env.params.signals >= 0)
     assert len(signalled) > 10
     for m, junction in signalled[::7]:
-        north = np.array([is_green(env.params, m, junction, 0, clock) for clock in range(30)])
-        east = np.array([is_green(env.params, m, junction, 1, clock) for clock in range(30)])
+        town = town_of.py_func(env.params, m)
+        lanes = town.cells[town.cells["ahead"] == JUNCTION_AHEAD]
+        lanes = lanes[town.ways["junction"][lanes["number"]] == junction]
+        greens = np.array([[is_green(town, clock, a) for clock in range(30)] for a in lanes["number"]])
+        north, east = (greens[lanes["heading"] % 2 == axis] for axis in (0, 1))
+        assert len(north) and (north == north[0]).all()
+        assert len(east) and (east == east[0]).all()
+        north, east = north[0], east[0]
         assert not (north & east).any()
         assert north.sum() == east.sum() == 12 and (~north & ~east).sum() == 6
         for green, red in ((north, east), (east, north)):
@@ -175,18 +197,19 @@ def run_traffic(p, s, ticks):
     moves = 0
     for _ in range(ticks):
         e = s[0]
-        _, tired = move_traffic(p, e, -1, -1)
+        t = town_of(p, e.map)
+        _, tired = move_traffic(t, e, -1, -1)
         for v in range(1, e.num_cars + 1):
-            moves += e.car_cell[v] != e.car_to[v]
-        end_tick(p, e, tired)
+            moves += e.cars[v].cell != e.cars[v].came
+        end_tick(t, e, tired)
     return moves
 
 
 def without_ego(env):
     """The records of an environment, the ego car taken off the road."""
     s = env.get_state()
-    s["road"][0, s["car_cell"][0, 0]] = 0
-    s["car_cell"][0, 0] = s["car_to"][0, 0] = -1
+    s["road"][0, s["cars"]["cell"][0, 0]] = 0
+    s["cars"][0, 0] = (-1, -1, -1, 0, -1, NO_LANE, 0, UNDRAWN, 0, 0)
     return s
 
 
@@ -229,7 +252,7 @@ def longest_wait(p, s, ticks):
         run_traffic(p, s, 1)
         e = s[0]
         for v in range(1, e.num_cars + 1):
-            longest = max(longest, int(e.car_wait[v]))
+            longest = max(longest, int(e.cars[v].wait))
     return longest
 
 
