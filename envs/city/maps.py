@@ -272,7 +272,7 @@ def _rivals(leads_into: NDArray[np.int16]) -> NDArray[np.int32]:
 def _ways(
     maps: Sequence[StreetMap], approaches: NDArray[np.int32], leads_into: NDArray[np.int16]
 ) -> NDArray[np.void]:
-    """The table `Pool.ways`, of the (M, A) approach cells and the (M, H, W) junctions that cells lead into."""
+    """The table `Pool.ways`, of the (M, A) approach cells and the (M, H, W) junctions that lanes enter."""
     by_map = [
         turn_paths(m.heading, m.exits, m.junction, cells[cells >= 0])
         for m, cells in zip(maps, approaches, strict=True)

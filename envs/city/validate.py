@@ -54,9 +54,7 @@ class StateCheck:
         # All maps' cells in one row: that is what numpy looks up fast.
         is_lane = np.isin(params.cells["kind"], (ROAD, CROSSING))
         self._is_lane, self._ways = is_lane.ravel(), _ways_across(params, is_lane).ravel()
-        self._cells = {
-            name: params.cells[name].ravel() for name in ("kind", "exits", "walk", "onto", "heading", "ahead", "number")
-        }
+        self._cells = {name: params.cells[name].ravel() for name in params.cells.dtype.names or ()}
         last_slot = state_dtype["cars"].shape[0] - 1
         cell, cell_or_none, heading = (0, num_cells - 1), (-1, num_cells - 1), (0, 3)
         self._ranges = {
@@ -135,7 +133,8 @@ class StateCheck:
         slot = np.broadcast_to(slots, used.shape)[used]
         cars = state["cars"][used]
         cell, approach, turn, step = (cars[name] for name in ("cell", "approach", "turn", "step"))
-        _refuse((turn > 2) & (turn != UNDRAWN), "cars.turn is no turn")
+        turns = state["cars"]["turn"]
+        _refuse((turns > 2) & (turns != UNDRAWN), "cars.turn is no turn")
         at = first_cell[row] + cell
         ahead = self._cells["ahead"][at]
         _refuse(ahead == NO_LANE, "cars.cell has a car off the road")
