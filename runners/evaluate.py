@@ -18,7 +18,7 @@ from .resolve import Environment, find_environment, make_vector, reference_names
 from .rollout import Episodes, ReferencePolicy
 from .rundir import EVALUATION_SEED, RunDir
 from .scores import print_json, print_table, score
-from .settings import asks_for_help, group, leading_names, parse, unknown
+from .settings import asks_for_help, group, leading_names, parse, print_help, unknown
 
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
 DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
@@ -143,7 +143,7 @@ def evaluation_record(environment: Environment, episodes: int, scores: Mapping[s
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     if asks_for_help(args):
-        print(f"usage: {USAGE}\n\n{DESCRIPTION}")
+        print_help(USAGE, DESCRIPTION)
         return 0
     names = leading_names(args)
     if len(names) < 2:

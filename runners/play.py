@@ -20,7 +20,7 @@ from .presets import default_env_config
 from .resolve import Environment, find_environment, load_object
 from .rollout import ReferencePolicy
 from .rundir import EVALUATION_SEED
-from .settings import asks_for_help, group, leading_names, override, parse, to_plain
+from .settings import asks_for_help, group, leading_names, override, parse, print_help, to_plain
 from .show import Show
 from .watch import Viewer, WatchSettings, action_names, make_env
 
@@ -258,7 +258,7 @@ def run(game: Game, viewer: Viewer, controls: KeyControls | ButtonControls, titl
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     if asks_for_help(args):
-        print(f"usage: {USAGE}\n\n{DESCRIPTION}")
+        print_help(USAGE, DESCRIPTION)
         return 0
     names = leading_names(args)
     if len(names) != 1:

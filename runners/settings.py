@@ -7,6 +7,8 @@ import dataclasses
 import difflib
 import io
 import itertools
+import shutil
+import textwrap
 import types
 import typing
 from collections.abc import Iterable, Mapping, Sequence
@@ -43,6 +45,17 @@ def asks_for_help(args: Sequence[str]) -> bool:
     return bool(args) and args[0] in ("-h", "--help")
 
 
+def print_help(usage: str, description: str) -> None:
+    """Prints what is to be known before any name was given."""
+    print(f"{wrapped('usage: ' + usage)}\n\n{wrapped(description)}")
+
+
+def wrapped(text: str) -> str:
+    """Paragraphs as wide as the terminal."""
+    width = shutil.get_terminal_size().columns
+    return "\n\n".join(textwrap.fill(paragraph, width) for paragraph in text.split("\n\n"))
+
+
 def leading_names(args: Sequence[str]) -> list[str]:
     """The words before the first flag."""
     return list(itertools.takewhile(lambda arg: not arg.startswith("-"), args))
@@ -63,6 +76,8 @@ def parse(default: Settings, args: Sequence[str], *, prog: str, description: str
     """
     import tyro
 
+    if {"-h", "--help"} & set(args):
+        print(wrapped(description), end="\n\n")  # tyro would not wrap it
     said = io.StringIO()
     try:
         with contextlib.redirect_stderr(said):
@@ -71,7 +86,7 @@ def parse(default: Settings, args: Sequence[str], *, prog: str, description: str
                 args=list(args),
                 default=default,
                 prog=prog,
-                description=description,
+                description="",
                 return_unknown_args=True,
             )
     except SystemExit as stop:

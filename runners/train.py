@@ -26,7 +26,7 @@ from .resolve import find_environment, find_learner
 from .rollout import Rollout, Savable
 from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore, unpack
 from .search import Search
-from .settings import asks_for_help, group, leading_names, override, parse, to_plain
+from .settings import asks_for_help, group, leading_names, override, parse, print_help, to_plain
 
 USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
 DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
@@ -244,7 +244,7 @@ def _old_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     if asks_for_help(args):
-        print(f"usage: {USAGE}\n\n{DESCRIPTION}")
+        print_help(USAGE, DESCRIPTION)
         return 0
     names = leading_names(args)
     flags = args[len(names) :]

@@ -21,7 +21,7 @@ from ..envs.core.replay import load as load_replay
 from .evaluate import find_contestant, on_test_split
 from .resolve import Environment, find_environment, make_vector
 from .rundir import EVALUATION_SEED, RunDir
-from .settings import asks_for_help, from_plain, group, leading_names, parse
+from .settings import asks_for_help, from_plain, group, leading_names, parse, print_help
 from .show import Moment, Show
 
 USAGE = "meze watch RUN [flags], meze watch AGENT ENV [flags], or meze watch REPLAY.json [flags]"
@@ -341,7 +341,7 @@ def make_env(environment: Environment, env_config: Any, settings: WatchSettings)
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     if asks_for_help(args):
-        print(f"usage: {USAGE}\n\n{DESCRIPTION}")
+        print_help(USAGE, DESCRIPTION)
         return 0
     names = leading_names(args)
     source = find_source(names)

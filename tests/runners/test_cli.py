@@ -59,10 +59,17 @@ def test_bad_input_is_one_line_and_code_2(line, words, capsys, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())  # no folder of a run that never began
 
 
-@pytest.mark.parametrize("command", ["", "train", "evaluate", "watch", "play", "bench", "envs"])
-def test_help(command, capsys) -> None:
+COMMANDS = ("", "train", "evaluate", "watch", "play", "bench", "envs")
+IN_FULL = ("train sarsa city", "evaluate city random", "watch random city", "play city", "bench city")
+
+
+@pytest.mark.parametrize("command", [*COMMANDS, *IN_FULL])
+def test_help_fits_the_terminal(command, capsys, monkeypatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
     assert cli.main([*command.split(), "--help"]) == 0
-    assert "usage: meze" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"usage: meze {command}".rstrip() in said
+    assert max(map(len, said.splitlines())) <= 80
 
 
 def test_help_shows_settings_with_docstrings_and_presets(capsys) -> None:
