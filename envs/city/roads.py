@@ -6,27 +6,10 @@ compiler so (`np.uint64`) saves it the check for indices that count from the end
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
-from numpy.typing import NDArray
 
 from ..core.kernel import kernel
-from .state import CROSSING, JUNCTION, ROAD
-
-
-class Town(NamedTuple):
-    """The rows of `CityParams` that belong to one map."""
-
-    rules: NDArray[np.void]
-    cells: NDArray[np.void]
-    ways: NDArray[np.void]
-    rivals: NDArray[np.int32]
-    lanes: NDArray[np.int32]
-    walks: NDArray[np.int32]
-    destinations: NDArray[np.int32]
-    distance: NDArray[np.uint16]
-    counts: NDArray[np.int32]
+from .state import CROSSING, JUNCTION, ROAD, Town
 
 
 @kernel

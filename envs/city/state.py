@@ -169,3 +169,17 @@ class CityParams(NamedTuple):
     views: NDArray[np.uint8]
     """(M, 4, strips, side, 3, width) the grid's still planes, turned by each heading, in strips of columns
     (see `observe.cut_strips`); empty for `index`."""
+
+
+class Town(NamedTuple):
+    """The rows of `CityParams` that belong to one map."""
+
+    rules: NDArray[np.void]
+    cells: NDArray[np.void]
+    ways: NDArray[np.void]
+    rivals: NDArray[np.int32]
+    lanes: NDArray[np.int32]
+    walks: NDArray[np.int32]
+    destinations: NDArray[np.int32]
+    distance: NDArray[np.uint16]
+    counts: NDArray[np.int32]
