@@ -199,7 +199,7 @@ def observe_grid(p, s, i, obs):
 # ---------------------------------------------------------------- index
 
 AHEAD = 5  # tiles that the situation looks ahead
-NUM_SITUATIONS = 3 * 2 * 3 * 5 * 4 * 4
+NUM_SITUATIONS = 3 * 2 * 3 * 5 * 4 * 6
 
 
 @kernel
@@ -228,18 +228,23 @@ def gap_ahead(e, tiles, slots, column, row):
 
 @kernel
 def danger_ahead(e, tiles, slots, column, row):
-    """The nearest creature or spike at the player's height: 0 none, 1 within 2 tiles, 2 in 3, 3 in 5."""
-    nearest = (AHEAD + 1) * TILE
+    """The nearest creature or spike, no more than 2 tiles above the player nor 4 below it.
+
+    Returns:
+        1 to 5, the tiles from the player's left edge within which its far edge is; 0 for none.
+    """
+    nearest = AHEAD * TILE
     for k in range(e.num_awake):
         t = e.things[np.uint64(e.awake[np.uint64(k)])]
         away = t.x - e.x
-        if GONE < t.kind <= PLANT and -THING_WIDTH < away < nearest and abs(t.y - e.y) < 2 * TILE:
+        below = t.y - e.y
+        if GONE < t.kind <= PLANT and -THING_WIDTH < away < nearest and -2 * TILE < below <= 4 * TILE:
             nearest = away
-    for k in range(0, AHEAD + 1):
-        for r in range(row, row + 2):
+    for k in range(0, AHEAD):
+        for r in range(row, row + 5):
             if code_at(e, tiles, slots, cell_at(column + k, r)) == SPIKE:
                 nearest = min(nearest, k * TILE)
-    return 1 if nearest <= 2 * TILE else 2 if nearest <= 3 * TILE else 3 if nearest <= AHEAD * TILE else 0
+    return ((nearest + THING_WIDTH) // TILE + 1) % (AHEAD + 1)
 
 
 @kernel
@@ -256,4 +261,4 @@ def observe_situation(p, s, i, obs):
     number = number * 3 + int(speed >= CLASS_1_SPEED) + int(speed >= CLASS_2_SPEED)
     number = number * 5 + wall_ahead(e, tiles, slots, column, row)
     number = number * 4 + gap_ahead(e, tiles, slots, column, row)
-    obs[i] = number * 4 + danger_ahead(e, tiles, slots, column, row)
+    obs[i] = number * 6 + danger_ahead(e, tiles, slots, column, row)

@@ -86,8 +86,8 @@ class Platformer:
       (`observe.PLANE_NAMES`). With what it shows the future is settled, up to what is outside and to the last
       bits of speeds.
     - `observation="pixels"`: `Box(0, 255, (64, 64, 3), uint8)`, a small picture.
-    - `observation="index"`: `Discrete(1440)`, the situation in mixed radix: footing (3), jump button (2),
-      speed (3), wall ahead (5), gap ahead (4), danger ahead (4).
+    - `observation="index"`: `Discrete(2160)`, the situation in mixed radix: footing (3), jump button (2),
+      speed (3), wall ahead (5), gap ahead (4), danger ahead (6).
 
     ## Rewards
     The sum of named parts, reported as `info["reward_<name>"]`, weighted by the config: `progress` (for each

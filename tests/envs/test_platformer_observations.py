@@ -15,7 +15,7 @@ from meze.envs.platformer.observe import (
 from meze.envs.platformer.world import Platformer
 from platformer_stage import FLOOR, TILE, Stage
 
-SITUATION = {"footing": 3, "jump": 2, "speed": 3, "wall": 5, "gap": 4, "danger": 4}
+SITUATION = {"footing": 3, "jump": 2, "speed": 3, "wall": 5, "gap": 4, "danger": 6}
 
 
 def look(stage):
@@ -226,8 +226,8 @@ def test_gaps_ahead(column, digit):
 
 
 @pytest.mark.parametrize("changes, digit", [
-    ({(7, 12): "w"}, 1), ({(8, 12): "w"}, 2), ({(10, 12): "w"}, 3), ({(11, 12): "w"}, 0), ({(8, 9): "f"}, 0),
-    ({(8, 12): "^"}, 2), ({(10, 13): "^"}, 3),
+    ({(5, 12): "^"}, 1), ({(6, 12): "w"}, 2), ({(8, 12): "w"}, 4), ({(9, 12): "w"}, 5), ({(10, 12): "w"}, 0),
+    ({(8, 9): "f"}, 0), ({(8, 11): "f"}, 4), ({(8, 13): "^"}, 4), ({(3, 12): "w"}, 0),
 ])  # fmt: skip
 def test_dangers_ahead(changes, digit):
     stage = Stage(changes).put(5.1)
