@@ -273,7 +273,7 @@ def _check(level: Level, first: int) -> None:
             refuse(*places[1][:2], f"second {what} '{character}'")
     (start,), (flag,) = level.find("@"), level.find("F")
     if flag[0] <= start[0]:
-        refuse(*flag[:2], "the flag stands to the right of the start")
+        refuse(*flag[:2], "the flag is not to the right of the start")
     for characters, limit, what in (
         ("".join(THINGS), MAX_THINGS, "creatures, platforms and mushrooms"),
         (CHANGING, MAX_SLOTS, "bricks, blocks and coins"),
