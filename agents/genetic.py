@@ -369,7 +369,8 @@ class Genetic:
                 )
         if self.genome.bounds is not None:
             low, high = self.genome.bounds
-            if not ((low <= state["population"]) & (state["population"] <= high)).all():
+            genes = np.concatenate([state["population"], state["best"]])
+            if not ((low <= genes) & (genes <= high)).all():
                 raise ValueError("the state holds genes that are out of range")
         self.generation = int(state["generation"])
         self.population[...], self.steps[...] = state["population"], state["steps"]

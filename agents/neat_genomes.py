@@ -59,12 +59,12 @@ class NeatConfig:
     survival: float = 0.2
     """Share of a species, the best ones, from which parents are drawn."""
     stagnation: int = 15
-    """Generations without a better mean fitness after which a species dies out; the two best never do."""
-    add_node: float = 0.1
+    """Generations without a better best fitness after which a species dies out; the two best never do."""
+    add_node: float = 0.2
     """Chance of a child that a connection is split by a new node."""
     delete_node: float = 0.03
     """Chance of a child that a node is deleted."""
-    add_connection: float = 0.3
+    add_connection: float = 0.5
     """Chance of a child that a connection is added."""
     delete_connection: float = 0.1
     """Chance of a child that a connection is deleted."""
@@ -144,7 +144,7 @@ def neat_config(config: NeatConfig, num_inputs: int, num_outputs: int) -> neat.C
             "DefaultGenome": genome,
             "DefaultSpeciesSet": {"compatibility_threshold": FIRST_DISTANCE},
             "DefaultStagnation": {
-                "species_fitness_func": "mean",
+                "species_fitness_func": "max",
                 "max_stagnation": config.stagnation,
                 "species_elitism": 2,
             },

@@ -1,0 +1,199 @@
+"""NEAT against neat-python's own networks, and on a task that needs a hidden node."""
+
+import random
+
+import neat as library
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete, MultiBinary
+from meze.agents import checkpoint
+from meze.agents.neat import NeatConfig, NeatPolicy
+from meze.agents.neat_genomes import diversity, express, genomes_from_state, genomes_to_state, idle
+from meze.agents.registry import make_agent
+
+CORNERS = np.array([[x, y] for x in (-1, 1) for y in (-1, 1)], np.float32)
+PAIR = Box(-1, 1, (2,)), Discrete(2)
+
+
+def make(spaces=PAIR, seed=0, **settings):
+    config = NeatConfig(**{"population": 60, "species": 5, **settings})
+    return make_agent("neat", *spaces, num_envs=1, config=config, seed=seed)
+
+
+def exclusive_or(searcher, population):
+    """How near the outputs' difference comes to 1 where the inputs differ, and to -1 where they do not."""
+    genomes = np.repeat(np.arange(len(population)), 4)
+    outputs = searcher.policy_of(population, genomes).outputs(np.tile(CORNERS, (len(population), 1)))
+    difference = (outputs[:, 1] - outputs[:, 0]).reshape(-1, 4)
+    return -((difference - [-1, 1, 1, -1]) ** 2).sum(axis=1)
+
+
+def evolve(searcher, generations):
+    return [searcher.tell(exclusive_or(searcher, searcher.ask())) for _ in range(generations)]
+
+
+def distinct(genomes):
+    """Everything that a genome is."""
+    return [
+        (
+            genome.key,
+            genome.fitness,
+            [(node.key, node.bias) for node in genome.nodes.values()],
+            [(c.key, c.innovation, c.weight, c.enabled) for c in genome.connections.values()],
+        )
+        for genome in genomes
+    ]
+
+
+def test_it_grows_the_hidden_node_that_exclusive_or_needs() -> None:
+    searcher = make(population=120)
+    metrics = evolve(searcher, 1)
+    assert metrics[0]["nodes"] == 2
+    while searcher.policy.act(CORNERS, explore=False)[0].tolist() != [0, 1, 1, 0]:
+        assert len(metrics) < 150
+        metrics += evolve(searcher, 1)
+    assert metrics[-1]["nodes"] > 2 and metrics[-1]["best"] > metrics[0]["best"]
+    assert 2 <= metrics[-1]["species"] <= 15
+
+
+def test_networks_of_all_shapes_act_as_neat_pythons_own_do() -> None:
+    spaces = Box(-1, 1, (6,)), Discrete(3)
+    searcher = make(spaces, add_node=0.6, add_connection=0.9, connected=0.5)
+    rng = np.random.default_rng(0)
+    for _ in range(12):
+        searcher.ask()
+        searcher.tell(rng.random(60))
+    population = searcher.ask()
+    sizes = {genome.size() for genome in population.genomes}
+    assert len(sizes) > 20 and max(nodes for nodes, _ in sizes) > 8
+    obs = rng.uniform(-1, 1, (300, 6)).astype(np.float32)
+    genomes = rng.integers(60, size=300)
+    outputs = searcher.policy_of(population, genomes).outputs(obs)
+    for b in range(300):
+        own = library.nn.FeedForwardNetwork.create(population.genomes[genomes[b]], searcher._neat)
+        assert np.allclose(outputs[b], own.activate(obs[b].tolist()), rtol=0, atol=1e-12)
+        alone = express([population.genomes[genomes[b]]], searcher._neat)
+        policy = NeatPolicy(alone, None, searcher.features, searcher.actions)
+        assert policy.outputs(obs[b : b + 1]).tobytes() == outputs[b].tobytes()
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_going_on_from_a_file_equals_never_having_stopped(told, tmp_path) -> None:
+    searcher = make(add_node=0.4)
+    evolve(searcher, 8)
+    if not told:
+        searcher.ask()
+    checkpoint.save(tmp_path / "state", searcher.state_dict())
+    wanted = evolve(searcher, 10)
+
+    random.seed(99)
+    other = make(seed=5, add_node=0.4)
+    other.load_state_dict(checkpoint.load(tmp_path / "state"))
+    assert other.generation == 8
+    assert evolve(other, 10) == wanted
+    assert distinct(other.population.genomes) == distinct(searcher.population.genomes)
+    assert np.array_equal(other.policy.outputs(CORNERS), searcher.policy.outputs(CORNERS))
+    assert other.state_dict().keys() == searcher.state_dict().keys()
+
+
+def test_genomes_are_written_down_whole() -> None:
+    searcher = make(add_node=0.5)
+    evolve(searcher, 6)
+    genomes = searcher.population.genomes
+    read = genomes_from_state(genomes_to_state(genomes), searcher._neat.genome_config)
+    assert distinct(read) == distinct(genomes)
+
+
+def test_nobody_elses_random_numbers_matter() -> None:
+    random.seed(1)
+    one = make()
+    evolve(one, 3)
+    after = random.random()
+    random.seed(1)
+    assert after == random.random()
+    random.seed(2)
+    other = make()
+    evolve(other, 3)
+    assert distinct(one.population.genomes) == distinct(other.population.genomes)
+
+
+def test_many_inputs_and_few_connections_make_no_more_species_than_there_is_room_for() -> None:
+    searcher = make((Box(-1, 1, (80,)), Discrete(4)), connected=0.03)
+    searcher._distance = 0.01  # every genome would be a species of its own
+    rng = np.random.default_rng(0)
+    for _ in range(15):
+        searcher.ask()
+        metrics = searcher.tell(rng.random(60))
+        assert len(searcher.population) == 60 and metrics["species"] <= 15
+    assert metrics["species"] < 12
+
+
+def test_before_the_first_generation_it_acts_and_is_saved() -> None:
+    searcher = make()
+    assert searcher.policy.act(CORNERS, explore=False)[0].tolist() == [0, 0, 0, 0]
+    state = searcher.state_dict()
+    wanted = distinct(searcher.ask().genomes)
+    other = make(seed=3)
+    other.load_state_dict(state)
+    assert distinct(other.ask().genomes) == wanted
+
+
+def test_diversity_is_the_share_of_connections_that_differ() -> None:
+    searcher = make((Box(-1, 1, (30,)), Discrete(4)), connected=0.25)
+    genomes = searcher.ask().genomes
+    keys = [set(genome.connections) for genome in genomes]
+    pairs = [(a, b) for a in keys for b in keys]  # a genome with itself, too
+    shares = sum(len(a - b) for a, b in pairs) / sum(len(a) for a, _ in pairs)
+    assert diversity(genomes) == pytest.approx(shares)
+    assert diversity(genomes[:1]) == 0
+
+
+def test_the_graph_is_that_of_the_best_network() -> None:
+    searcher = make(add_node=0.6)
+    evolve(searcher, 10)
+    graph = searcher.graph()
+    obs = CORNERS[2]
+    values = {k: float(x) for k, x in enumerate(obs)}
+    networks = searcher.policy.genes
+    for node, bias in enumerate(networks.bias, start=2):
+        total = sum(
+            values[int(s)] * w
+            for s, t, w in zip(graph.source, graph.target, graph.weight, strict=True)
+            if t == node
+        )
+        values[node] = (total + bias) / (1 + abs(total + bias))
+    assert [values[int(o)] for o in graph.output] == pytest.approx(
+        searcher.policy.outputs(obs[None])[0].tolist()
+    )
+    assert graph.inputs == ("x0", "x1")
+    assert idle(2, 2).output.tolist() == [[2, 3]]
+
+
+def test_a_state_of_something_else_is_refused() -> None:
+    searcher = make()
+    evolve(searcher, 2)
+    state = searcher.state_dict()
+    with pytest.raises(ValueError, match="neat can't go on from a state of genetic"):
+        make().load_state_dict({**state, "algorithm": "genetic"})
+    with pytest.raises(ValueError, match="the population is 50"):
+        make(population=50).load_state_dict(state)
+    state["connection.key"][0], state["connection.enabled"][0] = (60, 0), True
+    with pytest.raises(KeyError):  # a link from a node that is not there; the runner makes one line of it
+        make().load_state_dict(state)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"population": 15}, "larger population"),
+        ({"elites": 0}, "elites"),
+        ({"connected": 1.5}, "connected"),
+        ({"mutation": 0.95}, "mutation"),
+        ({"step": 0.0}, "step"),
+        ({"spaces": (MultiBinary(2), Discrete(2))}, "Box or Discrete observations"),
+        ({"spaces": (Discrete(2), MultiBinary(2))}, "Discrete actions or a Box"),
+    ],
+)
+def test_what_does_not_fit_is_told_in_one_line(settings, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        make(**settings)
