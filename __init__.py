@@ -37,6 +37,7 @@ register_world(
             "agent.epsilon.end": 0.01,
             "agent.epsilon.steps": 3_000_000,
         },
+        "bench": {"env.hour": 12},  # ordinary traffic: at rush hours there are several times as many cars
     },
     summary="Drive through a city with traffic, signals, pedestrians and ambulances.",
 )
@@ -47,7 +48,18 @@ register_world(
     world=f"{__name__}.envs.platformer.world:Platformer",
     config=f"{__name__}.envs.platformer.config:PlatformerConfig",
     max_episode_steps=1024,
-    presets={},
+    presets=dict.fromkeys(
+        ("q-learning", "double-q-learning", "expected-sarsa", "sarsa"),
+        {
+            "steps": 4_000_000,
+            "num_envs": 1024,
+            "agent.gamma": 0.98,  # the flag is far, but the situation tells little of what comes
+            "agent.epsilon.start": 0.5,  # who acts at random dies early
+            "agent.epsilon.steps": 2_000_000,
+            "agent.step_size.end": 0.005,
+            "agent.step_size.steps": 4_000_000,
+        },
+    ),
     summary="Run, jump and stomp through levels to the flag.",
 )
 
