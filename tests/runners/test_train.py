@@ -1,13 +1,9 @@
 """Training: what a run leaves behind, and that stopping it in any way changes nothing."""
 
-import csv
 import errno
 import json
 import os
 import signal
-import subprocess
-import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,47 +14,7 @@ from meze.agents import checkpoint
 from meze.runners import cli, train
 from meze.runners.rollout import Rollout
 from meze.runners.rundir import RunDir
-
-IN_ANOTHER_PROCESS = """
-import sys
-sys.path.insert(0, {folder!r})
-from meze.envs.core.registry import register_world
-register_world(id="toy/Corridor-v0", name="corridor", world="toy_world:Corridor",
-               config="toy_world:CorridorConfig", max_episode_steps=40)
-from meze.runners import cli
-sys.exit(cli.main(sys.argv[1:]))
-"""
-
-
-def only_run(out: Path) -> Path:
-    (config,) = out.glob("*/*/*/config.json")
-    return config.parent
-
-
-def final(run: Path) -> dict:
-    path = RunDir.open(run).latest_checkpoint()
-    assert path is not None
-    state = checkpoint.load(path)
-    del state["seconds"]  # wall-clock time is no part of the promise
-    return state
-
-
-def assert_same_end(run: Path, other: Path) -> None:
-    a, b = final(run), final(other)
-    assert a.keys() == b.keys()
-    for name, value in a.items():
-        same = np.array_equal(value, b[name]) if isinstance(value, np.ndarray) else value == b[name]
-        assert same, name
-    assert (run / "evaluation.json").read_text() == (other / "evaluation.json").read_text()
-    assert rows(run) == rows(other)
-
-
-def rows(run: Path) -> list[dict[str, str]]:
-    with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
-        return [
-            {k: v for k, v in row.items() if k not in ("seconds", "steps_per_second")}
-            for row in csv.DictReader(file)
-        ]
+from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 
 
 @pytest.mark.parametrize("agent", ["q-learning", "sarsa", "expected-sarsa", "double-q-learning"])
@@ -93,29 +49,11 @@ def test_killed_and_resumed_equals_never_stopped(env, flags, tmp_path) -> None:
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert cli.main([*args, "--out", str(whole)]) == 0
 
-    script = IN_ANOTHER_PROCESS.format(folder=str(Path(__file__).parents[1] / "envs"))
-    command, killed_at = [*args, "--out", str(broken)], []
-    for checkpoints in (0, 9, 30):
-        process = subprocess.Popen(
-            [sys.executable, "-c", script, *command],
-            stdout=subprocess.DEVNULL,
-            cwd=tmp_path,
-            env={**os.environ, "PYTHONPATH": ""},
-        )
-        while len(list(broken.glob("*/*/*/checkpoints/step-*"))) < checkpoints or not list(
-            broken.glob("*/*/*/config.json")
-        ):
-            assert process.poll() is None, "ended before it was killed"
-            time.sleep(0.002)
-        process.send_signal(signal.SIGKILL)
-        assert process.wait() == -signal.SIGKILL
-        run = only_run(broken)
-        command = ["train", "--resume", str(run)]
-        killed_at.append(len(list((run / "checkpoints").glob("step-*"))))
-    assert killed_at[-1] < 60  # far from the end
+    run, left = kill_and_resume([*args, "--out", str(broken)], broken, after=(0, 9, 30))
+    assert left < 60  # far from the end
     with open(run / "metrics.csv", "a", encoding="utf-8") as file:
         file.write("12")  # a line that was being written
-    assert cli.main(command) == 0
+    assert cli.main(["train", "--resume", str(run)]) == 0
     assert_same_end(run, only_run(whole))
 
 

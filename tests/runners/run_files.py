@@ -1,0 +1,81 @@
+"""What tests of runs share: finding one, reading what it left behind, killing it and going on."""
+
+import csv
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from meze.agents import checkpoint
+from meze.runners.rundir import RunDir
+
+IN_ANOTHER_PROCESS = """
+import sys
+sys.path.insert(0, {folder!r})
+from meze.envs.core.registry import register_world
+register_world(id="toy/Corridor-v0", name="corridor", world="toy_world:Corridor",
+               config="toy_world:CorridorConfig", max_episode_steps=40)
+from meze.runners import cli
+sys.exit(cli.main(sys.argv[1:]))
+"""
+
+
+def kill_and_resume(args: list[str], out: Path, after: Sequence[int]) -> tuple[Path, int]:
+    """Starts `meze` in another process, kills it after so many checkpoints, goes on, kills it again ...
+
+    Returns:
+        The run's folder, and how many checkpoints it holds.
+    """
+    script = IN_ANOTHER_PROCESS.format(folder=str(Path(__file__).parents[1] / "envs"))
+    for checkpoints in after:
+        process = subprocess.Popen(
+            [sys.executable, "-c", script, *args],
+            stdout=subprocess.DEVNULL,
+            cwd=out.parent,
+            env={**os.environ, "PYTHONPATH": ""},
+        )
+        while len(list(out.glob("*/*/*/checkpoints/step-*"))) < checkpoints or not list(
+            out.glob("*/*/*/config.json")
+        ):
+            assert process.poll() is None, "ended before it was killed"
+            time.sleep(0.002)
+        process.send_signal(signal.SIGKILL)
+        assert process.wait() == -signal.SIGKILL
+        args = ["train", "--resume", str(only_run(out))]
+    run = only_run(out)
+    return run, len(list((run / "checkpoints").glob("step-*")))
+
+
+def only_run(out: Path) -> Path:
+    (config,) = out.glob("*/*/*/config.json")
+    return config.parent
+
+
+def final(run: Path) -> dict:
+    path = RunDir.open(run).latest_checkpoint()
+    assert path is not None
+    state = checkpoint.load(path)
+    del state["seconds"]  # wall-clock time is no part of the promise
+    return state
+
+
+def assert_same_end(run: Path, other: Path) -> None:
+    a, b = final(run), final(other)
+    assert a.keys() == b.keys()
+    for name, value in a.items():
+        same = np.array_equal(value, b[name]) if isinstance(value, np.ndarray) else value == b[name]
+        assert same, name
+    assert (run / "evaluation.json").read_text() == (other / "evaluation.json").read_text()
+    assert rows(run) == rows(other)
+
+
+def rows(run: Path) -> list[dict[str, str]]:
+    with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
+        return [
+            {k: v for k, v in row.items() if k not in ("seconds", "steps_per_second")}
+            for row in csv.DictReader(file)
+        ]
