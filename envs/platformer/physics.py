@@ -78,6 +78,7 @@ def duck(e, tiles, slots, down):
         e.ducking = True
     elif e.ducking and not down and fits(e, tiles, slots, e.x, e.y, BIG_HEIGHT):
         e.ducking = False
+        take_coins(e, tiles, slots, e.x, e.y, BIG_HEIGHT)
 
 
 @kernel
@@ -151,6 +152,7 @@ def step_up(e, tiles, slots, x, y, height):
     """The top of the tile that the feet are only a little below, if there is room above it; else y."""
     top = (y - 1) >> TILE_SHIFT << TILE_SHIFT
     if y - top <= STEP_UP and fits(e, tiles, slots, x, top, height):
+        take_coins(e, tiles, slots, x, top, height)
         return top
     return y
 

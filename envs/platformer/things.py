@@ -9,9 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.kernel import kernel, rare_kernel
-from .physics import hurt, move_across, player_height
+from .physics import duck, hurt, move_across, player_height
 from .state import (
-    BIG_HEIGHT,
     EDGE_WALKER,
     ENEMY,
     FIRST_ENEMY,
@@ -56,7 +55,7 @@ from .state import (
     TILE_SHIFT,
     WAKE_COLUMNS,
 )
-from .tiles import cell_at, code_at, fits
+from .tiles import cell_at, code_at, fits, take_coins
 
 _POINTS = np.array(POINTS_CHAIN)
 
@@ -189,6 +188,7 @@ def carry(e, t, slot, old_feet, tiles, slots):
     if rides:
         e.x = move_across(e, tiles, slots, e.x, e.y, t.vx, height)[0]
     if e.x < t.x + PLATFORM_WIDTH and t.x < e.x + PLAYER_WIDTH and fits(e, tiles, slots, e.x, top, height):
+        take_coins(e, tiles, slots, e.x, top, height)
         e.y = top
         e.vy = 0
         e.grounded = True
@@ -280,8 +280,9 @@ def eat(e, t, tiles, slots):
     t.kind = GONE
     e.score += POINTS_MUSHROOM
     if not e.big:
-        e.ducking = not fits(e, tiles, slots, e.x, e.y, BIG_HEIGHT)
         e.big = True
+        e.ducking = True
+        duck(e, tiles, slots, 0)
 
 
 @kernel

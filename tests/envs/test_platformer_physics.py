@@ -315,6 +315,16 @@ def test_coins_behind_a_wall_are_not_taken():
     assert stage.record["coins"] == 0
 
 
+def test_coins_are_taken_however_the_body_comes_to_them():
+    stage = Stage({(10, 11): "##", (10, 10): "o"}).put(0, 0, vx=300, vy=100)  # by stepping up
+    stage.record["x"] = 10 * TILE - codes.PLAYER_WIDTH - 100
+    stage.record["y"] = 11 * TILE + 100
+    assert stage.tick(RIGHT)["coins"] == 1
+    stage = Stage({(6, 11): "o"}).put(6.1).grow()  # by standing up
+    stage.record["ducking"] = True
+    assert stage.tick(DOWN)["coins"] == 0 and stage.tick()["coins"] == 1
+
+
 @pytest.mark.parametrize("big", [False, True])
 def test_bricks_break_only_under_a_big_head(big):
     stage = Stage({(5, 9): "="}).put(5.1)

@@ -367,6 +367,12 @@ def test_a_platform_carries_who_stands_on_it(character):
         assert record["x"] - platform["x"] == offset
 
 
+def test_who_is_carried_takes_the_coins_on_the_way():
+    stage = Stage({(8, 11): "|", (9, 7): "o"}).put(9, 10)
+    stage.tick(NONE, 128)
+    assert stage.record["coins"] == 1
+
+
 def test_one_can_walk_and_jump_on_a_platform():
     stage = Stage({(8, 10): "-"}).put(8.2, 9)
     stage.until(lambda r: r["ride"] == 1)
