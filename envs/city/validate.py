@@ -7,6 +7,8 @@ it leaves its tables.
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -106,23 +108,14 @@ class StateCheck:
         words = np.zeros(len(state) * num_words, np.uint8)
         first_word = np.arange(len(state)) * num_words
         first_cell = state["map"] * np.int64(self._num_cells)
-        for put in (self._put_ego, self._put_cars, self._put_ambulance, self._put_people):
+        for put in (self._put_cars, self._put_ego, self._put_ambulance, self._put_people):
             put(state, words, first_word, first_cell)
         # Claims nobody has made keep others away for ever, but mislead no kernel.
-        wrong = words.reshape(len(state), -1) != state["road"] & (0xFF ^ CLAIM ^ SIREN)
+        wrong = (words.reshape(len(state), -1) ^ state["road"]) & (0xFF ^ CLAIM ^ SIREN)
         _refuse(wrong, "road does not say where everybody is")
 
     # Each of these checks some road users, and writes what they have on the road into `words`. The words of
     # all records, and the cells of all maps, stand in one row; (N,) numbers tell where a record's own begin.
-
-    def _put_ego(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
-        cell = state["cars"]["cell"][:, 0]
-        _refuse(cell < 0, "cars.cell has no ego car")
-        ahead = self._cells["ahead"][first_cell + cell]
-        _refuse(ahead == NO_LANE, "cars.cell has the ego car off the road")
-        # Where it has hit a car, the mark is the other one's, and nobody's once that one has parked.
-        gone = state["done"] & (state["road"][np.arange(len(state)), cell] & VEHICLE == 0)
-        words[first_word + cell] = VEHICLE * ~gone
 
     def _put_cars(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
         slots = np.arange(state["cars"].shape[1], dtype=np.int32)
@@ -131,29 +124,27 @@ class StateCheck:
         used[:, 0] = False
         row = np.repeat(np.arange(len(state)), state["num_cars"])
         slot = np.broadcast_to(slots, used.shape)[used]
-        cars = state["cars"][used]
-        cell, approach, turn, step = (cars[name] for name in ("cell", "approach", "turn", "step"))
+        columns = ("cell", "approach", "turn", "step")
+        cell, approach, turn, step = (state["cars"][name][used] for name in columns)
         turns = state["cars"]["turn"]
         _refuse((turns > 2) & (turns != UNDRAWN), "cars.turn is no turn")
         at = first_cell[row] + cell
         ahead = self._cells["ahead"][at]
         _refuse(ahead == NO_LANE, "cars.cell has a car off the road")
-        _refuse(cars["ahead"] != ahead, "cars.ahead is not what lies ahead")
+        _refuse(state["cars"]["ahead"][used] != ahead, "cars.ahead is not what lies ahead")
 
         place = first_word[row] + cell
-        _refuse(np.bincount(place, minlength=1) > 1, "cars.cell has two cars in one place")
-        ego = first_word + state["cars"]["cell"][:, 0]
-        met = (words[ego] > 0) & np.isin(ego, place)
-        _refuse(met & ~state["done"], "cars.cell has a car where the ego car is")
         words[place] = VEHICLE
+        _refuse(np.count_nonzero(words) < len(place), "cars.cell has two cars in one place")
 
         inside = ahead == INSIDE_JUNCTION
         k = np.flatnonzero(~inside)
         _refuse(step[k] > 0, "cars.step of a car on a lane")
         _refuse(approach[k] != self._cells["number"][at[k]], "cars.approach is not where cars.cell is")
         heading = self._cells["heading"][at[k]]
-        _refuse(cars["heading"][k] != heading, "cars.heading is not that of the lane")
-        _refuse(cars["next"][k] != cell[k] + self._delta[heading], "cars.next is not the cell ahead")
+        _refuse(state["cars"]["heading"][used][k] != heading, "cars.heading is not that of the lane")
+        onto = cell[k] + self._delta[heading]
+        _refuse(state["cars"]["next"][used][k] != onto, "cars.next is not the cell ahead")
 
         k = np.flatnonzero(ahead == JUNCTION_AHEAD)
         waiting = np.zeros_like(state["waiting"])
@@ -169,6 +160,10 @@ class StateCheck:
         _refuse(path[np.arange(len(k)), step] < 0, "cars.step is beyond the junction")
         # They have claimed their way, from where they are to the cell beyond.
         car, on = np.nonzero((path >= 0) & (np.arange(path.shape[1]) >= step[:, None] - 1))
+        place = first_word[row[k[car]]] + path[car, on]
+        words[place] |= CLAIM
+        claimed = np.count_nonzero(words & CLAIM)
+        _refuse(claimed < len(place), "two cars have claimed one way through a junction")
         claim = state["road"][row[k[car]], path[car, on]] & CLAIM
         _refuse(claim == 0, "road lacks the claim of a car in a junction")
 
@@ -177,6 +172,17 @@ class StateCheck:
         _refuse(approach < 0, "cars.approach is missing in a junction")
         _refuse(turn > 2, "cars.turn is undrawn at a junction")
         _refuse(self._paths[m, approach, turn, 0] < 0, "cars.turn is no way through the junction")
+
+    def _put_ego(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
+        cell = state["cars"]["cell"][:, 0]
+        _refuse(cell < 0, "cars.cell has no ego car")
+        ahead = self._cells["ahead"][first_cell + cell]
+        _refuse(ahead == NO_LANE, "cars.cell has the ego car off the road")
+        place = first_word + cell
+        _refuse(~state["done"] & (words[place] & VEHICLE > 0), "cars.cell has a car where the ego car is")
+        # Where it has hit a car, the mark is the other one's, and nobody's once that one has parked.
+        gone = state["done"] & (state["road"][np.arange(len(state)), cell] & VEHICLE == 0)
+        words[place] |= np.where(gone, 0, VEHICLE).astype(np.uint8)
 
     def _put_ambulance(
         self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray
@@ -211,8 +217,8 @@ class StateCheck:
         np.add.at(words, (first_word[row] + onto)[lane], STEP)
 
 
-def _refuse(wrong: NDArray[np.bool_], what: str) -> None:
-    if wrong.any():
+def _refuse(wrong: Any, what: str) -> None:
+    if np.any(wrong):
         raise ValueError(f"no state of this world: {what}")
 
 
