@@ -6,7 +6,7 @@ import dataclasses
 import os
 import platform
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import median
 from typing import Any
@@ -19,16 +19,17 @@ from numpy.typing import NDArray
 from ..agents.registry import agent_specs, make_agent
 from ..envs.core.registry import world_specs
 from ..envs.core.vector import WorldVectorEnv
-from .presets import default_agent_config, default_env_config, observation_modes
+from .presets import default_agent_config, default_env_config, observation_modes, with_preset
 from .resolve import Environment, find_environment, make_vector, reference_names
 from .rollout import Rollout
 from .scores import print_json
 from .settings import group, leading_names, parse
 
-DESCRIPTION = """Measures steps per second: each world and observation mode, alone and in batches, under
-uniformly random actions and under actions recorded from its reference policies; then, in the same run,
-a tabular learner's whole loop, the world through gymnasium.make, and environments of others.
-Fresh output arrays, autoreset SAME_STEP, medians of several runs."""
+DESCRIPTION = """Measures steps per second: each world, or those that are named, in each observation mode,
+alone and in batches, under uniformly random actions and under actions recorded from its reference policies;
+then, in the same run, a tabular learner's whole loop, the world through gymnasium.make, and environments of
+others. Fresh output arrays, autoreset SAME_STEP, medians of several runs. Where one world is named, its
+settings are flags too: meze bench city --env.hour 8"""
 MIXED = 1024
 """Environments that run until their episodes are at all stages; batches begin with their states."""
 STEPS_A_RUN = 200_000
@@ -150,12 +151,13 @@ def bench_world(environment: Environment, config: Any, label: str, settings: Ben
                 yield Row(label, name, num_envs, num_threads, speed, length, records.dtype.itemsize)
 
 
-def bench_learner(environment: Environment, settings: BenchSettings) -> Iterator[Row]:
+def bench_learner(environment: Environment, config: Any, settings: BenchSettings) -> Iterator[Row]:
     """Measures a learner's whole loop: environment, policy and update, at 1024 environments."""
     spec = next(spec for spec in agent_specs() if spec.kind == "learner")
-    if not set(spec.modes) & set(observation_modes(environment.config)):
+    suitable = [mode for mode in spec.modes if mode in observation_modes(environment.config)]
+    if not suitable:
         return
-    config = default_env_config(environment, spec)
+    config = dataclasses.replace(config, observation=suitable[0])
     for num_threads in settings.num_threads:
         env = make_vector(environment, config, 1024, AutoresetMode.SAME_STEP, num_threads=num_threads)
         spaces = env.single_observation_space, env.single_action_space
@@ -171,13 +173,18 @@ def bench_learner(environment: Environment, settings: BenchSettings) -> Iterator
         yield Row(f"{environment.name}: {spec.name}, whole loop", "its own", 1024, num_threads, speed)
 
 
-def bench_gymnasium(worlds: Sequence[Environment], settings: BenchSettings) -> Iterator[Row]:
-    """Measures single environments made by `gymnasium.make`, and a vector environment of Gymnasium's own."""
-    for name in (*(world.id for world in worlds), "Taxi-v4", "MiniGrid-DoorKey-8x8-v0"):
+def bench_gymnasium(configs: Mapping[str, Any], settings: BenchSettings) -> Iterator[Row]:
+    """Measures single environments made by `gymnasium.make`, and a vector environment of Gymnasium's own.
+
+    Args:
+        configs: id of a world of the project to its settings.
+        settings: how to measure.
+    """
+    for name in (*configs, "Taxi-v4", "MiniGrid-DoorKey-8x8-v0"):
         try:
             if name.startswith("MiniGrid"):
                 import minigrid  # noqa: F401
-            env = gym.make(name)
+            env = gym.make(name, **changed(configs.get(name)))
         except ImportError:
             continue
         env.reset(seed=0)
@@ -217,6 +224,15 @@ def time_loop(loop: Callable[[], Any], steps: int, runs: int) -> float:
     return median(speeds)
 
 
+def changed(config: Any) -> dict[str, Any]:
+    """The settings that differ from the defaults; none of None."""
+    if config is None:
+        return {}
+    default = type(config)()
+    names = (field.name for field in dataclasses.fields(config))
+    return {name: getattr(config, name) for name in names if getattr(config, name) != getattr(default, name)}
+
+
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
@@ -224,24 +240,32 @@ def main(args: Sequence[str]) -> int:
     for world in worlds:
         if world.world is None:
             raise ValueError(f"{world.id} is not one of the project's worlds; `meze bench` lists those")
-    parts = {"env": default_env_config(worlds[0])} if len(names) == 1 else {}
+    configs = {world.id: with_preset(default_env_config(world), world, "bench", "env.") for world in worlds}
+    parts = {"env": configs[worlds[0].id]} if len(names) == 1 else {}
     default = group("Bench", run=BenchSettings(), **parts)
     given = parse(default, args[len(names) :], prog=" ".join(["meze bench", *names]), description=DESCRIPTION)
+    if parts:
+        configs[worlds[0].id] = given.env
     if not given.run.json:
+        for name, config in configs.items():
+            settings = " ".join(f"{setting}={value}" for setting, value in changed(config).items())
+            print(f"{name}: {settings or 'default settings'}")
         print(f"{'':<36}{'actions':>8}{'envs':>6}{'th':>2}{'steps/s':>14}{'length':>7}{'bytes':>7}")
     rows: list[Row] = []
     for world in worlds:
-        config = given.env if parts else default_env_config(world)
+        config = configs[world.id]
         for mode in observation_modes(world.config) or (None,):
             if mode is not None:
                 config = dataclasses.replace(config, observation=mode)
             label = f"{world.name}, {mode}" if mode else world.name
             rows += _told(bench_world(world, config, label, given.run), given.run)
-        rows += _told(bench_learner(world, given.run), given.run)
-    rows += _told(bench_gymnasium(worlds, given.run), given.run)
+        rows += _told(bench_learner(world, config, given.run), given.run)
+    rows += _told(bench_gymnasium(configs, given.run), given.run)
     if given.run.json:
         machine = {"cpu": platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()}
-        print_json({"machine": machine, "rows": [dataclasses.asdict(row) for row in rows]})
+        conditions = {name: changed(config) for name, config in configs.items()}
+        rows_told = [dataclasses.asdict(row) for row in rows]
+        print_json({"machine": machine, "settings": conditions, "rows": rows_told})
     return 0
 
 

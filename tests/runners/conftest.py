@@ -15,6 +15,7 @@ def corridor() -> str:
         presets={
             "*": {"steps": 4096, "num_envs": 32, "eval_episodes": 16, "agent.epsilon.end": 0.2},
             "q-learning": {"agent.gamma": 0.9},
+            "bench": {"env.slip": 100},
         },
     )
     return "corridor"

@@ -157,11 +157,26 @@ def test_bench(capsys, monkeypatch) -> None:
     monkeypatch.setattr(bench, "SECONDS_A_RUN", 0.02)
     args = ["bench", "corridor", "--runs", "1", "--num-envs", "1", "8", "--num-threads", "1", "--json"]
     assert cli.main(args) == 0
-    rows = json.loads(capsys.readouterr().out)["rows"]
+    said = json.loads(capsys.readouterr().out)
+    assert said["settings"] == {"toy/Corridor-v0": {"slip": 100}}
+    rows = said["rows"]
     found = {(row["what"], row["actions"], row["num_envs"]) for row in rows}
     assert {("corridor, strip", "expert", 8), ("corridor, index", "random", 1)} <= found
     assert {row["what"] for row in rows} >= {"gymnasium.make('Taxi-v4')", "gymnasium CartPole-v1, vector"}
     assert all(row["steps_per_second"] > 0 for row in rows)
+
+
+def test_bench_says_what_it_measures(capsys, monkeypatch) -> None:
+    monkeypatch.setattr(bench, "bench_world", lambda *_: iter(()))
+    monkeypatch.setattr(bench, "bench_learner", lambda *_: iter(()))
+    monkeypatch.setattr(bench, "bench_gymnasium", lambda *_: iter(()))
+    for flags, said in (
+        ([], "toy/Corridor-v0: slip=100\n"),
+        (["--env.slip", "7"], "toy/Corridor-v0: slip=7\n"),
+        (["--env.slip", "256"], "toy/Corridor-v0: default settings\n"),
+    ):
+        assert cli.main(["bench", "corridor", *flags]) == 0
+        assert said in capsys.readouterr().out
 
 
 def test_statistics_against_their_definitions() -> None:
