@@ -4,7 +4,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from meze.envs.core.batch import DISABLED, KEEP, Batch
 from meze.envs.core.env import WorldEnv
+from meze.envs.core.interpreted import interpreted
 from meze.envs.platformer import state as codes
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.generator import draw_level as generated
@@ -155,6 +157,29 @@ def test_every_tick_keeps_the_rules(play, level, column, big, moves):
 def test_every_tick_keeps_the_rules_in_the_zoo(play, column, big, moves):
     play.begin(0, column, big)
     play.run(moves)
+
+
+@pytest.mark.parametrize("observation", ["grid", "index"])
+def test_compiled_rules_are_the_written_ones_in_the_zoo(play, observation):
+    """The loop as plain Python comes to the same states, among all kinds of things."""
+    world = Platformer(PlatformerConfig(observation=observation, actions="complex"), LEVELS)
+    starts = []
+    for column in range(2, 44, 3):
+        play.begin(0, column, column % 2 == 0)
+        starts.append(play.env.get_state())
+    states = np.concatenate(starts)
+    results = []
+    for loop in (None, interpreted(world)):
+        batch = Batch(world, len(states), loop=loop)
+        batch.set_state(states)
+        out = batch.outputs()
+        row = np.arange(len(states))
+        for step in range(40):
+            action = np.where((row + step) % 5 < 3, np.where(step // 4 % 2, 4, 3), (row * 5 + step) % 12)
+            action[batch.state["done"]] = KEEP
+            batch.step(action, DISABLED, 0, out)
+        results.append((batch.get_state().tobytes(), out.obs.tobytes()))
+    assert results[0] == results[1]
 
 
 @settings(max_examples=50)
