@@ -1,0 +1,1 @@
+"""The kiosk: where to put K kiosks in a city of hungry people."""
