@@ -27,7 +27,8 @@ class Retina:
     """
 
     planes: tuple[int, ...] | None = None
-    """Planes of which places matter; of each other plane the network sees the mean. None: all planes."""
+    """Planes of which places matter; of each other plane the network sees only the cell in the middle, which
+    is enough where all cells are equal. None: all planes."""
     rows: tuple[int, ...] | None = None
     """Heights of the bands, from top to bottom, in cells; they add up to the grid's height. None: three
     single cells in the middle, one band above and one below."""
@@ -68,12 +69,14 @@ class Features(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def sense(rows, b, starts, cells, scales, inputs):
-    """Writes the inputs of row b: sums in the cells' order, so that a row's inputs depend on nothing else."""
+def sense(row, starts, cells, scales, inputs):
+    """Writes a row's inputs: sums in the cells' order, so that they depend on nothing else."""
+    k = 0
     for f in range(len(scales)):
         total = np.float32(0.0)
-        for k in range(starts[f], starts[f + 1]):
-            total += np.float32(rows[b, cells[k]])
+        while k < starts[f + 1]:
+            total += np.float32(row[cells[k]])
+            k += 1
         inputs[f] = total * scales[f]
 
 
@@ -130,7 +133,7 @@ def _grid_fields(shape: Sequence[int], retina: Retina) -> tuple[list[list[int]],
     fields, names = [], []
     for plane in range(num_planes):
         if plane not in sharp:
-            fields.append(index[plane].ravel().tolist())
+            fields.append([int(index[plane, height // 2, width // 2])])
             names.append(f"plane {plane}")
             continue
         for top, bottom in rows:

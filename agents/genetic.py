@@ -38,8 +38,10 @@ from .population import (
     set_random_state,
 )
 
-MAX_GENES = 2000
-"""The longest genome that is attempted."""
+MAX_WEIGHTS = 2000
+"""The largest network that is attempted."""
+MAX_ACTIONS = 10_000
+"""The longest table or sequence of actions that is attempted."""
 SMALLEST_STEP, LARGEST_STEP = 1e-4, 10.0
 """Between these a mutation step stays."""
 
@@ -142,10 +144,10 @@ class WeightsGenome:
             parts += [np.full(width * units, width**-0.5), np.full(units, width**-0.5)]
         self.units = np.concatenate(parts)
         self.size = len(self.units)
-        if self.size > MAX_GENES:
+        if self.size > MAX_WEIGHTS:
             raise ValueError(
                 f"{inputs} inputs, {config.hidden} hidden units and {outputs} outputs need {self.size} "
-                f"weights; at most {MAX_GENES} can be evolved: take fewer hidden units or a coarser retina"
+                f"weights; at most {MAX_WEIGHTS} can be evolved: take fewer hidden units or a coarser retina"
             )
 
     def initial(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
@@ -171,8 +173,8 @@ class ActionsGenome:
             self._first_obs = int(observation_space.start)
             self.bounds = [0] * int(observation_space.n), [last] * int(observation_space.n)
         self.size = len(self.bounds[0])
-        if self.size > MAX_GENES:
-            raise ValueError(f"at most {MAX_GENES} genes can be evolved; {config.genome} has {self.size}")
+        if self.size > MAX_ACTIONS:
+            raise ValueError(f"at most {MAX_ACTIONS} actions can be evolved; {self.size} are needed")
 
     def initial(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
         """See `Genome.initial`."""

@@ -62,7 +62,7 @@ def network_outputs(rows, starts, cells, scales, networks, genomes):
     inputs = np.empty(num_inputs, np.float32)
     values = np.empty(num_inputs + np.max(np.diff(networks.nodes)))
     for b in range(len(rows)):
-        sense(rows, b, starts, cells, scales, inputs)
+        sense(rows[b], starts, cells, scales, inputs)
         values[:num_inputs] = inputs
         g = genomes[b]
         first = networks.nodes[g]

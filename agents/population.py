@@ -117,42 +117,39 @@ def mlp_outputs(rows, starts, cells, scales, genes, genomes, num_hidden, num_out
     """Outputs of networks with one hidden layer, or none; row b is seen by network `genomes[b]`.
 
     Genes, in order: (F, H) weights, (H,) biases, (H, O) weights, (O,) biases, float32; with H = 0 the former
-    two are missing and the third is (F, O). Each sum runs over the inputs in their order; the inner loop is
-    over the sums, so that it can be vectorised without changing any of them.
+    two are missing and the third is (F, O). Each sum begins with the bias and runs over the inputs in their
+    order; the inner loop is over the sums, so that it can be vectorised without changing any of them.
     """
-    num_inputs = len(scales)
     outputs = np.empty((len(rows), num_outputs), np.float32)
-    inputs = np.empty(num_inputs, np.float32)
+    inputs = np.empty(len(scales), np.float32)
     hidden = np.empty(num_hidden, np.float32)
     for b in range(len(rows)):
-        sense(rows, b, starts, cells, scales, inputs)
+        sense(rows[b], starts, cells, scales, inputs)
         genome = genes[genomes[b]]
-        if num_hidden > 0:
-            at = num_inputs * num_hidden
-            layer(inputs, genome[:at], genome[at : at + num_hidden], hidden)
-            for j in range(num_hidden):  # squashed to -1 .. 1 by arithmetic that is the same everywhere
-                hidden[j] = hidden[j] / (np.float32(1.0) + abs(hidden[j]))
-            at += num_hidden
-            end = at + num_hidden * num_outputs
-            layer(hidden, genome[at:end], genome[end:], outputs[b])
-        else:
-            end = num_inputs * num_outputs
-            layer(inputs, genome[:end], genome[end:], outputs[b])
+        if num_hidden == 0:
+            add_layer(inputs, genome, 0, outputs[b])
+            continue
+        at = add_layer(inputs, genome, 0, hidden)
+        for j in range(num_hidden):  # squashed to -1 .. 1 by arithmetic that is the same everywhere
+            hidden[j] = hidden[j] / (np.float32(1.0) + abs(hidden[j]))
+        add_layer(hidden, genome, at, outputs[b])
     return outputs
 
 
 @kernel
-def layer(inputs, weights, biases, sums):
-    """Writes sums[j] = biases[j] + sum of inputs[i] * weights[i * len(sums) + j] over i, in that order."""
+def add_layer(inputs, genome, at, sums):
+    """Computes a layer whose weights and biases begin at gene `at`; returns where the next one's begin."""
     width = len(sums)
+    biases = at + len(inputs) * width
     for j in range(width):
-        sums[j] = biases[j]
+        sums[j] = genome[biases + j]
     for i in range(len(inputs)):
         x = inputs[i]
         if x != 0:  # grids are mostly empty
-            row = weights[i * width : (i + 1) * width]
             for j in range(width):
-                sums[j] += x * row[j]
+                sums[j] += x * genome[at + j]
+        at += width
+    return biases + width
 
 
 class MlpPolicy(NetworkPolicy):

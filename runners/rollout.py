@@ -7,6 +7,7 @@ Native and foreign vector environments are treated alike.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
@@ -22,7 +23,7 @@ MEASURES = {"success": "any", "cost": "sum", "own_fault": "any"}
 """What an episode is measured by beside return and length, where `info` has it: `any` step, or the `sum`."""
 
 SHRINK = 0.75
-"""Share of a batch still playing at which those that play are moved into a smaller one."""
+"""Each batch in which a population is evaluated is so much smaller than the one before."""
 
 
 class Episodes(NamedTuple):
@@ -251,41 +252,56 @@ def evaluate(
             actor = policy_of(episode % count)
 
 
-def evaluate_at_once(
-    world: World,
-    policy_of: Callable[[NDArray[np.int64]], Policy],
-    seeds: Sequence[int],
-    *,
-    max_episode_steps: int,
-    num_threads: int = 1,
-) -> Episodes:
-    """Plays one episode from each seed, all side by side in one batch, without exploring.
-
-    Environments whose episodes are over run on, ignored, until there are so many of them that it pays to move
-    the others into a smaller batch.
+class Batches:
+    """Native environments of one world in batches of falling sizes, each made when it is first needed.
 
     Args:
-        world: a native world.
-        policy_of: gives, for (B,) numbers of episodes, the policy that plays them in the rows of a batch.
-        seeds: episode k starts from `seeds[k]`.
+        world: the world, whose tables they share.
+        num_envs: size of the largest batch.
         max_episode_steps: steps after which an episode is cut off.
         num_threads: threads that step the environments.
+    """
+
+    def __init__(self, world: World, num_envs: int, max_episode_steps: int, num_threads: int = 1) -> None:
+        self._sizes = [num_envs]
+        while self._sizes[-1] > 1:
+            self._sizes.append(min(self._sizes[-1] - 1, math.ceil(SHRINK * self._sizes[-1])))
+        self._arguments = max_episode_steps, AutoresetMode.NEXT_STEP, num_threads
+        self._world = world
+        self._made: dict[int, WorldVectorEnv] = {}
+
+    def smallest(self, rows: int) -> WorldVectorEnv:
+        """The smallest batch with room for so many rows."""
+        size = min(size for size in self._sizes if size >= rows)
+        if size not in self._made:
+            self._made[size] = WorldVectorEnv(self._world, size, *self._arguments)
+        return self._made[size]
+
+
+def evaluate_at_once(
+    batches: Batches, policy_of: Callable[[NDArray[np.int64]], Policy], seeds: Sequence[int]
+) -> Episodes:
+    """Plays one episode from each seed, all side by side, without exploring.
+
+    Environments whose episodes are over run on, ignored, until the others fit into a smaller batch.
+
+    Args:
+        batches: native environments, as many as seeds; their episodes must end.
+        policy_of: gives, for (B,) numbers of episodes, the policy that plays them in the rows of a batch.
+        seeds: episode k starts from `seeds[k]`.
 
     Returns:
         The episodes, episode k in row k.
     """
-
-    def batch(num_envs: int) -> WorldVectorEnv:
-        return WorldVectorEnv(world, num_envs, max_episode_steps, AutoresetMode.NEXT_STEP, num_threads)
-
-    episode = np.arange(len(seeds))  # which episode each environment plays
-    playing = np.ones(len(seeds), np.bool_)
+    count = len(seeds)
+    episode = np.arange(count)  # which episode each environment plays
+    playing = np.ones(count, np.bool_)
     measures: dict[str, NDArray[np.float64]] = {}
-    tally = Tally(len(seeds))
+    tally = Tally(count)
     memory: Memory = None
     policy = policy_of(episode)
 
-    env = batch(len(seeds))
+    env = batches.smallest(count)
     obs, info = env.reset(seed=seeds)
     mask = action_mask(info)
     while True:
@@ -297,19 +313,21 @@ def evaluate_at_once(
         if not len(rows):
             continue
         for name, values in tally.take(rows).items():
-            measures.setdefault(name, np.zeros(len(seeds)))[episode[rows]] = values
+            measures.setdefault(name, np.zeros(count))[episode[rows]] = values
         playing[rows] = False
         left = np.flatnonzero(playing)
         if not len(left):
-            return Episodes(np.arange(len(seeds)), measures)
-        if len(left) <= SHRINK * len(playing):
-            records, env = env.get_state(left), batch(len(left))
-            env.set_state(records)
-            episode, playing, obs = episode[left], playing[left], obs[left]
-            mask = None if mask is None else mask[left]
-            memory = select_memory(memory, left)
-            tally = tally.select(left)
-            policy = policy_of(episode)
+            return Episodes(np.arange(count), measures)
+        smaller = batches.smallest(len(left))
+        if smaller is env:
+            continue
+        chosen = np.resize(left, smaller.num_envs)  # what is too many repeats, and is ignored
+        smaller.set_state(env.get_state(chosen))
+        env, episode, obs, tally = smaller, episode[chosen], obs[chosen], tally.select(chosen)
+        mask = None if mask is None else mask[chosen]
+        memory = select_memory(memory, chosen)
+        playing = np.arange(len(chosen)) < len(left)
+        policy = policy_of(episode)
 
 
 def action_mask(info: Mapping[str, Any], rows: NDArray | None = None) -> NDArray | None:

@@ -15,7 +15,7 @@ from ..agents.base import Policy
 from .judge import Judge
 from .metrics import MetricsLog
 from .progress import ProgressLine
-from .rollout import Episodes, evaluate, evaluate_at_once
+from .rollout import Batches, Episodes, evaluate, evaluate_at_once
 from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore
 
 SLOTS = 64
@@ -45,7 +45,6 @@ class Search:
         self.run = run
         self.steps = 0
         self.seconds = 0.0
-        settings = config.settings
         native = config.environment.world is not None
         self.env = config.make_env(1 if native else SLOTS, AutoresetMode.DISABLED)
         self.searcher = config.make_learner(self.env)
@@ -57,7 +56,8 @@ class Search:
                 self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
             except (KeyError, TypeError) as error:
                 raise ValueError(f"{start} does not fit its run ({error})") from error
-        self._limit = settings.max_episode_steps or config.environment.max_episode_steps
+        self._world = getattr(self.env.unwrapped, "world", None)
+        self._batches: Batches | None = None
         self.log = MetricsLog(run.path, self.steps)
 
     @property
@@ -125,11 +125,13 @@ class Search:
                 raise _Stopped
             return self.searcher.policy_of(population, episodes // each)
 
-        world = getattr(self.env.unwrapped, "world", None)
-        if world is None:
+        if self._world is None:
             return evaluate(self.env, policy_of, seeds)
-        threads = self.config.settings.num_threads
-        return evaluate_at_once(world, policy_of, seeds, max_episode_steps=self._limit, num_threads=threads)
+        if self._batches is None:
+            settings = self.config.settings
+            limit = settings.max_episode_steps or self.config.environment.max_episode_steps
+            self._batches = Batches(self._world, len(seeds), limit, settings.num_threads)
+        return evaluate_at_once(self._batches, policy_of, seeds)
 
     def draw(self) -> None:
         """Draws the best genome's network into the run's folder, where networks differ in their topology."""
@@ -139,7 +141,7 @@ class Search:
 
         graph, space = self.searcher.graph(), self.env.single_action_space
         first = int(getattr(space, "start", 0))
-        names = getattr(getattr(self.env.unwrapped, "world", None), "action_names", None)
+        names = getattr(self._world, "action_names", None)
         names = names or [str(first + k) for k in range(len(graph.output))]
         title = f"{self.config.agent.name} in {self.config.environment.id} after {self.done}"
         save_topology(self.run.path / TOPOLOGY, graph, names, title)

@@ -151,7 +151,7 @@ def test_a_state_of_something_else_is_refused() -> None:
         ((VECTOR, MultiBinary(3)), {}, "Discrete actions or a Box with bounds; got MultiBinary"),
         ((VECTOR, Box(-1, 1, (2,))), {"genome": "sequence"}, "made of Discrete actions"),
         ((VECTOR, FEW), {"hidden": 300}, "need 2703 weights; at most 2000"),
-        ((Discrete(2001), FEW), {}, "at most 2000 genes"),
+        ((Discrete(10_001), FEW), {}, "at most 10000 actions"),
     ],
 )
 def test_a_misfit_is_told_in_one_line(spaces, settings, words) -> None:

@@ -79,9 +79,9 @@ def test_all_at_once_equals_one_by_one(name, world, config, settings, monkeypatc
     searcher = searcher_of(made, name, population=population, **sizes, **settings)
     searcher.tell(np.random.default_rng(0).random(len(searcher.ask())))
     asked = searcher.ask()
-    batched = evaluate_at_once(
-        made, lambda k: searcher.policy_of(asked, k // 3), seeds * population, max_episode_steps=limit
-    )
+    shrinking = rollout.Batches(made, 3 * population, limit)
+    for _ in range(2):  # batches are used again
+        batched = evaluate_at_once(shrinking, lambda k: searcher.policy_of(asked, k // 3), seeds * population)
 
     def make():
         return gymnasium.wrappers.TimeLimit(WorldEnv(made), limit)
@@ -115,7 +115,7 @@ def test_scripts_begin_anew_in_refilled_environments() -> None:
     few = WorldVectorEnv(made, 5, limit, AutoresetMode.DISABLED)
     refilled = evaluate(few, lambda k: searcher.policy_of(asked, k), [7] * 24)
     at_once = evaluate_at_once(
-        made, lambda k: searcher.policy_of(asked, k), [7] * 24, max_episode_steps=limit
+        rollout.Batches(made, 24, limit), lambda k: searcher.policy_of(asked, k), [7] * 24
     )
     assert np.array_equal(refilled.measures["return"], at_once.measures["return"])
     assert np.array_equal(refilled.measures["length"], at_once.measures["length"])
