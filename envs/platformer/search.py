@@ -24,7 +24,7 @@ from .state import LEVEL, PLATFORMER_STATE, PLAYER_WIDTH, RULES, RUN_SPEED, THIN
 BUDGET = 100_000
 """States that one search may try, all restarts together."""
 
-WEIGHTS = (6, 5, 4)
+WEIGHTS = (12, 6, 4)
 """Of the estimate, in quarters, one after the other."""
 
 MOVE_TICKS = 4
@@ -47,6 +47,13 @@ NODE = np.dtype(
         ("action", np.int32),  # that led here
         ("moves", np.int32),  # from the root
         ("next", np.int32),  # in the same bucket, -1 at its end
+    ]
+)
+
+MET = np.dtype(
+    [
+        ("key", np.int64),  # of states that count as one, 0 where there is none yet
+        ("pace", np.int64),  # of the best of them: units behind a player that runs from the root on
     ]
 )
 
@@ -77,7 +84,7 @@ class Searcher:
         self._states = np.zeros(budget + 1, PLATFORMER_STATE)
         self._nodes = np.zeros(budget + 1, NODE)
         self._buckets = np.empty(MAX_TICKS, np.int32)
-        self._met = np.empty(1 << (2 * budget).bit_length(), np.int64)
+        self._met = np.empty(1 << (2 * budget).bit_length(), MET)
         self._path = np.empty(MAX_MOVES, np.uint8)
 
     def __call__(self, params: Any, state: NDArray, i: int, num_actions: int, repeat: int) -> Plan:
@@ -101,8 +108,6 @@ class Searcher:
             tried += more
             if clears or not best.clears and ticks > best.ticks:
                 best = Plan(self._path[:length].copy(), ticks, bool(clears), tried)
-            if tried >= self.budget:
-                break
         return best._replace(tried=tried)
 
 
@@ -115,14 +120,14 @@ def search_fingerprint() -> str:
 
 @cache
 def _bound_search() -> Callable:
-    return bind(_search, __name__, {"step_one": step_one}, (PLATFORMER_STATE, NODE, RULES, LEVEL, THING))
+    return bind(_search, __name__, {"step_one": step_one}, (PLATFORMER_STATE, NODE, MET, RULES, LEVEL, THING))
 
 
 def _search(params, state, i, num_actions, repeat, weight, limit, budget, states, nodes, buckets, met, path):
     for k in range(len(buckets)):
         buckets[k] = -1
     for k in range(len(met)):
-        met[k] = 0
+        met[k].key = 0
     goal_x = params.levels[state[i].level].flag_x - PLAYER_WIDTH
     start = int(state[i].tick)
     states[0] = state[i]
@@ -135,7 +140,7 @@ def _search(params, state, i, num_actions, repeat, weight, limit, budget, states
     tried = 0
     goal = -1
     best = 0
-    while tried < budget and goal < 0:
+    while tried + num_actions <= budget and goal < 0:
         while low < len(buckets) and buckets[low] < 0:
             low += 1
         if low == len(buckets):
@@ -162,7 +167,8 @@ def _search(params, state, i, num_actions, repeat, weight, limit, budget, states
             bound = ticks + to_go * weight // 4
             if ticks + to_go >= limit or bound >= len(buckets):
                 continue
-            if not clears and has_met(met, alike(states, count)):
+            pace = ticks * RUN_SPEED - states[count].x
+            if not clears and has_met(met, alike(states, count), pace):
                 continue
             nodes[count].parent = node
             nodes[count].action = action
@@ -202,12 +208,13 @@ def alike(states, k):
 
 
 @kernel
-def has_met(met, key):
-    """Whether a key was met before; notes it in the hash table `met` (linear probing)."""
+def has_met(met, key, pace):
+    """Whether a state alike was met before that was as far at least; notes this one (linear probing)."""
     place = np.int64(np.uint64(key) * _KNUTH >> np.uint64(20)) & (len(met) - 1)
-    while met[place] != 0:
-        if met[place] == key:
-            return True
+    while met[place].key != 0 and met[place].key != key:
         place = (place + 1) & (len(met) - 1)
-    met[place] = key
+    if met[place].key == key and met[place].pace <= pace:
+        return True
+    met[place].key = key
+    met[place].pace = pace
     return False
