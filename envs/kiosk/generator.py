@@ -1,0 +1,126 @@
+"""Makes cities of hungry people: in districts, uniformly, or along the streets of a generated city."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.streets import BUILDING, StreetConfig
+from ..core.streets import generate as generate_streets
+from .instances import MAX_COORDINATE, MAX_KIOSKS, Instance, from_coordinates, on_streets
+
+FIRST_SEED = {"train": 0, "test": 1_000_000_000}
+"""First seed of the generated instances; a pool is far too small to reach from one range into the other."""
+
+MAX_PLACES = 10_000
+LAYOUTS = ("districts", "uniform", "streets")
+
+
+@dataclass(frozen=True)
+class TownConfig:
+    """What a generated instance looks like."""
+
+    layout: Literal["districts", "uniform", "streets"] = "districts"
+    """Where people live: crowded in districts, anywhere, or along the streets of a generated city."""
+    num_points: int = 100
+    """Demand points."""
+    num_sites: int = 100
+    """Candidate sites, which lie as the points do; rivals hold the first of them."""
+    num_kiosks: int = 10
+    """Kiosks to be placed."""
+    num_rivals: int = 0
+    """Kiosks of rivals."""
+    side: int = 1024
+    """Side of the square city in steps; on streets a step is a cell, and the side 16 to 256."""
+    max_people: int = 9
+    """A point has 1 to so many people, drawn uniformly."""
+    metric: Literal["euclidean", "manhattan"] = "euclidean"
+    """Of the distances; `streets` has its own, on foot."""
+
+    def __post_init__(self) -> None:
+        """Checks every field.
+
+        Raises:
+            ValueError: naming the field and what it may be.
+        """
+        limits = {
+            "num_points": (1, MAX_PLACES),
+            "num_sites": (1, MAX_PLACES),
+            "num_kiosks": (1, MAX_KIOSKS),
+            "num_rivals": (0, MAX_PLACES),
+            "side": (16, 256 if self.layout == "streets" else MAX_COORDINATE),
+            "max_people": (1, 1000),
+        }
+        for name, (low, high) in limits.items():
+            if not isinstance(getattr(self, name), int) or not low <= getattr(self, name) <= high:
+                raise ValueError(f"{name} must be from {low} to {high}, got {getattr(self, name)!r}")
+        for name, choices in (("layout", LAYOUTS), ("metric", ("euclidean", "manhattan"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        if self.num_kiosks + self.num_rivals > self.num_sites:
+            kiosks = f"{self.num_kiosks} kiosks and {self.num_rivals} rivals"
+            raise ValueError(f"{kiosks} do not fit on {self.num_sites} sites")
+
+
+class _Random:
+    """Draws from the raw bits of PCG64, whose stream numpy promises never to change."""
+
+    def __init__(self, seed: int) -> None:
+        self._bits = np.random.PCG64(seed)
+
+    def below(self, bound: int, *shape: int) -> NDArray[np.int64]:
+        """Whole numbers from 0 to `bound - 1`, at most 2^23; the bias is below 2^-30."""
+        drawn = self._bits.random_raw(int(np.prod(shape))) >> np.uint64(11)
+        return (drawn * 2.0**-53 * bound).astype(np.int64).reshape(shape)
+
+
+def generate(config: TownConfig, seed: int) -> Instance:
+    """Makes an instance; equal arguments give equal instances.
+
+    Args:
+        config: what it looks like.
+        seed: a non-negative integer; see FIRST_SEED.
+    """
+    random = _Random(seed)
+    weights = 1 + random.below(config.max_people, config.num_points)
+    rivals = np.arange(config.num_rivals)
+    count = config.num_points + config.num_sites
+    if config.layout == "streets":
+        city = generate_streets(StreetConfig(width=config.side, height=config.side), seed)
+        open_cells = np.flatnonzero(city.kind.ravel() != BUILDING)
+        cells = open_cells[random.below(len(open_cells), count)]
+        homes, sites = np.split(cells, [config.num_points])
+        town = on_streets(city, homes, config.num_kiosks, weights=weights, sites=sites, rivals=rivals)
+        return replace(town, name=f"streets-{seed}")
+    scatter = _in_districts if config.layout == "districts" else _anywhere
+    homes, sites = np.split(scatter(count, config.side, random), [config.num_points])
+    return from_coordinates(
+        f"{config.layout}-{seed}",
+        homes,
+        config.num_kiosks,
+        weights=weights,
+        sites=sites,
+        rivals=rivals,
+        metric=config.metric,
+    )
+
+
+def _anywhere(count: int, side: int, random: _Random) -> NDArray[np.int64]:
+    """(count, 2) places, uniformly in the square."""
+    return random.below(side, count, 2)
+
+
+def _in_districts(count: int, side: int, random: _Random) -> NDArray[np.int64]:
+    """(count, 2) places around 3 to 8 centres, each with its own spread.
+
+    The sum of four uniform numbers stands for a normal one, which would need a logarithm.
+    """
+    num_districts = 3 + int(random.below(6, 1)[0])
+    centres = random.below(side, num_districts, 2)
+    spread = side // 16 + random.below(max(side // 8, 1), num_districts, 1)
+    home = random.below(num_districts, count)
+    offset = random.below(1024, count, 2, 4).sum(axis=2) - 2046  # -2046 to 2046, standard deviation 591
+    return np.clip(centres[home] + offset * spread[home] // 591, 0, side - 1)
