@@ -56,6 +56,9 @@ class PlatformerConfig:
             value = getattr(self, name)
             if not isinstance(value, int | float) or not low <= value <= high:
                 raise ValueError(f"{name} must lie between {low} and {high}, got {value!r}")
+        for name in ("pool_size", "frame_skip"):
+            if not isinstance(getattr(self, name), int):
+                raise ValueError(f"{name} must be a whole number, got {getattr(self, name)!r}")
         for name, choices in (
             ("split", ("train", "test")),
             ("actions", ("right_only", "simple", "complex")),
