@@ -50,6 +50,14 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "agent.epsilon.start": 0.1,
             "agent.epsilon.end": 0.1,
         },
+        # While only one table knows a fall, the other chooses it and the one that knows it values it: cells
+        # along the edge look bad to both, and who rarely explores never finds out that they are not.
+        "double-q-learning": {
+            "agent.step_size.start": 1.0,
+            "agent.step_size.end": 1.0,
+            "agent.epsilon.start": 1.0,
+            "agent.epsilon.steps": 100_000,
+        },
     },
     "FrozenLake-v1": {
         "*": {
