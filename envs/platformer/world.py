@@ -83,8 +83,8 @@ class Platformer:
     - `observation="grid"` (default): `Box(0, 255, (17, 13, 13), uint8)`, the tiles around the player (4
       columns behind, 8 ahead, 6 rows above and below): two planes of tiles, six of things; then constant
       planes of the player's place in its tile, speeds, footing, size, jump and invulnerability
-      (`observe.PLANE_NAMES`). With what it shows the future is settled, up to what is outside and to the last
-      bits of speeds.
+      (`observe.PLANE_NAMES`). It settles what comes next, but for what is outside, the last bits of speeds,
+      and things that share a tile, of which it shows one.
     - `observation="pixels"`: `Box(0, 255, (64, 64, 3), uint8)`, a small picture.
     - `observation="index"`: `Discrete(2160)`, the situation in mixed radix: footing (3), jump button (2),
       speed (3), wall ahead (5), gap ahead (4), danger ahead (6).
