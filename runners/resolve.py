@@ -86,6 +86,8 @@ def find_environment(name: str) -> Environment:
         return Environment(prefix + world.id, world.name, load_object(world.config), limit, world)
     spec = gym.registry.get(bare)
     if spec is None:
+        if bare in (agent.name for agent in agents.agent_specs()):
+            raise ValueError(f"{bare} is an agent, where an environment should stand")
         raise unknown("environment", bare, [*worlds, *gym.registry])
     limit = spec.max_episode_steps or DEFAULT_STEP_LIMIT
     return Environment(name, bare.replace("/", "-"), _foreign_config(spec), limit, None)
@@ -97,6 +99,8 @@ def find_learner(name: str) -> AgentSpec:
     Raises:
         ValueError: for an unknown name, or an agent that does not learn.
     """
+    if name in gym.registry or name in (world.name for world in world_specs()):
+        raise ValueError(f"{name} is an environment, where an agent should stand")
     spec = agents.find_agent(name)
     if not spec.is_trained:
         raise ValueError(f"{name} does not learn; try: meze evaluate ENV {name}")

@@ -7,6 +7,7 @@ import dataclasses
 import difflib
 import io
 import itertools
+import re
 import shutil
 import textwrap
 import types
@@ -16,6 +17,18 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 Settings = TypeVar("Settings")
+
+_PLAINER = (
+    (
+        r"^Error parsing (--\S+): invalid literal for int\(\) with base 10: (.*)",
+        r"\1 must be an integer; got \2",
+    ),
+    (r"^Error parsing (--\S+): could not convert string to float: (.*)", r"\1 must be a number; got \2"),
+    (r"^Missing value for argument '(\S+)'.*", r"\1 needs a value"),
+    (r"^Error parsing (--\S+): ", r"\1: "),
+    (r"^Error parsing [^-\s]\S*: ", ""),  # a group: its own words name the setting
+)
+"""What tyro says, and how it is told."""
 
 PLAIN = ("run", "files")
 """Groups whose flags have no prefix."""
@@ -117,16 +130,18 @@ def flags(settings: Any, prefix: str = "--") -> list[str]:
 
 
 def _first_sentence(box: str) -> str:
-    """What tyro's framed error says above its first rule, on one line."""
+    """What tyro's framed error says below its title, on one line."""
     lines = []
     for line in box.splitlines()[1:]:
         line = line.strip("│╭╮╰╯ ")
-        if not line or set(line) <= {"─"}:
-            break
+        if set(line) <= set("─-"):  # a rule, before the text where the terminal has no better characters
+            if lines:
+                break
+            continue
         lines.append(line)
     sentence = " ".join(lines) or "the command line could not be read"
-    for name in PLAIN:  # groups that the user does not know of
-        sentence = sentence.removeprefix(f"Error parsing {name}: ")
+    for pattern, words in _PLAINER:
+        sentence = re.sub(pattern, words, sentence)
     return sentence
 
 
