@@ -63,6 +63,15 @@ register_world(
     summary="Run, jump and stomp through levels to the flag.",
 )
 
+register_world(
+    id="meze/Kiosk-v0",
+    name="kiosk",
+    world=f"{__name__}.envs.kiosk.world:Kiosk",
+    config=f"{__name__}.envs.kiosk.config:KioskConfig",
+    max_episode_steps=1024,  # the most kiosks that there can be: each step places one
+    summary="Place kebab kiosks so that a city of hungry people has a short walk.",
+)
+
 
 def load(run: str | Path, env_id: str | None = None, *, num_envs: int = 1) -> tuple[Any, Any]:
     """Loads a trained policy and its environment, for a notebook.

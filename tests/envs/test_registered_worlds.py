@@ -19,6 +19,12 @@ MODES = {
         {"observation": "pixels", "pool_size": 2, "actions": "right_only"},
         {"observation": "index", "pool_size": 4, "actions": "complex", "frame_skip": 1},
     ),
+    "kiosk": (
+        {"observation": "sites", "pool_size": 4, "objective": "revenue", "rivals": 3},
+        {"observation": "grid", "pool_size": 4, "objective": "coverage", "layout": "streets", "radius": 8},
+        {"observation": "plain", "source": "fresh", "objective": "p-center"},
+        {"observation": "index", "pool_size": 2, "sites": 12, "kiosks": 4},
+    ),
 }
 CASES = [(spec.name, settings) for spec in world_specs() for settings in MODES[spec.name]]
 

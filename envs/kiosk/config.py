@@ -1,0 +1,70 @@
+"""What a user may set in the kiosk."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args, get_type_hints
+
+
+@dataclass(frozen=True)
+class KioskConfig:
+    """Settings of the kiosk. A step is the unit of all distances; a generated city is 1024 of them wide."""
+
+    source: str = "generated"
+    """`generated` for a pool of random cities, `fresh` for a new city in every episode (uniform, euclidean, a
+    person at each point, the points are the sites), `shipped` for all instances that come with the package,
+    the name of one of them, or the path of an instance file (CSV, OR-Library, TSPLIB)."""
+    split: Literal["train", "test"] = "train"
+    """Which range of seeds the generated cities come from; the two never overlap."""
+    pool_size: int = 64
+    """Number of generated cities."""
+    layout: Literal["districts", "uniform", "streets"] = "districts"
+    """Where people live in generated cities: crowded in districts, anywhere, or along streets."""
+    points: int = 100
+    """Demand points of generated and fresh cities."""
+    sites: int = 50
+    """Candidate sites of generated cities."""
+    kiosks: int | None = None
+    """Kiosks to be placed; by default 10, or what an instance file says."""
+    rivals: int = 0
+    """Kiosks of rivals in generated and fresh cities."""
+    metric: Literal["euclidean", "manhattan"] | None = None
+    """Of the distances between coordinates; by default euclidean, or what an instance file says."""
+    steps_per_unit: int = 1
+    """How many steps make a unit of an instance file's coordinates."""
+
+    objective: Literal["p-median", "p-center", "coverage", "revenue"] = "p-median"
+    """What counts: mean distance, worst distance, people within the radius, people won from rivals."""
+    radius: int = 128
+    """Steps: of coverage; for revenue, where a kiosk's attraction has fallen to a quarter."""
+    observation: Literal["sites", "grid", "plain", "index"] = "sites"
+    """`sites`: features of each site; `grid`: the city as planes; `plain`: coordinates and who goes where;
+    `index`: one number, for tables, where there are few sites."""
+
+    def __post_init__(self) -> None:
+        """Checks every field that the instances do not check themselves.
+
+        Raises:
+            ValueError: naming the field and what it may be.
+        """
+        for name, low, high in (
+            ("pool_size", 1, 4096),
+            ("points", 1, 10_000),
+            ("sites", 1, 10_000),
+            ("kiosks", 1, 1024),
+            ("rivals", 0, 10_000),
+            ("steps_per_unit", 1, 1 << 20),
+            ("radius", 0, 1 << 24),
+        ):
+            value = getattr(self, name)
+            if value is None and name == "kiosks":
+                continue
+            if not isinstance(value, int) or not low <= value <= high:
+                raise ValueError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
+        hints = get_type_hints(KioskConfig)
+        for name in ("split", "layout", "objective", "observation"):
+            choices = get_args(hints[name])
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        if self.metric not in (None, "euclidean", "manhattan"):
+            raise ValueError(f"metric must be one of euclidean, manhattan, got {self.metric!r}")

@@ -1,0 +1,202 @@
+"""What the kiosk shows: features of each site, the city as planes, coordinates and who goes where, a number.
+
+`p` is a `KioskParams`, `e` one state record.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from ..core.kernel import kernel
+from .kernels import steps_between
+from .state import (
+    ALONE,
+    GRID,
+    KIOSK,
+    LEFT,
+    NUM_FEATURES,
+    PEOPLE,
+    RELIEF,
+    RIVAL,
+    SIDE,
+    X,
+    Y,
+)
+
+CELL_SHIFT = (SIDE // GRID).bit_length() - 1
+
+
+# ---------------------------------------------------------------- sites
+
+
+@kernel
+def steps_saved(weights, nearest, row):
+    """Steps that a kiosk would save all people, from its distances to the points."""
+    saved = np.int64(0)
+    for j in range(len(nearest)):
+        saved += np.int64(weights[j]) * max(np.int64(nearest[j]) - row[j], 0)
+    return saved
+
+
+@kernel
+def steps_saved_fresh(e, site):
+    """The same in a fresh city."""
+    x = e.x
+    y = e.y
+    nearest = e.nearest
+    here_x = x[site]
+    here_y = y[site]
+    saved = np.int32(0)
+    for j in range(len(nearest)):
+        less = np.int32(nearest[j] - steps_between(x[j], y[j], here_x, here_y))
+        saved = np.int32(saved + max(less, np.int32(0)))
+    return np.int64(saved)
+
+
+@kernel
+def describe_places(p, e, table):
+    """Writes what stands still."""
+    if not p.rules[0].fresh:
+        still = p.features[np.uint64(e.instance)]
+        for k in range(len(table)):
+            for feature in range(NUM_FEATURES):
+                table[k, feature] = still[k, feature]
+        return
+    n = len(e.x)
+    rivals = 0
+    while rivals < n and p.taken[0, rivals]:
+        rivals += 1
+    for k in range(n):
+        table[k, X] = e.x[k]
+        table[k, Y] = e.y[k]
+        table[k, PEOPLE] = 1
+        table[k, ALONE] = e.alone[k] // n
+        rival = -1
+        for r in range(rivals):
+            steps = steps_between(e.x[k], e.y[k], e.x[r], e.y[r])
+            rival = steps if rival < 0 else min(rival, steps)
+        table[k, RIVAL] = rival
+
+
+@kernel
+def observe_sites(p, s, i, obs):
+    """Writes the features of each site; zeros where there is none."""
+    e = s[i]
+    table = obs[i]
+    describe_places(p, e, table)
+    instance = p.instances[np.uint64(e.instance)]
+    weights = p.weights[np.uint64(e.instance)]
+    homes = p.homes[np.uint64(e.instance)]
+    left = instance.num_kiosks - e.placed
+    begun = e.visits[0] >= 0
+    farthest = 0
+    for k in range(instance.num_sites):
+        farthest = max(farthest, np.int64(table[k, ALONE]))
+    for k in range(len(table)):
+        there = k < instance.num_sites
+        relief = np.int64(0)
+        if there:
+            if not begun:
+                relief = farthest - table[k, ALONE]
+            elif p.rules[0].fresh:
+                relief = steps_saved_fresh(e, k) // instance.people
+            else:
+                row = p.distances[np.uint64(e.instance), np.uint64(k)]
+                relief = steps_saved(weights, e.nearest, row) // instance.people
+        table[k, RELIEF] = relief
+        table[k, KIOSK] = 0 if not there else e.nearest[homes[k]] if begun else -1
+        table[k, LEFT] = 0 if e.taken[k] else left
+
+
+# ---------------------------------------------------------------- grid
+
+
+@kernel
+def home_cell(p, e, j):
+    """The grid's cell of a point."""
+    if p.rules[0].fresh:
+        return np.int64(e.y[j] >> CELL_SHIFT) * GRID + (e.x[j] >> CELL_SHIFT)
+    return np.int64(p.cells[e.instance, 0, j])
+
+
+@kernel
+def site_cell(p, e, k):
+    """The grid's cell of a site."""
+    return home_cell(p, e, k) if p.rules[0].fresh else np.int64(p.cells[e.instance, 1, k])
+
+
+@kernel
+def observe_grid(p, s, i, obs):
+    """Writes the planes of `PLANE_NAMES`."""
+    e = s[i]
+    planes = obs[i]
+    instance = p.instances[np.uint64(e.instance)]
+    left = min(255, instance.num_kiosks - e.placed)
+    people = p.people[np.uint64(e.instance)]
+    for y in range(GRID):
+        for x in range(GRID):
+            planes[0, y, x] = people[y * GRID + x]
+            for plane in range(1, 5):
+                planes[plane, y, x] = 0
+            planes[5, y, x] = left
+    begun = e.visits[0] >= 0
+    for j in range(instance.num_points):
+        cell = home_cell(p, e, j)
+        y = cell // GRID
+        x = cell % GRID
+        if p.rules[0].fresh:
+            planes[0, y, x] = min(255, planes[0, y, x] + 64)
+        if begun:
+            steps = min(255, 255 * np.int64(e.nearest[j]) // instance.span)
+            planes[4, y, x] = max(steps, np.int64(planes[4, y, x]))
+    for k in range(instance.num_sites):
+        cell = site_cell(p, e, k)
+        if not e.taken[k]:
+            planes[1, cell // GRID, cell % GRID] = 255
+        elif p.taken[e.instance, k]:
+            planes[2, cell // GRID, cell % GRID] = 255
+    for k in range(len(e.kiosks)):
+        if e.kiosks[k] >= 0:
+            cell = site_cell(p, e, e.kiosks[k])
+            planes[3, cell // GRID, cell % GRID] = 255
+
+
+# ---------------------------------------------------------------- plain, index
+
+
+@kernel
+def observe_plain(p, s, i, obs):
+    """Writes x and y of the points, steps to their nearest kiosk and its number; x and y of other sites."""
+    e = s[i]
+    table = obs[i]
+    if p.rules[0].fresh:
+        copy_row(e.x, table[0])
+        copy_row(e.y, table[1])
+    else:
+        places = p.places[np.uint64(e.instance)]
+        copy_row(places[0], table[0])
+        copy_row(places[1], table[1])
+        copy_row(places[2], table[4])
+        copy_row(places[3], table[5])
+    copy_row(e.nearest, table[2])
+    copy_row(e.visits, table[3])
+
+
+@kernel
+def copy_row(source, row):
+    """Copies a row; zeros where it goes on."""
+    n = len(source)
+    for k in range(n):
+        row[k] = source[k]
+    for k in range(n, len(row)):
+        row[k] = 0
+
+
+@kernel
+def observe_index(p, s, i, obs):
+    """Writes instance * 2 ** sites + the sum of 2 ** site over the taken sites."""
+    e = s[i]
+    number = np.int64(e.instance)
+    for k in range(len(e.taken) - 1, -1, -1):
+        number = 2 * number + e.taken[k]
+    obs[i] = number

@@ -1,0 +1,216 @@
+"""Which instances are in play, and the tables that the kernels read of them."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .config import KioskConfig
+from .generator import FIRST_SEED, TownConfig, generate
+from .instances import MAX_PAIRS, Instance, InstanceError
+from .objective import ATTRACTION, Objective, attractions
+from .readers import read_instance, shipped_instance, shipped_instances
+from .state import (
+    ALONE,
+    COVERAGE,
+    GRID,
+    INSTANCE,
+    NUM_FEATURES,
+    P_CENTER,
+    P_MEDIAN,
+    PEOPLE,
+    REVENUE,
+    RIVAL,
+    RULES,
+    SIDE,
+    KioskParams,
+    X,
+    Y,
+)
+
+KIND_CODES = {"p-median": P_MEDIAN, "p-center": P_CENTER, "coverage": COVERAGE, "revenue": REVENUE}
+"""The objectives as kernels know them."""
+KIOSKS = 10
+"""Kiosks by default, where an instance does not say."""
+
+
+def load_pool(config: KioskConfig) -> list[Instance]:
+    """Makes or reads the instances of a pool; for fresh cities there is none.
+
+    Raises:
+        ValueError: one line, for an unknown source, a faulty file or impossible numbers.
+    """
+    source = config.source
+    if source == "fresh":
+        return []
+    if source == "generated":
+        town = TownConfig(
+            layout=config.layout,
+            num_points=config.points,
+            num_sites=config.sites,
+            num_kiosks=config.kiosks or KIOSKS,
+            num_rivals=config.rivals,
+            side=64 if config.layout == "streets" else SIDE,
+            metric=config.metric or "euclidean",
+        )
+        first = FIRST_SEED[config.split]
+        return [generate(town, seed) for seed in range(first, first + config.pool_size)]
+    shipped = shipped_instances()
+    if source == "shipped":
+        return [shipped_instance(name, config.kiosks) for name in shipped]
+    if source in shipped:
+        return [shipped_instance(source, config.kiosks)]
+    if Path(source).exists() or Path(source).name != source or Path(source).suffix:
+        return [read_instance(source, config.kiosks, config.metric, config.steps_per_unit)]
+    names = ("generated", "fresh", "shipped", *shipped)
+    close = difflib.get_close_matches(source, names, 1)
+    there = f"there are {', '.join(names)}, or the path of an instance file"
+    raise ValueError(f"unknown source {source!r}; " + (f"did you mean {close[0]!r}?" if close else there))
+
+
+def build_tables(config: KioskConfig, instances: Sequence[Instance]) -> KioskParams:
+    """Computes the tables of a pool, or of fresh cities where it is empty.
+
+    Raises:
+        ValueError: one line, where the objective means nothing on an instance, or the tables would be too big.
+    """
+    objective = Objective(config.objective, config.radius)
+    for instance in instances:
+        objective.check(instance)
+    tables = _tables(instances, objective) if instances else _fresh_tables(config)
+    for table in tables.values():
+        table.flags.writeable = False
+    rules = np.zeros(1, RULES)
+    rules["objective"] = KIND_CODES[config.objective]
+    rules["radius"] = config.radius
+    rules["attraction"] = ATTRACTION
+    rules["num_instances"] = len(tables["instances"])
+    rules["fresh"] = not instances
+    rules.flags.writeable = False
+    return KioskParams(rules, **tables)
+
+
+def _record(kind: int, sites: int, points: int, kiosks: int, people: int) -> NDArray[np.void]:
+    """An instance's record, so far as it follows from numbers."""
+    record = np.zeros(1, INSTANCE)[0]
+    record["num_sites"], record["num_points"], record["num_kiosks"] = sites, points, kiosks
+    record["people"], record["optimum"] = people, -1
+    scales = {
+        P_MEDIAN: (1024, people),
+        P_CENTER: (1024, 1),
+        COVERAGE: (102400, people),
+        REVENUE: (100, people),
+    }
+    record["scale"], record["per"] = scales[kind]
+    return record
+
+
+def _fresh_tables(config: KioskConfig) -> dict[str, NDArray]:
+    """Tables of the cities that are drawn at every reset: rivals hold the first of the points."""
+    kiosks, rivals, points = config.kiosks or KIOSKS, config.rivals, config.points
+    if kiosks + rivals > points:
+        raise InstanceError(f"fresh: {kiosks} kiosks and {rivals} rivals do not fit on {points} sites")
+    if config.objective == "revenue" and not rivals:
+        raise InstanceError("fresh: revenue needs at least one rival")
+    record = _record(KIND_CODES[config.objective], points, points, kiosks, points)
+    record["span"] = SIDE
+    return {
+        "instances": np.array([record]),
+        "weights": np.ones((1, points), np.int32),
+        "distances": np.zeros((1, 1, 1), np.int32),
+        "pulls": np.zeros((1, 1, 1), np.int32),
+        "theirs": np.zeros((1, points), np.int32),
+        "taken": (np.arange(points) < rivals).astype(np.uint8)[None],
+        "places": np.zeros((1, 4, points), np.int32),
+        "cells": np.zeros((1, 2, points), np.int32),
+        "people": np.zeros((1, GRID * GRID), np.uint8),
+        "homes": np.arange(points, dtype=np.int32)[None],
+        "features": np.zeros((1, points, NUM_FEATURES), np.int32),
+    }
+
+
+def _tables(instances: Sequence[Instance], objective: Objective) -> dict[str, NDArray]:
+    """Tables of a pool, padded to the largest instance."""
+    count = len(instances)
+    sites = max(instance.num_sites for instance in instances)
+    points = max(instance.num_points for instance in instances)
+    places = max(sites, points)
+    if count * sites * points > MAX_PAIRS:
+        raise InstanceError(f"the instances' tables would hold more than {MAX_PAIRS} pairs of site and point")
+    kind = KIND_CODES[objective.kind]
+    tables = {
+        "instances": np.zeros(count, INSTANCE),
+        "weights": np.zeros((count, points), np.int32),
+        "distances": np.zeros((count, sites, points), np.int32),
+        "pulls": np.zeros((count, sites, points) if kind == REVENUE else (1, 1, 1), np.int32),
+        "theirs": np.ones((count, points), np.int32),
+        "taken": np.ones((count, sites), np.uint8),
+        "places": np.zeros((count, 4, places), np.int32),
+        "cells": np.zeros((count, 2, places), np.int32),
+        "people": np.zeros((count, GRID * GRID), np.uint8),
+        "homes": np.zeros((count, sites), np.int32),
+        "features": np.zeros((count, sites, NUM_FEATURES), np.int32),
+    }
+    for m, instance in enumerate(instances):
+        s, n = instance.num_sites, instance.num_points
+        tables["instances"][m] = _measure(instance, kind)
+        tables["weights"][m, :n] = instance.weights
+        tables["distances"][m, :s, :n] = instance.distances
+        tables["taken"][m, :s] = ~instance.free
+        tables["homes"][m, :s] = instance.distances.argmin(axis=1)
+        tables["features"][m, :s] = _features(instance)
+        if kind == REVENUE:
+            pulls = attractions(instance, objective.radius)
+            tables["pulls"][m, :s, :n] = pulls
+            tables["theirs"][m, :n] = pulls[instance.rivals].sum(axis=0)
+        if instance.points is not None and instance.sites is not None:
+            tables["places"][m, :2, :n], tables["places"][m, 2:, :s] = instance.points.T, instance.sites.T
+            homes, corners = _cells(instance.points, instance.sites)
+            tables["cells"][m, 0, :n], tables["cells"][m, 1, :s] = homes, corners
+            people = np.bincount(homes, instance.weights, GRID * GRID)
+            mean = instance.weights.sum() / n
+            tables["people"][m] = np.minimum(255, people * 64 // mean)
+    return tables
+
+
+def _measure(instance: Instance, kind: int) -> NDArray[np.void]:
+    """The record of an instance."""
+    weights = instance.weights.astype(np.int64)
+    people = int(weights.sum())
+    record = _record(kind, instance.num_sites, instance.num_points, instance.num_kiosks, people)
+    record["span"] = max(1, instance.distances.max())
+    free = instance.distances[instance.free]
+    if kind == P_MEDIAN:
+        record["start"] = (free @ weights).max()
+        record["optimum"] = -1 if instance.optimum is None else instance.optimum
+    elif kind == P_CENTER:
+        record["start"] = free[:, weights > 0].max()
+    return record
+
+
+def _features(instance: Instance) -> NDArray[np.int32]:
+    """(S, NUM_FEATURES) those that stand still; zeros in the others."""
+    weights = instance.weights.astype(np.int64)
+    homes = instance.distances.argmin(axis=1)
+    features = np.zeros((instance.num_sites, NUM_FEATURES), np.int32)
+    if instance.sites is not None:
+        features[:, X], features[:, Y] = instance.sites.T
+    features[:, PEOPLE] = weights[homes]
+    features[:, ALONE] = instance.distances @ weights // weights.sum()
+    features[:, RIVAL] = -1
+    if len(instance.rivals):
+        features[:, RIVAL] = instance.distances[instance.rivals].min(axis=0)[homes]
+    return features
+
+
+def _cells(*places: NDArray) -> list[NDArray[np.int64]]:
+    """The grid's cells in which places lie: the grid is a square around all of them."""
+    corner = np.min([each.min(axis=0) for each in places], axis=0).astype(np.int64)
+    side = 1 + int(np.max([(each - corner).max() for each in places]))
+    x_and_y = [((each - corner) * GRID // side).T for each in places]
+    return [y * GRID + x for x, y in x_and_y]

@@ -1,0 +1,157 @@
+"""The kiosk's state record and the read-only tables that its kernels share.
+
+A record knows which kiosks stand; everything else in it is kept for speed, and follows from them.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ..core.world import state_dtype
+
+P_MEDIAN, P_CENTER, COVERAGE, REVENUE = range(4)
+"""Codes of the objectives; those from COVERAGE on are to grow."""
+
+NOWHERE = 1 << 24
+"""Steps to the nearest kiosk while there is none: more than any distance (`instances.MAX_DISTANCE`)."""
+
+SIDE = 1024
+"""Steps along a side of the square on which fresh cities lie: squares of distances stay below 2^21, of which
+square roots in single precision are so exact that the nearest whole number is always the right one."""
+
+# Features of a site, columns of the observation `sites`.
+FEATURES = (
+    "x",  # steps
+    "y",  # steps, growing downwards
+    "people",  # at the point nearest to the site
+    "alone",  # mean steps of all people to a kiosk here, if it were the only one
+    "relief",  # mean steps that a kiosk here would save all people now
+    "kiosk",  # steps to the nearest own kiosk; -1 while there is none
+    "rival",  # steps to the nearest rival; -1 where there is none
+    "left",  # kiosks still to be placed if one can stand here, 0 where none can
+)
+NUM_FEATURES = len(FEATURES)
+X, Y, PEOPLE, ALONE, RELIEF, KIOSK, RIVAL, LEFT = range(NUM_FEATURES)
+
+# Planes of `grid`.
+PLANE_NAMES = (
+    "people",  # 64 for as many as live at a point on average
+    "sites",  # 255: a kiosk can be placed here
+    "rivals",  # 255: a rival is here
+    "kiosks",  # 255: an own kiosk is here
+    "distance",  # to the nearest kiosk, from where people live; 255 is the greatest distance of the city
+    "left",  # kiosks still to be placed, constant
+)
+NUM_PLANES = len(PLANE_NAMES)
+GRID = 32
+"""Cells along a side."""
+
+INFO = (
+    ("objective", np.float64),  # in the reward's unit: mean steps, worst steps, or percent of the people
+    ("total", np.int64),  # exact, as solvers and published optima count it
+    ("optimum", np.int64),  # proven best total, -1 where it is not known
+    ("regret", np.float64),  # how far the total is from the optimum, as a share of it; -1 where not known
+)
+
+
+def kiosk_state(num_sites: int, num_points: int, num_kiosks: int, *, fresh: bool, pulls: bool) -> np.dtype:
+    """The record of one environment.
+
+    Args:
+        num_sites: slots for sites, S.
+        num_points: slots for points, N.
+        num_kiosks: slots for kiosks, K.
+        fresh: whether the city itself stands in the record.
+        pulls: whether attractions are counted, for revenue.
+    """
+    city = num_points if fresh else 1
+    pull = num_points if pulls else 1
+    return state_dtype(
+        [
+            ("ask_instance", np.int32),  # 1 + the instance that the next reset must take; 0: a random one
+            ("instance", np.int32),  # number in the pool
+            ("placed", np.int32),  # kiosks placed so far, those wasted on a taken site too
+            ("total", np.int64),  # the objective, exactly; before the first kiosk the episode's start
+            ("start", np.int64),  # what it starts from
+            (
+                "kiosks",
+                np.int32,
+                (num_kiosks,),
+            ),  # sites in the order of placement; -1: wasted, or still to come
+            ("x", np.int32, (city,)),  # steps; places of a fresh city's points, which are its sites too
+            ("y", np.int32, (city,)),
+            ("alone", np.int32, (city,)),  # steps of everybody to one kiosk, if it stood on this site
+            ("nearest", np.int32, (num_points,)),  # steps to the nearest kiosk; 0 in unused slots
+            (
+                "visits",
+                np.int32,
+                (num_points,),
+            ),  # which of `kiosks` that is, the earliest of equals; -1: none
+            ("own", np.int32, (pull,)),  # attraction of all own kiosks
+            ("theirs", np.int32, (pull,)),  # attraction of all rivals
+            ("taken", np.uint8, (num_sites,)),  # 1 where no kiosk may be placed: taken, a rival's, unused
+        ],
+        info=INFO,
+    )
+
+
+RULES = np.dtype(
+    [
+        ("objective", np.int32),  # code
+        ("radius", np.int32),  # steps
+        ("attraction", np.int32),  # of a kiosk at one's door
+        ("num_instances", np.int32),
+        ("fresh", np.bool_),  # cities are drawn at every reset
+    ],
+    align=True,
+)
+
+INSTANCE = np.dtype(
+    [
+        ("num_sites", np.int32),
+        ("num_points", np.int32),
+        ("num_kiosks", np.int32),
+        ("people", np.int32),  # sum of the weights
+        ("start", np.int64),  # total of the worst single site; 0 for what is to grow
+        ("optimum", np.int64),  # -1 where it is not known
+        ("span", np.int32),  # greatest distance, steps
+        ("scale", np.int64),  # the reward's unit is 1024 / (scale / per) of a total's
+        ("per", np.int64),
+    ],
+    align=True,
+)
+
+
+class KioskParams(NamedTuple):
+    """Read-only tables that the whole batch shares: M instances of up to S sites and N points.
+
+    Slots that an instance does not use hold zeros: nobody lives there, and no distance is worse.
+    """
+
+    rules: NDArray[np.void]
+    """(1,) record of RULES."""
+    instances: NDArray[np.void]
+    """(M,) records of INSTANCE."""
+    weights: NDArray[np.int32]
+    """(M, N) people."""
+    distances: NDArray[np.int32]
+    """(M, S, N) steps; (1, 1, 1) for fresh cities."""
+    pulls: NDArray[np.int32]
+    """(M, S, N) attraction of a kiosk on a site to a point; (1, 1, 1) if not needed."""
+    theirs: NDArray[np.int32]
+    """(M, N) attraction of all rivals; 1 in unused slots."""
+    taken: NDArray[np.uint8]
+    """(M, S) 1 on rivals' sites and in unused slots."""
+    places: NDArray[np.int32]
+    """(M, 4, max(S, N)) x and y of points, x and y of sites; zeros where there are no coordinates."""
+    cells: NDArray[np.int32]
+    """(M, 2, max(S, N)) cells of points and of sites, in the grid."""
+    people: NDArray[np.uint8]
+    """(M, GRID * GRID) the grid's first plane."""
+    homes: NDArray[np.int32]
+    """(M, S) the point nearest to a site."""
+    features: NDArray[np.int32]
+    """(M, S, NUM_FEATURES) what of the features stands still."""

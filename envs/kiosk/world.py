@@ -1,0 +1,175 @@
+"""The kiosk as a world: what a user meets, put together from config, instances and kernels."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from numpy.typing import ArrayLike, NDArray
+
+from ..core.world import Kernels, Renderer
+from .config import KioskConfig
+from .instances import Instance, InstanceError, from_coordinates
+from .kernels import mask_one, reset_one, step_one
+from .observe import observe_grid, observe_index, observe_plain, observe_sites
+from .pool import build_tables, load_pool
+from .state import GRID, NUM_FEATURES, NUM_PLANES, REVENUE, KioskParams, kiosk_state
+from .validate import check_state
+
+MAX_INDEX = 1 << 22
+"""Most numbers of the observation `index`."""
+_LEAST, _MOST = -(2**31), 2**31 - 1
+
+
+class Kiosk:
+    """Place K kebab kiosks so that a city of hungry people has a short walk.
+
+    ## Description
+    A city is a number of points with people, and sites where a kiosk may stand, with the walking distance from
+    each site to each point: the facility-location problem. Everybody goes to the nearest kiosk. One kiosk is
+    placed at a time, and stays. Distances are whole numbers of steps: euclidean (rounded), manhattan, along
+    the streets of a city, or given as a table.
+
+    ## Action Space
+    `Discrete(sites)`: the site of the next kiosk. `info["action_mask"]` tells the free ones; sites that rivals
+    hold, and those by which the largest city of a pool exceeds this one, are not. A kiosk on a site that
+    is not free is wasted.
+
+    ## Observation Space
+    - `observation="sites"` (default): `Box((sites, 8), int32)`, features of each site (`state.FEATURES`): x,
+      y, people at the nearest point, mean steps of all to a kiosk here alone, mean steps that a kiosk here
+      would save all now, steps to the nearest own kiosk and to the nearest rival (-1: none), and the
+      number of kiosks left if one can stand here. Rows of sites that do not exist are zeros.
+    - `observation="grid"`: `Box(0, 255, (6, 32, 32), uint8)`, the city as planes (`state.PLANE_NAMES`): people,
+      free sites, rivals, kiosks, distance to the nearest kiosk, kiosks left.
+    - `observation="plain"`: `Box((4 or 6, points), int32)`: x and y of each point, steps to its nearest kiosk
+      (2^24 while there is none), that kiosk's number (-1); unless the points are the sites, also x and y of
+      the sites, as long as the longer of both.
+    - `observation="index"`: `Discrete(instances * 2 ** sites)`, which sites are taken; for few sites.
+
+    ## Rewards
+    By how much the kiosk makes the objective better, so that the return is the difference between start and
+    end. The objectives, as `info["objective"]` reports them:
+
+    | objective  | what                                       | unit               | starts at             |
+    | ---------- | ------------------------------------------ | ------------------ | --------------------- |
+    | `p-median` | mean distance to the nearest kiosk         | steps              | the worst single site |
+    | `p-center` | greatest distance of anybody               | steps              | the worst single site |
+    | `coverage` | people within `radius` of a kiosk          | percent of people  | 0                     |
+    | `revenue`  | people won from the rivals (Huff 1964)     | percent of people  | 0                     |
+
+    `info` has further `total`, the objective exactly as solvers and published optima count it (see
+    `objective.value`), `optimum`, the best total where it is proven (else -1), and `regret`, by which share of
+    the optimum the total misses it (-1 where that is not known).
+
+    ## Starting State
+    No kiosk, in a random city of the pool or a new one. `reset(options={"instance": number})` chooses,
+    with an array in a batch; `Kiosk.instances` lists them.
+
+    ## Episode End
+    Terminates with the last kiosk.
+
+    ## Arguments
+    The fields of `KioskConfig`.
+
+    ## Version History
+    - v0: first version.
+    """
+
+    render_fps: ClassVar[int] = 2
+
+    def __init__(
+        self, config: KioskConfig | None = None, instances: Sequence[Instance] | None = None
+    ) -> None:
+        """Makes or reads the instances and computes their tables.
+
+        Args:
+            config: settings, by default all defaults.
+            instances: played instead of those that the config names.
+
+        Raises:
+            ValueError: for instances that do not exist or are faulty, and settings that do not fit them.
+        """
+        self.config = config = config or KioskConfig()
+        self.instances = load_pool(config) if instances is None else list(instances)
+        self._params = build_tables(config, self.instances)
+        num_sites, num_points = self._params.taken.shape[1], self._params.weights.shape[1]
+        rules = self._params.rules[0]
+        self.state_dtype = kiosk_state(
+            num_sites,
+            num_points,
+            int(self._params.instances["num_kiosks"].max()),
+            fresh=bool(rules["fresh"]),
+            pulls=rules["objective"] == REVENUE,
+        )
+        self.action_space: Space = Discrete(num_sites)
+        observe: Callable
+        self.observation_space: Space
+        if config.observation == "sites":
+            observe = observe_sites
+            self.observation_space = Box(_LEAST, _MOST, (num_sites, NUM_FEATURES), np.int32)
+        elif config.observation == "index":
+            size = len(self._params.instances) << num_sites
+            if rules["fresh"] or size > MAX_INDEX:
+                raise InstanceError(
+                    f"the observation index is for few sites and instances, at most {MAX_INDEX} states; "
+                    + ("fresh cities have no number" if rules["fresh"] else f"these have {size}")
+                )
+            observe, self.observation_space = observe_index, Discrete(size)
+        else:
+            for instance in self.instances:
+                if instance.points is None:
+                    raise InstanceError(
+                        f"{instance.name}: the observation {config.observation} needs coordinates, and this "
+                        "instance has only distances"
+                    )
+            if config.observation == "grid":
+                observe = observe_grid
+                self.observation_space = Box(0, 255, (NUM_PLANES, GRID, GRID), np.uint8)
+            else:
+                shape = (4, num_points) if rules["fresh"] else (6, self._params.places.shape[2])
+                observe, self.observation_space = observe_plain, Box(_LEAST, _MOST, shape, np.int32)
+        self.kernels = Kernels(reset_one, step_one, observe, mask_one)
+
+    def params(self) -> KioskParams:
+        """The tables that all environments of this world share."""
+        return self._params
+
+    def instance_of(self, record: np.void) -> Instance:
+        """The city that a state record is about; a fresh one is made of the record's places."""
+        if self.instances:
+            return self.instances[record["instance"]]
+        return from_coordinates(
+            "fresh",
+            np.stack([record["x"], record["y"]], axis=1),
+            int(self._params.instances[0]["num_kiosks"]),
+            rivals=np.arange(self.config.rivals),
+        )
+
+    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
+        """Takes the option `instance` (number in the pool), a scalar or an (N,) array."""
+        for name in options:
+            if name != "instance":
+                raise ValueError(f"unknown reset option {name!r}; there is only 'instance'")
+        if "instance" not in options:
+            return {}
+        numbers, last = np.asarray(options["instance"]), len(self._params.instances) - 1
+        if not np.issubdtype(numbers.dtype, np.integer) or np.any((numbers < 0) | (numbers > last)):
+            raise ValueError(
+                f"option 'instance' takes integers from 0 to {last}, got {options['instance']!r}"
+            )
+        return {"ask_instance": numbers + 1}
+
+    def check_state(self, state: NDArray) -> None:
+        """Refuses records that are no states of these instances; see `ChecksState`."""
+        check_state(self._params, state)
+
+    def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
+        """None yet."""
+        return {}
+
+    def renderer(self) -> Renderer:
+        """Draws the city with pygame."""
+        raise NotImplementedError
