@@ -40,6 +40,8 @@ MAX_POOL_SIZE = 4096
 MAX_ATTEMPTS = 100
 """Draws for one seed; of the generator's levels nearly all are certified at the first."""
 
+MAX_THREADS = 8  # of a certification; a search takes up to 150 MB
+
 
 def load_pool(level: str, difficulty: float, split: Literal["train", "test"], pool_size: int) -> list[Level]:
     """Makes or reads the levels of a pool, and certifies them.
@@ -99,7 +101,7 @@ def certify(levels: Sequence[Level]) -> list[int]:
         plan = local.search(params, state, k, len(ACTION_SETS["right_only"]), 1)
         return plan.ticks if plan.clears else 0
 
-    with ThreadPoolExecutor(min(len(levels), os.cpu_count() or 1)) as threads:
+    with ThreadPoolExecutor(min(len(levels), os.cpu_count() or 1, MAX_THREADS)) as threads:
         return list(_shown(threads.map(time, range(len(levels))), len(levels)))
 
 

@@ -21,10 +21,10 @@ from ..core.kernel import kernel
 from .kernels import step_one
 from .state import LEVEL, PLATFORMER_STATE, PLAYER_WIDTH, RULES, RUN_SPEED, THING
 
-BUDGET = 100_000
+BUDGET = 200_000
 """States that one search may try, all restarts together."""
 
-WEIGHTS = (12, 6, 4)
+WEIGHTS = (8, 6, 5, 4)
 """Of the estimate, in quarters, one after the other."""
 
 MOVE_TICKS = 4
