@@ -108,13 +108,14 @@ def main(args: Sequence[str]) -> int:
 def _print(rows: list[dict[str, Any]], agents: list[dict[str, str]], broken: list[str]) -> None:
     from rich import box
     from rich.console import Console
+    from rich.padding import Padding
     from rich.table import Table
 
     console = Console()
     for row in rows:
         name = row["name"] + (f", {row['mode']}" if row["mode"] else "")
         console.print(f"[bold]{name}[/]: {row['observations']} to {row['actions']}", highlight=False)
-        console.print(f"    {', '.join(row['agents'])}", highlight=False)
+        console.print(Padding(", ".join(row["agents"]), (0, 0, 0, 4), expand=False), highlight=False)
     for line in broken:
         console.print(f"not listed: {line}")
     console.print("\nAfter a world's name stands its observation mode (--env.observation).")

@@ -242,6 +242,11 @@ class RunDir:
         """The newest checkpoint, or None before the first."""
         return max(self.checkpoints.glob("step-*.safetensors"), default=None)
 
+    def reached(self) -> int:
+        """How far the newest checkpoint is: transitions of a learner, generations of a searcher."""
+        path = self.latest_checkpoint()
+        return 0 if path is None else int(path.stem.removeprefix("step-"))
+
     def extend(self, **length: int) -> None:
         """Writes down that the run goes on to so many `steps`, or `generations`."""
         file = self.path / "config.json"

@@ -237,6 +237,8 @@ def _old_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
     before = getattr(config.settings, length)
     given = parse(kind(before, threads), rest, prog="meze train --resume RUN", description=DESCRIPTION)
     if getattr(given, length) != before:
+        if getattr(given, length) < run.reached():
+            raise ValueError(f"{path} is at {run.reached():,} {length} already; --{length} must be more")
         run.extend(**{length: getattr(given, length)})
     return dataclasses.replace(config, settings=override(config.settings, to_plain(given))), run
 

@@ -52,7 +52,7 @@ def test_a_groups_run_has_no_prefix() -> None:
         (["--inner.cuont", "3"], "unknown flag --inner.cuont; did you mean --inner.count?"),
         (["--inner.count", "few"], "--inner.count must be an integer; got 'few'"),
         (["--inner.rate", "high"], "--inner.rate must be a number; got 'high'"),
-        (["--limit", "many"], "--limit"),
+        (["--limit", "many"], "--limit takes INT; got 'many'"),
         (["--mode", "z"], "invalid choice 'z' for argument '--mode'. Expected one of ('x', 'y')."),
         (["--limit"], "--limit needs a value"),
         (["stray"], "unexpected 'stray'; see x --help"),

@@ -204,3 +204,10 @@ def test_resuming_with_another_agent_or_environment_is_refused(finished, capsys)
     assert "a run of q-learning, not of sarsa" in capsys.readouterr().err
     assert cli.main(["train", "q-learning", "Taxi-v4", "--resume", str(finished)]) == 2
     assert "trained on toy/Corridor-v0, not on Taxi-v4" in capsys.readouterr().err
+
+
+def test_a_run_can_not_become_shorter_than_it_is(finished, capsys) -> None:
+    before = (finished / "config.json").read_bytes()
+    assert cli.main(["train", "--resume", str(finished), "--steps", "4000"]) == 2
+    assert "is at 4,096 steps already; --steps must be more" in capsys.readouterr().err
+    assert (finished / "config.json").read_bytes() == before
