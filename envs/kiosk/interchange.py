@@ -94,11 +94,6 @@ def start(costs: Costs, chosen: NDArray) -> Swaps:
     return swaps
 
 
-def descend(costs: Costs, swaps: Swaps) -> None:
-    """Makes the best swap until none lowers the cost; of equals the lowest site, then the lowest slot."""
-    _descend(costs, swaps)
-
-
 @njit(cache=True)
 def _find_near(costs, swaps, point):
     """Finds a point's two nearest sites anew."""
@@ -178,13 +173,28 @@ def _best_swap(swaps, comes, leaves):
 
 
 @njit(cache=True)
-def _descend(costs, swaps):
-    every_slot = np.ones(len(swaps.chosen), np.bool_)
-    while True:
-        worth, site, slot = _best_swap(swaps, costs.free, every_slot)
-        if site < 0 or worth <= 0:
-            return
-        swap(costs, swaps, site, slot)
+def improve(costs, swaps):
+    """Makes the best swap, of equals that of the lowest site, then of the lowest slot.
+
+    Args:
+        costs: of the instance.
+        swaps: the choice, changed only if that lowers its cost.
+
+    Returns:
+        Whether it does.
+    """
+    worth, site, slot = _best_swap(swaps, costs.free, np.ones(len(swaps.chosen), np.bool_))
+    if site < 0 or worth <= 0:
+        return False
+    swap(costs, swaps, site, slot)
+    return True
+
+
+@njit(cache=True)
+def descend(costs, swaps):
+    """Improves a choice of sites until no swap does."""
+    while improve(costs, swaps):
+        pass
 
 
 @njit(cache=True)

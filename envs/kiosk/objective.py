@@ -18,7 +18,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from .instances import Instance, InstanceError
+from .instances import MAX_DISTANCE, Instance, InstanceError
 
 Kind = Literal["p-median", "p-center", "coverage", "revenue"]
 KINDS: tuple[Kind, ...] = ("p-median", "p-center", "coverage", "revenue")
@@ -45,10 +45,9 @@ class Objective:
         """
         if self.kind not in KINDS:
             raise ValueError(f"objective must be one of {', '.join(KINDS)}, not {self.kind!r}")
-        if self.kind == "coverage" and self.radius < 0:
-            raise ValueError(f"radius must not be negative, got {self.radius}")
-        if self.kind == "revenue" and self.radius < 1:
-            raise ValueError(f"radius must be at least 1 step, got {self.radius}")
+        least = int(self.kind == "revenue")
+        if not least <= self.radius <= MAX_DISTANCE:
+            raise ValueError(f"radius must be from {least} to {MAX_DISTANCE} steps, got {self.radius}")
 
     @property
     def less_is_better(self) -> bool:
@@ -78,22 +77,49 @@ def attractions(instance: Instance, radius: int) -> NDArray[np.int32]:
     return np.maximum(np.rint(ATTRACTION / (far * far)), 1).astype(np.int32)
 
 
-def value(instance: Instance, objective: Objective, sites: NDArray) -> int:
-    """The objective of kiosks on some sites.
+class Judge:
+    """Values many placements at once.
 
-    Args:
-        instance: the city.
-        objective: what counts.
-        sites: (K,) numbers of sites, at least one.
+    What matters of a placement is one number a point: the distance to the nearest kiosk, or for revenue the
+    attraction of all kiosks.
     """
-    weights = instance.weights.astype(np.int64)
-    if objective.kind == "revenue":
-        table = attractions(instance, objective.radius).astype(np.int64)
-        own, rival = table[sites].sum(axis=0), table[instance.rivals].sum(axis=0)
-        return int((REVENUE_SCALE * weights * own // (own + rival)).sum())
-    nearest = instance.distances[sites].min(axis=0)
-    if objective.kind == "p-median":
-        return int(weights @ nearest)
-    if objective.kind == "p-center":
-        return int(nearest[weights > 0].max())
-    return int(weights[nearest <= objective.radius].sum())
+
+    def __init__(self, instance: Instance, objective: Objective) -> None:
+        self._objective = objective
+        self._weights = instance.weights.astype(np.int64)
+        self._pulls = objective.kind == "revenue"
+        table = attractions(instance, objective.radius) if self._pulls else instance.distances
+        self.table = table.astype(np.int64)
+        """(S, N) what a kiosk on each site means to each point."""
+        self.nothing = np.full(instance.num_points, 0 if self._pulls else MAX_DISTANCE + 1)
+        """(N,) the same of no kiosk at all."""
+        self._rivals = self.table[instance.rivals].sum(axis=0)
+
+    def join(self, some: NDArray, more: NDArray) -> NDArray[np.int64]:
+        """(..., N) of two placements together."""
+        return some + more if self._pulls else np.minimum(some, more)
+
+    def of(self, sites: NDArray) -> NDArray[np.int64]:
+        """(..., N) of (..., K) sites."""
+        return self.table[sites].sum(axis=-2) if self._pulls else self.table[sites].min(axis=-2)
+
+    def value(self, placed: NDArray) -> NDArray[np.int64]:
+        """(...,) objectives of (..., N)."""
+        kind, weights = self._objective.kind, self._weights
+        if kind == "p-median":
+            return placed @ weights
+        if kind == "p-center":
+            return np.where(weights > 0, placed, 0).max(axis=-1)
+        if kind == "coverage":
+            return (placed <= self._objective.radius) @ weights
+        return (REVENUE_SCALE * weights * placed // (placed + self._rivals)).sum(axis=-1)
+
+    def cost(self, placed: NDArray) -> NDArray[np.int64]:
+        """(...,) objectives of (..., N), negative where more is better."""
+        return self.value(placed) if self._objective.less_is_better else -self.value(placed)
+
+
+def value(instance: Instance, objective: Objective, sites: NDArray) -> int:
+    """The objective of kiosks on some sites, (K,), at least one."""
+    judge = Judge(instance, objective)
+    return int(judge.value(judge.of(sites)))
