@@ -363,7 +363,7 @@ class Batch:
         rows = np.flatnonzero(rows) if rows.dtype == np.bool_ else rows
         if records.shape != rows.shape:
             raise ValueError(f"{records.shape} records do not fit {rows.shape} environments")
-        records = self._bytes(records).copy().view(records.dtype)  # field by field would take ten times as long
+        records = self._bytes(records).copy().view(records.dtype)  # ten times as fast as by fields
         # numpy leaves anything between the fields of what it copies; equal states must be equal bytes.
         records.view(np.uint8).reshape(len(records), -1)[:, ~_field_bytes(records.dtype)] = 0
         self._check(records)
