@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import os
 import sys
+import warnings
 from collections.abc import Sequence
 
 from .. import __version__
@@ -33,6 +34,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         The exit code: 0, 2 after an error that the user can mend (told in one line), 130 after Ctrl-C.
     """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
+    warnings.formatwarning = _warning
     args = list(sys.argv[1:] if argv is None else argv)
     if not args or args[0] in ("-h", "--help", "help"):
         print(_help())
@@ -73,6 +75,11 @@ def _one_line(error: Exception) -> str:
 def _error(message: str, code: int = 2) -> int:
     print(f"meze: error: {message}", file=sys.stderr)
     return code
+
+
+def _warning(message: Warning | str, *place: object) -> str:
+    """One line: where in the code it was said means nothing to a user."""
+    return f"meze: warning: {message}\n"
 
 
 def _unknown_command(name: str) -> str:

@@ -14,6 +14,7 @@ import os
 import sys
 import tempfile
 import threading
+import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -23,7 +24,6 @@ from typing import Literal
 
 import numpy as np
 import platformdirs
-from gymnasium import logger
 from numpy.typing import NDArray
 
 from ..core.binding import bind
@@ -66,7 +66,8 @@ def load_pool(level: str, difficulty: float, split: Literal["train", "test"], po
     times = certify(levels)
     for each, time in zip(levels, times, strict=True):
         if not time:
-            logger.warn(f"level {each.name!r} is not certified: the expert did not find a way to its flag")
+            problem = "is not certified: the expert did not find a way to its flag"
+            warnings.warn(f"level {each.name!r} {problem}", stacklevel=2)
     return [replace(each, par_time=time) for each, time in zip(levels, times, strict=True)]
 
 
