@@ -30,52 +30,33 @@ CELL_SHIFT = (SIDE // GRID).bit_length() - 1
 
 
 @kernel
-def steps_saved(weights, nearest, row):
-    """Steps that a kiosk would save all people, from its distances to the points."""
-    saved = np.int64(0)
-    for j in range(len(nearest)):
-        saved += np.int64(weights[j]) * max(np.int64(nearest[j]) - row[j], 0)
-    return saved
+def describe_still(p, e, table):
+    """Writes what of the features stands still."""
+    still = p.features[np.uint64(e.instance)]
+    for k in range(len(table)):
+        for feature in range(NUM_FEATURES):
+            table[k, feature] = still[k, feature]
 
 
 @kernel
-def steps_saved_fresh(e, site):
-    """The same in a fresh city."""
+def describe_fresh(p, e, table):
+    """The same in a fresh city, where rivals hold the first points."""
     x = e.x
     y = e.y
-    nearest = e.nearest
-    here_x = x[site]
-    here_y = y[site]
-    saved = np.int32(0)
-    for j in range(len(nearest)):
-        less = np.int32(nearest[j] - steps_between(x[j], y[j], here_x, here_y))
-        saved = np.int32(saved + max(less, np.int32(0)))
-    return np.int64(saved)
-
-
-@kernel
-def describe_places(p, e, table):
-    """Writes what stands still."""
-    if not p.rules[0].fresh:
-        still = p.features[np.uint64(e.instance)]
-        for k in range(len(table)):
-            for feature in range(NUM_FEATURES):
-                table[k, feature] = still[k, feature]
-        return
-    n = len(e.x)
-    rivals = 0
-    while rivals < n and p.taken[0, rivals]:
-        rivals += 1
-    for k in range(n):
-        table[k, X] = e.x[k]
-        table[k, Y] = e.y[k]
+    share = p.instances[0].share
+    for k in range(len(table)):
+        table[k, X] = x[k]
+        table[k, Y] = y[k]
         table[k, PEOPLE] = 1
-        table[k, ALONE] = e.alone[k] // n
-        rival = -1
-        for r in range(rivals):
-            steps = steps_between(e.x[k], e.y[k], e.x[r], e.y[r])
-            rival = steps if rival < 0 else min(rival, steps)
-        table[k, RIVAL] = rival
+        table[k, ALONE] = np.int64(e.alone[k] * share)
+        table[k, RIVAL] = -1
+    for r in range(len(table)):
+        if not p.taken[0, r]:
+            break
+        for k in range(len(table)):
+            steps = steps_between(x[k], y[k], x[r], y[r])
+            if r == 0 or steps < table[k, RIVAL]:
+                table[k, RIVAL] = steps
 
 
 @kernel
@@ -83,29 +64,27 @@ def observe_sites(p, s, i, obs):
     """Writes the features of each site; zeros where there is none."""
     e = s[i]
     table = obs[i]
-    describe_places(p, e, table)
+    if p.rules[0].fresh:
+        describe_fresh(p, e, table)
+    else:
+        describe_still(p, e, table)
     instance = p.instances[np.uint64(e.instance)]
-    weights = p.weights[np.uint64(e.instance)]
     homes = p.homes[np.uint64(e.instance)]
-    left = instance.num_kiosks - e.placed
     begun = e.visits[0] >= 0
-    farthest = 0
-    for k in range(instance.num_sites):
-        farthest = max(farthest, np.int64(table[k, ALONE]))
+    # While there is no kiosk, what a kiosk would save is counted from the worst single site.
+    nothing = np.int64(0)
+    if not begun:
+        nothing = e.relief[0]
+        for k in range(instance.num_sites):
+            nothing = min(nothing, e.relief[k])
+    left = instance.num_kiosks - e.placed
     for k in range(len(table)):
-        there = k < instance.num_sites
-        relief = np.int64(0)
-        if there:
-            if not begun:
-                relief = farthest - table[k, ALONE]
-            elif p.rules[0].fresh:
-                relief = steps_saved_fresh(e, k) // instance.people
-            else:
-                row = p.distances[np.uint64(e.instance), np.uint64(k)]
-                relief = steps_saved(weights, e.nearest, row) // instance.people
-        table[k, RELIEF] = relief
-        table[k, KIOSK] = 0 if not there else e.nearest[homes[k]] if begun else -1
+        table[k, RELIEF] = np.int64((e.relief[k] - nothing) * instance.share)
+        table[k, KIOSK] = e.nearest[np.uint64(homes[k])] if begun else -1
         table[k, LEFT] = 0 if e.taken[k] else left
+    for k in range(instance.num_sites, len(table)):
+        for feature in range(NUM_FEATURES):
+            table[k, feature] = 0
 
 
 # ---------------------------------------------------------------- grid

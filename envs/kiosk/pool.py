@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import difflib
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -77,12 +76,13 @@ def build_tables(config: KioskConfig, instances: Sequence[Instance]) -> KioskPar
     """Computes the tables of a pool, or of fresh cities where it is empty.
 
     Raises:
-        ValueError: one line, where the objective means nothing on an instance, or the tables would be too big.
+        ValueError: one line, where the objective means nothing on an instance, or the tables are too big.
     """
     objective = Objective(config.objective, config.radius)
     for instance in instances:
         objective.check(instance)
-    tables = _tables(instances, objective) if instances else _fresh_tables(config)
+    relief = config.observation == "sites"
+    tables = _tables(instances, objective, relief) if instances else _fresh_tables(config)
     for table in tables.values():
         table.flags.writeable = False
     rules = np.zeros(1, RULES)
@@ -91,6 +91,7 @@ def build_tables(config: KioskConfig, instances: Sequence[Instance]) -> KioskPar
     rules["attraction"] = ATTRACTION
     rules["num_instances"] = len(tables["instances"])
     rules["fresh"] = not instances
+    rules["relief"] = relief
     rules.flags.writeable = False
     return KioskParams(rules, **tables)
 
@@ -99,14 +100,9 @@ def _record(kind: int, sites: int, points: int, kiosks: int, people: int) -> NDA
     """An instance's record, so far as it follows from numbers."""
     record = np.zeros(1, INSTANCE)[0]
     record["num_sites"], record["num_points"], record["num_kiosks"] = sites, points, kiosks
-    record["people"], record["optimum"] = people, -1
-    scales = {
-        P_MEDIAN: (1024, people),
-        P_CENTER: (1024, 1),
-        COVERAGE: (102400, people),
-        REVENUE: (100, people),
-    }
-    record["scale"], record["per"] = scales[kind]
+    record["people"], record["share"], record["optimum"] = people, 1 / people, -1
+    scales = {P_MEDIAN: 1024, P_CENTER: 1024, COVERAGE: 102400, REVENUE: 100}  # the two last in percent
+    record["scale"], record["per"] = scales[kind], 1 if kind == P_CENTER else people
     return record
 
 
@@ -123,6 +119,8 @@ def _fresh_tables(config: KioskConfig) -> dict[str, NDArray]:
         "instances": np.array([record]),
         "weights": np.ones((1, points), np.int32),
         "distances": np.zeros((1, 1, 1), np.int32),
+        "distances_back": np.zeros((1, 1, 1), np.int32),
+        "alone": np.zeros((1, points), np.int64),
         "pulls": np.zeros((1, 1, 1), np.int32),
         "theirs": np.zeros((1, points), np.int32),
         "taken": (np.arange(points) < rivals).astype(np.uint8)[None],
@@ -134,7 +132,7 @@ def _fresh_tables(config: KioskConfig) -> dict[str, NDArray]:
     }
 
 
-def _tables(instances: Sequence[Instance], objective: Objective) -> dict[str, NDArray]:
+def _tables(instances: Sequence[Instance], objective: Objective, relief: bool) -> dict[str, NDArray]:
     """Tables of a pool, padded to the largest instance."""
     count = len(instances)
     sites = max(instance.num_sites for instance in instances)
@@ -147,6 +145,8 @@ def _tables(instances: Sequence[Instance], objective: Objective) -> dict[str, ND
         "instances": np.zeros(count, INSTANCE),
         "weights": np.zeros((count, points), np.int32),
         "distances": np.zeros((count, sites, points), np.int32),
+        "distances_back": np.zeros((count, points, sites) if relief else (1, 1, 1), np.int32),
+        "alone": np.zeros((count, sites), np.int64),
         "pulls": np.zeros((count, sites, points) if kind == REVENUE else (1, 1, 1), np.int32),
         "theirs": np.ones((count, points), np.int32),
         "taken": np.ones((count, sites), np.uint8),
@@ -161,6 +161,9 @@ def _tables(instances: Sequence[Instance], objective: Objective) -> dict[str, ND
         tables["instances"][m] = _measure(instance, kind)
         tables["weights"][m, :n] = instance.weights
         tables["distances"][m, :s, :n] = instance.distances
+        tables["alone"][m, :s] = instance.distances @ instance.weights.astype(np.int64)
+        if relief:
+            tables["distances_back"][m, :n, :s] = instance.distances.T
         tables["taken"][m, :s] = ~instance.free
         tables["homes"][m, :s] = instance.distances.argmin(axis=1)
         tables["features"][m, :s] = _features(instance)
@@ -201,7 +204,7 @@ def _features(instance: Instance) -> NDArray[np.int32]:
     if instance.sites is not None:
         features[:, X], features[:, Y] = instance.sites.T
     features[:, PEOPLE] = weights[homes]
-    features[:, ALONE] = instance.distances @ weights // weights.sum()
+    features[:, ALONE] = (instance.distances @ weights) * (1 / weights.sum())
     features[:, RIVAL] = -1
     if len(instance.rivals):
         features[:, RIVAL] = instance.distances[instance.rivals].min(axis=0)[homes]

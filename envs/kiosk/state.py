@@ -18,6 +18,9 @@ P_MEDIAN, P_CENTER, COVERAGE, REVENUE = range(4)
 NOWHERE = 1 << 24
 """Steps to the nearest kiosk while there is none: more than any distance (`instances.MAX_DISTANCE`)."""
 
+BEYOND = 2048
+"""What people of a fresh city walk while there is no kiosk, for the relief: more than any distance there."""
+
 SIDE = 1024
 """Steps along a side of the square on which fresh cities lie: squares of distances stay below 2^21, of which
 square roots in single precision are so exact that the nearest whole number is always the right one."""
@@ -57,7 +60,9 @@ INFO = (
 )
 
 
-def kiosk_state(num_sites: int, num_points: int, num_kiosks: int, *, fresh: bool, pulls: bool) -> np.dtype:
+def kiosk_state(
+    num_sites: int, num_points: int, num_kiosks: int, *, fresh: bool, pulls: bool, relief: bool
+) -> np.dtype:
     """The record of one environment.
 
     Args:
@@ -66,9 +71,11 @@ def kiosk_state(num_sites: int, num_points: int, num_kiosks: int, *, fresh: bool
         num_kiosks: slots for kiosks, K.
         fresh: whether the city itself stands in the record.
         pulls: whether attractions are counted, for revenue.
+        relief: whether it is counted what a kiosk would save on each site, for the observation `sites`.
     """
     city = num_points if fresh else 1
     pull = num_points if pulls else 1
+    saving = num_sites if relief else 1
     return state_dtype(
         [
             ("ask_instance", np.int32),  # 1 + the instance that the next reset must take; 0: a random one
@@ -76,22 +83,15 @@ def kiosk_state(num_sites: int, num_points: int, num_kiosks: int, *, fresh: bool
             ("placed", np.int32),  # kiosks placed so far, those wasted on a taken site too
             ("total", np.int64),  # the objective, exactly; before the first kiosk the episode's start
             ("start", np.int64),  # what it starts from
-            (
-                "kiosks",
-                np.int32,
-                (num_kiosks,),
-            ),  # sites in the order of placement; -1: wasted, or still to come
+            ("kiosks", np.int32, (num_kiosks,)),  # sites in their order; -1: wasted, or still to come
             ("x", np.int32, (city,)),  # steps; places of a fresh city's points, which are its sites too
             ("y", np.int32, (city,)),
             ("alone", np.int32, (city,)),  # steps of everybody to one kiosk, if it stood on this site
             ("nearest", np.int32, (num_points,)),  # steps to the nearest kiosk; 0 in unused slots
-            (
-                "visits",
-                np.int32,
-                (num_points,),
-            ),  # which of `kiosks` that is, the earliest of equals; -1: none
+            ("visits", np.int32, (num_points,)),  # which of `kiosks` it is, the first of equals; -1: none
             ("own", np.int32, (pull,)),  # attraction of all own kiosks
             ("theirs", np.int32, (pull,)),  # attraction of all rivals
+            ("relief", np.int32 if fresh else np.int64, (saving,)),  # steps that a site would save all people
             ("taken", np.uint8, (num_sites,)),  # 1 where no kiosk may be placed: taken, a rival's, unused
         ],
         info=INFO,
@@ -105,6 +105,7 @@ RULES = np.dtype(
         ("attraction", np.int32),  # of a kiosk at one's door
         ("num_instances", np.int32),
         ("fresh", np.bool_),  # cities are drawn at every reset
+        ("relief", np.bool_),  # `relief` of the record is kept
     ],
     align=True,
 )
@@ -115,6 +116,7 @@ INSTANCE = np.dtype(
         ("num_points", np.int32),
         ("num_kiosks", np.int32),
         ("people", np.int32),  # sum of the weights
+        ("share", np.float64),  # 1 / people
         ("start", np.int64),  # total of the worst single site; 0 for what is to grow
         ("optimum", np.int64),  # -1 where it is not known
         ("span", np.int32),  # greatest distance, steps
@@ -139,6 +141,10 @@ class KioskParams(NamedTuple):
     """(M, N) people."""
     distances: NDArray[np.int32]
     """(M, S, N) steps; (1, 1, 1) for fresh cities."""
+    distances_back: NDArray[np.int32]
+    """(M, N, S) the same, from points to sites; (1, 1, 1) where relief is not counted."""
+    alone: NDArray[np.int64]
+    """(M, S) steps of everybody to one kiosk, if it stood on this site."""
     pulls: NDArray[np.int32]
     """(M, S, N) attraction of a kiosk on a site to a point; (1, 1, 1) if not needed."""
     theirs: NDArray[np.int32]

@@ -27,23 +27,23 @@ class Kiosk:
     """Place K kebab kiosks so that a city of hungry people has a short walk.
 
     ## Description
-    A city is a number of points with people, and sites where a kiosk may stand, with the walking distance from
-    each site to each point: the facility-location problem. Everybody goes to the nearest kiosk. One kiosk is
-    placed at a time, and stays. Distances are whole numbers of steps: euclidean (rounded), manhattan, along
-    the streets of a city, or given as a table.
+    A city is a number of points with people, and sites where a kiosk may stand, with the walking distance
+    from each site to each point: the facility-location problem. Everybody goes to the nearest kiosk. One
+    kiosk is placed at a time, and stays. Distances are whole numbers of steps: euclidean (rounded),
+    manhattan, along the streets of a city, or given as a table.
 
     ## Action Space
-    `Discrete(sites)`: the site of the next kiosk. `info["action_mask"]` tells the free ones; sites that rivals
-    hold, and those by which the largest city of a pool exceeds this one, are not. A kiosk on a site that
-    is not free is wasted.
+    `Discrete(sites)`: the site of the next kiosk. `info["action_mask"]` tells the free ones; sites that
+    rivals hold, and those by which the largest city of a pool exceeds this one, are not. A kiosk on a site
+    that is not free is wasted.
 
     ## Observation Space
     - `observation="sites"` (default): `Box((sites, 8), int32)`, features of each site (`state.FEATURES`): x,
       y, people at the nearest point, mean steps of all to a kiosk here alone, mean steps that a kiosk here
       would save all now, steps to the nearest own kiosk and to the nearest rival (-1: none), and the
       number of kiosks left if one can stand here. Rows of sites that do not exist are zeros.
-    - `observation="grid"`: `Box(0, 255, (6, 32, 32), uint8)`, the city as planes (`state.PLANE_NAMES`): people,
-      free sites, rivals, kiosks, distance to the nearest kiosk, kiosks left.
+    - `observation="grid"`: `Box(0, 255, (6, 32, 32), uint8)`, the city as planes (`state.PLANE_NAMES`):
+      people, free sites, rivals, kiosks, distance to the nearest kiosk, kiosks left.
     - `observation="plain"`: `Box((4 or 6, points), int32)`: x and y of each point, steps to its nearest kiosk
       (2^24 while there is none), that kiosk's number (-1); unless the points are the sites, also x and y of
       the sites, as long as the longer of both.
@@ -61,8 +61,8 @@ class Kiosk:
     | `revenue`  | people won from the rivals (Huff 1964)     | percent of people  | 0                     |
 
     `info` has further `total`, the objective exactly as solvers and published optima count it (see
-    `objective.value`), `optimum`, the best total where it is proven (else -1), and `regret`, by which share of
-    the optimum the total misses it (-1 where that is not known).
+    `objective.value`), `optimum`, the best total where it is proven (else -1), and `regret`, by which
+    share of the optimum the total misses it (-1 where that is not known).
 
     ## Starting State
     No kiosk, in a random city of the pool or a new one. `reset(options={"instance": number})` chooses,
@@ -103,6 +103,7 @@ class Kiosk:
             int(self._params.instances["num_kiosks"].max()),
             fresh=bool(rules["fresh"]),
             pulls=rules["objective"] == REVENUE,
+            relief=bool(rules["relief"]),
         )
         self.action_space: Space = Discrete(num_sites)
         observe: Callable
