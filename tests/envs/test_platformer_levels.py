@@ -1,6 +1,8 @@
 """Levels: files and their errors, tables, generator, certified pools and their cache, how hard they are."""
 
 import json
+import subprocess
+import sys
 from types import SimpleNamespace
 
 import numpy as np
@@ -373,6 +375,17 @@ def test_a_level_of_ones_own_need_not_be_certified(tmp_path):
     with pytest.warns(UserWarning, match="level 'wall' is not certified"):
         world = Platformer(PlatformerConfig(level=str(path)))
     assert world.levels[0].par_time == 0 and world.params().levels["par_time"].tolist() == [0]
+
+
+def test_on_the_command_line_the_warning_is_one_line(tmp_path):
+    path = tmp_path / "wall.txt"
+    path.write_text(format_level(stage_level({(20, row): "#" for row in range(13)})))
+    words = ["evaluate", "platformer", "random", "--env.level", str(path), "--episodes", "1"]
+    code = f"from meze.runners.cli import main; raise SystemExit(main({words}))"
+    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert run.stderr == (
+        "meze: warning: level 'wall' is not certified: the expert did not find a way to its flag\n"
+    )
 
 
 @pytest.mark.parametrize(
