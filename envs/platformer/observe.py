@@ -81,8 +81,7 @@ VIEW_CELLS = VIEW_ROWS * STRIDE
 _CREATURE_LOOKS = np.array([36 * kind if kind <= PLANT else 0 for kind in range(NUM_KINDS)], np.uint8)
 _HELP_LOOKS = np.zeros(NUM_KINDS, np.uint8)
 _HELP_LOOKS[[PLATFORM_ACROSS, PLATFORM_UP, MUSHROOM]] = 255, 192, 64
-_COLUMNS = np.uint64(VIEW)  # unsigned loops and indices need no check for negative ones
-_AREA = np.uint64(AREA)
+_AREA = np.uint64(AREA)  # unsigned loops and indices need no check for negative ones
 
 
 def make_views(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -115,6 +114,36 @@ def fill(flat, plane, value):
 
 
 @kernel
+def read_4(source, at):
+    """Reads four tiles."""
+    return source[at], source[at + np.uint64(1)], source[at + np.uint64(2)], source[at + np.uint64(3)]
+
+
+@kernel
+def write_4(flat, at, tiles):
+    """Writes four tiles."""
+    for k in range(np.uint64(4)):
+        flat[at + k] = tiles[k]
+
+
+@kernel
+def copy_row(flat, at, source, start):
+    """Copies the VIEW tiles of a row.
+
+    All are read before any is written: the compiler must suspect that the arrays overlap, and would else copy
+    byte by byte, which takes twice as long.
+    """
+    first = read_4(source, start)
+    second = read_4(source, start + np.uint64(4))
+    third = read_4(source, start + np.uint64(8))
+    last = source[start + np.uint64(12)]
+    write_4(flat, at, first)
+    write_4(flat, at + np.uint64(4), second)
+    write_4(flat, at + np.uint64(8), third)
+    flat[at + np.uint64(12)] = last
+
+
+@kernel
 def write_tiles(p, e, flat, left, top):
     """Copies the planes of tiles from the level's view, then corrects the tiles that have changed."""
     source = p.views[np.uint64(e.level)]
@@ -122,8 +151,7 @@ def write_tiles(p, e, flat, left, top):
         for row in range(VIEW):
             start = np.uint64(plane * VIEW_CELLS + (VIEW_SKY + top + row) * STRIDE + MARGIN + left)
             at = np.uint64(plane * AREA + row * VIEW)
-            for k in range(_COLUMNS):
-                flat[at + k] = source[start + k]
+            copy_row(flat, at, source, start)
     for word in range(MAX_SLOTS // 64):
         bits = e.changed[word]
         slot = word * 64
