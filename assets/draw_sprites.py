@@ -289,9 +289,11 @@ def city_sprites() -> dict[str, pygame.Surface]:
 
 def main() -> None:
     """Writes every sprite."""
+    from draw_kiosk import kiosk_sprites
     from draw_platformer import platformer_sprites
 
-    for world, sprites in {"city": city_sprites(), "platformer": platformer_sprites()}.items():
+    worlds = {"city": city_sprites(), "platformer": platformer_sprites(), "kiosk": kiosk_sprites()}
+    for world, sprites in worlds.items():
         folder = Path(__file__).parent / "sprites" / world
         folder.mkdir(parents=True, exist_ok=True)
         for name, surface in sprites.items():

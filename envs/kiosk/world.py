@@ -149,6 +149,10 @@ class Kiosk:
             rivals=np.arange(self.config.rivals),
         )
 
+    def city_key(self, record: np.void) -> Any:
+        """What tells the city of a state record from others of this world."""
+        return int(record["instance"]) if self.instances else (record["x"].tobytes(), record["y"].tobytes())
+
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the option `instance` (number in the pool), a scalar or an (N,) array."""
         for name in options:
@@ -168,9 +172,13 @@ class Kiosk:
         check_state(self._params, state)
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
-        """None yet."""
-        return {}
+        """The solvers, by name; each knows the whole city, and makes its plan before the first kiosk."""
+        from .references import SOLVERS, SolverPolicy
+
+        return {name: SolverPolicy(self, name) for name in SOLVERS}
 
     def renderer(self) -> Renderer:
         """Draws the city with pygame."""
-        raise NotImplementedError
+        from .renderer import KioskRenderer
+
+        return KioskRenderer(self)

@@ -1,0 +1,235 @@
+"""Draws the kiosk world: the map with its people and kiosks, and a panel with who walks how far."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pygame
+from numpy.typing import NDArray
+
+from ..core.renderer import ACCENT, BAD, FAINT, GOOD, RULE, TEXT, Color, Panel, Sprites, to_array
+from .scene import BINS, City, Scene, colour
+
+if TYPE_CHECKING:
+    from .world import Kiosk
+
+MAP = 768
+"""Pixels along the map's side."""
+PANEL_WIDTH = 280
+GROUND = (236, 230, 214)
+NOBODYS = (122, 120, 118)
+"""Colour of people while there is no kiosk."""
+SITE = (176, 168, 150)
+REALM = 46
+"""How strongly a kiosk colours its realm, of 255."""
+THREAD = 90
+"""The same, for the lines from people to their kiosk."""
+RIVAL_TINT = (150, 154, 168)
+BIGGEST, SMALLEST = 0.9, 0.5
+"""Scale of a kiosk's sprite where there are few, and many."""
+DROP = 60
+"""Pixels from which a new kiosk comes down."""
+HISTOGRAM = 130
+"""Pixels of height."""
+
+TITLES = {
+    "p-median": ("mean walk", "steps"),
+    "p-center": ("longest walk", "steps"),
+    "coverage": ("people covered", "%"),
+    "revenue": ("people won", "%"),
+}
+
+
+class KioskRenderer:
+    """Draws one environment of a batch of kiosk worlds.
+
+    Args:
+        world: the world whose states are drawn.
+    """
+
+    def __init__(self, world: Kiosk) -> None:
+        self._config = world.config
+        self._instances = world.params().instances
+        self._scene = Scene(world)
+        self._frame = pygame.Surface((MAP + PANEL_WIDTH, MAP), 0, 32)
+        self._map = self._frame.subsurface((0, 0, MAP, MAP))
+        self._panel = Panel(self._frame.subsurface((MAP, 0, PANEL_WIDTH, MAP)))
+        self._sprites = Sprites("kiosk")
+
+    def draw(
+        self,
+        state: NDArray,
+        i: int = 0,
+        *,
+        phase: float = 1.0,
+        hud: Mapping[str, str] | None = None,
+        marks: NDArray | None = None,
+    ) -> NDArray[np.uint8]:
+        """Draws environment `i`.
+
+        Args:
+            state: batch of the kiosk's state records.
+            i: which of them.
+            phase: how much of the last step has been shown, from 0 (the state before it) to 1.
+            hud: further lines for the panel, label to text.
+            marks: (C, 2) x and y of places to be marked, in steps: a search's centres of clusters.
+
+        Returns:
+            (height, width, 3) uint8 picture, of one size whatever the state.
+        """
+        e = state[i]
+        city = self._scene.city(e)
+        self._draw_ground(e)
+        self._draw_people(e, city)
+        self._draw_sites(e, city)
+        self._draw_kiosks(e, city, phase)
+        if marks is not None and city.origin is not None:
+            self._draw_marks((marks - city.origin) / city.side)
+        self._write(e, city, hud or {})
+        return to_array(self._frame)
+
+    # ------------------------------------------------------------ the map
+
+    def _draw_ground(self, e: np.void) -> None:
+        self._map.fill(GROUND)
+        realms = self._scene.realms(e)
+        if realms is None:
+            return
+        colours = np.array([colour(k) for k in range(len(e["kiosks"]))])
+        tints = (np.array(GROUND) * (255 - REALM) + colours * REALM) // 255
+        surface = pygame.surfarray.make_surface(tints[realms].swapaxes(0, 1))
+        self._map.blit(pygame.transform.scale(surface, (MAP, MAP)), (0, 0))
+
+    def _draw_people(self, e: np.void, city: City) -> None:
+        homes, corners = city.homes * MAP, city.corners * MAP
+        visits = e["visits"][: len(homes)]
+        threads = self._map.copy()
+        for j in np.flatnonzero(visits >= 0):
+            site = e["kiosks"][visits[j]]
+            pygame.draw.aaline(threads, colour(visits[j]), homes[j], corners[site])
+        threads.set_alpha(THREAD)
+        self._map.blit(threads, (0, 0))
+        weights = city.instance.weights
+        mean = weights.sum() / len(weights)
+        scale = 5.5 * min(1.0, math.sqrt(150 / len(weights)))
+        for (x, y), weight, visit in zip(homes, weights, visits, strict=True):
+            if weight == 0:
+                continue
+            radius = max(2.0, scale * math.sqrt(weight / mean))
+            inside = NOBODYS if visit < 0 else colour(int(visit))
+            pygame.draw.circle(self._map, GROUND, (x, y), radius + 1.2)
+            pygame.draw.circle(self._map, inside, (x, y), radius)
+
+    def _draw_sites(self, e: np.void, city: City) -> None:
+        """Marks the sites where a kiosk may be placed, unless they are simply the points."""
+        if city.homes.shape == city.corners.shape and np.allclose(city.homes, city.corners):
+            return
+        for x, y in city.corners[e["taken"][: len(city.corners)] == 0] * MAP:
+            pygame.draw.rect(self._map, SITE, (round(x) - 3, round(y) - 3, 7, 7), 2)
+
+    def _draw_kiosks(self, e: np.void, city: City, phase: float) -> None:
+        rivals = city.instance.rivals
+        count = len(e["kiosks"]) + len(rivals)
+        scale = min(BIGGEST, max(SMALLEST, BIGGEST * math.sqrt(12 / count)))
+        stalls: list[tuple[NDArray, str, Color]] = [
+            (city.corners[site] * MAP, "rival", RIVAL_TINT) for site in rivals
+        ]
+        for number, site in enumerate(e["kiosks"]):
+            if site >= 0:
+                place = city.corners[site] * MAP
+                if number == e["placed"] - 1:
+                    place = place - (0, DROP * (1 - phase) ** 2)
+                stalls.append((place, "kiosk", colour(number)))
+        for place, name, tint in sorted(stalls, key=lambda stall: stall[0][1]):
+            self._draw_stall(place, name, tint, round(scale, 2))
+
+    def _draw_stall(self, place: NDArray, name: str, tint: Color, scale: float) -> None:
+        for part, light in ((name, (255, 255, 255)), ("awning", (255, 255, 255)), ("stripes", tint)):
+            sprite = self._sprites.get(part, scale, 0, light)
+            corner = place[0] - sprite.get_width() / 2, place[1] - 0.85 * sprite.get_height()
+            self._map.blit(sprite, corner, special_flags=pygame.BLEND_PREMULTIPLIED)
+
+    def _draw_marks(self, places: NDArray) -> None:
+        for number, (x, y) in enumerate(places * MAP):
+            for width, color in ((7, GROUND), (3, colour(number))):
+                for dx, dy in ((8, 8), (8, -8)):
+                    pygame.draw.line(self._map, color, (x - dx, y - dy), (x + dx, y + dy), width)
+
+    # ------------------------------------------------------------ the panel
+
+    def _write(self, e: np.void, city: City, hud: Mapping[str, str]) -> None:
+        panel, info = self._panel, e["info"]
+        title, unit = TITLES[self._config.objective]
+        panel.begin()
+        panel.write(f"{info['objective']:.1f} {unit}", panel.MARGIN, panel.y, size=40)
+        panel.y += 34
+        panel.write(title, panel.MARGIN, panel.y, FAINT)
+        panel.y += 26
+        panel.rule()
+        panel.row("city", city.instance.name)
+        instance = self._instances[e["instance"]]
+        panel.row("kiosks", f"{e['placed']} of {instance['num_kiosks']}")
+        panel.row("people", f"{instance['people']}")
+        if len(city.instance.rivals):
+            panel.row("rivals", f"{len(city.instance.rivals)}")
+        panel.rule()
+        self._write_optimum(e, unit)
+        panel.rule()
+        self._write_histogram(e, city)
+        panel.rule()
+        for label, value in hud.items():
+            if panel.room():
+                panel.row(label, value)
+
+    def _write_optimum(self, e: np.void, unit: str) -> None:
+        """The objective against the optimum: a bar that is full when it is reached."""
+        panel, info = self._panel, e["info"]
+        instance = self._instances[e["instance"]]
+        scale = instance["scale"] / instance["per"] / 1024
+        panel.row("start", f"{int(e['start']) * scale:.1f} {unit}")
+        if info["optimum"] < 0:
+            panel.row("optimum", "not known", FAINT)
+            return
+        panel.row("optimum", f"{int(info['optimum']) * scale:.1f} {unit}")
+        done = (int(e["start"]) - int(e["total"])) / max(1, abs(int(e["start"]) - int(info["optimum"])))
+        reached = info["regret"] == 0
+        worst = BAD if info["regret"] > 0.1 else TEXT
+        panel.row("above it", f"{100 * info['regret']:.2f} %", GOOD if reached else worst)
+        panel.bar(done, GOOD if reached else ACCENT)
+
+    def _write_histogram(self, e: np.void, city: City) -> None:
+        panel = self._panel
+        panel.write("people by walking distance", panel.MARGIN, panel.y, FAINT, 19)
+        panel.y += 20
+        left, width = panel.MARGIN, panel.surface.get_width() - 2 * panel.MARGIN
+        bottom = panel.y + HISTOGRAM
+        begun = (e["visits"][: city.instance.num_points] >= 0).all()
+        if begun:
+            histogram = self._scene.histogram(e)
+            # Bars grow no higher than the picture; two thirds of the people in one bar fill it.
+            unit = HISTOGRAM / max(histogram.people.sum(axis=0).max(), histogram.people.sum() / 6)
+            for column in range(BINS):
+                y = float(bottom)
+                x = left + column * width / BINS
+                for number, people in enumerate(histogram.people[:, column]):
+                    height = people * unit
+                    rect = (
+                        round(x),
+                        round(y - height),
+                        round(width / BINS) - 1,
+                        round(y) - round(y - height),
+                    )
+                    pygame.draw.rect(panel.surface, colour(number), rect)
+                    y -= height
+            x = left + min(1.0, histogram.mean / city.reach) * width
+            pygame.draw.line(panel.surface, TEXT, (x, panel.y), (x, bottom))
+        if self._config.objective in ("coverage", "revenue"):
+            x = left + min(1.0, self._config.radius / city.reach) * width
+            for y in range(panel.y, bottom, 6):
+                pygame.draw.line(panel.surface, ACCENT, (x, y), (x, y + 2))
+        pygame.draw.line(panel.surface, RULE, (left, bottom), (left + width, bottom))
+        panel.y = bottom + 5
+        panel.row("0 steps", f"{city.reach} or more", FAINT)
