@@ -21,6 +21,8 @@ Metric = Literal["euclidean", "manhattan", "streets", "matrix"]
 MAX_DISTANCE = (1 << 24) - 1
 MAX_TOTAL_WEIGHT = 1 << 24
 """With these two a sum of weighted distances in 1/1024 stays below 2^58."""
+MAX_SITE_BITS = 15
+MAX_SITES = 1 << MAX_SITE_BITS
 MAX_PAIRS = 100_000_000
 """Sites times points: a table of 400 MB."""
 MAX_KIOSKS = 1024
@@ -99,6 +101,8 @@ class Instance:
             raise InstanceError(f"{self.name}: rivals must be increasing numbers of sites")
         if len(self.rivals) and not 0 <= self.rivals[0] <= self.rivals[-1] < self.num_sites:
             raise InstanceError(f"{self.name}: a rival stands on a site that does not exist")
+        if self.num_sites > MAX_SITES:
+            raise InstanceError(f"{self.name}: {self.num_sites} sites are more than {MAX_SITES}")
         if not 1 <= self.num_kiosks <= MAX_KIOSKS:
             raise InstanceError(f"{self.name}: 1 to {MAX_KIOSKS} kiosks, not {self.num_kiosks}")
         free = self.num_sites - len(self.rivals)

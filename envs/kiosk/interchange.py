@@ -21,6 +21,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from .instances import MAX_SITE_BITS, MAX_SITES
+
 
 class Costs(NamedTuple):
     """What it costs to serve N points from S sites: weight times distance, or any other whole numbers."""
@@ -36,10 +38,11 @@ class Costs(NamedTuple):
 
     @classmethod
     def of(cls, table: NDArray, free: NDArray[np.bool_]) -> Costs:
-        """Sorts (S, N) costs."""
+        """Sorts (S, N) costs below 2^48 of at most MAX_SITES sites, equal ones by site."""
         table = np.ascontiguousarray(table.T, np.int64)
-        order = np.argsort(table, axis=1, kind="stable").astype(np.int32)
-        return cls(order, np.take_along_axis(table, order, axis=1), table, free)
+        # Cost and site in one number: sorting numbers is several times faster than sorting indices.
+        both = np.sort((table << MAX_SITE_BITS) + np.arange(table.shape[1]), axis=1)
+        return cls((both & (MAX_SITES - 1)).astype(np.int32), both >> MAX_SITE_BITS, table, free)
 
 
 class Swaps(NamedTuple):
@@ -231,7 +234,7 @@ def _perturb(costs, swaps, sites, slots):
 
 ELITE = 8
 """Choices that are kept for relinking."""
-PERTURBED = 0.15
+PERTURBED = 0.5
 """Share of the sites that are swapped at random, at most."""
 
 

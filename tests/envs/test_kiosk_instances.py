@@ -78,6 +78,7 @@ def test_arrays_are_read_only_copies():
         ({"distances": np.empty((0, 3))}, "t: there must be at least one site and one point"),
         ({"num_kiosks": 3}, "t: 3 kiosks do not fit on 2 free sites"),
         ({"num_kiosks": 2, "rivals": [0]}, "t: 2 kiosks do not fit on 1 free sites"),
+        ({"distances": np.ones((32769, 3))}, "t: 32769 sites are more than 32768"),
         ({"num_kiosks": 0}, "t: 1 to 1024 kiosks, not 0"),
         ({"rivals": [2]}, "t: a rival stands on a site that does not exist"),
         ({"rivals": [1, 1]}, "t: rivals must be increasing"),
