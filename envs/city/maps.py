@@ -207,7 +207,10 @@ def _lies_ahead(kind: NDArray, heading: NDArray, before: NDArray) -> NDArray[np.
 def _street_beside(kind: NDArray) -> NDArray[np.uint8]:
     """(M, H, W) bits of the headings in which the next cell is a lane or a zebra."""
     street = (kind == ROAD) | (kind == CROSSING)
-    return sum((ahead(street, h, False).astype(np.uint8) << h for h in range(4)), np.uint8(0))
+    bits = np.zeros(kind.shape, np.uint8)
+    for h in range(4):
+        bits |= ahead(street, h, False).astype(np.uint8) << h
+    return bits
 
 
 def _walkways(kind: NDArray, heading: NDArray) -> NDArray[np.uint8]:

@@ -241,7 +241,7 @@ def grid_kernel(view):
             x, y = side - 1 - y, x
         left = x - reach
         strip = p.views[e.map, heading, left // STRIP]
-        first = np.uint64(left % STRIP)
+        first = left % STRIP
         for row in range(view):
             for plane in range(STILL_PLANES):
                 source = strip[np.uint64(y - reach + row), np.uint64(plane)]

@@ -41,4 +41,4 @@ def _copy(typing, source, first, target, at, count):
 
 @overload(copy_bytes, inline="always")
 def _compiled_copy(source, first, target, at, count):
-    return lambda source, first, target, at, count: _copy(source, first, target, at, count)
+    return lambda source, first, target, at, count: _copy(source, first, target, at, count)  # type: ignore[call-arg]
