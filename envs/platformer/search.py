@@ -30,7 +30,7 @@ WEIGHTS = (8, 6, 5, 4)
 MOVE_TICKS = 4
 """Ticks for which a search holds the buttons, or a step's if these are more."""
 
-MAX_MOVES = 1024
+MAX_MOVES = 1024  # of a plan
 
 MAX_TICKS = 8192
 """Weighted ticks beyond which no way is looked for."""
