@@ -85,7 +85,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=layout)
     parser.add_argument("--instances", nargs="*", default=list(shipped_instances()))
     arguments = parser.parse_args()
-    tiny = generate(TownConfig(num_points=12, num_sites=12, num_kiosks=3), 0)
+    tiny = generate(TownConfig(num_points=40, num_sites=40, num_kiosks=9), 0)
     for name in NAMES:
         solve(name, tiny)  # compiles and imports
     print_library(arguments.instances)

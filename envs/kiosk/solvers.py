@@ -38,7 +38,8 @@ INTERCHANGE_PATIENCE = 300
 """Rounds without an improvement after which the search ends, if no time limit is given."""
 REVENUE_PATIENCE = 10
 """The same for revenue, where a round takes longer."""
-MAX_CLUSTER_ROUNDS = 100
+CLUSTER_STARTS = 10
+"""Random starts of `k-means` and `k-medoids`, of which the best counts."""
 
 
 @dataclass(frozen=True)
@@ -213,7 +214,7 @@ def _k_means(task: _Task) -> NDArray[np.int64]:
     seed = int(task.random.integers(1 << 31))
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)  # fewer places than clusters are no mistake
-        means = KMeans(min(task.k, len(here)), n_init=10, random_state=seed)  # type: ignore[arg-type]
+        means = KMeans(min(task.k, len(here)), n_init=CLUSTER_STARTS, random_state=seed)  # type: ignore[arg-type]
         labels = means.fit_predict(places[here], sample_weight=instance.weights[here])
     everywhere = np.full(instance.num_points, -1)
     everywhere[here] = labels
@@ -227,13 +228,17 @@ def _coordinates(task: _Task, what: str) -> NDArray[np.int32]:
 
 
 def _k_medoids(task: _Task) -> NDArray[np.int64]:
-    sites = best = _random(task)
-    for _ in range(MAX_CLUSTER_ROUNDS):
-        sites = _snap(task, task.instance.distances[sites].argmin(axis=0))
+    return min((_medoids(task) for _ in range(CLUSTER_STARTS)), key=task.cost)
+
+
+def _medoids(task: _Task) -> NDArray[np.int64]:
+    """Serves each kiosk's people from their best site, until that is no better."""
+    best = _random(task)
+    while True:
+        sites = _snap(task, task.instance.distances[best].argmin(axis=0))
         if task.cost(sites) >= task.cost(best):
-            break
+            return best
         best = sites
-    return best
 
 
 def _snap(task: _Task, labels: NDArray) -> NDArray[np.int64]:
