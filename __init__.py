@@ -19,6 +19,22 @@ _TABULAR = {
     "agent.step_size.steps": 4_000_000,
 }
 
+_CITY_SIGHT = {
+    "agent.retina.planes": (0, 1, 2, 3, 4, 5),
+    "agent.retina.rows": (3, 1, 1, 1, 3),
+    "agent.retina.columns": (3, 1, 1, 1, 3),
+}
+_PLATFORMER_SIGHT = {
+    "agent.retina.planes": (0, 1, 2),
+    "agent.retina.rows": (3, 2, 1, 1, 1, 5),
+    "agent.retina.columns": (3, 1, 1, 1, 1, 2, 2, 2),
+}
+# Tables of situations learn faster than networks that look at the grid; --env.observation grid evolves those.
+_GENETIC = {"env.observation": "index", "episodes": 8, "agent.mutation": 0.01, "agent.hidden": 8}
+_NEAT = {"episodes": 8, "agent.connected": 0.05}
+# Who stands still waits for the end of the episode: 400 steps are twice what the expert takes.
+_PLATFORMER_SEARCH = {"max_episode_steps": 400, "env.pool_size": 200, "generations": 200}
+
 register_world(
     id="meze/City-v0",
     name="city",
@@ -37,6 +53,9 @@ register_world(
             "agent.epsilon.end": 0.01,
             "agent.epsilon.steps": 3_000_000,
         },
+        "genetic": _GENETIC | _CITY_SIGHT,
+        "random-search": _GENETIC | _CITY_SIGHT,
+        "neat": _NEAT | _CITY_SIGHT,
         "bench": {"env.hour": 12},  # ordinary traffic: at rush hours there are several times as many cars
     },
     summary="Drive through a city with traffic, signals, pedestrians and ambulances.",
@@ -59,7 +78,9 @@ register_world(
             "agent.step_size.end": 0.005,
             "agent.step_size.steps": 4_000_000,
         },
-    ),
+    )
+    | dict.fromkeys(("genetic", "random-search"), _GENETIC | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT)
+    | {"neat": _NEAT | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT},
     summary="Run, jump and stomp through levels to the flag.",
 )
 

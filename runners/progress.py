@@ -54,10 +54,11 @@ class ProgressLine:
             self._bar.stop()
 
     def score(self, row: Mapping[str, float]) -> None:
-        """Takes the latest evaluation: `eval_return`, and `eval_success` where there is one."""
+        """Takes the latest evaluation: `eval_return`, and shares of success where there are any."""
         self._score = f", return {row['eval_return']:.2f}"
-        if "eval_success" in row:
-            self._score += f", success {100 * row['eval_success']:.0f} %"
+        for name in ("success", "clear"):
+            if f"eval_{name}" in row:
+                self._score += f", {name} {100 * row[f'eval_{name}']:.0f} %"
 
     def generation(self, row: Mapping[str, float]) -> None:
         """Takes the fitness of the latest generation."""

@@ -19,7 +19,7 @@ from ..agents.base import Memory, Policy, State, Transition
 from ..envs.core.vector import WorldVectorEnv
 from ..envs.core.world import World
 
-MEASURES = {"success": "any", "cost": "sum", "own_fault": "any"}
+MEASURES = {"success": "any", "clear": "any", "cost": "sum", "own_fault": "any"}
 """What an episode is measured by beside return and length, where `info` has it: `any` step, or the `sum`."""
 
 SHRINK = 0.75

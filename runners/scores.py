@@ -14,7 +14,7 @@ from .rollout import Episodes
 TITLES = {"cost": "harm", "own_fault": "own fault"}
 """How tables call some measures."""
 
-SHARES = ("success", "own_fault")
+SHARES = ("success", "clear", "own_fault")
 """Measures that are shares of episodes, shown in percent."""
 
 RESAMPLES = 2000
