@@ -232,15 +232,15 @@ def test_a_disturbed_player_is_searched_for_anew(monkeypatch):
 
 def test_from_the_middle_of_a_level():
     """Restored states, of which the expert has seen nothing before."""
-    envs = make(64, pool_size=8)
-    envs.reset(seed=0, options={"level": np.arange(64) % 8})
+    envs = make(24, pool_size=8)
+    envs.reset(seed=0, options={"level": np.arange(24) % 8})
     expert = envs.reference("expert")
     rng = np.random.default_rng(1)
-    for step in range(60):
-        _, _, terminated, _, _ = envs.step(rng.integers(0, 7, 64) if step % 4 == 0 else expert())
+    for step in range(48):
+        _, _, terminated, _, _ = envs.step(rng.integers(0, 7, 24) if step % 6 == 0 else expert())
         if terminated.any():
             envs.reset(options={"reset_mask": terminated})
-    others = make(64, pool_size=8)
+    others = make(24, pool_size=8)
     others.reset(seed=5)
     others.set_state(envs.get_state())
     clear, _ = play(others, others.reference("expert"))

@@ -448,7 +448,7 @@ def at_random(seed: int, num_actions: int = 7):
 
 
 def test_the_scale_of_difficulty():
-    count = 300
+    count = 200
     rates = {}
     for difficulty in (0, 0.3, 0.6):
         world = Platformer(PlatformerConfig(difficulty=difficulty, pool_size=count, observation="index"))
