@@ -9,10 +9,13 @@ from __future__ import annotations
 
 import math
 import time
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from scipy.sparse import coo_array
 
 
 class Proof(NamedTuple):
@@ -117,73 +120,91 @@ def _undecided(relaxed: _Relaxed, k: int, least: int) -> tuple[NDArray, NDArray]
 
 
 class _Found(NamedTuple):
+    """What the search among cheaper choices has found."""
+
     sites: NDArray[np.int64] | None
+    """(K,) the best of them, if any is known."""
     bound: float
+    """None of them costs less; infinite if there is none."""
 
 
 def _branch_and_bound(
     table: NDArray, kept: NDArray, fixed: NDArray, k: int, limits: NDArray, deadline: float
 ) -> _Found:
-    """Solves the mixed-integer program.
+    """Solves the mixed-integer program among some sites.
 
-    It is the radius formulation of S. Elloumi, "A tighter formulation of the p-median problem", Journal of
-    Combinatorial Optimization 19 (2010).
-
-    y[j] says whether site j is chosen, z[i, l] whether nothing serves point i at its l-th cost or less; z
-    need not be whole. A point that costs more than its limit can't be part of a better choice.
+    Args:
+        table: (S, N) costs.
+        kept: sites that may be chosen.
+        fixed: those among them that must be.
+        k: how many.
+        limits: (N,) what the service of a point may cost at most.
+        deadline: on the clock of `time.perf_counter`.
     """
     from scipy.optimize import Bounds, LinearConstraint, milp
     from scipy.sparse import csr_array
 
-    costs = table[kept]
-    remaining = deadline - time.perf_counter()
-    if len(kept) < k:
+    costs, remaining = table[kept], deadline - time.perf_counter()
+    limits = limits + 1e-6 * np.maximum(1, abs(limits))
+    if len(kept) < k or (costs.min(axis=0) > limits).any():
         return _Found(None, math.inf)
     if remaining <= 0:
         return _Found(None, -math.inf)
-    rows, columns, entries, lower, objective = [], [], [], [], [np.zeros(len(kept))]
-    row, column, constant = 0, len(kept), 0.0
-    for i in range(costs.shape[1]):
-        levels = np.unique(costs[:, i])
-        within = levels[levels <= limits[i] + 1e-6 * abs(limits[i])]
-        if not len(within):
-            return _Found(None, math.inf)
-        constant += float(within[0])
-        for place, level in enumerate(within):
-            sites = np.flatnonzero(costs[:, i] == level)
-            last = place == len(within) - 1
-            # z[l] + y of this level's sites >= z[l - 1], where z[-1] is 1 and the last z is 0.
-            own = sites.tolist() + ([] if last else [column])
-            values = [1.0] * len(own)
-            if place:
-                own, values = [*own, column - 1], [*values, -1.0]
-            rows += [row] * len(own)
-            columns += own
-            entries += values
-            lower.append(0.0 if place else 1.0)
-            row += 1
-            column += not last
-        objective.append(np.diff(within).astype(float))
-    rows += [row] * len(kept)
-    columns += list(range(len(kept)))
-    entries += [1.0] * len(kept)
-    lower.append(float(k))
-    upper = np.full(row + 1, np.inf)
-    upper[-1] = k
-    matrix = csr_array((entries, (rows, columns)), shape=(row + 1, column))
-    whole = np.zeros(column)
-    whole[: len(kept)] = 1
-    least = np.zeros(column)
-    least[np.flatnonzero(np.isin(kept, fixed))] = 1
+    program = _radius_formulation(costs, limits)
+    size = len(program.objective)
+    chosen = csr_array(np.arange(size)[None] < len(kept), dtype=float)
+    must = np.zeros(size)
+    must[: len(kept)] = np.isin(kept, fixed)
     result = milp(
-        np.concatenate(objective),
-        integrality=whole,
-        bounds=Bounds(least, np.ones(column)),  # type: ignore[arg-type]
-        constraints=LinearConstraint(matrix, np.array(lower), upper),  # type: ignore[arg-type]
+        program.objective,
+        integrality=np.arange(size) < len(kept),
+        bounds=Bounds(must, np.ones(size)),  # type: ignore[arg-type]
+        constraints=[
+            LinearConstraint(csr_array(program.entries), program.lower, np.inf),  # type: ignore[arg-type]
+            LinearConstraint(chosen, k, k),
+        ],
         options={"time_limit": remaining, "mip_rel_gap": 0},
     )
-    if result.status == 2:  # infeasible: nothing better exists
+    if result.status == 2:  # infeasible
         return _Found(None, math.inf)
     sites = None if result.x is None else kept[np.argsort(-result.x[: len(kept)], kind="stable")[:k]]
-    proven = -math.inf if result.mip_dual_bound is None else _round_up(result.mip_dual_bound + constant)
-    return _Found(sites, proven)
+    bound = -math.inf if result.mip_dual_bound is None else result.mip_dual_bound + program.constant
+    return _Found(sites, bound if math.isinf(bound) else _round_up(bound))
+
+
+class _Program(NamedTuple):
+    """Minimise constant + objective @ x where entries @ x >= lower."""
+
+    objective: NDArray[np.float64]
+    constant: float
+    entries: coo_array
+    lower: NDArray[np.float64]
+
+
+def _radius_formulation(costs: NDArray, limits: NDArray) -> _Program:
+    """The program of S. Elloumi, "A tighter formulation of the p-median problem", J. Comb. Optim. 19 (2010).
+
+    The first variables y[j] say whether site j is chosen. For each point there is a z[l] behind every cost
+    level l but the last within its limit: whether nothing serves the point at that level or less. z need
+    not be whole. Where z[-1] is 1 and the last z is 0, for every level
+
+        z[l] + y of the sites at this level >= z[l - 1]
+    """
+    from scipy.sparse import coo_array
+
+    rows, columns, values, lower, objective = [], [], [], [], [np.zeros(len(costs))]
+    row, column, constant = 0, len(costs), 0
+    for point, limit in zip(costs.T, limits, strict=True):
+        levels, level = np.unique(point, return_inverse=True)
+        count = int(np.searchsorted(levels, limit, "right"))
+        sites, steps = np.flatnonzero(level < count), np.arange(count - 1)
+        rows += [row + level[sites], row + steps, row + 1 + steps]
+        columns += [sites, column + steps, column + steps]
+        values += [np.ones(len(sites)), np.ones(count - 1), -np.ones(count - 1)]
+        lower.append(np.arange(count) == 0)
+        objective.append(np.diff(levels[:count]))
+        constant += int(levels[0])
+        row, column = row + count, column + count - 1
+    place = np.concatenate(rows), np.concatenate(columns)
+    entries = coo_array((np.concatenate(values), place), shape=(row, column))
+    return _Program(np.concatenate(objective), constant, entries, np.concatenate(lower).astype(float))
