@@ -20,7 +20,7 @@ import difflib
 import math
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -171,6 +171,16 @@ def solve(
     seconds = time.perf_counter() - began
     confirm(instance, objective, sites, found)
     return Solution(name, sites, found, bound, seconds)
+
+
+def able(objective: Objective, instances: Sequence[Instance]) -> tuple[str, ...]:
+    """The solvers that can solve all these: k-means needs coordinates, and exact does not know revenue."""
+    unable = set()
+    if objective.kind == "revenue":
+        unable.add("exact")
+    if any(instance.points is None for instance in instances):
+        unable.add("k-means")
+    return tuple(name for name in NAMES if name not in unable)
 
 
 # ------------------------------------------------------------ simple ones

@@ -13,6 +13,7 @@ from ..core.world import Kernels, Renderer
 from .config import KioskConfig
 from .instances import Instance, InstanceError, from_coordinates
 from .kernels import mask_one, reset_one, step_one
+from .objective import Objective
 from .observe import observe_grid, observe_index, observe_plain, observe_sites
 from .pool import build_tables, load_pool
 from .state import GRID, NUM_FEATURES, NUM_PLANES, REVENUE, KioskParams, kiosk_state
@@ -174,8 +175,10 @@ class Kiosk:
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """The solvers, by name; each knows the whole city, and makes its plan before the first kiosk."""
         from .references import SOLVERS, SolverPolicy
+        from .solvers import able
 
-        return {name: SolverPolicy(self, name) for name in SOLVERS}
+        names = able(Objective(self.config.objective, self.config.radius), self.instances)
+        return {name: SolverPolicy(self, name) for name in SOLVERS if name in names}
 
     def renderer(self) -> Renderer:
         """Draws the city with pygame."""

@@ -10,16 +10,17 @@ import numpy as np
 import pytest
 from meze.envs.kiosk import interchange, solvers
 from meze.envs.kiosk.check import CheckError, confirm, recompute
+from meze.envs.kiosk.exact import prove
 from meze.envs.kiosk.generator import LAYOUTS, TownConfig, generate
 from meze.envs.kiosk.instances import Instance, from_coordinates
 from meze.envs.kiosk.objective import KINDS, Objective, value
 from meze.envs.kiosk.readers import shipped_instance, shipped_instances
-from meze.envs.kiosk.solvers import NAMES, frames, solve
+from meze.envs.kiosk.solvers import NAMES, able, frames, solve
 
 RADIUS = 8
 
 
-def small_towns(kind: str) -> list[Instance]:
+def small_towns() -> list[Instance]:
     """Towns of every layout with 1 to 4 kiosks, some people missing."""
     towns = []
     for seed, layout in itertools.product(range(4), LAYOUTS):
@@ -57,7 +58,7 @@ def defined(town: Instance, kind: str, sites: tuple[int, ...]) -> float:
 @pytest.mark.parametrize("kind", KINDS)
 def test_values_and_checker_follow_the_definition(kind):
     objective = Objective(kind, RADIUS)
-    for town in small_towns(kind):
+    for town in small_towns():
         for sites in itertools.combinations(np.flatnonzero(town.free).tolist(), town.num_kiosks):
             worth = value(town, objective, np.array(sites))
             assert worth == recompute(town, objective, sites)
@@ -70,7 +71,7 @@ def test_solvers_against_brute_force(kind):
     objective = Objective(kind, RADIUS)
     better = min if objective.less_is_better else max
     found = {name: 0 for name in NAMES if (name, kind) != ("exact", "revenue")}
-    towns = small_towns(kind)
+    towns = small_towns()
     for town in towns:
         choices = itertools.combinations(np.flatnonzero(town.free).tolist(), town.num_kiosks)
         optimum = better(recompute(town, objective, sites) for sites in choices)
@@ -88,10 +89,35 @@ def test_solvers_against_brute_force(kind):
     assert found["random"] < found["greedy"] <= len(towns)
 
 
-def test_exact_does_not_know_revenue():
-    town = small_towns("revenue")[0]
-    with pytest.raises(ValueError, match="revenue is not linear"):
-        solve("exact", town, Objective("revenue", RADIUS))
+@pytest.mark.parametrize("seed", range(40))
+def test_proofs_against_brute_force(seed: int):
+    draw = np.random.default_rng(seed)
+    sites, points = int(draw.integers(3, 13)), int(draw.integers(2, 25))
+    k = int(draw.integers(1, min(5, sites) + 1))
+    table = draw.integers(0, (2, 6, 1000)[seed % 3], (sites, points)) * draw.integers(0, 4, points)
+    best = min(int(table[list(c)].min(axis=0).sum()) for c in itertools.combinations(range(sites), k))
+    incumbent = draw.choice(sites, k, replace=False)
+    proof = prove(table, incumbent, deadline=time.perf_counter() + 60)
+    assert proof.bound == best == table[proof.sites].min(axis=0).sum()
+    for below in (best, best + 1):
+        if below > 0:
+            proof = prove(table, incumbent, time.perf_counter() + 60, below)
+            assert proof.bound == best
+            assert below == best or table[proof.sites].min(axis=0).sum() == best
+
+
+def test_solvers_know_what_they_can_not_solve():
+    town = small_towns()[0]
+    bare = Instance("t", town.distances, town.weights, town.num_kiosks, rivals=town.rivals)
+    for instance, kind in itertools.product((town, bare), KINDS):
+        objective = Objective(kind, RADIUS)
+        for name in NAMES:
+            if name in able(objective, [town, instance]):
+                solve(name, instance, objective)
+                continue
+            with pytest.raises(ValueError, match="revenue is not linear|k-means needs coordinates"):
+                solve(name, instance, objective)
+    assert able(Objective(), [town]) == NAMES
 
 
 # ------------------------------------------------------------ published optima
@@ -260,6 +286,7 @@ def test_impossible_tasks_are_refused():
     for call, message in (
         (lambda: solve("gredy", town), "unknown solver 'gredy'; did you mean 'greedy'"),
         (lambda: solve("k-means", bare), "t: k-means needs coordinates"),
+        (lambda: solve("exact", town, Objective("revenue", 9)), "revenue needs at least one rival"),
         (lambda: solve("greedy", town, time_limit=0), "time_limit must be positive"),
         (lambda: solve("greedy", bare, Objective("revenue", 9)), "revenue needs at least one rival"),
         (lambda: next(frames("greedy", town)), "there is nothing to see of greedy"),
