@@ -178,8 +178,10 @@ def attract(p, e, site, to):
 
 @kernel
 def place(p, e, site):
-    """Places the next kiosk; on a taken site, or with -1, it is wasted."""
+    """Places the next kiosk, if there is one left; on a taken site, or with -1, it is wasted."""
     number = e.placed
+    if number >= p.instances[np.uint64(e.instance)].num_kiosks:  # only in a record that somebody made up
+        return
     e.placed += 1
     if site < 0 or e.taken[np.uint64(site)]:
         return

@@ -57,6 +57,7 @@ def load_pool(config: KioskConfig) -> list[Instance]:
             side=64 if config.layout == "streets" else SIDE,
             metric=config.metric or "euclidean",
         )
+        _check_size(config.pool_size, config.sites, config.points)
         first = FIRST_SEED[config.split]
         return [generate(town, seed) for seed in range(first, first + config.pool_size)]
     shipped = shipped_instances()
@@ -70,6 +71,11 @@ def load_pool(config: KioskConfig) -> list[Instance]:
     close = difflib.get_close_matches(source, names, 1)
     there = f"there are {', '.join(names)}, or the path of an instance file"
     raise ValueError(f"unknown source {source!r}; " + (f"did you mean {close[0]!r}?" if close else there))
+
+
+def _check_size(count: int, sites: int, points: int) -> None:
+    if count * sites * points > MAX_PAIRS:
+        raise InstanceError(f"the instances' tables would hold more than {MAX_PAIRS} pairs of site and point")
 
 
 def build_tables(config: KioskConfig, instances: Sequence[Instance]) -> KioskParams:
@@ -138,8 +144,7 @@ def _tables(instances: Sequence[Instance], objective: Objective, relief: bool) -
     sites = max(instance.num_sites for instance in instances)
     points = max(instance.num_points for instance in instances)
     places = max(sites, points)
-    if count * sites * points > MAX_PAIRS:
-        raise InstanceError(f"the instances' tables would hold more than {MAX_PAIRS} pairs of site and point")
+    _check_size(count, sites, points)
     kind = KIND_CODES[objective.kind]
     tables = {
         "instances": np.zeros(count, INSTANCE),

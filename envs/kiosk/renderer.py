@@ -11,7 +11,7 @@ import pygame
 from numpy.typing import NDArray
 
 from ..core.renderer import ACCENT, BAD, FAINT, GOOD, RULE, TEXT, Color, Panel, Sprites, to_array
-from .scene import BINS, City, Scene, colour
+from .scene import BINS, City, Histogram, Scene, colour
 
 if TYPE_CHECKING:
     from .world import Kiosk
@@ -206,26 +206,8 @@ class KioskRenderer:
         panel.y += 20
         left, width = panel.MARGIN, panel.surface.get_width() - 2 * panel.MARGIN
         bottom = panel.y + HISTOGRAM
-        begun = (e["visits"][: city.instance.num_points] >= 0).all()
-        if begun:
-            histogram = self._scene.histogram(e)
-            # Bars grow no higher than the picture; two thirds of the people in one bar fill it.
-            unit = HISTOGRAM / max(histogram.people.sum(axis=0).max(), histogram.people.sum() / 6)
-            for column in range(BINS):
-                y = float(bottom)
-                x = left + column * width / BINS
-                for number, people in enumerate(histogram.people[:, column]):
-                    height = people * unit
-                    rect = (
-                        round(x),
-                        round(y - height),
-                        round(width / BINS) - 1,
-                        round(y) - round(y - height),
-                    )
-                    pygame.draw.rect(panel.surface, colour(number), rect)
-                    y -= height
-            x = left + min(1.0, histogram.mean / city.reach) * width
-            pygame.draw.line(panel.surface, TEXT, (x, panel.y), (x, bottom))
+        if (e["visits"][: city.instance.num_points] >= 0).all():
+            self._draw_bars(self._scene.histogram(e), city, pygame.Rect(left, panel.y, width, HISTOGRAM))
         if self._config.objective in ("coverage", "revenue"):
             x = left + min(1.0, self._config.radius / city.reach) * width
             for y in range(panel.y, bottom, 6):
@@ -233,3 +215,18 @@ class KioskRenderer:
         pygame.draw.line(panel.surface, RULE, (left, bottom), (left + width, bottom))
         panel.y = bottom + 5
         panel.row("0 steps", f"{city.reach} or more", FAINT)
+
+    def _draw_bars(self, histogram: Histogram, city: City, room: pygame.Rect) -> None:
+        """Draws how many people walk how far, each kiosk's in its colour, and a line at the mean."""
+        surface = self._panel.surface
+        # A sixth of the people in one bar fill the room, unless a bar has more.
+        unit = room.height / max(histogram.people.sum(axis=0).max(), histogram.people.sum() / 6)
+        for column in range(BINS):
+            x, y = room.x + column * room.width / BINS, float(room.bottom)
+            for number, people in enumerate(histogram.people[:, column]):
+                top = y - people * unit
+                rect = round(x), round(top), round(room.width / BINS) - 1, round(y) - round(top)
+                pygame.draw.rect(surface, colour(number), rect)
+                y = top
+        x = room.x + min(1.0, histogram.mean / city.reach) * room.width
+        pygame.draw.line(surface, TEXT, (x, room.y), (x, room.bottom))
