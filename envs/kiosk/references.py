@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -9,8 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from .instances import Instance
 from .objective import Objective
 from .solvers import NAMES, Frame, frames, solve
+from .validate import with_kiosks
 
 if TYPE_CHECKING:
     from .world import Kiosk
@@ -53,13 +56,32 @@ class SolverPolicy:
                 self._plans.popitem(last=False)
         return self._plans[key]
 
-    def frames(self, record: np.void) -> Iterator[Frame]:
-        """How the solver searches the city of a record, to look at; nothing where that is no sight.
+    def sights(self, state: NDArray) -> Iterator[tuple[NDArray, list[NDArray | None]]]:
+        """Shows how the solver searches the cities of some records, where that is a sight.
 
         Args:
-            record: a state record.
+            state: (N,) records.
+
+        Yields:
+            (N,) records in which the kiosks stand where the search has them, and for each of them the (C, 2)
+            places, in steps, that the renderer is to mark. Where a search is over, its end stays.
         """
-        try:
-            yield from frames(self._name, self._world.instance_of(record), self._objective)
-        except ValueError:
-            return
+        searches = [self._frames(self._world.instance_of(record)) for record in state]
+        latest: list[Frame | None] = [None] * len(state)
+        while True:
+            shown = [next(search, None) for search in searches]
+            if all(frame is None for frame in shown):
+                return
+            latest = [new or old for new, old in zip(shown, latest, strict=True)]
+            kiosks = state["kiosks"].copy()
+            for row, frame in zip(kiosks, latest, strict=True):
+                if frame is not None:
+                    row[: len(frame.sites)] = frame.sites
+            yield (
+                with_kiosks(self._world.params(), state, kiosks),
+                [frame and frame.centres for frame in latest],
+            )
+
+    def _frames(self, instance: Instance) -> Iterator[Frame]:
+        with contextlib.suppress(ValueError):  # not of every solver and objective there is something to see
+            yield from frames(self._name, instance, self._objective)

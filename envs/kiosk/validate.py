@@ -37,11 +37,30 @@ def check_state(params: KioskParams, state: NDArray) -> None:
         raise ValueError("no state of this world: placed is more than there are kiosks")
     if ((kiosks < -1) | (kiosks >= instances["num_sites"][:, None])).any():
         raise ValueError("no state of this world: kiosks has a site that does not exist")
-    again = state.copy()
-    _bound_rebuild(state.dtype)(params, again, kiosks.copy())
+    again = with_kiosks(params, state, kiosks, state["placed"])
     for name in state.dtype.names or ():
         if again[name].tobytes() != state[name].tobytes():
             raise ValueError(f"no state of this world: {name} is not what follows from the kiosks")
+
+
+def with_kiosks(
+    params: KioskParams, state: NDArray, kiosks: NDArray, placed: NDArray | None = None
+) -> NDArray:
+    """Records of the same cities with other kiosks.
+
+    Args:
+        params: the world's tables.
+        state: (N,) records.
+        kiosks: (N, K) sites that exist, -1 where there is none.
+        placed: (N,) how many of them have been placed; by default all.
+
+    Returns:
+        (N,) records of their own.
+    """
+    records, kiosks = state.copy(), kiosks.copy()  # those of the records are written anew
+    placed = params.instances["num_kiosks"][state["instance"]] if placed is None else placed.copy()
+    _bound_rebuild(state.dtype)(params, records, kiosks, placed)
+    return records
 
 
 @cache
@@ -49,6 +68,6 @@ def _bound_rebuild(state_dtype: np.dtype) -> Callable:
     return bind(_rebuild_rows, __name__, {"rebuild": rebuild}, (state_dtype, RULES, INSTANCE))
 
 
-def _rebuild_rows(params, state, kiosks):
+def _rebuild_rows(params, state, kiosks, placed):
     for i in range(len(state)):
-        rebuild(params, state[i], kiosks[i], state[i].placed)
+        rebuild(params, state[i], kiosks[i], placed[i])

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kiosk_stage import OBJECTIVES, make, town
+from kiosk_stage import OBJECTIVES, assert_follows, make, town
 from meze.envs.kiosk.instances import Instance
 from meze.envs.kiosk.scene import Scene, colour, laid_out
 from meze.envs.kiosk.state import ALONE, FEATURES, GRID, KIOSK, LEFT, PEOPLE, PLANE_NAMES, RELIEF, RIVAL, X, Y
@@ -189,3 +189,29 @@ def test_committed_sprites_are_what_the_script_draws(monkeypatch):
     for name, surface in drawn.items():
         saved = pygame.image.load(ASSETS / "sprites" / "kiosk" / f"{name}.png")
         assert pygame.image.tobytes(saved, "RGBA") == pygame.image.tobytes(surface, "RGBA"), name
+
+
+@pytest.mark.parametrize("name", ("k-means", "interchange"))
+def test_a_search_is_shown_step_by_step(name):
+    env = make([town(2, 40, 12, 4), town(3, 30, 10, 3)], num_envs=2)
+    env.reset(seed=0, options={"instance": np.array([0, 1])})
+    state = env.get_state()
+    sights = list(env.world.references()[name].sights(state))
+    assert len(sights) > 2
+    pictures = []
+    for records, marks in sights:
+        for record in records:
+            assert_follows(env.world, record)
+        assert all((places is None) == (name == "interchange") for places in marks)
+        pictures.append(env.world.renderer().draw(records, 1, marks=marks[1]))
+    assert any((one != other).any() for one, other in zip(pictures, pictures[1:], strict=False))
+    if name == "interchange":  # every swap is for the better
+        totals = np.array([records["total"] for records, _ in sights])
+        assert (np.diff(totals, axis=0) <= 0).all() and (totals[-1] < totals[0]).any()
+    assert env.get_state().tobytes() == state.tobytes()
+
+
+def test_of_other_solvers_there_is_nothing_to_see():
+    env = make([town(2, 40, 12, 4)])
+    env.reset(seed=0)
+    assert not list(env.world.references()["greedy"].sights(env.get_state()))
