@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.kernel import kernel
+from ..core.memory import copy_bytes
 from .state import (
     BRICK,
     CLASS_1_SPEED,
@@ -114,44 +115,13 @@ def fill(flat, plane, value):
 
 
 @kernel
-def read_4(source, at):
-    """Reads four tiles."""
-    return source[at], source[at + np.uint64(1)], source[at + np.uint64(2)], source[at + np.uint64(3)]
-
-
-@kernel
-def write_4(flat, at, tiles):
-    """Writes four tiles."""
-    for k in range(np.uint64(4)):
-        flat[at + k] = tiles[k]
-
-
-@kernel
-def copy_row(flat, at, source, start):
-    """Copies the VIEW tiles of a row.
-
-    All are read before any is written: the compiler must suspect that the arrays overlap, and would else copy
-    byte by byte, which takes twice as long.
-    """
-    first = read_4(source, start)
-    second = read_4(source, start + np.uint64(4))
-    third = read_4(source, start + np.uint64(8))
-    last = source[start + np.uint64(12)]
-    write_4(flat, at, first)
-    write_4(flat, at + np.uint64(4), second)
-    write_4(flat, at + np.uint64(8), third)
-    flat[at + np.uint64(12)] = last
-
-
-@kernel
 def write_tiles(p, e, flat, left, top):
     """Copies the planes of tiles from the level's view, then corrects the tiles that have changed."""
     source = p.views[np.uint64(e.level)]
     for plane in range(TILE_PLANES):
         for row in range(VIEW):
-            start = np.uint64(plane * VIEW_CELLS + (VIEW_SKY + top + row) * STRIDE + MARGIN + left)
-            at = np.uint64(plane * AREA + row * VIEW)
-            copy_row(flat, at, source, start)
+            start = plane * VIEW_CELLS + (VIEW_SKY + top + row) * STRIDE + MARGIN + left
+            copy_bytes(source, start, flat, plane * AREA + row * VIEW, VIEW)
     for word in range(MAX_SLOTS // 64):
         bits = e.changed[word]
         slot = word * 64

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.kernel import kernel
+from ..core.memory import copy_bytes
 from .state import (
     BRICK,
     COIN,
@@ -224,18 +225,10 @@ def blit(flat, sprite, x, bottom, height, width, floor):
 
 
 @kernel
-def copy_bytes(flat, to, source, first, count):
-    """Copies bytes."""
-    to, first = np.uint64(to), np.uint64(first)
-    for k in range(np.uint64(count)):
-        flat[to + k] = source[first + k]
-
-
-@kernel
 def draw_gauge(flat, row, length):
     """Fills a gauge from the left."""
     filled = min(max(length, 0), SIDE)
-    copy_bytes(flat, row * SIDE * 3, _GAUGE_BYTES[row], (2 * SIDE - filled) * 3, SIDE * 3)
+    copy_bytes(_GAUGE_BYTES[row], (2 * SIDE - filled) * 3, flat, row * SIDE * 3, SIDE * 3)
 
 
 @kernel
@@ -244,8 +237,8 @@ def draw_balance(flat, row, length):
     half = SIDE // 2
     left = min(max(-length, 0), half)
     right = min(max(length, 0), half)
-    copy_bytes(flat, row * SIDE * 3, _GAUGE_BYTES[row], (half + left) * 3, half * 3)
-    copy_bytes(flat, (row * SIDE + half) * 3, _GAUGE_BYTES[row], (2 * SIDE - right) * 3, half * 3)
+    copy_bytes(_GAUGE_BYTES[row], (half + left) * 3, flat, row * SIDE * 3, half * 3)
+    copy_bytes(_GAUGE_BYTES[row], (2 * SIDE - right) * 3, flat, (row * SIDE + half) * 3, half * 3)
 
 
 @kernel
@@ -325,7 +318,7 @@ def observe_pixels(p, s, i, obs):
     still = p.views[np.uint64(e.level), np.uint64(0)]
     first = (AROUND * CELL + left) * 3
     for row in range(HEIGHT * CELL):
-        copy_bytes(flat, (TOP + row) * SIDE * 3, still[np.uint64(row)], first, SIDE * 3)
+        copy_bytes(still[np.uint64(row)], first, flat, (TOP + row) * SIDE * 3, SIDE * 3)
     draw_gauges(e, flat)
     draw_changed(p, e, flat, left)
     draw_things(p, e, flat, left)
