@@ -90,6 +90,18 @@ register_world(
     world=f"{__name__}.envs.kiosk.world:Kiosk",
     config=f"{__name__}.envs.kiosk.config:KioskConfig",
     max_episode_steps=1024,  # the most kiosks that there can be: each step places one
+    presets=dict.fromkeys(
+        ("q-learning", "double-q-learning", "expected-sarsa", "sarsa"),
+        {
+            "env.source": "village",
+            "steps": 60_000,
+            "num_envs": 16,
+            "agent.gamma": 1.0,
+            "agent.step_size.start": 1.0,  # nothing is left to chance
+            "agent.step_size.end": 1.0,
+            "agent.epsilon.steps": 40_000,
+        },
+    ),
     summary="Place kebab kiosks so that a city of hungry people has a short walk.",
 )
 

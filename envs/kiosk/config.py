@@ -12,8 +12,9 @@ class KioskConfig:
 
     source: str = "generated"
     """`generated` for a pool of random cities, `fresh` for a new city in every episode (uniform, euclidean, a
-    person at each point, the points are the sites), `shipped` for all instances that come with the package,
-    the name of one of them, or the path of an instance file (CSV, OR-Library, TSPLIB)."""
+    person at each point, the points are the sites), `village` for a small one with 10 sites, `shipped` for
+    all instances of the OR-Library that come with the package, the name of one of them, or the path of an
+    instance file (CSV, OR-Library, TSPLIB)."""
     split: Literal["train", "test"] = "train"
     """Which range of seeds the generated cities come from; the two never overlap."""
     pool_size: int = 64
