@@ -11,7 +11,8 @@
     exact          the proven optimum, or a bound, see `exact.py`; not for revenue, which is not linear
 
 What they return has been confirmed by the independent checker. Without a time limit, and with equal seeds, a
-solver returns the same on every machine; `exact` too, unless the optimum is not unique.
+solver returns the same again; on another machine, too, unless it rests on another library's floating point:
+k-means on that of scikit-learn, and exact, where there are several optima, on that of HiGHS.
 """
 
 from __future__ import annotations

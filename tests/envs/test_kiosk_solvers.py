@@ -147,6 +147,15 @@ def test_exact_proves_the_published_optimum(name: str):
     assert solution.objective == solution.bound == instance.optimum
 
 
+@pytest.mark.parametrize(
+    ("name", "optimum"), [("pmed1", 127), ("pmed2", 98), ("pmed5", 48), ("pmed6", 84), ("pmed10", 20)]
+)
+def test_exact_proves_the_published_p_center(name: str, optimum: int):
+    """Mladenovic, Labbe and Hansen, "Solving the p-center problem with tabu search", Networks 42 (2003)."""
+    solution = solve("exact", shipped_instance(name), Objective("p-center"))
+    assert solution.objective == solution.bound == optimum
+
+
 def test_bounds_hold_when_time_is_short():
     instance = shipped_instance("pmed6")
     for kind in ("p-median", "p-center", "coverage"):
