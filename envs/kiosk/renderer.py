@@ -32,6 +32,9 @@ BIGGEST, SMALLEST = 0.9, 0.5
 """Scale of a kiosk's sprite where there are few, and many."""
 DROP = 60
 """Pixels from which a new kiosk comes down."""
+LEGEND_LINE = 40
+WHITE = (255, 255, 255)
+"""Light that leaves a sprite's colours as they are."""
 HISTOGRAM = 130
 """Pixels of height."""
 
@@ -140,17 +143,19 @@ class KioskRenderer:
         for number, site in enumerate(e["kiosks"]):
             if site >= 0:
                 place = city.corners[site] * MAP
-                if number == e["placed"] - 1:
+                if number == e["elapsed"] - 1:
                     place = place - (0, DROP * (1 - phase) ** 2)
                 stalls.append((place, "kiosk", colour(number)))
         for place, name, tint in sorted(stalls, key=lambda stall: stall[0][1]):
-            self._draw_stall(place, name, tint, round(scale, 2))
+            self._draw_stall(self._map, (float(place[0]), float(place[1])), name, tint, round(scale, 2))
 
-    def _draw_stall(self, place: NDArray, name: str, tint: Color, scale: float) -> None:
-        for part, light in ((name, (255, 255, 255)), ("awning", (255, 255, 255)), ("stripes", tint)):
+    def _draw_stall(
+        self, surface: pygame.Surface, foot: tuple[float, float], name: str, tint: Color, scale: float
+    ) -> None:
+        for part, light in ((name, WHITE), ("awning", WHITE), ("stripes", tint)):
             sprite = self._sprites.get(part, scale, 0, light)
-            corner = place[0] - sprite.get_width() / 2, place[1] - 0.85 * sprite.get_height()
-            self._map.blit(sprite, corner, special_flags=pygame.BLEND_PREMULTIPLIED)
+            corner = foot[0] - sprite.get_width() / 2, foot[1] - 0.85 * sprite.get_height()
+            surface.blit(sprite, corner, special_flags=pygame.BLEND_PREMULTIPLIED)
 
     def _draw_marks(self, places: NDArray) -> None:
         for number, (x, y) in enumerate(places * MAP):
@@ -172,6 +177,7 @@ class KioskRenderer:
         panel.row("city", city.instance.name)
         instance = self._instances[e["instance"]]
         panel.row("kiosks", f"{e['placed']} of {instance['num_kiosks']}")
+        self._write_colours(e, int(instance["num_kiosks"]))
         panel.row("people", f"{instance['people']}")
         if len(city.instance.rivals):
             panel.row("rivals", f"{len(city.instance.rivals)}")
@@ -183,6 +189,30 @@ class KioskRenderer:
         for label, value in hud.items():
             if panel.room():
                 panel.row(label, value)
+        legend_top = panel.surface.get_height() - panel.MARGIN - LEGEND_LINE * 3
+        if panel.y <= legend_top:
+            self._write_legend(legend_top)
+
+    def _write_colours(self, e: np.void, count: int) -> None:
+        """Shows the colour of each kiosk, filled where it stands."""
+        panel = self._panel
+        width = panel.surface.get_width() - 2 * panel.MARGIN
+        for number in range(count):
+            left, right = (panel.MARGIN + width * k // count for k in (number, number + 1))
+            rect = pygame.Rect(left, panel.y, max(2, right - left - 2), 8)
+            stands = e["kiosks"][number] >= 0
+            pygame.draw.rect(panel.surface, colour(number), rect, 0 if stands else 1)
+        panel.y += 16
+
+    def _write_legend(self, y: int) -> None:
+        panel = self._panel
+        middle = panel.MARGIN + 20
+        for name, tint, text in (("kiosk", colour(0), "kiosk"), ("rival", RIVAL_TINT, "rival")):
+            self._draw_stall(panel.surface, (middle, y + 36), name, tint, 0.6)
+            panel.write(text, middle + 32, y + 14, FAINT, 19)
+            y += LEGEND_LINE
+        pygame.draw.circle(panel.surface, colour(0), (middle, y + 20), 6)
+        panel.write("people, coloured by kiosk", middle + 32, y + 14, FAINT, 19)
 
     def _write_optimum(self, e: np.void, unit: str) -> None:
         """The objective against the optimum: a bar that is full when it is reached."""
