@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,6 +15,10 @@ from .rollout import Savable, action_mask, with_rows
 
 HISTORY_BYTES = 256 * 2**20
 """How much of the past is kept."""
+
+
+Sights = Callable[[NDArray], Iterator[tuple[NDArray, list[NDArray | None]]]]
+"""From (N,) state records to the states of a search, one after another, and what to mark in each of them."""
 
 
 class Moment(NamedTuple):
@@ -40,6 +44,8 @@ class Moment(NamedTuple):
     """(N,) steps so far."""
     ended: NDArray
     """(N,) whether the episode is over."""
+    marks: list[NDArray | None] | None = None
+    """What the renderer is to mark, where a policy shows how it searches."""
 
 
 class Show:
@@ -52,6 +58,7 @@ class Show:
         max_steps: steps after which an episode counts as over although the environment could go on.
         options: reset options of each episode.
         before_episode: called before an episode begins.
+        sights: what is to be seen of the policy's search before the first step, where all episodes begin.
     """
 
     def __init__(
@@ -63,6 +70,7 @@ class Show:
         max_steps: int | None = None,
         options: dict[str, Any] | None = None,
         before_episode: Callable[[], None] = lambda: None,
+        sights: Sights | None = None,
     ) -> None:
         self.env = env
         self.seed_of = seed_of
@@ -71,6 +79,8 @@ class Show:
         self._max_steps = max_steps
         self._options = options or {}
         self._before_episode = before_episode
+        self._sights = sights
+        self._search: Iterator[tuple[NDArray, list[NDArray | None]]] = iter(())
         self._memory: Memory = None
         self._mask: NDArray | None = None
         self._past: deque[Moment] = deque()
@@ -101,6 +111,10 @@ class Show:
         if now.ended.any():
             self._begin(now.ended, now.episodes)
             now = self._past.pop()
+        sight = next(self._search, None)
+        if sight is not None:
+            self._past.append(now._replace(records=sight[0], marks=sight[1]))
+            return
         actions, self._memory = self._policy.act(now.obs, self._memory, explore=False, mask=self._mask)
         obs, reward, terminated, truncated, info = self.env.step(actions)
         self._mask = action_mask(info)
@@ -137,6 +151,9 @@ class Show:
             last = self._past[-1]
             returns, steps = np.where(rows, 0.0, last.returns), np.where(rows, 0, last.steps)
         self._keep(obs, None, episodes, returns, steps, np.zeros(len(rows), np.bool_))
+        records = self._past[-1].records
+        if whole and self._sights is not None and records is not None:
+            self._search = self._sights(records)
 
     def _keep(
         self,

@@ -22,7 +22,7 @@ from .evaluate import find_contestant, on_test_split
 from .resolve import Environment, find_environment, make_vector
 from .rundir import EVALUATION_SEED, RunDir
 from .settings import asks_for_help, from_plain, group, leading_names, parse, print_help
-from .show import Moment, Show
+from .show import Moment, Show, Sights
 
 USAGE = "meze watch RUN [flags], meze watch AGENT ENV [flags], or meze watch REPLAY.json [flags]"
 DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file.
@@ -142,7 +142,8 @@ class Viewer:
             hud = self._hud(moment, i)
             words: tuple[str, ...] = ()
             if self._renderer is not None:
-                picture = self._renderer.draw(records, i, phase=phase, hud=hud)
+                marked = {} if moment.marks is None else {"marks": moment.marks[i]}
+                picture = self._renderer.draw(records, i, phase=phase, hud=hud, **marked)
             else:
                 assert moment.pictures is not None
                 picture = moment.pictures[i]
@@ -338,6 +339,12 @@ def make_env(environment: Environment, env_config: Any, settings: WatchSettings)
     return env
 
 
+def _sights(env: VectorEnv, name: str) -> Sights | None:
+    """What a world's reference policy shows of its search, if it does."""
+    world = getattr(env.unwrapped, "world", None)
+    return None if world is None else getattr(world.references().get(name), "sights", None)
+
+
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     if asks_for_help(args):
@@ -360,6 +367,7 @@ def main(args: Sequence[str]) -> int:
         max_steps=None if replay is None else len(replay.actions),
         options=None if replay is None else dict(replay.options),
         before_episode=before_episode,
+        sights=_sights(env, source.title),
     )
     viewer = Viewer(show, source.title)
     speed = settings.speed or float(env.metadata.get("render_fps", 4))
