@@ -92,6 +92,8 @@ class Searcher(Trainable, Protocol):
     """Generations evaluated so far."""
     population: Any
     """The population that `ask` gave last."""
+    fitness: NDArray[np.float64] | None
+    """Its (P,) fitness, once it was told."""
 
     def ask(self) -> Any:
         """The population to evaluate next; the same one until `tell` was called."""

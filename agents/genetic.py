@@ -225,6 +225,7 @@ class Genetic:
 
     Attributes:
         population: (P, L) genes of the present generation.
+        fitness: (P,) its fitness, once it is known.
         policy: acts for the best genome of the last generation that was evaluated.
         generation: generations evaluated so far.
     """
@@ -252,7 +253,7 @@ class Genetic:
         self._random = random.Random(int(rng.integers(2**63)))
         self.population = self.genome.initial(config.population, rng)
         self.steps = np.full(config.population, config.step)
-        self.fitness: NDArray[np.float64] | None = None  # of the present generation, once it is known
+        self.fitness: NDArray[np.float64] | None = None
         self.policy = self.genome.policy_of(self.population[:1], None)
 
     def ask(self) -> NDArray:

@@ -107,6 +107,7 @@ class Neat:
 
     Attributes:
         population: the present generation.
+        fitness: (P,) its fitness, once it is known.
         policy: acts for the best genome of the last generation that was evaluated.
         generation: generations evaluated so far.
     """
@@ -142,7 +143,7 @@ class Neat:
         self._counters = Counter(1), Counter(self.actions.num_outputs), Counter(1)
         self._reproduction.genome_indexer, self._neat.genome_config.node_indexer = self._counters[:2]
         self._species.indexer = self._counters[2]
-        self._told = True  # the fitness of the present generation, so that the next one may be bred
+        self.fitness: NDArray[np.float64] | None = None
         self._best: neat.DefaultGenome | None = None
         self.population = self._express([])
         self.policy = NeatPolicy(
@@ -154,10 +155,10 @@ class Neat:
 
     def ask(self) -> NeatPopulation:
         """The present generation, or the next one once the present one's fitness is known."""
-        if self._told:
+        if self.fitness is not None or not self.population.genomes:
             with borrowed_random(self._random):
                 self._settle(self._breed())
-            self._told = False
+            self.fitness = None
         return self.population
 
     def _breed(self) -> dict[int, neat.DefaultGenome]:
@@ -205,10 +206,9 @@ class Neat:
             nodes and the connections that are enabled.
         """
         genomes = self.population.genomes
-        values = checked_fitness(fitness, len(genomes))
+        values = self.fitness = checked_fitness(fitness, len(genomes))
         for genome, value in zip(genomes, values.tolist(), strict=True):
             genome.fitness = value
-        self._told = True
         self.generation += 1
         self._best = genomes[int(values.argmax())]
         self.policy.genes = express([self._best], self._neat)
@@ -227,7 +227,7 @@ class Neat:
         state: State = {
             "algorithm": self.name,
             "generation": self.generation,
-            "told": self._told,
+            "told": self.fitness is not None,
             "distance": self._distance,
             "counters": [counter.value for counter in self._counters],
             "innovation": self._reproduction.innovation_tracker.global_counter,
@@ -252,7 +252,10 @@ class Neat:
         if self._best is not None:
             self.policy.genes = express([self._best], self._neat)
         self._species.species = species_from_state(state, {genome.key: genome for genome in genomes})
-        self.generation, self._told = int(state["generation"]), bool(state["told"])
+        self.generation = int(state["generation"])
+        self.fitness = (
+            checked_fitness(state["genome.fitness"][: len(genomes)], len(genomes)) if state["told"] else None
+        )
         self._distance = float(state["distance"])
         for counter, value in zip(self._counters, state["counters"], strict=True):
             counter.value = int(value)

@@ -11,7 +11,7 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from ..agents.base import Memory, Policy
-from .rollout import Savable, action_mask, with_rows
+from .rollout import Savable, action_mask, forget, with_rows
 
 HISTORY_BYTES = 256 * 2**20
 """How much of the past is kept."""
@@ -58,6 +58,8 @@ class Show:
         max_steps: steps after which an episode counts as over although the environment could go on.
         options: reset options of each episode.
         before_episode: called before an episode begins.
+        together: whether all environments play the same episode, and those where it is over wait, as they
+            were, until it is over everywhere; the autoreset mode is `NEXT_STEP` then.
         sights: what is to be seen of the policy's search before the first step, where all episodes begin.
     """
 
@@ -70,6 +72,7 @@ class Show:
         max_steps: int | None = None,
         options: dict[str, Any] | None = None,
         before_episode: Callable[[], None] = lambda: None,
+        together: bool = False,
         sights: Sights | None = None,
     ) -> None:
         self.env = env
@@ -79,6 +82,7 @@ class Show:
         self._max_steps = max_steps
         self._options = options or {}
         self._before_episode = before_episode
+        self._together = together
         self._sights = sights
         self._search: Iterator[tuple[NDArray, list[NDArray | None]]] = iter(())
         self._memory: Memory = None
@@ -108,21 +112,30 @@ class Show:
             self._back -= 1
             return
         now = self._past[-1]
-        if now.ended.any():
+        if now.ended.all() if self._together else now.ended.any():
             self._begin(now.ended, now.episodes)
             now = self._past.pop()
         sight = next(self._search, None)
         if sight is not None:
             self._past.append(now._replace(records=sight[0], marks=sight[1]))
             return
+        waiting = now.ended
         actions, self._memory = self._policy.act(now.obs, self._memory, explore=False, mask=self._mask)
         obs, reward, terminated, truncated, info = self.env.step(actions)
         self._mask = action_mask(info)
         ended = terminated | truncated
         if self._max_steps is not None:
             ended |= now.steps + 1 >= self._max_steps
-        self.finished += int(ended.sum())
-        self._keep(obs, actions, now.episodes, now.returns + reward, now.steps + 1, ended)
+        self.finished += int((waiting | ended).all()) if self._together else int(ended.sum())
+        self._keep(
+            obs,
+            actions,
+            now.episodes,
+            now.returns + reward * ~waiting,
+            now.steps + ~waiting,
+            waiting | ended,
+            now,
+        )
 
     def back(self) -> None:
         """Goes to the moment before, if it is kept."""
@@ -135,8 +148,9 @@ class Show:
 
     def _begin(self, rows: NDArray, episodes: NDArray) -> None:
         self._before_episode()
-        first = int(episodes.max()) + 1
-        episodes = with_rows(episodes, np.flatnonzero(rows), first + np.arange(int(rows.sum())))
+        next_ones = int(episodes.max()) + 1 + (0 if self._together else np.arange(int(rows.sum())))
+        episodes = with_rows(episodes, np.flatnonzero(rows), next_ones)
+        self._memory = forget(self._memory, np.flatnonzero(rows))
         seeds = [self.seed_of(int(k)) if row else None for k, row in zip(episodes, rows, strict=True)]
         whole = bool(rows.all())  # the first reset must not have a mask
         options = self._options if whole else {**self._options, "reset_mask": rows}
@@ -163,11 +177,21 @@ class Show:
         returns: NDArray,
         steps: NDArray,
         ended: NDArray,
+        last: Moment | None = None,
     ) -> None:
+        """Keeps a moment; where the episode was over in `last` already, what was to see then is kept on."""
         env = self.env.unwrapped
         values = getattr(self._policy, "action_values", None)
         records = env.get_state() if isinstance(env, Savable) else None
         pictures = None if records is not None else tuple(map(np.asarray, self.env.render() or ()))
+        if last is not None and last.ended.any():
+            waiting = np.flatnonzero(last.ended)
+            obs = with_rows(obs, waiting, last.obs[waiting])
+            if records is not None and last.records is not None:
+                records = with_rows(records, waiting, last.records[waiting])
+            elif pictures is not None and last.pictures is not None:
+                both = zip(last.pictures, pictures, last.ended, strict=True)
+                pictures = tuple(old if over else new for old, new, over in both)
         shown = np.array(values(obs)) if values else None
         moment = Moment(
             records, pictures, np.array(obs), shown, self._mask, actions, episodes, returns, steps, ended

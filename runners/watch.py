@@ -15,7 +15,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from ..agents.base import Learner, Memory, Policy
+from ..agents.base import Memory, Policy, Trainable
 from ..envs.core.replay import Replay
 from ..envs.core.replay import load as load_replay
 from .evaluate import find_contestant, on_test_split
@@ -52,6 +52,11 @@ class WatchSettings:
     """Begin with what the agent sees shown."""
     follow: bool = False
     """Before each episode, take the newest checkpoint of a run that is still training."""
+    population: bool = False
+    """Show the whole generation of a searcher's run: as ghosts in one level where the world can draw them,
+    its fittest side by side elsewhere."""
+    generation: int | None = None
+    """Go back to this generation of a searcher's run."""
     record: Path | None = None
     """Write an .mp4 or .gif file instead of opening a window."""
     episodes: int = 1
@@ -67,11 +72,13 @@ class WatchSettings:
             raise ValueError(f"envs must lie in 1 .. 64; got {self.envs}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative; got {self.seed}")
-        for name in ("speed", "episodes", "steps", "max_episode_steps"):
+        for name in ("speed", "episodes", "steps", "max_episode_steps", "generation"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0; got {getattr(self, name)}")
         if self.record is not None and self.record.suffix.lower() not in (".mp4", ".gif"):
             raise ValueError(f"record writes .mp4 or .gif; got {self.record}")
+        if self.follow and self.generation is not None:
+            raise ValueError("--follow takes the newest generation, not --generation")
 
 
 class Follower:
@@ -82,7 +89,7 @@ class Follower:
         learner: its learner.
     """
 
-    def __init__(self, run: RunDir, learner: Learner) -> None:
+    def __init__(self, run: RunDir, learner: Trainable) -> None:
         self._run, self._learner = run, learner
         self._loaded: Path | None = None
 
@@ -131,25 +138,30 @@ class Viewer:
 
     def tiles(self, phase: float, sees: bool) -> list[Any]:
         """The tiles of the show's moment, `phase` of its last step done."""
+        records = self._records(phase)
+        return [self._tile(i, records, phase, sees) for i in range(len(self._show.moment.obs))]
+
+    def _records(self, phase: float) -> NDArray | None:
+        records, between = self._show.moment.records, getattr(self._renderer, "between", None)
+        if between is not None:  # whatever moves is shown on its way
+            records = between(self._show.before.records, records, phase)
+        return records
+
+    def _tile(self, i: int, records: NDArray | None, phase: float, sees: bool, **drawn: Any) -> Any:
         from .screen import Tile
 
         moment = self._show.moment
-        records, between = moment.records, getattr(self._renderer, "between", None)
-        if between is not None:  # whatever moves is shown on its way
-            records = between(self._show.before.records, records, phase)
-        tiles = []
-        for i in range(len(moment.obs)):
-            hud = self._hud(moment, i)
-            words: tuple[str, ...] = ()
-            if self._renderer is not None:
-                marked = {} if moment.marks is None else {"marks": moment.marks[i]}
-                picture = self._renderer.draw(records, i, phase=phase, hud=hud, **marked)
-            else:
-                assert moment.pictures is not None
-                picture = moment.pictures[i]
-                words = tuple(f"{name} {text}" for name, text in hud.items())
-            tiles.append(Tile(picture, words, self._sees(moment, i) if sees else None))
-        return tiles
+        hud = self._hud(moment, i)
+        words: tuple[str, ...] = ()
+        if moment.marks is not None:
+            drawn["marks"] = moment.marks[i]
+        if self._renderer is not None:
+            picture = self._renderer.draw(records, i, phase=phase, hud=hud, **drawn)
+        else:
+            assert moment.pictures is not None
+            picture = moment.pictures[i]
+            words = tuple(f"{name} {text}" for name, text in hud.items())
+        return Tile(picture, words, self._sees(moment, i) if sees else None)
 
     def _hud(self, moment: Moment, i: int) -> dict[str, str]:
         hud = {"agent": self._title}
@@ -157,9 +169,13 @@ class Viewer:
             "seed": str(self._show.seed_of(int(moment.episodes[i]))),
             "step": str(moment.steps[i]),
             "return": f"{moment.returns[i]:.2f}",
+            "action": "-",  # takes its place from the beginning
         }
         if moment.actions is not None:
-            hud["action"] = self._name(int(moment.actions[i]))
+            action = moment.actions[i]
+            hud["action"] = (
+                self._name(int(action)) if np.ndim(action) == 0 else np.array_str(action, precision=2)
+            )
         return hud
 
     def _sees(self, moment: Moment, i: int) -> Any:
@@ -264,9 +280,11 @@ class Source:
     title: str
     environment: Environment
     env_config: Any
-    act: Callable[[VectorEnv, bool], tuple[Policy, Callable[[], None]]]
-    """From the environments, and whether to follow, to the policy and what to call before an episode."""
+    act: Callable[[VectorEnv, WatchSettings], tuple[Policy, Callable[[], None]]]
+    """From the environments and the settings to the policy and what to call before an episode."""
     replay: Replay | None = None
+    run: RunDir | None = None
+    """The run of a searcher, which has generations."""
 
 
 def find_source(names: Sequence[str]) -> Source:
@@ -288,22 +306,44 @@ def find_source(names: Sequence[str]) -> Source:
     contestant = find_contestant(names[0], environment)
     config = on_test_split(contestant.env_config)
     return Source(
-        contestant.name, environment, config, lambda env, follow: (contestant.policy(env), _nothing)
+        contestant.name, environment, config, lambda env, settings: (contestant.policy(env), _nothing)
     )
 
 
 def _run_source(run: RunDir, env_id: str | None) -> Source:
     config = run.config(env_id)
 
-    def act(env: VectorEnv, follow: bool) -> tuple[Policy, Callable[[], None]]:
-        if not follow and run.latest_checkpoint() is None:
-            raise ValueError(f"{run.path} has no checkpoint yet; --follow waits for it")
+    def act(env: VectorEnv, settings: WatchSettings) -> tuple[Policy, Callable[[], None]]:
         learner = config.make_learner(env)
+        return learner.policy, keep_loaded(run, learner, settings)
+
+    searching = run if config.agent.kind == "searcher" else None
+    env_config = on_test_split(config.env_config)
+    return Source(config.agent.name, config.environment, env_config, act, run=searching)
+
+
+def keep_loaded(run: RunDir, learner: Trainable, settings: WatchSettings) -> Callable[[], None]:
+    """Puts a checkpoint of a run into its learner.
+
+    Returns:
+        What is to be called before an episode.
+
+    Raises:
+        ValueError: when there is no such checkpoint.
+    """
+    if settings.follow:
         update = Follower(run, learner)
         update()
-        return learner.policy, update if follow else _nothing
-
-    return Source(config.agent.name, config.environment, on_test_split(config.env_config), act)
+        return update
+    newest = run.latest_checkpoint()
+    if newest is None:
+        raise ValueError(f"{run.path} has no checkpoint yet; --follow waits for it")
+    path = newest if settings.generation is None else run.checkpoint_path(settings.generation)
+    if not path.exists():
+        last = int(newest.stem.rpartition("-")[2])
+        raise ValueError(f"{run.path} has no generation {settings.generation}; its newest is {last}")
+    run.load_learner(learner, path)
+    return _nothing
 
 
 def _replay_source(path: Path) -> Source:
@@ -312,7 +352,11 @@ def _replay_source(path: Path) -> Source:
     script = ScriptPolicy(replay.actions)
     config = from_plain(environment.config, dict(replay.config), f"{path}: config")
     return Source(
-        f"replay of {replay.agent}", environment, config, lambda env, follow: (script, script.rewind), replay
+        f"replay of {replay.agent}",
+        environment,
+        config,
+        lambda env, settings: (script, script.rewind),
+        replay,
     )
 
 
@@ -320,7 +364,13 @@ def _nothing() -> None:
     pass
 
 
-def make_env(environment: Environment, env_config: Any, settings: WatchSettings) -> VectorEnv:
+def make_env(
+    environment: Environment,
+    env_config: Any,
+    settings: WatchSettings,
+    autoreset: AutoresetMode = AutoresetMode.DISABLED,
+    num_envs: int | None = None,
+) -> VectorEnv:
     """Makes environments that can be drawn.
 
     Raises:
@@ -329,8 +379,8 @@ def make_env(environment: Environment, env_config: Any, settings: WatchSettings)
     env = make_vector(
         environment,
         env_config,
-        settings.envs,
-        AutoresetMode.DISABLED,
+        num_envs or settings.envs,
+        autoreset,
         max_episode_steps=settings.max_episode_steps,
         render=environment.world is None,
     )
@@ -345,6 +395,33 @@ def _sights(env: VectorEnv, name: str) -> Sights | None:
     return None if world is None else getattr(world.references().get(name), "sights", None)
 
 
+def _viewer(source: Source, env_config: Any, settings: WatchSettings) -> tuple[VectorEnv, Show, Viewer]:
+    replay = source.replay
+    if replay is None:
+        env = make_env(source.environment, env_config, settings)
+        policy, before_episode = source.act(env, settings)
+        show = Show(
+            env,
+            policy,
+            lambda k: settings.seed + k,
+            before_episode=before_episode,
+            sights=_sights(env, source.title),
+        )
+    else:
+        limits = replace(settings, max_episode_steps=max(1, len(replay.actions)))
+        env = make_env(source.environment, env_config, limits)
+        policy, before_episode = source.act(env, settings)
+        show = Show(
+            env,
+            policy,
+            lambda k: replay.seed,
+            max_steps=len(replay.actions),
+            options=dict(replay.options),
+            before_episode=before_episode,
+        )
+    return env, show, Viewer(show, source.title)
+
+
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     if asks_for_help(args):
@@ -357,19 +434,14 @@ def main(args: Sequence[str]) -> int:
     settings, replay = given.run, source.replay
     if replay is not None and settings.envs != 1:
         raise ValueError("a replay is one episode: --envs must be 1")
-    limits = settings if replay is None else replace(settings, max_episode_steps=max(1, len(replay.actions)))
-    env = make_env(source.environment, given.env, limits)
-    policy, before_episode = source.act(env, settings.follow)
-    show = Show(
-        env,
-        policy,
-        lambda k: settings.seed + k if replay is None else replay.seed,
-        max_steps=None if replay is None else len(replay.actions),
-        options=None if replay is None else dict(replay.options),
-        before_episode=before_episode,
-        sights=_sights(env, source.title),
-    )
-    viewer = Viewer(show, source.title)
+    if source.run is None and (settings.population or settings.generation is not None):
+        raise ValueError("--population and --generation are for runs of searchers, such as genetic")
+    if settings.population:
+        from .generation import generation_viewer
+
+        env, show, viewer = generation_viewer(source, given.env, settings)
+    else:
+        env, show, viewer = _viewer(source, given.env, settings)
     speed = settings.speed or float(env.metadata.get("render_fps", 4))
     try:
         if settings.record is None:

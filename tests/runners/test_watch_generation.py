@@ -1,0 +1,132 @@
+"""A whole generation at once: everybody plays the same episode, and who is through waits for the others."""
+
+from pathlib import Path
+
+import imageio.v3 as iio
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from meze.envs.core.vector import WorldVectorEnv
+from meze.runners import cli
+from meze.runners.generation import GenerationPolicy, generation_viewer
+from meze.runners.rollout import Batches, evaluate_at_once
+from meze.runners.rundir import RunDir
+from meze.runners.show import Show
+from meze.runners.watch import WatchSettings, find_source
+from run_files import only_run
+from toy_world import Corridor, CorridorRenderer
+
+LIMIT = 12
+
+
+@pytest.fixture(scope="module", params=["genetic", "neat"])
+def run(request, tmp_path_factory) -> Path:
+    out = tmp_path_factory.mktemp("runs")
+    sizes = ["--agent.elites", "2"] if request.param == "genetic" else ["--agent.species", "3"]
+    args = ["train", request.param, "corridor", "--generations", "4", "--agent.population", "24", *sizes]
+    assert cli.main([*args, "--eval-episodes", "8", "--out", str(out)]) == 0
+    return only_run(out)
+
+
+def searcher_of(run: Path, generation: int):
+    folder = RunDir.open(run)
+    config = folder.config()
+    searcher = config.make_learner(config.make_env(1, AutoresetMode.DISABLED))
+    folder.load_learner(searcher, folder.checkpoint_path(generation))
+    return searcher
+
+
+def shown(policy, seed=50):
+    env = WorldVectorEnv("toy_world:Corridor", 24, LIMIT, AutoresetMode.NEXT_STEP)
+    return Show(env, policy, lambda k: seed + k, together=True)
+
+
+def test_everybody_plays_the_same_episode_as_if_alone(run) -> None:
+    searcher = searcher_of(run, 1)
+    policy = GenerationPolicy(searcher)
+    assert (np.diff(policy.fitness) <= 0).all() and policy.fitness[0] == searcher.fitness.max()
+    show = shown(policy)
+    ranked = np.argsort(-searcher.fitness, kind="stable")
+    waited = 0
+    for k in range(3):
+        last = show.moment
+        assert (last.episodes == k).all() and not last.ended.any()
+        while not show.moment.ended.all():
+            show.forward()
+            moment, over = show.moment, last.ended
+            waited += int(over.sum())
+            for name in ("records", "obs", "returns", "steps", "ended"):
+                assert np.array_equal(getattr(moment, name)[over], getattr(last, name)[over]), name
+            last = moment
+        assert show.finished == k + 1
+        alone = evaluate_at_once(
+            Batches(show.env.unwrapped.world, 24, LIMIT),
+            lambda rows: searcher.policy_of(searcher.population, ranked[rows]),
+            [50 + k] * 24,
+        )
+        assert np.array_equal(last.returns, alone.measures["return"])
+        assert np.array_equal(last.steps, alone.measures["length"])
+        show.next_episode()
+    assert waited > 10
+
+
+def test_ghosts_are_those_who_still_play_and_the_picture_follows_the_fittest(run, monkeypatch) -> None:
+    drawn = []
+
+    class Ghosts(CorridorRenderer):
+        def draw(self, state, i=0, *, phase=1.0, hud=None, ghosts=()):
+            drawn.append((len(state), i, list(ghosts), hud))
+            return super().draw(state, i)
+
+    monkeypatch.setattr(Corridor, "renderer", lambda self: Ghosts())
+    source = find_source([str(run)])
+    env, show, viewer = generation_viewer(
+        source, source.env_config, WatchSettings(population=True, generation=2)
+    )
+    searcher = searcher_of(run, 2)
+    while not show.moment.ended.all():
+        assert len(viewer.tiles(1.0, False)) == 1
+        rows, leader, ghosts, hud = drawn.pop()
+        playing = np.flatnonzero(~show.moment.ended).tolist()
+        assert rows == 24 and ghosts == playing and leader == playing[0]
+        assert hud["generation"] == "2" and hud["playing"] == f"{len(playing)} of 24"
+        assert hud["fitness"] == f"{np.sort(searcher.fitness)[::-1][leader]:.2f}"
+        show.forward()
+    assert len(viewer.tiles(1.0, False)) == 1  # the last one's end
+    env.close()
+
+
+def test_without_ghosts_the_fittest_are_side_by_side(run, tmp_path) -> None:
+    target = tmp_path / "generation.gif"
+    assert cli.main(["watch", str(run), "--population", "--envs", "6", "--record", str(target)]) == 0
+    frames = list(iio.imiter(target))
+    assert len(frames) > 1  # frames that are equal are one
+    source = find_source([str(run)])
+    env, show, viewer = generation_viewer(source, source.env_config, WatchSettings(population=True))
+    assert len(viewer.tiles(1.0, True)) == len(show.moment.obs) == 16
+    env.close()
+
+
+def test_an_earlier_generations_best_is_shown(run, tmp_path) -> None:
+    source = find_source([str(run)])
+    env = WorldVectorEnv("toy_world:Corridor", 5, LIMIT, observation=source.env_config.observation)
+    obs, info = env.reset(seed=3)
+    for generation in (1, 3):
+        policy, _ = source.act(env, WatchSettings(generation=generation))
+        wanted = searcher_of(run, generation).policy.act(obs, explore=False, mask=info["action_mask"])[0]
+        assert np.array_equal(policy.act(obs, explore=False, mask=info["action_mask"])[0], wanted)
+    args = ["watch", str(run), "--generation", "1", "--record", str(tmp_path / "one.gif"), "--steps", "3"]
+    assert cli.main(args) == 0
+
+
+def test_what_is_not_there_is_told_in_one_line(run, tmp_path, capsys) -> None:
+    for args, words in (
+        ([str(run), "--generation", "9"], "has no generation 9; its newest is 4"),
+        ([str(run), "--generation", "2", "--follow"], "--follow takes the newest generation"),
+        ([str(run), "--generation", "0"], "generation must be more than 0"),
+        (["random", "corridor", "--population"], "are for runs of searchers"),
+        (["random", "corridor", "--generation", "1"], "are for runs of searchers"),
+    ):
+        assert cli.main(["watch", *args, "--record", str(tmp_path / "x.gif")]) == 2
+        said = capsys.readouterr().err
+        assert words in said and said.count("\n") == 1
