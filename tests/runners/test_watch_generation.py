@@ -16,7 +16,7 @@ from meze.runners.watch import WatchSettings, find_source
 from run_files import only_run
 from toy_world import Corridor, CorridorRenderer
 
-LIMIT = 12
+LIMIT = 40
 
 
 @pytest.fixture(scope="module", params=["genetic", "neat"])
@@ -42,7 +42,7 @@ def shown(policy, seed=50):
 
 
 def test_everybody_plays_the_same_episode_as_if_alone(run) -> None:
-    searcher = searcher_of(run, 1)
+    searcher = searcher_of(run, 3)
     policy = GenerationPolicy(searcher)
     assert (np.diff(policy.fitness) <= 0).all() and policy.fitness[0] == searcher.fitness.max()
     show = shown(policy)
