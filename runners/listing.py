@@ -9,11 +9,11 @@ from typing import Any
 
 import gymnasium as gym
 from gymnasium.spaces import Box, Space
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ..agents.registry import AgentSpec, agent_specs, make_agent
 from ..envs.core.registry import world_specs
-from .presets import default_env_config, observation_modes
+from .presets import default_agent_config, default_env_config, observation_modes
 from .resolve import Environment, find_environment, make_vector, reference_names, report_broken_plugins
 from .scores import print_json
 from .settings import leading_names, parse
@@ -36,13 +36,10 @@ def rows_of(environment: Environment) -> list[dict[str, Any]]:
     """One row for each observation mode of an environment."""
     rows = []
     for mode in observation_modes(environment.config) or (None,):
-        config = default_env_config(environment)
-        if mode is not None:
-            config = dataclasses.replace(config, observation=mode)
-        env = make_vector(environment, config, 1, AutoresetMode.DISABLED)
+        config, env = _made(environment, mode)
         spaces = env.single_observation_space, env.single_action_space
         env.close()
-        agents = [spec.name for spec in agent_specs() if fits(spec, *spaces)]
+        agents = [spec.name for spec in agent_specs() if fits(environment, spec, *spaces)]
         rows.append(
             {
                 "name": environment.name if environment.world else environment.id,
@@ -56,15 +53,37 @@ def rows_of(environment: Environment) -> list[dict[str, Any]]:
     return rows
 
 
+def _made(environment: Environment, mode: str | None) -> tuple[Any, VectorEnv]:
+    """The default settings in a mode, and their environment; where they don't allow it, an agent's defaults.
+
+    Raises:
+        ValueError: when no settings do.
+    """
+    default = default_env_config(environment)
+    if mode is None:
+        return default, make_vector(environment, default, 1, AutoresetMode.DISABLED)
+    default = dataclasses.replace(default, observation=mode)
+    presets = (default_env_config(environment, spec) for spec in agent_specs())
+    refused = None
+    for config in (default, *(config for config in presets if config.observation == mode)):
+        try:
+            return config, make_vector(environment, config, 1, AutoresetMode.DISABLED)
+        except ValueError as error:
+            refused = refused or error
+    assert refused is not None
+    raise refused
+
+
 def short(space: Space) -> str:
     """A space in a few words: a box without its bounds."""
     return f"Box {space.shape} {space.dtype}" if isinstance(space, Box) else str(space)
 
 
-def fits(spec: AgentSpec, observation_space: Space, action_space: Space) -> bool:
-    """Whether an agent takes these spaces (and what it needs is installed)."""
+def fits(environment: Environment, spec: AgentSpec, observation_space: Space, action_space: Space) -> bool:
+    """Whether an agent with its defaults takes these spaces (and what it needs is installed)."""
     try:
-        make_agent(spec.name, observation_space, action_space, num_envs=1, seed=0)
+        config = default_agent_config(environment, spec)
+        make_agent(spec.name, observation_space, action_space, num_envs=1, config=config, seed=0)
     except ValueError:
         return False
     return True
