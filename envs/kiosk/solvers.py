@@ -7,7 +7,7 @@
                    location of supply points to minimize transport costs", Operational Research Quarterly 15,
                    1964)
     interchange    iterated fast interchange, see `interchange.py`
-    genetic        a genetic algorithm on sets, see `genetic.py`
+    genetic-sets   a genetic algorithm on sets, see `genetic.py`
     exact          the proven optimum, or a bound, see `exact.py`; not for revenue, which is not linear
 
 What they return has been confirmed by the independent checker. Without a time limit, and with equal seeds, a
@@ -140,10 +140,10 @@ def solve(
         instance: the city.
         objective: what counts; by default p-median.
         seed: a non-negative integer.
-        time_limit: in seconds. `interchange` and `genetic` use all of it, and `exact` returns what it has;
+        time_limit: in seconds. `interchange` and `genetic-sets` use all of it, and `exact` returns what it has;
             the others take no notice, being quick. By default the two end when they no longer improve, and
             `exact` with the proof.
-        target: an objective with which `interchange` and `genetic` are content.
+        target: an objective with which `interchange` and `genetic-sets` are content.
 
     Raises:
         ValueError: for an unknown solver, or one that can't solve this.
@@ -464,7 +464,7 @@ _HEURISTICS: dict[str, Callable[[_Task], NDArray[np.int64]]] = {
     "k-means": _k_means,
     "k-medoids": _k_medoids,
     "interchange": _interchange,
-    "genetic": _genetic,
+    "genetic-sets": _genetic,
 }
 NAMES = (*_HEURISTICS, "exact")
 """Every solver."""

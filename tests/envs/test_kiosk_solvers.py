@@ -84,7 +84,7 @@ def test_solvers_against_brute_force(kind):
                 assert solution.is_optimal and solution.bound == optimum and solution.gap == 0
             else:
                 assert solution.bound is None
-    for name in ("interchange", "genetic", "exact"):
+    for name in ("interchange", "genetic-sets", "exact"):
         assert found.get(name, len(towns)) == len(towns), name
     assert found["random"] < found["greedy"] <= len(towns)
 
@@ -136,7 +136,7 @@ def test_interchange_reaches_the_published_optimum(name: str):
 def test_genetic_comes_within_one_percent(name: str):
     instance = shipped_instance(name)
     assert instance.optimum is not None
-    assert instance.optimum <= solve("genetic", instance).objective <= 1.01 * instance.optimum
+    assert instance.optimum <= solve("genetic-sets", instance).objective <= 1.01 * instance.optimum
 
 
 @pytest.mark.slow
@@ -172,7 +172,7 @@ def test_bounds_hold_when_time_is_short():
             assert hasty.bound >= optimal.objective
 
 
-@pytest.mark.parametrize("name", ["interchange", "genetic"])
+@pytest.mark.parametrize("name", ["interchange", "genetic-sets"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_searches_use_the_time_they_are_given(name: str, kind):
     town = generate(TownConfig(num_rivals=2), 0)
