@@ -14,6 +14,8 @@ from numpy.typing import NDArray
 
 MAX_INPUTS = 1024
 """More inputs than this are refused."""
+STRETCH = np.uint64(16)
+"""Cells that are tested for zeros at once."""
 CHANNELS = (1, 3, 4)
 """A grid's last axis is taken for its planes if it has one of these lengths; otherwise the first one is."""
 
@@ -45,15 +47,21 @@ class Retina:
                 raise ValueError(f"{name} are bands of at least one cell; got {bands}")
 
 
+class Cells(NamedTuple):
+    """Which cells of a flat observation are seen, in their order, and what becomes of them."""
+
+    runs: NDArray[np.uint32]
+    """(R, 2) first cell and end of each stretch of neighbouring cells."""
+    owners: NDArray[np.uint32]
+    """(K,) the input that each cell belongs to, over all stretches."""
+    scales: NDArray[np.float32]
+    """(F,) what the sum of an input's cells is multiplied by."""
+
+
 class Features(NamedTuple):
     """The F inputs of a network: each is the mean of some cells of an observation, scaled to its bounds."""
 
-    starts: NDArray[np.int64]
-    """(F + 1,) where each input's cells begin in `cells`."""
-    cells: NDArray[np.int64]
-    """Indices into the flat observation."""
-    scales: NDArray[np.float32]
-    """(F,) what the sum of an input's cells is multiplied by."""
+    cells: Cells
     names: tuple[str, ...]
     """What each input is, in a few words."""
     numbers: Discrete | None
@@ -69,15 +77,50 @@ class Features(NamedTuple):
 
 
 @njit(cache=True, nogil=True)
-def sense(row, starts, cells, scales, inputs):
-    """Writes a row's inputs: sums in the cells' order, so that they depend on nothing else."""
-    k = 0
-    for f in range(len(scales)):
-        total = np.float32(0.0)
-        while k < starts[f + 1]:
-            total += np.float32(row[cells[k]])
-            k += 1
-        inputs[f] = total * scales[f]
+def sense(row, cells, inputs, listed, met):
+    """Computes the inputs of one row that are not zero, since grids are mostly empty.
+
+    Args:
+        row: flat observation.
+        cells: `Cells`.
+        inputs: (F,) float32; the inputs that are met are written, the others are left alone.
+        listed: (F,) bool, all False, before and after.
+        met: (F,) uint32; takes the numbers of the inputs that are met, in the order of their first cell that
+            is not zero. Everything that follows is summed in that order, which the row alone decides.
+
+    Returns:
+        How many are met.
+    """
+    count = np.uint64(0)  # unsigned indices need no check for negative ones
+    k = np.uint64(0)
+    for r in range(len(cells.runs)):
+        cell, end = np.uint64(cells.runs[r, 0]), np.uint64(cells.runs[r, 1])
+        while cell < end:
+            size, found = STRETCH, False
+            if end - cell < STRETCH:
+                size, found = end - cell, True
+            else:
+                for c in range(STRETCH):  # one instruction or two
+                    found |= row[cell + c] != 0
+            if found:
+                for c in range(size):
+                    value = row[cell + c]
+                    if value != 0:
+                        owner = np.uint64(cells.owners[k + c])
+                        if listed[owner]:
+                            inputs[owner] += np.float32(value)
+                        else:
+                            inputs[owner] = np.float32(value)
+                            listed[owner] = True
+                            met[count] = owner
+                            count += np.uint64(1)
+            cell += size
+            k += size
+    for n in range(count):
+        owner = np.uint64(met[n])
+        inputs[owner] *= cells.scales[owner]
+        listed[owner] = False
+    return count
 
 
 def make_features(space: Space, retina: Retina) -> Features:
@@ -105,10 +148,14 @@ def make_features(space: Space, retina: Retina) -> Features:
         raise ValueError(f"a network needs Box or Discrete observations; got {space}")
     if len(fields) > MAX_INPUTS:
         raise ValueError(f"a network has at most {MAX_INPUTS} inputs; {space} has more")
-    starts = np.cumsum([0, *map(len, fields)])
-    cells = np.array([cell for field in fields for cell in field], np.int64)
-    scales = np.array([1.0 / (len(field) * bounds[field].max()) for field in fields], np.float32)
-    return Features(starts, cells, scales, tuple(names), space if isinstance(space, Discrete) else None)
+    flat = np.array([cell for field in fields for cell in field])
+    owners = np.repeat(np.arange(len(fields)), list(map(len, fields)))
+    order = flat.argsort()
+    breaks = np.flatnonzero(np.diff(flat[order]) != 1) + 1
+    runs = [(part[0], part[-1] + 1) for part in np.split(flat[order], breaks)]
+    scales = [1.0 / (len(field) * bounds[field].max()) for field in fields]
+    cells = Cells(np.array(runs, np.uint32), owners[order].astype(np.uint32), np.array(scales, np.float32))
+    return Features(cells, tuple(names), space if isinstance(space, Discrete) else None)
 
 
 def _bounds(space: Box) -> NDArray[np.float64]:

@@ -55,15 +55,17 @@ SPECIES_STEP = 1.1
 
 
 @kernel
-def network_outputs(rows, starts, cells, scales, networks, genomes):
+def network_outputs(rows, cells, networks, genomes):
     """(B, O) outputs; row b is seen by network `genomes[b]`. Sums run over the links in their order."""
-    num_inputs = len(scales)
+    num_inputs = len(cells.scales)
     outputs = np.empty((len(rows), networks.output.shape[1]))
-    inputs = np.empty(num_inputs, np.float32)
-    values = np.empty(num_inputs + np.max(np.diff(networks.nodes)))
+    inputs, listed = np.empty(num_inputs, np.float32), np.zeros(num_inputs, np.bool_)
+    met = np.empty(num_inputs, np.uint32)
+    values = np.zeros(num_inputs + np.max(np.diff(networks.nodes)))
     for b in range(len(rows)):
-        sense(rows[b], starts, cells, scales, inputs)
-        values[:num_inputs] = inputs
+        count = sense(rows[b], cells, inputs, listed, met)
+        for i in met[:count]:
+            values[i] = inputs[i]
         g = genomes[b]
         first = networks.nodes[g]
         for n in range(first, networks.nodes[g + 1]):
@@ -74,6 +76,8 @@ def network_outputs(rows, starts, cells, scales, networks, genomes):
             values[num_inputs + n - first] = total / (1.0 + abs(total))
         for o in range(outputs.shape[1]):
             outputs[b, o] = values[networks.output[g, o]]
+        for i in met[:count]:
+            values[i] = 0.0
     return outputs
 
 
@@ -82,9 +86,8 @@ class NeatPolicy(NetworkPolicy):
 
     def outputs(self, obs: NDArray) -> NDArray[np.float64]:
         """See `NetworkPolicy.outputs`."""
-        starts, cells, scales, *_ = self.features
         rows = self.features.rows(obs)
-        return network_outputs(rows, starts, cells, scales, self.genes, self._genomes(len(rows)))
+        return network_outputs(rows, self.features.cells, self.genes, self._genomes(len(rows)))
 
 
 # --- Searching ------------------------------------------------------------------------------------------

@@ -113,43 +113,43 @@ class NetworkPolicy(PopulationPolicy):
 
 
 @kernel
-def mlp_outputs(rows, starts, cells, scales, genes, genomes, num_hidden, num_outputs):
+def mlp_outputs(rows, cells, genes, genomes, num_hidden, num_outputs):
     """Outputs of networks with one hidden layer, or none; row b is seen by network `genomes[b]`.
 
     Genes, in order: (F, H) weights, (H,) biases, (H, O) weights, (O,) biases, float32; with H = 0 the former
-    two are missing and the third is (F, O). Each sum begins with the bias and runs over the inputs in their
-    order; the inner loop is over the sums, so that it can be vectorised without changing any of them.
+    two are missing and the third is (F, O). Each sum begins with the bias and takes the inputs one after
+    another; the inner loop is over the sums, so that it can be vectorised without changing any of them.
     """
+    num_inputs = len(cells.scales)
     outputs = np.empty((len(rows), num_outputs), np.float32)
-    inputs = np.empty(len(scales), np.float32)
+    inputs, listed = np.empty(num_inputs, np.float32), np.zeros(num_inputs, np.bool_)
+    met = np.empty(max(num_inputs, num_hidden), np.uint32)
     hidden = np.empty(num_hidden, np.float32)
+    every = np.arange(num_hidden).astype(np.uint32)
     for b in range(len(rows)):
-        sense(rows[b], starts, cells, scales, inputs)
+        count = sense(rows[b], cells, inputs, listed, met)
         genome = genes[genomes[b]]
         if num_hidden == 0:
-            add_layer(inputs, genome, 0, outputs[b])
+            layer(inputs, met[:count], genome, outputs[b])
             continue
-        at = add_layer(inputs, genome, 0, hidden)
+        layer(inputs, met[:count], genome[: (num_inputs + 1) * num_hidden], hidden)
         for j in range(num_hidden):  # squashed to -1 .. 1 by arithmetic that is the same everywhere
             hidden[j] = hidden[j] / (np.float32(1.0) + abs(hidden[j]))
-        add_layer(hidden, genome, at, outputs[b])
+        layer(hidden, every, genome[(num_inputs + 1) * num_hidden :], outputs[b])
     return outputs
 
 
 @kernel
-def add_layer(inputs, genome, at, sums):
-    """Computes a layer whose weights and biases begin at gene `at`; returns where the next one's begin."""
-    width = len(sums)
-    biases = at + len(inputs) * width
+def layer(inputs, which, genes, sums):
+    """Computes a layer of some of its inputs; genes are all inputs' weights to the sums, then the biases."""
+    width = np.uint64(len(sums))
+    biases = np.uint64(len(genes)) - width
     for j in range(width):
-        sums[j] = genome[biases + j]
-    for i in range(len(inputs)):
-        x = inputs[i]
-        if x != 0:  # grids are mostly empty
-            for j in range(width):
-                sums[j] += x * genome[at + j]
-        at += width
-    return biases + width
+        sums[j] = genes[biases + j]
+    for i in which:
+        x, at = inputs[i], np.uint64(i) * width
+        for j in range(width):
+            sums[j] += x * genes[at + j]
 
 
 class MlpPolicy(NetworkPolicy):
@@ -168,10 +168,9 @@ class MlpPolicy(NetworkPolicy):
 
     def outputs(self, obs: NDArray) -> NDArray[np.float32]:
         """See `NetworkPolicy.outputs`."""
-        starts, cells, scales, *_ = self.features
         rows, num_outputs = self.features.rows(obs), self.actions.num_outputs
         genomes = self._genomes(len(rows))
-        return mlp_outputs(rows, starts, cells, scales, self.genes, genomes, self.num_hidden, num_outputs)
+        return mlp_outputs(rows, self.features.cells, self.genes, genomes, self.num_hidden, num_outputs)
 
 
 class TablePolicy(PopulationPolicy):

@@ -19,10 +19,18 @@ from ..agents.base import Memory, Policy, State, Transition
 from ..envs.core.vector import WorldVectorEnv
 from ..envs.core.world import World
 
-MEASURES = {"success": "any", "clear": "any", "cost": "sum", "own_fault": "any"}
-"""What an episode is measured by beside return and length, where `info` has it: `any` step, or the `sum`."""
+MEASURES = {
+    "success": "any",
+    "clear": "any",
+    "cost": "sum",
+    "own_fault": "any",
+    "objective": "last",
+    "regret": "last",
+}
+"""What an episode is measured by beside return and length, where `info` has it: `any` step, the `sum`, or the
+`last` step's."""
 
-SHRINK = 0.75
+SHRINK = 0.9
 """Each batch in which a population is evaluated is so much smaller than the one before."""
 
 
@@ -65,6 +73,8 @@ class Tally:
             if name not in self._totals:
                 self._totals[name] = np.zeros(len(reward))
             totals = self._totals[name]
+            if MEASURES[name] == "last":
+                totals[:] = 0.0
             before = None if rows is None else totals[rows]
             if name in info:
                 totals += info[name]
@@ -341,11 +351,18 @@ def action_mask(info: Mapping[str, Any], rows: NDArray | None = None) -> NDArray
     return mask if present.all() else np.where(present[:, None], mask, 1)
 
 
-def select_memory(memory: Memory, rows: NDArray) -> Memory:
+def select_memory(memory: Memory, rows: NDArray | slice) -> Memory:
     """A policy's memory of some rows of its batch (see `agents.base.Memory`)."""
     if isinstance(memory, tuple):
         return tuple(select_memory(part, rows) for part in memory)
     return None if memory is None else memory[rows]
+
+
+def join_memories(memories: Sequence[Memory]) -> Memory:
+    """The memory of a batch whose parts, one after another, have these."""
+    if isinstance(memories[0], tuple):
+        return tuple(map(join_memories, zip(*memories, strict=True)))
+    return None if memories[0] is None else np.concatenate(memories)
 
 
 def forget(memory: Memory, rows: NDArray) -> Memory:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import threading
 import time
+from collections.abc import Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -11,19 +14,49 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ..agents import checkpoint
-from ..agents.base import Policy
+from ..agents.base import Memory, Policy
 from .judge import Judge
 from .metrics import MetricsLog
 from .progress import ProgressLine
-from .rollout import Batches, Episodes, evaluate, evaluate_at_once
+from .rollout import Batches, Episodes, evaluate, evaluate_at_once, join_memories, select_memory
 from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore
 
 SLOTS = 64
 """Environments side by side where they are not native, each of which costs memory and time to make."""
 
 
+LEAST_SHARED = 128
+"""Smaller batches are not worth sharing among threads."""
 TOPOLOGY = "network.png"
 """File in the run's folder that shows the best network."""
+
+
+class SharedPolicy:
+    """A batch shared among threads; what is chosen does not depend on their number.
+
+    Args:
+        policies: one for each part of the batch.
+        parts: which rows each of them acts for, in order.
+        pool: the other threads than the caller's.
+    """
+
+    def __init__(self, policies: Sequence[Policy], parts: Sequence[slice], pool: Executor) -> None:
+        self._policies, self._parts, self._pool = policies, parts, pool
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Chooses (B,) actions; see `Policy.act`."""
+
+        def act(policy: Policy, rows: slice) -> tuple[NDArray, Memory]:
+            own_mask = None if mask is None else mask[rows]
+            return policy.act(obs[rows], select_memory(memory, rows), explore=explore, mask=own_mask)
+
+        *others, own = zip(self._policies, self._parts, strict=True)
+        waiting = [self._pool.submit(act, *each) for each in others]
+        last = act(*own)  # a part for the caller's thread, which would only wait
+        actions, memories = zip(*(future.result() for future in waiting), last, strict=True)
+        return np.concatenate(actions), join_memories(memories)
 
 
 class _Stopped(Exception):
@@ -58,6 +91,7 @@ class Search:
                 raise ValueError(f"{start} does not fit its run ({error})") from error
         self._world = getattr(self.env.unwrapped, "world", None)
         self._batches: Batches | None = None
+        self._pool = ThreadPoolExecutor(max(1, config.settings.num_threads - 1), thread_name_prefix="meze")
         self.log = MetricsLog(run.path, self.steps)
 
     @property
@@ -123,7 +157,13 @@ class Search:
         def policy_of(episodes: NDArray[np.int64]) -> Policy:
             if stop.is_set():
                 raise _Stopped
-            return self.searcher.policy_of(population, episodes // each)
+            genomes, threads = episodes // each, self.config.settings.num_threads
+            if threads == 1 or len(genomes) < LEAST_SHARED:
+                return self.searcher.policy_of(population, genomes)
+            edges = [len(genomes) * k // threads for k in range(threads + 1)]
+            parts = [slice(*pair) for pair in pairwise(edges)]
+            policies = [self.searcher.policy_of(population, genomes[rows]) for rows in parts]
+            return SharedPolicy(policies, parts, self._pool)
 
         if self._world is None:
             return evaluate(self.env, policy_of, seeds)
@@ -158,6 +198,7 @@ class Search:
 
     def close(self) -> None:
         """Closes files and environments."""
+        self._pool.shutdown()
         self.log.close()
         self.env.close()
         self.judge.close()

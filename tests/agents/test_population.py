@@ -22,13 +22,17 @@ from meze.agents.population import (
 GRID = Box(0, 255, (3, 5, 7), np.uint8)
 
 
+def seen_cells(features):
+    """The cells of each input, in their order."""
+    cells = np.concatenate([np.arange(first, end) for first, end in features.cells.runs])
+    return [cells[features.cells.owners == f] for f in range(len(features.names))]
+
+
 def inputs_of(features, obs):
     """The features of one observation, as their docstrings say."""
     flat = features.rows(obs[None])[0].astype(np.float64)
-    parts = zip(features.starts[:-1], features.starts[1:], strict=True)
-    return [
-        flat[features.cells[a:b]].sum() * scale for (a, b), scale in zip(parts, features.scales, strict=True)
-    ]
+    both = zip(seen_cells(features), features.cells.scales, strict=True)
+    return [np.float32(flat[cells].sum()) * scale for cells, scale in both]
 
 
 def test_a_retina_sees_means_of_bands() -> None:
@@ -86,16 +90,17 @@ def test_a_retina_checks_itself() -> None:
         Retina(rows=(0, 5))
 
 
-def plain_mlp(genes, inputs, num_hidden, num_outputs):
-    """One network in float32, sums in the order of the inputs."""
+def plain_mlp(genes, inputs, order, num_hidden, num_outputs):
+    """One network in float32; sums take the inputs in the given order."""
     at, values = 0, list(map(np.float32, inputs))
     for width in [num_hidden, num_outputs] if num_hidden else [num_outputs]:
         weights = genes[at : at + len(values) * width].reshape(len(values), width)
         at += len(values) * width
         sums = genes[at : at + width].copy()
         at += width
-        for x, row in zip(values, weights, strict=True):
-            sums = sums + x * row
+        for i in order:
+            sums = sums + values[i] * weights[i]
+        order = range(width)
         squashed = at < len(genes)
         values = [s / (np.float32(1) + abs(s)) if squashed else s for s in sums]
     assert at == len(genes)
@@ -122,12 +127,11 @@ def test_outputs_are_bit_equal_alone_in_any_batch_and_in_plain_python(num_hidden
             row
         )
         assert alone.tobytes() == together[b].tobytes()
-        sums = features.rows(row)[0].astype(np.float32)
-        parts = zip(features.starts[:-1], features.starts[1:], features.scales, strict=True)
-        inputs = [
-            np.float32(sums[features.cells[a:b]].sum(dtype=np.float32)) * scale for a, b, scale in parts
-        ]
-        assert np.array_equal(plain_mlp(genes[genomes[b]], inputs, num_hidden, num_outputs), together[b])
+        inputs, flat = inputs_of(features, row[0]), row.ravel()
+        first = {f: cells[flat[cells] != 0] for f, cells in enumerate(seen_cells(features))}
+        order = sorted((f for f in first if len(first[f])), key=lambda f: first[f][0])
+        plain = plain_mlp(genes[genomes[b]], inputs, order, num_hidden, num_outputs)
+        assert np.array_equal(plain, together[b])
     some = rng.permutation(40)[:13]
     assert np.array_equal(
         MlpPolicy(genes, genomes[some], features, actions, num_hidden).outputs(obs[some]),

@@ -228,3 +228,12 @@ def test_flags_of_searches_are_their_own(capsys) -> None:
     assert "generations must be at least 1" in capsys.readouterr().err
     assert cli.main(["evaluate", "corridor", "genetic"]) == 2
     assert "genetic has to be trained first: meze train genetic corridor" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("genome", ["policy", "sequence"])
+def test_threads_change_nothing(genome, tmp_path, monkeypatch) -> None:
+    monkeypatch.setattr(search, "LEAST_SHARED", 10)
+    args = ["train", "genetic", "corridor", *FLAGS["genetic"], "--agent.genome", genome]
+    for threads in "1", "3":
+        assert cli.main([*args, "--num-threads", threads, "--out", str(tmp_path / threads)]) == 0
+    assert_same_end(only_run(tmp_path / "1"), only_run(tmp_path / "3"))
