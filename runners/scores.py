@@ -46,8 +46,9 @@ def statistics(values: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def score(episodes: Episodes) -> dict[str, dict[str, Any]]:
-    """Statistics of each measure."""
-    return {name: statistics(values) for name, values in episodes.measures.items()}
+    """Statistics of each measure; a regret below zero is that of a task whose optimum is not known."""
+    known = {name: each for name, each in episodes.measures.items() if name != "regret" or (each >= 0).all()}
+    return {name: statistics(values) for name, values in known.items()}
 
 
 def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:

@@ -140,9 +140,9 @@ def solve(
         instance: the city.
         objective: what counts; by default p-median.
         seed: a non-negative integer.
-        time_limit: in seconds. `interchange` and `genetic-sets` use all of it, and `exact` returns what it has;
-            the others take no notice, being quick. By default the two end when they no longer improve, and
-            `exact` with the proof.
+        time_limit: in seconds. `interchange` and `genetic-sets` use all of it, and `exact` returns what it
+            has; the others take no notice, being quick. By default the two end when they no longer improve,
+            and `exact` with the proof.
         target: an objective with which `interchange` and `genetic-sets` are content.
 
     Raises:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from meze.envs.core.vector import WorldVectorEnv
-from meze.runners.rollout import ReferencePolicy, Rollout, evaluate
+from meze.runners.rollout import ReferencePolicy, Rollout, Tally, evaluate
 
 NUM_ENVS, LIMIT = 5, 12
 
@@ -149,3 +149,15 @@ def test_going_on_from_a_saved_state() -> None:
             ends += 1
             assert all(np.array_equal(a_ended.measures[k], b_ended.measures[k]) for k in a_ended.measures)
     assert ends > 2
+
+
+def test_an_objective_is_that_of_the_last_step():
+    tally = Tally(2)
+    for objective in ([5.0, 9.0], [4.0, 8.0]):
+        tally.add(np.ones(2), {"objective": np.array(objective)})
+    # Row 1 ends here: its own last objective is in `final_info`, `info` tells of its next episode.
+    ended = np.array([1])
+    tally.add(np.ones(2), {"objective": np.array([3.0, 99.0])}, ended, {"objective": np.array([0.0, 7.0])})
+    assert tally.take(ended)["objective"] == [7.0]
+    tally.add(np.ones(2), {"objective": np.array([2.0, 6.0])})
+    assert tally.take(np.array([0, 1]))["objective"].tolist() == [2.0, 6.0]
