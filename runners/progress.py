@@ -63,7 +63,7 @@ class ProgressLine:
     def generation(self, row: Mapping[str, float]) -> None:
         """Takes the fitness of the latest generation."""
         self._score = (
-            f", best {row['best']:.2f}, median {row['median']:.2f}, diversity {row['diversity']:.2f}"
+            f", best {row['best']:.4g}, median {row['median']:.4g}, diversity {row['diversity']:.2f}"
         )
 
     def update(self, done: int, now: float, steps: int | None = None) -> None:
