@@ -224,6 +224,7 @@ def test_flow_on_a_ring_road_is_the_exact_one(slowdown):
             hour=12,
             observation="index",
             cars=int(density * cells),
+            peak_density=1.0,  # records with room for as many cars at each density: compiled once
             pedestrians=0,
             ambulance=0,
             turnover=0,
