@@ -370,11 +370,11 @@ class Genetic:
                 raise ValueError(
                     f"{name} is {own.shape} {own.dtype}; the state holds {np.shape(state[name])}"
                 )
-        if self.genome.bounds is not None:
-            low, high = self.genome.bounds
-            genes = np.concatenate([state["population"], state["best"]])
-            if not ((low <= genes) & (genes <= high)).all():
-                raise ValueError("the state holds genes that are out of range")
+        genes, steps = np.concatenate([state["population"], state["best"]]), state["steps"]
+        finite = float(np.finfo(np.float32).max)
+        low, high = self.genome.bounds or (-finite, finite)
+        if not ((low <= genes) & (genes <= high)).all() or not ((steps > 0) & (steps <= LARGEST_STEP)).all():
+            raise ValueError("the state holds genes or steps that are out of range")
         self.generation = int(state["generation"])
         self.population[...], self.steps[...] = state["population"], state["steps"]
         self.fitness = None

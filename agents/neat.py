@@ -29,13 +29,10 @@ from .neat_genomes import (
     Networks,
     diversity,
     express,
-    genomes_from_state,
-    genomes_to_state,
     idle,
     neat_config,
-    species_from_state,
-    species_to_state,
 )
+from .neat_state import genomes_from_state, genomes_to_state, species_from_state, species_to_state
 from .population import (
     Actions,
     Graph,
@@ -47,6 +44,8 @@ from .population import (
     set_random_state,
 )
 
+LEAST_DISTANCE = 0.01
+"""The distance between species gets no smaller."""
 SPECIES_STEP = 1.1
 """The factor by which the distance between species moves in a generation."""
 
@@ -184,7 +183,7 @@ class Neat:
         if len(species.species) > wanted:
             self._distance *= SPECIES_STEP
         elif len(species.species) < wanted:
-            self._distance /= SPECIES_STEP
+            self._distance = max(LEAST_DISTANCE, self._distance / SPECIES_STEP)
         self._reproduction.ancestors.clear()  # nobody asks, and it grows for ever
         self.population = self._express(list(genomes.values()))
 
@@ -254,17 +253,31 @@ class Neat:
         self.population = self._express(genomes)
         if self._best is not None:
             self.policy.genes = express([self._best], self._neat)
-        self._species.species = species_from_state(state, {genome.key: genome for genome in genomes})
+        self._species.species = species_from_state(state, genomes)
         self.generation = int(state["generation"])
         self.fitness = (
             checked_fitness(state["genome.fitness"][: len(genomes)], len(genomes)) if state["told"] else None
         )
-        self._distance = float(state["distance"])
-        for counter, value in zip(self._counters, state["counters"], strict=True):
-            counter.value = int(value)
-        self._reproduction.innovation_tracker.global_counter = int(state["innovation"])
+        self._distance = min(max(float(state["distance"]), LEAST_DISTANCE), 1e6)
+        self._set_counters([int(value) for value in state["counters"]], int(state["innovation"]))
         self._neat.genome_config.innovation_tracker = self._reproduction.innovation_tracker
         set_random_state(self._random, {n[7:]: v for n, v in state.items() if n.startswith("random.")})
+
+    def _set_counters(self, values: Sequence[int], innovation: int) -> None:
+        """Sets the counters (genomes, nodes, species; innovations), which must be ahead of what there is."""
+        genomes = self.population.genomes
+        used = (
+            max((genome.key for genome in genomes), default=0),
+            max((key for genome in genomes for key in genome.nodes), default=0),
+            max(self._species.species, default=0),
+        )
+        innovations = (each.innovation for genome in genomes for each in genome.connections.values())
+        ahead = all(value > last for value, last in zip(values, used, strict=True))
+        if not ahead or innovation < max(innovations, default=0):
+            raise ValueError("a counter is behind what it counts")
+        for counter, value in zip(self._counters, values, strict=True):
+            counter.value = value
+        self._reproduction.innovation_tracker.global_counter = innovation
 
     def graph(self) -> Graph:
         """The best genome's network, to be drawn."""

@@ -1,22 +1,18 @@
-"""neat-python's genomes and species: their settings, their networks, and their state as arrays."""
+"""neat-python's genomes: their settings, and the networks that they stand for."""
 
 from __future__ import annotations
 
-import itertools
-import math
 import os
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import neat
 import numpy as np
-from neat.species import Species
 from numpy.typing import NDArray
 
-from .base import State
 from .features import Retina
 
 FIRST_DISTANCE = 3.0
@@ -228,79 +224,3 @@ def diversity(genomes: Sequence[neat.DefaultGenome]) -> float:
             counts[key] = counts.get(key, 0) + 1
     shares = np.array(list(counts.values())) / len(genomes)
     return float(1.0 - (shares**2).sum() / shares.sum()) if counts else 0.0
-
-
-# --- State ----------------------------------------------------------------------------------------------
-
-
-def genomes_to_state(genomes: Sequence[neat.DefaultGenome]) -> State:
-    """Genomes as arrays, genes in their order, which neat-python's random choices depend on."""
-    nodes = [node for genome in genomes for node in genome.nodes.values()]
-    connections = [connection for genome in genomes for connection in genome.connections.values()]
-    return {
-        "genome.key": np.array([genome.key for genome in genomes], np.int64),
-        "genome.fitness": np.array([genome.fitness for genome in genomes], np.float64),  # None becomes NaN
-        "genome.nodes": np.array([len(genome.nodes) for genome in genomes], np.int64),
-        "genome.connections": np.array([len(genome.connections) for genome in genomes], np.int64),
-        "node.key": np.array([node.key for node in nodes], np.int64),
-        "node.bias": np.array([node.bias for node in nodes], np.float64),
-        "connection.key": np.array([each.key for each in connections], np.int64).reshape(-1, 2),
-        "connection.innovation": np.array([each.innovation for each in connections], np.int64),
-        "connection.weight": np.array([each.weight for each in connections], np.float64),
-        "connection.enabled": np.array([each.enabled for each in connections], np.bool_),
-    }
-
-
-def genomes_from_state(state: Mapping[str, Any], config: Any) -> list[neat.DefaultGenome]:
-    """The genomes that `genomes_to_state` wrote down; `config` is neat-python's for genomes."""
-    columns = "node.key", "node.bias"
-    nodes = zip(*(state[name].tolist() for name in columns), strict=True)
-    columns = "connection.key", "connection.innovation", "connection.weight", "connection.enabled"
-    connections = zip(*(state[name].tolist() for name in columns), strict=True)
-    columns = "genome.key", "genome.fitness", "genome.nodes", "genome.connections"
-    genomes = []
-    for key, fitness, num_nodes, num_connections in zip(
-        *(state[name].tolist() for name in columns), strict=True
-    ):
-        genome = neat.DefaultGenome(key)
-        genome.fitness = None if math.isnan(fitness) else fitness
-        for node_key, bias in itertools.islice(nodes, num_nodes):
-            node = config.node_gene_type(node_key)
-            node.bias, node.response, node.time_constant = bias, 1.0, 1.0
-            node.activation, node.aggregation = "squash", "sum"
-            genome.nodes[node_key] = node
-        for ends, innovation, weight, enabled in itertools.islice(connections, num_connections):
-            connection = config.connection_gene_type(tuple(ends), innovation=innovation)
-            connection.weight, connection.enabled = weight, enabled
-            genome.connections[connection.key] = connection
-        genomes.append(genome)
-    return genomes
-
-
-def species_to_state(species: Mapping[int, Any]) -> State:
-    """Species as arrays; their members and representatives by the keys of their genomes."""
-    every = list(species.values())
-    return {
-        "species.key": np.array([each.key for each in every], np.int64),
-        "species.created": np.array([each.created for each in every], np.int64),
-        "species.improved": np.array([each.last_improved for each in every], np.int64),
-        "species.representative": np.array([each.representative.key for each in every], np.int64),
-        "species.size": np.array([len(each.members) for each in every], np.int64),
-        "species.members": np.array([key for each in every for key in each.members], np.int64),
-        "species.age": np.array([len(each.fitness_history) for each in every], np.int64),
-        "species.history": np.array([value for each in every for value in each.fitness_history], np.float64),
-    }
-
-
-def species_from_state(state: Mapping[str, Any], genomes: Mapping[int, neat.DefaultGenome]) -> dict[int, Any]:
-    """The species that `species_to_state` wrote down, of the given genomes."""
-    names = "key", "created", "improved", "representative", "size", "age"
-    rows = zip(*(state[f"species.{name}"].tolist() for name in names), strict=True)
-    members, history = iter(state["species.members"].tolist()), iter(state["species.history"].tolist())
-    species = {}
-    for key, created, improved, representative, size, age in rows:
-        each = species[key] = Species(key, created)
-        each.last_improved = improved
-        each.fitness_history = list(itertools.islice(history, age))
-        each.update(genomes[representative], {k: genomes[k] for k in itertools.islice(members, size)})
-    return species

@@ -287,6 +287,8 @@ def set_random_state(rng: random.Random, state: Mapping[str, Any]) -> None:
         ValueError: when it is no such state.
     """
     gauss = state["gauss"]
+    if gauss is not None and not abs(gauss) < 100.0:
+        raise ValueError("no state of a random stream")
     try:
         rng.setstate(
             (state["version"], tuple(state["words"].tolist()), None if gauss is None else float(gauss))

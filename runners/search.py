@@ -122,7 +122,8 @@ class Search:
             try:
                 episodes = self.play(population, stop)
             except _Stopped:
-                self.save()
+                if not self.run.checkpoint_path(searcher.generation).exists():  # before the first is over
+                    self.save()
                 return False
             fitness = episodes.measures["return"].reshape(-1, settings.episodes).mean(axis=1)
             row = searcher.tell(fitness)

@@ -142,6 +142,10 @@ def test_a_state_of_something_else_is_refused() -> None:
         state[name][0, 0] = 3
         with pytest.raises(ValueError, match="out of range"):
             table.load_state_dict(state)
+        state = make().state_dict()
+        state[name][0, 0] = np.nan
+        with pytest.raises(ValueError, match="out of range"):
+            make().load_state_dict(state)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,8 @@ import pytest
 from gymnasium.spaces import Box, Discrete, MultiBinary
 from meze.agents import checkpoint
 from meze.agents.neat import NeatConfig, NeatPolicy
-from meze.agents.neat_genomes import diversity, express, genomes_from_state, genomes_to_state, idle
+from meze.agents.neat_genomes import diversity, express, idle
+from meze.agents.neat_state import genomes_from_state, genomes_to_state
 from meze.agents.registry import make_agent
 
 CORNERS = np.array([[x, y] for x in (-1, 1) for y in (-1, 1)], np.float32)
@@ -177,8 +178,31 @@ def test_a_state_of_something_else_is_refused() -> None:
         make().load_state_dict({**state, "algorithm": "genetic"})
     with pytest.raises(ValueError, match="the population is 50"):
         make(population=50).load_state_dict(state)
-    state["connection.key"][0], state["connection.enabled"][0] = (60, 0), True
-    with pytest.raises(KeyError):  # a link from a node that is not there; the runner makes one line of it
+
+
+@pytest.mark.parametrize(
+    ("column", "change", "words"),
+    [
+        ("connection.source", lambda values: values + 60, "joins what is not there"),
+        ("connection.weight", lambda values: values * np.nan, "not finite"),
+        ("connection.enabled", lambda values: values.astype(np.int64), "no column of bool"),
+        ("node.bias", lambda values: "x", "no column of float64"),
+        ("node.key", lambda values: values + 1, "lacks an output|joins what"),
+        ("genome.nodes", lambda values: values - 1, "lacks an output|do not fit|joins what"),
+        ("genome.fitness", lambda values: values * np.nan, "not finite"),
+        ("members", lambda values: np.roll(values, 1)[::-1] * 0 + values[0], "do not divide the population"),
+        ("species.members", lambda values: -values, "do not fit"),
+        ("history", lambda values: values[:-1], "do not fit"),
+        ("counters", lambda values: [1, 1, 1], "behind"),
+        ("innovation", lambda values: 0, "behind"),
+    ],
+)
+def test_tables_that_do_not_fit_are_refused(column, change, words) -> None:
+    searcher = make(add_node=0.5)
+    evolve(searcher, 3)
+    state = searcher.state_dict()
+    state[column] = change(state[column])
+    with pytest.raises(ValueError, match=words):
         make().load_state_dict(state)
 
 
