@@ -27,6 +27,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from .streetgen import StreetConfig, draw
+from .textfile import read_text
 
 __all__ = [
     "BUILDING", "CROSSING", "JUNCTION", "NONE", "ROAD", "SIDEWALK", "STEPS", "UNREACHABLE", "MapError",
@@ -111,17 +112,8 @@ def read_map(path: str | PathLike[str] | Traversable) -> StreetMap:
         MapError: if there is no such file, or it holds no map that can be driven on.
     """
     source = path if isinstance(path, Traversable) else Path(fspath(path))
-    try:
-        with source.open("rb") as file:
-            data = file.read(2 * MAX_SIDE * MAX_SIDE + 1)
-    except OSError as error:
-        raise MapError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    if len(data) > 2 * MAX_SIDE * MAX_SIDE:
-        raise MapError(f"{path}: the file is too big for a map of {MAX_SIDE} x {MAX_SIDE} cells")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise MapError(f"{path}, byte {error.start + 1}: not UTF-8 text") from None
+    content = f"a map of {MAX_SIDE} x {MAX_SIDE} cells"
+    text = read_text(source, str(path), 2 * MAX_SIDE * MAX_SIDE, content, MapError)
     return replace(parse_map(text, str(path)), name=Path(source.name).stem)
 
 

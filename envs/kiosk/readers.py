@@ -19,6 +19,7 @@ from typing import Any, Literal, NoReturn
 
 import numpy as np
 
+from ..core.textfile import read_text
 from .instances import MAX_COORDINATE, MAX_DISTANCE, Instance, InstanceError, from_coordinates
 
 Source = str | PathLike[str] | Traversable
@@ -81,17 +82,7 @@ def shipped_instance(name: str, num_kiosks: int | None = None) -> Instance:
 
 
 def _lines(source: Traversable, name: str) -> list[str]:
-    try:
-        with source.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise InstanceError(f"{name}: {(error.strerror or str(error)).lower()}") from None
-    if len(data) > MAX_BYTES:
-        raise InstanceError(f"{name}: more than {MAX_BYTES} bytes")
-    try:
-        return data.decode("utf-8-sig").splitlines()
-    except UnicodeDecodeError as error:
-        raise InstanceError(f"{name}, byte {error.start + 1}: not UTF-8 text") from None
+    return read_text(source, name, MAX_BYTES, f"{MAX_BYTES} bytes", InstanceError).splitlines()
 
 
 def _fail(name: str, line: int, problem: str) -> NoReturn:

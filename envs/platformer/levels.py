@@ -31,6 +31,7 @@ from typing import NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.textfile import read_text
 from .state import (
     BRICK,
     CELLS,
@@ -161,17 +162,8 @@ def read_level(path: str | PathLike[str] | Traversable) -> Level:
         LevelError: if there is no such file, or it holds no level that can be played.
     """
     source = path if isinstance(path, Traversable) else Path(fspath(path))
-    try:
-        with source.open("rb") as file:
-            data = file.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise LevelError(f"{path}: {(error.strerror or str(error)).lower()}") from None
-    if len(data) > MAX_BYTES:
-        raise LevelError(f"{path}: the file is too big for a level of {MAX_WIDTH} x {HEIGHT} tiles")
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise LevelError(f"{path}, byte {error.start + 1}: not UTF-8 text") from None
+    content = f"a level of {MAX_WIDTH} x {HEIGHT} tiles"
+    text = read_text(source, str(path), MAX_BYTES, content, LevelError)
     return replace(parse_level(text, str(path)), name=Path(source.name).stem)
 
 
