@@ -32,6 +32,8 @@ class AgentSpec:
     """Observation modes of a world that suit the agent, the preferred one first; empty: any."""
     extra: str | None = None
     """The extra of the distribution that the agent needs, as in `pip install meze[torch]`."""
+    on_device: bool = False
+    """Whether it computes with torch on a device that its constructor takes too, as `device`."""
 
     @property
     def is_trained(self) -> bool:
@@ -72,6 +74,19 @@ def _tabular(name: str, class_name: str, summary: str) -> AgentSpec:
     )
 
 
+def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"{name}:{class_name}",
+        "learner",
+        summary,
+        config=f"{name}:{class_name}Config",
+        modes=("grid", "sites"),
+        extra="torch",
+        on_device=True,
+    )
+
+
 def _genetic(name: str, class_name: str, summary: str) -> AgentSpec:
     return AgentSpec(
         name,
@@ -92,6 +107,8 @@ _AGENTS = {
         _tabular("sarsa", "Sarsa", "on-policy TD control (Rummery & Niranjan 1994)"),
         _tabular("expected-sarsa", "ExpectedSarsa", "SARSA in expectation (van Seijen et al. 2009)"),
         _tabular("double-q-learning", "DoubleQLearning", "Q-learning without its bias (van Hasselt 2010)"),
+        _deep("dqn", "DQN", "deep Q-network with replay (Mnih et al. 2015)"),
+        _deep("pqn", "PQN", "deep Q-network without replay (Gallici et al. 2024)"),
         _genetic("genetic", "Genetic", "genetic algorithm with self-adapting mutation (Eiben & Smith 2015)"),
         _genetic("random-search", "RandomSearch", "the genetic algorithm's control: genomes drawn at random"),
         AgentSpec(
@@ -133,6 +150,7 @@ def make_agent(
     num_envs: int,
     config: Any = None,
     seed: int,
+    device: str = "cpu",
 ) -> Learner | Policy | Searcher:
     """Builds an agent for one environment's spaces.
 
@@ -143,6 +161,7 @@ def make_agent(
         num_envs: rows of the batches that it will learn from.
         config: its settings, an instance of `config_class()`; None for the defaults.
         seed: of its random generator.
+        device: torch device that it computes on, if it does.
 
     Raises:
         ValueError: for an unknown name, spaces that do not fit, or an extra that is not installed.
@@ -154,4 +173,7 @@ def make_agent(
     # A child of the seed: an environment with the same seed draws from default_rng(seed), and actions that
     # follow the same numbers as its transitions would learn a world that isn't there.
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
-    return spec.agent_class()(observation_space, action_space, num_envs=num_envs, config=config, rng=rng)
+    where = {"device": device} if spec.on_device else {}
+    return spec.agent_class()(
+        observation_space, action_space, num_envs=num_envs, config=config, rng=rng, **where
+    )

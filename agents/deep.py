@@ -1,0 +1,418 @@
+"""What deep Q-learners share: the network's policy, its optimiser, recorded CUDA graphs, save and restore."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+import torch
+from gymnasium.spaces import Discrete, Space
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .base import Memory, State, Transition
+from .networks import NetworkConfig, make_network
+from .schedules import Schedule
+
+WARM_UP = 3
+"""Calls before a function is recorded as a graph, as PyTorch asks for."""
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+@dataclass(frozen=True)
+class DeepConfig:
+    """Settings that all deep Q-learners share.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    net: NetworkConfig = field(default_factory=NetworkConfig)
+    """The network of action values."""
+    learning_rate: Schedule = Schedule(1e-3, 1e-3, 0)
+    """Step size of the optimiser (Adam; Kingma & Ba 2015)."""
+    epsilon: Schedule = Schedule(1.0, 0.05, 500_000)
+    """Share of actions that are taken at random while learning."""
+    gamma: float = 0.99
+    """Discount factor, from 0 to 1."""
+    loss: Literal["huber", "mse"] = "huber"
+    """What is made small: the squared error, or one that grows straight beyond 1 (Huber 1964)."""
+    max_grad_norm: float = 10.0
+    """A gradient that is longer is shortened to this length."""
+    frames: int = 1
+    """Observations that the network sees at once: the newest and those before it."""
+    precision: Precision = "float32"
+    """Arithmetic of the network: `tf32` is faster on CUDA, `bfloat16` on CUDA and on some CPUs."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if not (self.learning_rate.start > 0 and self.learning_rate.end >= 0):
+            raise ValueError("learning_rate must be above 0")
+        if not all(0 <= end <= 1 for end in (self.epsilon.start, self.epsilon.end)):
+            raise ValueError("epsilon must lie in [0, 1]")
+        if not 0 <= self.gamma <= 1:
+            raise ValueError(f"gamma must lie in [0, 1]; got {self.gamma}")
+        if not self.max_grad_norm > 0:
+            raise ValueError(f"max_grad_norm must be above 0; got {self.max_grad_norm}")
+        if self.frames < 1:
+            raise ValueError(f"frames must be at least 1; got {self.frames}")
+        for name, choices in (("loss", ("huber", "mse")), ("precision", ("float32", "tf32", "bfloat16"))):
+            if getattr(self, name) not in choices:
+                raise ValueError(f"{name} is one of {', '.join(choices)}; got {getattr(self, name)!r}")
+
+
+class NonFiniteLossError(ValueError):
+    """The loss is infinite or not a number; `batch` holds what it was computed from."""
+
+    def __init__(self, message: str, batch: dict[str, NDArray]) -> None:
+        super().__init__(message)
+        self.batch = batch
+
+
+class Recorded:
+    """A function of tensors whose shapes never change; on CUDA it is replayed as one graph.
+
+    The first calls run as they are. Then the function is recorded, and a call costs one launch instead of
+    one for each operation. What it returns is overwritten by the next call.
+
+    Args:
+        function: takes and returns tensors; must not wait for the device.
+        device: where it computes.
+        generator: random generator that it draws from, if it does.
+    """
+
+    def __init__(
+        self, function: Callable[..., Any], device: torch.device, generator: torch.Generator | None = None
+    ) -> None:
+        self._function, self._generator = function, generator
+        self._plain = device.type != "cuda"
+        self._calls = 0
+        self._graph: Any = None
+
+    def __call__(self, *inputs: Tensor) -> Any:
+        """Calls the function."""
+        if self._plain:
+            return self._function(*inputs)
+        if self._calls < WARM_UP:
+            self._calls += 1
+            side = torch.cuda.Stream()
+            side.wait_stream(torch.cuda.current_stream())
+            with torch.cuda.stream(side):
+                result = self._function(*inputs)
+            torch.cuda.current_stream().wait_stream(side)
+            return result
+        if self._graph is None:
+            self._record(inputs)
+        for kept, given in zip(self._inputs, inputs, strict=True):
+            kept.copy_(given, non_blocking=True)
+        self._graph.replay()
+        return self._outputs
+
+    def _record(self, inputs: Sequence[Tensor]) -> None:
+        self._inputs = [given.clone() for given in inputs]
+        self._graph = torch.cuda.CUDAGraph()
+        if self._generator is not None:
+            self._graph.register_generator_state(self._generator)
+        with torch.cuda.graph(self._graph):
+            self._outputs = self._function(*self._inputs)
+
+
+def masked(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(B, A) action values in which actions that the (B, A) bool mask forbids are the worst there are."""
+    return values if mask is None else values.masked_fill(~mask, -torch.inf)
+
+
+def max_value(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(B,) highest values among the possible actions (0 where nothing is possible)."""
+    best = masked(values, mask).amax(dim=1)
+    return best if mask is None else torch.where(best == -torch.inf, 0.0, best)
+
+
+class DeepPolicy:
+    """Epsilon-greedy on a network of action values; greedy when not exploring.
+
+    Args:
+        network: (B, ...) observations to (B, A) values.
+        device: where it computes.
+        generator: of the device, for exploring.
+        frames: observations that the network sees at once; its memory holds all but the newest.
+        first_action: number of the first action.
+
+    Attributes:
+        epsilon: () float32 share of random actions when exploring; the learner moves it along its schedule.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        device: torch.device,
+        generator: torch.Generator,
+        *,
+        frames: int,
+        first_action: int,
+        precision: Precision,
+    ) -> None:
+        self.network, self.device, self.generator = network, device, generator
+        self.epsilon = torch.zeros((), device=device)
+        self._frames, self._first_action, self._precision = frames, first_action, precision
+        self._recorded: dict[Any, Recorded] = {}
+        self._seen: tuple[NDArray | None, Tensor | None, Tensor | None] = None, None, None
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+    ) -> tuple[NDArray[np.int64], Memory]:
+        """Chooses (B,) actions; see `Policy.act`."""
+        frames, memory = self._stack(obs, memory)
+        inputs = [self.to_device(frames)]
+        if mask is not None:
+            inputs.append(self.to_device(np.asarray(mask, np.bool_)))
+        with torch.no_grad():
+            action, values = self._run(self._explore if explore else self._exploit, inputs)
+        self._seen = obs, inputs[0], values
+        return action.cpu().numpy() + self._first_action, memory
+
+    def action_values(self, obs: NDArray) -> NDArray[np.float64]:
+        """The (B, A) values of all actions; of several frames the earlier ones are taken for blank."""
+        with torch.no_grad():
+            values = self.values(self.to_device(self._stack(obs, None)[0]))
+        return values.cpu().numpy().astype(np.float64)
+
+    def values(self, obs: Tensor) -> Tensor:
+        """The (B, A) float32 values of observations on the device, in the precision set."""
+        if self._precision != "bfloat16":
+            return self.network(obs)
+        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
+            return self.network(obs).float()
+
+    def seen(self, obs: NDArray) -> tuple[Tensor, Tensor] | None:
+        """What the last `act` made of these very observations: the network's input, and its values.
+
+        Saves carrying them to the device and computing them once more; None for other observations. Recorded
+        graphs overwrite the values, so they must be used before the next call.
+        """
+        before, inputs, values = self._seen
+        return (inputs, values) if before is obs and inputs is not None and values is not None else None
+
+    def to_device(self, array: NDArray) -> Tensor:
+        """An array on the device; to CUDA it goes through pinned memory, and nothing waits for it."""
+        tensor = torch.from_numpy(np.ascontiguousarray(array))
+        return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
+
+    def _stack(self, obs: NDArray, memory: Memory) -> tuple[NDArray, Memory]:
+        """(B, frames, ...) newest last, and what to remember of them."""
+        if self._frames == 1:
+            return obs, memory
+        if memory is None:
+            memory = np.zeros((len(obs), self._frames - 1, *obs.shape[1:]), obs.dtype)
+        frames = np.concatenate([memory, obs[:, None]], axis=1)
+        return frames, frames[:, 1:]
+
+    def _run(self, function: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
+        """One recorded graph for each shape of a batch."""
+        key = function.__name__, *(given.shape for given in inputs)
+        if key not in self._recorded:
+            self._recorded[key] = Recorded(function, self.device, self.generator)
+        return self._recorded[key](*inputs)
+
+    def _exploit(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        values = self.values(obs)
+        return masked(values, mask).argmax(dim=1), values
+
+    def _explore(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        values = self.values(obs)
+        drawn = torch.rand(values.shape, device=self.device, generator=self.generator)
+        random = torch.rand((len(values), 1), device=self.device, generator=self.generator) < self.epsilon
+        return masked(torch.where(random, drawn, values), mask).argmax(dim=1), values
+
+
+class DeepLearner:
+    """What deep Q-learners share: network, optimiser, policy, schedules, save and restore.
+
+    Attributes:
+        network: (B, ...) observations to (B, A) action values.
+        policy: acts on it.
+        steps: transitions learned from.
+        exact: whether a saved learner goes on as if it had never stopped.
+        notes: what is worth knowing before a run, in lines.
+    """
+
+    name: ClassVar[str]
+    exact = True
+
+    def __init__(
+        self,
+        observation_space: Space,
+        action_space: Space,
+        *,
+        num_envs: int,
+        config: Any,
+        rng: np.random.Generator,
+        device: str = "cpu",
+    ) -> None:
+        """Builds the network for one environment's spaces.
+
+        Raises:
+            ValueError: one line, for a space that no network fits, or a device that is not there.
+        """
+        if not isinstance(action_space, Discrete):
+            raise ValueError(f"{self.name} needs Discrete actions; got {action_space}")
+        self.config, self.num_envs, self.device = config, num_envs, find_device(device)
+        self.num_actions, self._first_action = int(action_space.n), int(action_space.start)
+        self.steps = 0
+        weights_seed, draws_seed = rng.integers(2**62, size=2).tolist()
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(weights_seed)
+            network = make_network(observation_space, self.num_actions, config.net, config.frames)
+        self.network = network.to(self.device)
+        self.generator = torch.Generator(self.device)
+        self.generator.manual_seed(draws_seed)
+        if config.precision == "tf32":
+            torch.set_float32_matmul_precision("high")
+        self.policy = DeepPolicy(
+            self.network,
+            self.device,
+            self.generator,
+            frames=config.frames,
+            first_action=self._first_action,
+            precision=config.precision,
+        )
+        on_cuda = self.device.type == "cuda"
+        self._learning_rate = torch.tensor(config.learning_rate.start, device=self.device)
+        self.optimizer = torch.optim.Adam(
+            self.network.parameters(), self._learning_rate, eps=1e-5, fused=True, capturable=on_cuda
+        )
+        self._last_batch: dict[str, Tensor] = {}
+        self._last_loss: Tensor | None = None
+        self._advance(0)
+        weights = sum(parameter.numel() for parameter in self.network.parameters())
+        self.notes = [f"network: {type(network).__name__} with {weights:,} weights, on {self.device.type}"]
+
+    def learn(self, batch: Transition) -> dict[str, float | Tensor]:
+        """Learns from one step of all environments; see `Learner.learn`."""
+        raise NotImplementedError
+
+    def _advance(self, steps: int) -> None:
+        """Counts transitions and moves the schedules on."""
+        self.steps += steps
+        self.policy.epsilon.fill_(self.config.epsilon.value(self.steps))
+        self._learning_rate.fill_(max(self.config.learning_rate.value(self.steps), 1e-12))
+
+    def _descend(self, loss: Tensor, **batch: Tensor | None) -> None:
+        """One step of the optimiser down the gradient of a loss that was computed from a batch."""
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm, foreach=True)
+        self.optimizer.step()
+        self._last_loss = loss.detach()
+        self._last_batch = {name: each for name, each in batch.items() if each is not None}
+
+    def _check_loss(self) -> None:
+        """Stops when the last loss was no number. On CUDA it must be called where the loss has long arrived.
+
+        Raises:
+            NonFiniteLossError: with the batch.
+        """
+        if self._last_loss is None or math.isfinite(float(self._last_loss)):
+            return
+        batch = {name: each.detach().float().cpu().numpy() for name, each in self._last_batch.items()}
+        raise NonFiniteLossError(
+            f"the loss is {float(self._last_loss)} after {self.steps:,} transitions; a lower "
+            "--agent.learning-rate.start may help",
+            batch,
+        )
+
+    def _rows(self, batch: Transition) -> tuple[Tensor, Tensor]:
+        """(B,) actions counted from 0 and (B,) float32 rewards, on the device."""
+        action = np.asarray(batch.action, np.int64) - self._first_action
+        return self.policy.to_device(action), self.policy.to_device(np.asarray(batch.reward, np.float32))
+
+    def state_dict(self) -> State:
+        """Weights, the optimiser's moments, the random generator's state and the number of transitions.
+
+        Raises:
+            NonFiniteLossError: when the weights come from a loss that was no number.
+        """
+        self._check_loss()
+        state: State = {
+            "algorithm": self.name,
+            "steps": self.steps,
+            "generator": to_array(self.generator.get_state()),
+        }
+        for name, tensor in self.network.state_dict().items():
+            state[f"network.{name}"] = to_array(tensor)
+        for number, moments in self.optimizer.state_dict()["state"].items():
+            for name, tensor in moments.items():
+                state[f"optimizer.{number}.{name}"] = to_array(tensor)
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave.
+
+        Raises:
+            ValueError: when the state is another algorithm's, or of another network.
+        """
+        if state.get("algorithm") != self.name:
+            raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
+        load_module(self.network, state, "network.")
+        moments: dict[int, dict[str, Tensor]] = {}
+        for name, value in state.items():
+            if name.startswith("optimizer."):
+                _, number, key = name.split(".")
+                moments.setdefault(int(number), {})[key] = torch.from_numpy(np.array(value))
+        _check_moments(moments, list(self.network.parameters()))
+        groups = self.optimizer.state_dict()["param_groups"]
+        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
+        self.optimizer.param_groups[0]["lr"] = self._learning_rate  # loading puts a copy there
+        if self._goes_on(state):
+            self.generator.set_state(torch.from_numpy(np.array(state["generator"], np.uint8)))
+        self._last_loss = None
+        self.steps = 0
+        self._advance(int(state["steps"]))
+
+    def _goes_on(self, state: Mapping[str, Any]) -> bool:
+        """Whether the random generator is of the same kind; another device's has another state."""
+        return np.shape(state["generator"]) == tuple(self.generator.get_state().shape)
+
+
+def find_device(name: str) -> torch.device:
+    """The device of that name.
+
+    Raises:
+        ValueError: when there is no such device.
+    """
+    if name not in ("cpu", "cuda"):
+        raise ValueError(f"device is cpu or cuda; got {name!r}")
+    if name == "cuda" and not torch.cuda.is_available():
+        raise ValueError("device cuda was asked for, and there is none here: use --device cpu")
+    return torch.device(name)
+
+
+def to_array(tensor: Tensor) -> NDArray:
+    """A copy of a tensor as an array of the host."""
+    return tensor.detach().cpu().numpy().copy()
+
+
+def load_module(module: nn.Module, state: Mapping[str, Any], prefix: str) -> None:
+    """Puts arrays whose names begin with a prefix into a module.
+
+    Raises:
+        ValueError: when names or shapes are not those of the module.
+    """
+    given = {name[len(prefix) :]: value for name, value in state.items() if name.startswith(prefix)}
+    wanted = module.state_dict()
+    for name in wanted.keys() | given.keys():
+        shapes = [tuple(np.shape(part[name])) if name in part else None for part in (wanted, given)]
+        if shapes[0] != shapes[1]:
+            raise ValueError(f"the network's {name} has shape {shapes[0]}; the state's has {shapes[1]}")
+    module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in given.items()})
+
+
+def _check_moments(moments: Mapping[int, Mapping[str, Tensor]], parameters: Sequence[Tensor]) -> None:
+    for number, each in moments.items():
+        if not 0 <= number < len(parameters) or set(each) != {"step", "exp_avg", "exp_avg_sq"}:
+            raise ValueError(f"the optimiser's state {number} is not Adam's")
+        if any(each[name].shape != parameters[number].shape for name in ("exp_avg", "exp_avg_sq")):
+            raise ValueError(f"the optimiser's state {number} is of another shape")
