@@ -58,6 +58,14 @@ class Policy(Protocol):
         ...
 
 
+class NonFiniteLossError(ValueError):
+    """The loss is infinite or not a number; `batch` holds what it was computed from."""
+
+    def __init__(self, message: str, batch: dict[str, NDArray]) -> None:
+        super().__init__(message)
+        self.batch = batch
+
+
 class Trainable(Protocol):
     """What every agent that is trained can do: act, and be saved."""
 
@@ -80,8 +88,14 @@ class Trainable(Protocol):
 class Learner(Trainable, Protocol):
     """Learns from a stream of transition batches: tabular methods, DQN, PQN."""
 
-    def learn(self, batch: Transition) -> dict[str, float]:
-        """Learns from one batch and returns metrics by name (may be empty)."""
+    def learn(self, batch: Transition) -> dict[str, Any]:
+        """Learns from one batch and returns metrics by name: numbers, which may be 0-d tensors of torch.
+
+        Metrics may be missing in some calls; `loss` is there where the learner fitted something.
+
+        Raises:
+            NonFiniteLossError: when it can't go on.
+        """
         ...
 
 

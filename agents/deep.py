@@ -13,7 +13,7 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .base import Memory, State, Transition
+from .base import Memory, NonFiniteLossError, State, Transition
 from .networks import NetworkConfig, make_network
 from .schedules import Schedule
 
@@ -62,14 +62,6 @@ class DeepConfig:
         for name, choices in (("loss", ("huber", "mse")), ("precision", ("float32", "tf32", "bfloat16"))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is one of {', '.join(choices)}; got {getattr(self, name)!r}")
-
-
-class NonFiniteLossError(ValueError):
-    """The loss is infinite or not a number; `batch` holds what it was computed from."""
-
-    def __init__(self, message: str, batch: dict[str, NDArray]) -> None:
-        super().__init__(message)
-        self.batch = batch
 
 
 class Recorded:
