@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 Memory: TypeAlias = Any
@@ -119,6 +120,30 @@ class Searcher(Trainable, Protocol):
 
     def tell(self, fitness: NDArray) -> dict[str, float]:
         """Takes the (P,) fitness of the last population; returns metrics: best, median, diversity, others."""
+        ...
+
+
+class Trainer(Trainable, Protocol):
+    """Owns its loop: steps the environments itself, as the algorithms of other libraries do."""
+
+    def begin(self, env: VectorEnv, obs: NDArray) -> None:
+        """Takes the environments that it will step; again, when they were put into another state.
+
+        Args:
+            env: vector environment whose autoreset mode is `SAME_STEP` and which returns fresh arrays.
+            obs: (B, ...) what it observes now, somewhere in its episodes.
+        """
+        ...
+
+    def advance(self) -> tuple[int, dict[str, Any]]:
+        """Collects transitions and learns from them, once.
+
+        Returns:
+            The number of transitions, and metrics by name, as `Learner.learn` gives them.
+
+        Raises:
+            NonFiniteLossError: when it can't go on.
+        """
         ...
 
 

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Space
 
-from .base import Learner, Policy, Searcher
+from .base import Learner, Policy, Searcher, Trainer
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class AgentSpec:
     entry: str
     """`module:Class`, the module inside `meze.agents`. Every agent's constructor is
     `(observation_space, action_space, *, num_envs, config, rng)`, with the spaces of one environment."""
-    kind: Literal["policy", "learner", "searcher"]
+    kind: Literal["policy", "learner", "searcher", "trainer"]
     """Which protocol of `agents.base` the class follows."""
     summary: str
     """One line for listings."""
@@ -81,8 +81,21 @@ def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
         "learner",
         summary,
         config=f"{name}:{class_name}Config",
-        modes=("grid", "sites"),
+        modes=("sites", "grid"),
         extra="torch",
+        on_device=True,
+    )
+
+
+def _sb3(name: str, algorithm: str, summary: str) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"sb3:SB3{algorithm}",
+        "trainer",
+        f"{summary}, of stable-baselines3",
+        config=f"sb3_config:{algorithm}Config",
+        modes=("grid", "sites"),
+        extra="sb3",
         on_device=True,
     )
 
@@ -120,6 +133,9 @@ _AGENTS = {
             modes=("grid", "index"),
             extra="neat",
         ),
+        _sb3("sb3-ppo", "PPO", "proximal policy optimisation (Schulman et al. 2017)"),
+        _sb3("sb3-a2c", "A2C", "advantage actor-critic (Mnih et al. 2016)"),
+        _sb3("sb3-dqn", "DQN", "deep Q-network (Mnih et al. 2015)"),
     )
 }
 
@@ -151,7 +167,7 @@ def make_agent(
     config: Any = None,
     seed: int,
     device: str = "cpu",
-) -> Learner | Policy | Searcher:
+) -> Learner | Policy | Searcher | Trainer:
     """Builds an agent for one environment's spaces.
 
     Args:
