@@ -35,6 +35,32 @@ _NEAT = {"episodes": 8, "agent.connected": 0.05}
 # Who stands still waits for the end of the episode: 400 steps are twice what the expert takes.
 _PLATFORMER_SEARCH = {"max_episode_steps": 400, "env.pool_size": 200, "generations": 200}
 
+_PQN = {
+    "num_envs": 256,
+    "agent.net.kind": "mlp",
+    "agent.epsilon.steps": 1_000_000,
+    "agent.epsilon.end": 0.02,
+    "agent.learning_rate.start": 1e-3,
+    "agent.learning_rate.end": 1e-5,
+}
+_PQN_CITY = {
+    "steps": 6_000_000,
+    "env.pool_size": 512,
+    "agent.net.planes": (0, 1, 2, 3, 4, 5),
+    "agent.gamma": 0.95,
+    "agent.learning_rate.steps": 6_000_000,
+}
+_PQN_PLATFORMER = {
+    "steps": 12_000_000,
+    "env.pool_size": 1000,
+    "max_episode_steps": 400,
+    "agent.net.hidden": (256, 256),
+    "agent.net.planes": (0, 1, 2, 3, 4, 5, 6, 7),
+    "agent.gamma": 0.98,
+    "agent.epsilon.steps": 2_000_000,
+    "agent.learning_rate.steps": 12_000_000,
+}
+
 register_world(
     id="meze/City-v0",
     name="city",
@@ -56,6 +82,7 @@ register_world(
         "genetic": _GENETIC | _CITY_SIGHT,
         "random-search": _GENETIC | _CITY_SIGHT,
         "neat": _NEAT | _CITY_SIGHT,
+        "pqn": _PQN | _PQN_CITY,
         "bench": {"env.hour": 12},  # ordinary traffic: at rush hours there are several times as many cars
     },
     summary="Drive through a city with traffic, signals, pedestrians and ambulances.",
@@ -80,7 +107,7 @@ register_world(
         },
     )
     | dict.fromkeys(("genetic", "random-search"), _GENETIC | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT)
-    | {"neat": _NEAT | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT},
+    | {"neat": _NEAT | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT, "pqn": _PQN | _PQN_PLATFORMER},
     summary="Run, jump and stomp through levels to the flag.",
 )
 
@@ -106,12 +133,15 @@ register_world(
 )
 
 
-def load(run: str | Path, env_id: str | None = None, *, num_envs: int = 1) -> tuple[Any, Any]:
+def load(
+    run: str | Path, env_id: str | None = None, *, network: str | None = None, num_envs: int = 1
+) -> tuple[Any, Any]:
     """Loads a trained policy and its environment, for a notebook.
 
     Args:
         run: the run's folder.
         env_id: `package.module:Id`, needed where the environment lies in another package.
+        network: `package.module:Class`, needed where the network does.
         num_envs: environments of the batch.
 
     Returns:
@@ -122,4 +152,4 @@ def load(run: str | Path, env_id: str | None = None, *, num_envs: int = 1) -> tu
     """
     from .runners import rundir
 
-    return rundir.load(run, env_id, num_envs=num_envs)
+    return rundir.load(run, env_id, network=network, num_envs=num_envs)

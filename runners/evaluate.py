@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,15 @@ from .resolve import Environment, find_environment, make_vector, reference_names
 from .rollout import Episodes, ReferencePolicy
 from .rundir import EVALUATION_SEED, RunDir
 from .scores import print_json, print_table, score
-from .settings import asks_for_help, group, leading_names, parse, print_help, unknown
+from .settings import asks_for_help, group, leading_names, parse, print_help, take_flag, unknown
 
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
 DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
 
 Each AGENT_OR_RUN is `random`, a reference policy of the world such as `expert`, or a run's folder.
 Episode k starts from seed {EVALUATION_SEED} + k; training's seeds lie below. A world that has a `split` is
-evaluated on its `test` split, unless --env.split says otherwise."""
+evaluated on its `test` split, unless --env.split says otherwise. A run whose network is code of another
+package needs `--network package.module:Class` as well."""
 
 
 @dataclass(frozen=True)
@@ -58,19 +59,22 @@ class Contestant:
     """Makes the policy for an environment."""
 
 
-def find_contestant(name: str, environment: Environment, env_config: Any = None) -> Contestant:
+def find_contestant(
+    name: str, environment: Environment, env_config: Any = None, networks: Collection[str] = ()
+) -> Contestant:
     """Finds a run's agent, an agent that needs no training, or a reference policy of the world.
 
     Args:
         name: folder of a run, or name.
         environment: where it is to act.
         env_config: settings for those that are not runs; by default the environment's own.
+        networks: networks of other packages that runs may use.
 
     Raises:
         ValueError: one line, when there is no such thing or it can't be used.
     """
     if Path(name).is_dir():
-        return _trained(RunDir.open(name), environment)
+        return _trained(RunDir.open(name), environment, networks)
     config = default_env_config(environment) if env_config is None else env_config
     references = reference_names(environment, config)
     agents = {spec.name: spec for spec in agent_specs()}
@@ -89,8 +93,8 @@ def _untrained(spec: AgentSpec, env: VectorEnv) -> Policy:
     return make_agent(spec.name, *spaces, num_envs=env.num_envs, seed=EVALUATION_SEED)  # type: ignore[return-value]
 
 
-def _trained(run: RunDir, environment: Environment) -> Contestant:
-    config = run.config(environment.id)
+def _trained(run: RunDir, environment: Environment, networks: Collection[str]) -> Contestant:
+    config = run.config(environment.id, networks)
     path = run.latest_checkpoint()
     if path is None:
         raise ValueError(f"{run.path} has no checkpoint yet")
@@ -148,17 +152,18 @@ def main(args: Sequence[str]) -> int:
     names = leading_names(args)
     if len(names) < 2:
         raise ValueError(f"usage: {USAGE}")
+    networks, flags = take_flag(args[len(names) :], "--network")
     environment = find_environment(names[0])
     prog = f"meze evaluate {' '.join(names)}"
-    runs = [find_contestant(name, environment) for name in names[1:] if Path(name).is_dir()]
+    runs = [find_contestant(name, environment, None, networks) for name in names[1:] if Path(name).is_dir()]
     base = runs[0].env_config if runs else default_env_config(environment)
-    contestants = [find_contestant(name, environment, base) for name in names[1:]]
+    contestants = [find_contestant(name, environment, base, networks) for name in names[1:]]
 
     scores: dict[str, Any] = {}
     settings = EvaluateSettings()
     for contestant in contestants:
         default = group("Evaluate", run=EvaluateSettings(), env=on_test_split(contestant.env_config))
-        given = parse(default, args[len(names) :], prog=prog, description=DESCRIPTION)
+        given = parse(default, flags, prog=prog, description=DESCRIPTION)
         settings = given.run
         env = make_evaluation_env(
             environment,

@@ -16,21 +16,24 @@ from .rollout import Episodes
 
 
 class Meter:
-    """Averages over what happened since the last row."""
+    """Averages over what happened since the last row.
+
+    A learner's metric may be a number on another device, which is added up there: only a row waits for it. It
+    is averaged over the calls that had it.
+    """
 
     def __init__(self) -> None:
         self._clear()
 
     def _clear(self) -> None:
         self._episodes: list[Episodes] = []
-        self._sums: dict[str, float] = {}
-        self._batches = 0
+        self._sums: dict[str, tuple[Any, int]] = {}
 
-    def add(self, metrics: Mapping[str, float], episodes: Episodes | None) -> None:
+    def add(self, metrics: Mapping[str, Any], episodes: Episodes | None) -> None:
         """Counts one step of the batch: the learner's metrics, and the episodes that ended."""
         for name, value in metrics.items():
-            self._sums[name] = self._sums.get(name, 0.0) + value
-        self._batches += 1
+            total, count = self._sums.get(name, (0.0, 0))
+            self._sums[name] = total + value, count + 1
         if episodes is not None:
             self._episodes.append(episodes)
 
@@ -40,7 +43,7 @@ class Meter:
         columns = [episodes.measures for episodes in self._episodes]
         for name in columns[0] if columns else ():
             row[name] = float(np.concatenate([column[name] for column in columns]).mean())
-        row |= {name: total / self._batches for name, total in self._sums.items()}
+        row |= {name: float(total) / count for name, (total, count) in self._sums.items()}
         self._clear()
         return row
 

@@ -7,6 +7,7 @@ Native and foreign vector environments are treated alike.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -18,6 +19,7 @@ from numpy.typing import NDArray
 from ..agents.base import Memory, Policy, State, Transition
 from ..envs.core.vector import WorldVectorEnv
 from ..envs.core.world import World
+from .stopwatch import Stopwatch
 
 MEASURES = {
     "success": "any",
@@ -142,11 +144,13 @@ class Rollout:
         env: vector environment whose autoreset mode is `SAME_STEP` and which returns fresh arrays.
         policy: chooses the actions, exploring.
         seed: environment i starts from `seed + i`.
+        stopwatch: measures what the environment and the policy take.
     """
 
-    def __init__(self, env: VectorEnv, policy: Policy, seed: int) -> None:
+    def __init__(self, env: VectorEnv, policy: Policy, seed: int, stopwatch: Stopwatch | None = None) -> None:
         self.env = env
         self.policy = policy
+        self._stopwatch = stopwatch or Stopwatch()
         self._memory: Memory = None
         self._obs, info = env.reset(seed=seed)
         self._mask = action_mask(info)
@@ -159,7 +163,9 @@ class Rollout:
             The transitions, and the episodes that ended with them (None where none did).
         """
         action, self._memory = self.policy.act(self._obs, self._memory, explore=True, mask=self._mask)
+        self._stopwatch.lap("policy")
         obs, reward, terminated, truncated, info = self.env.step(action)
+        self._stopwatch.lap("environment")
         mask = action_mask(info)
         next_obs, next_mask, episodes = obs, mask, None
         ended = terminated | truncated
@@ -169,12 +175,14 @@ class Rollout:
             if mask is not None:
                 final_mask = action_mask(final_info, rows)
                 next_mask = with_rows(mask, rows, 1 if final_mask is None else final_mask)
+            self._memory = forget(self._memory, rows)
             self._tally.add(reward, info, rows, final_info)
             episodes = Episodes(rows, self._tally.take(rows))
         else:
             self._tally.add(reward, info)
         transition = Transition(self._obs, action, reward, next_obs, terminated, truncated, next_mask)
         self._obs, self._mask = obs, mask
+        self._stopwatch.lap("other")
         return transition, episodes
 
     def state_dict(self) -> State:
@@ -183,7 +191,7 @@ class Rollout:
         if not isinstance(env, Savable):
             return {}
         tally = {f"tally.{name}": totals for name, totals in self._tally.state_dict().items()}
-        return {"records": env.get_state(), **tally}
+        return {"records": env.get_state(), **tally, **_named(self._memory)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on exactly where `state_dict` stood; an empty state leaves the fresh episodes as they are.
@@ -201,6 +209,11 @@ class Rollout:
         if self._mask is not None:
             self._mask = env.action_masks()
         self._tally.load_state_dict({n[6:]: totals for n, totals in state.items() if n.startswith("tally.")})
+        self._memory = _unnamed(state)
+        if self._memory is not None:
+            _, fresh = self.policy.act(self._obs, explore=False, mask=self._mask)
+            if _layout(self._memory) != _layout(fresh):
+                raise ValueError("the policy's memory is damaged")
 
 
 def evaluate(
@@ -370,6 +383,25 @@ def forget(memory: Memory, rows: NDArray) -> Memory:
     if isinstance(memory, tuple):
         return tuple(forget(part, rows) for part in memory)
     return None if memory is None else with_rows(memory, rows, 0)
+
+
+def _named(memory: Memory) -> dict[str, NDArray]:
+    """A policy's memory as named arrays for a checkpoint: `memory`, or `memory.0`, `memory.1`, ..."""
+    if isinstance(memory, tuple):
+        return {f"memory.{k}": part for k, part in enumerate(memory)}
+    return {} if memory is None else {"memory": memory}
+
+
+def _unnamed(state: Mapping[str, Any]) -> Memory:
+    """The memory of which `_named` made names and arrays."""
+    if "memory" in state:
+        return np.asarray(state["memory"])
+    names = itertools.takewhile(state.__contains__, (f"memory.{k}" for k in itertools.count()))
+    return tuple(np.asarray(state[name]) for name in names) or None
+
+
+def _layout(memory: Memory) -> dict[str, Any]:
+    return {name: (array.shape, array.dtype) for name, array in _named(memory).items()}
 
 
 def with_rows(values: NDArray, rows: NDArray, replacement: Any) -> NDArray:

@@ -14,13 +14,15 @@ import os
 import platform
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
 
 from .. import __version__
 from ..agents import checkpoint
@@ -31,6 +33,9 @@ from .settings import from_plain, to_plain
 
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
+
+
+Device: TypeAlias = Literal["auto", "cpu", "cuda"]
 
 
 @dataclass(frozen=True)
@@ -60,6 +65,23 @@ class TrainSettings:
         _check_positive(self, "eval_every", "checkpoint_every", "max_episode_steps")
         if self.seed < 0 or self.seed + self.num_envs > EVALUATION_SEED:
             raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - self.num_envs}; got {self.seed}")
+
+
+@dataclass(frozen=True)
+class DeepSettings(TrainSettings):
+    """How a learner is trained that computes with torch."""
+
+    device: Device = "auto"
+    """Where the networks compute; `auto` measures both for about a second, where there is CUDA. In the run's
+    config.json stands the one it took."""
+    torch_threads: int | None = None
+    """Threads of torch on the CPU, torch's own choice by default. A run goes on exactly where it stood with
+    the same number."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        _check_positive(self, "torch_threads")
 
 
 @dataclass(frozen=True)
@@ -102,7 +124,9 @@ RunSettings: TypeAlias = TrainSettings | SearchSettings
 
 def settings_class(agent: AgentSpec) -> type[RunSettings]:
     """The class of the settings with which an agent is trained."""
-    return SearchSettings if agent.kind == "searcher" else TrainSettings
+    if agent.kind == "searcher":
+        return SearchSettings
+    return DeepSettings if agent.on_device else TrainSettings
 
 
 EVALUATION_SEED = 1_000_000_000
@@ -118,7 +142,7 @@ class RunConfig:
     environment: Environment
     env_config: Any
     settings: Any
-    """`TrainSettings`, or `SearchSettings` of a searcher."""
+    """`TrainSettings`, or what `settings_class` says."""
 
     def make_env(self, num_envs: int, autoreset: AutoresetMode, *, render: bool = False) -> VectorEnv:
         """Makes the run's environment."""
@@ -132,8 +156,13 @@ class RunConfig:
             render=render,
         )
 
-    def make_learner(self, env: VectorEnv) -> Any:
-        """Makes the run's `Learner` or `Searcher`, untrained."""
+    def make_learner(self, env: VectorEnv, device: str = "cpu") -> Any:
+        """Makes the run's `Learner` or `Searcher`, untrained.
+
+        Args:
+            env: for whose spaces.
+            device: where it computes, if it does with torch; who only acts needs no other than the CPU.
+        """
         return make_agent(
             self.agent.name,
             env.single_observation_space,
@@ -141,6 +170,7 @@ class RunConfig:
             num_envs=getattr(self.settings, "num_envs", 1),  # a searcher is asked for its own number
             config=self.agent_config,
             seed=self.settings.seed,
+            device=device,
         )
 
 
@@ -187,12 +217,13 @@ class RunDir:
             raise ValueError(f"{path} is not a run folder (it holds no config.json)")
         return cls(path)
 
-    def config(self, env_id: str | None = None) -> RunConfig:
+    def config(self, env_id: str | None = None, networks: Collection[str] = ()) -> RunConfig:
         """Reads `config.json`.
 
         Args:
             env_id: the environment as the caller named it; needed where the run's lies in another package,
                 because a file must not say which code to import.
+            networks: networks of other packages that the caller named, for the same reason.
 
         Raises:
             ValueError: one line, when the file is altered, from a newer version, or names what is not there.
@@ -214,9 +245,16 @@ class RunDir:
             raise ValueError(f"{file} was cut short or altered") from None
         environment = self._environment(env_name, env_id)
         spec = find_learner(agent_name)
+        agent_config = from_plain(spec.config_class(), agent_plain, f"{file}: agent")
+        network = getattr(getattr(agent_config, "net", None), "kind", "")
+        if ":" in network and network not in networks:
+            raise ValueError(
+                f"{self.path} has the network {network}, code of another package: "
+                f"name it on the command line too, --network {network}"
+            )
         return RunConfig(
             spec,
-            from_plain(spec.config_class(), agent_plain, f"{file}: agent"),
+            agent_config,
             environment,
             from_plain(environment.config, env_plain, f"{file}: env"),
             from_plain(settings_class(spec), settings, f"{file}: run"),
@@ -247,16 +285,22 @@ class RunDir:
         path = self.latest_checkpoint()
         return 0 if path is None else int(path.stem.removeprefix("step-"))
 
-    def extend(self, **length: int) -> None:
-        """Writes down that the run goes on to so many `steps`, or `generations`."""
+    def extend(self, **settings: Any) -> None:
+        """Writes down the settings with which the run goes on: `steps`, or `generations`, and `device`."""
         file = self.path / "config.json"
         plain = read_json(file)
-        plain["run"] |= length
+        plain["run"] |= settings
         write_json(file, plain)
 
     def write_evaluation(self, record: Mapping[str, Any]) -> None:
         """Writes `evaluation.json`."""
         write_json(self.path / "evaluation.json", record)
+
+    def write_batch(self, batch: Mapping[str, NDArray]) -> Path:
+        """Writes a batch that a learner could not learn from to `nonfinite.npz`, and returns its path."""
+        path = self.path / "nonfinite.npz"
+        np.savez(path, **batch)  # type: ignore[arg-type]
+        return path
 
     def load_learner(self, learner: Trainable, path: Path) -> None:
         """Puts a checkpoint's learner into `learner`.
@@ -289,12 +333,15 @@ def restore(learner: Trainable, state: Mapping[str, Any], path: Path) -> None:
         raise ValueError(f"{path} does not fit the run's learner ({error})") from error
 
 
-def load(run: str | Path, env_id: str | None = None, *, num_envs: int = 1) -> tuple[Policy, VectorEnv]:
+def load(
+    run: str | Path, env_id: str | None = None, *, network: str | None = None, num_envs: int = 1
+) -> tuple[Policy, VectorEnv]:
     """Loads a trained policy and its environment, for a notebook.
 
     Args:
         run: the run's folder.
         env_id: `package.module:Id`, needed where the environment lies in another package.
+        network: `package.module:Class`, needed where the network does.
         num_envs: environments of the batch.
 
     Returns:
@@ -304,7 +351,7 @@ def load(run: str | Path, env_id: str | None = None, *, num_envs: int = 1) -> tu
         ValueError: one line, when the run can't be used.
     """
     folder = RunDir.open(run)
-    config = folder.config(env_id)
+    config = folder.config(env_id, [network] if network else [])
     env = config.make_env(num_envs, AutoresetMode.NEXT_STEP)
     learner = config.make_learner(env)
     path = folder.latest_checkpoint()

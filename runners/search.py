@@ -70,7 +70,7 @@ class Search:
     killed and resumed goes through the same generations as one that never stopped.
     """
 
-    exact = True
+    losses = notes = ()  # see `Training`
 
     def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
         """Makes everything, and goes on from the checkpoint `start`, if one is given."""

@@ -75,6 +75,28 @@ def leading_names(args: Sequence[str]) -> list[str]:
     return list(itertools.takewhile(lambda arg: not arg.startswith("-"), args))
 
 
+def take_flag(args: Sequence[str], flag: str) -> tuple[list[str], list[str]]:
+    """Takes a flag out that is needed before the others can be read.
+
+    Returns:
+        Its values, one for each time it was given, and the other words.
+
+    Raises:
+        ValueError: when it has no value.
+    """
+    values, rest, words = [], [], iter(args)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name != flag:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not value or value.startswith("--"):
+            raise ValueError(f"{flag} needs a value")
+        values.append(value)
+    return values, rest
+
+
 def parse(default: Settings, args: Sequence[str], *, prog: str, description: str) -> Settings:
     """Reads flags over a default.
 

@@ -8,7 +8,6 @@ import shutil
 import signal
 import sys
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,21 +17,37 @@ from typing import Any
 from gymnasium.vector import AutoresetMode
 
 from ..agents import checkpoint
+from ..agents.base import NonFiniteLossError
+from .device import with_device
 from .judge import Judge
 from .metrics import Meter, MetricsLog
 from .presets import default_agent_config, default_env_config, default_settings
 from .progress import ProgressLine
 from .resolve import find_environment, find_learner
 from .rollout import Rollout, Savable
-from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore, unpack
+from .rundir import (
+    EVALUATION_SEED,
+    DeepSettings,
+    Device,
+    RunConfig,
+    RunDir,
+    SearchSettings,
+    TrainSettings,
+    pack,
+    restore,
+    settings_class,
+    unpack,
+)
 from .search import Search
-from .settings import asks_for_help, group, leading_names, override, parse, print_help, to_plain
+from .settings import asks_for_help, group, leading_names, override, parse, print_help, take_flag, to_plain
+from .stopwatch import Stopwatch
 
 USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
 DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
 `meze envs` lists both; `meze train AGENT ENV --help` lists all flags with their defaults.
 
-Ctrl-C saves and stops (exit code 130); `meze train --resume RUN` goes on, exactly where the run stood."""
+Ctrl-C saves and stops (exit code 130); `meze train --resume RUN` goes on, exactly where the run stood. A run
+whose network is code of another package needs `--network package.module:Class` as well."""
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
 ROWS = 100
@@ -58,6 +73,14 @@ class ResumeSettings:
 
 
 @dataclass(frozen=True)
+class ResumeDeepSettings(ResumeSettings):
+    """What may change when a run goes on that computes with torch."""
+
+    device: Device
+    """Where the networks compute; `auto` measures."""
+
+
+@dataclass(frozen=True)
 class ResumeSearchSettings:
     """What may change when a search goes on."""
 
@@ -67,6 +90,12 @@ class ResumeSearchSettings:
     """Threads that step the environments (the project's own worlds only)."""
 
 
+RESUME = {
+    TrainSettings: ResumeSettings,
+    DeepSettings: ResumeDeepSettings,
+    SearchSettings: ResumeSearchSettings,
+}
+"""Settings of a run to what of them may change when it goes on."""
 LENGTH = {"learner": "steps", "searcher": "generations"}
 """Kind of agent to the setting that says how long it is trained."""
 
@@ -84,11 +113,11 @@ class Training:
         self.config = config
         self.run = run
         self.step = 0
-        self.seconds = 0.0
         self.env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
-        self.learner = config.make_learner(self.env)
+        self.learner = config.make_learner(self.env, getattr(config.settings, "device", "cpu"))
         self.judge = Judge(config)
-        self._rollout = Rollout(self.env, self.learner.policy, config.settings.seed)
+        self._stopwatch = Stopwatch()
+        self._rollout = self._begin(config.settings.seed)
         self._meter = Meter()
         if start is not None:
             self._restore(start)
@@ -100,18 +129,31 @@ class Training:
         return f"{self.step:,} transitions" if self.step else ""
 
     @property
-    def exact(self) -> bool:
-        """Whether a resumed run equals one that never stopped."""
-        return isinstance(self.env.unwrapped, Savable)
+    def notes(self) -> Sequence[str]:
+        """What the learner has to say before it is trained, in lines."""
+        return getattr(self.learner, "notes", ())
+
+    @property
+    def losses(self) -> list[str]:
+        """Why a resumed run differs from one that never stopped, if it does."""
+        savable = isinstance(self.env.unwrapped, Savable)
+        losses = [] if savable else [f"{self.config.environment.id} can't save its state: new episodes begin"]
+        if not getattr(self.learner, "exact", True):
+            losses.append("the replay was not saved: it begins empty")
+        return losses
+
+    def _begin(self, seed: int) -> Rollout:
+        """New episodes."""
+        return Rollout(self.env, self.learner.policy, seed, self._stopwatch)
 
     def _restore(self, path: Path) -> None:
         state = checkpoint.load(path)
         restore(self.learner, state, path)
         try:
-            self.step, self.seconds = int(state["step"]), float(state["seconds"])
-            if not self.exact:
-                seed = (self.config.settings.seed + self.step) % EVALUATION_SEED  # other episodes
-                self._rollout = Rollout(self.env, self.learner.policy, seed)
+            self.step = int(state["step"])
+            self._stopwatch.restore(state["seconds"])
+            if not isinstance(self.env.unwrapped, Savable):
+                self._rollout = self._begin((self.config.settings.seed + self.step) % EVALUATION_SEED)
             self._rollout.load_state_dict(unpack(state, "rollout"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{path} does not fit its run ({error})") from error
@@ -119,7 +161,7 @@ class Training:
     def save(self) -> None:
         """Writes a checkpoint."""
         parts = pack(learner=self.learner.state_dict(), rollout=self._rollout.state_dict())
-        state = {"step": self.step, "seconds": self.seconds, **parts}
+        state = {"step": self.step, "seconds": self._stopwatch.seconds, **parts}
         checkpoint.save(self.run.checkpoint_path(self.step), state)
 
     def progress(self) -> ProgressLine:
@@ -132,26 +174,29 @@ class Training:
         Returns:
             False when `stop` was set before that; the run is saved all the same.
         """
-        settings = self.config.settings
+        settings, stopwatch = self.config.settings, self._stopwatch
         row_every = max(1, settings.steps // ROWS)
         eval_every = settings.eval_every or settings.steps
         checkpoint_every = settings.checkpoint_every or settings.steps
-        mark = time.perf_counter(), self.step  # the last row
+        mark = stopwatch.total, self.step  # the last row
+        stopwatch.start()
         stopping = False
         while self.step < settings.steps and not stopping:
             stopping = stop.is_set()
             transition, episodes = self._rollout.step()
-            self._meter.add(self.learner.learn(transition), episodes)
+            metrics = self.learner.learn(transition)
+            stopwatch.lap("learning")
+            self._meter.add(metrics, episodes)
             before, self.step = self.step, self.step + settings.num_envs
             last = self.step >= settings.steps
             evaluation = last or _crossed(before, self.step, eval_every)
             saving = last or stopping or _crossed(before, self.step, checkpoint_every)
-            now = time.perf_counter()
-            progress.update(self.step, now)
+            progress.update(self.step, stopwatch.lap("other"))
             if not (evaluation or saving or _crossed(before, self.step, row_every)):
                 continue
-            self.seconds += now - mark[0]
-            row = {"seconds": self.seconds, "steps_per_second": (self.step - mark[1]) / (now - mark[0])}
+            seconds = stopwatch.total
+            row = {"seconds": seconds, "steps_per_second": (self.step - mark[1]) / (seconds - mark[0])}
+            row |= {f"seconds_{part}": each for part, each in stopwatch.seconds.items()}
             row |= self._meter.take()
             if evaluation:
                 measures = self.judge.evaluate(self.learner.policy).measures
@@ -160,11 +205,13 @@ class Training:
             self.log.write(self.step, row)
             if saving:
                 self.save()
-            mark = time.perf_counter(), self.step  # evaluating and saving are not training
+            mark = seconds, self.step
+            stopwatch.start()  # evaluating and saving are not training
         return self.step >= settings.steps
 
     def compare(self) -> None:
         """Evaluates the learner, the random agent and the world's references; prints and keeps the scores."""
+        print(f"trained for {self._stopwatch.summary()}")
         self.judge.compare(self.learner.policy, self.run, self.done)
 
     def close(self) -> None:
@@ -215,32 +262,36 @@ def _new_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
     unset = {name: tenth for name in intervals if getattr(given.run, name, tenth) is None}
     settings = dataclasses.replace(given.run, **unset)
     config = RunConfig(spec, given.agent, environment, given.env, settings)
-    config.make_learner(config.make_env(1, AutoresetMode.SAME_STEP))  # a misfit leaves no folder behind
+    config = with_device(config)  # a misfit leaves no folder behind
     command = shlex.join(["meze", "train", *names, *args])
     return config, RunDir.create(given.files.out, config, command)
 
 
-def _old_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
-    at = next(i for i, arg in enumerate(args) if arg.split("=")[0] == "--resume")
-    _, equals, path = args[at].partition("=")
-    rest = [*args[:at], *args[at + (1 if equals else 2) :]]
-    if not equals:
-        if at + 1 == len(args):
-            raise ValueError("--resume needs the folder of a run")
-        path = args[at + 1]
+def _old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
+    networks, args = take_flag(args, "--network")
     run = RunDir.open(path)
-    config = run.config(names[1] if len(names) > 1 else None)
+    config = run.config(names[1] if len(names) > 1 else None, networks)
     if names and names[0] != config.agent.name:
         raise ValueError(f"{path} is a run of {config.agent.name}, not of {names[0]}")
-    kind = ResumeSearchSettings if config.agent.kind == "searcher" else ResumeSettings
-    length, threads = LENGTH[config.agent.kind], config.settings.num_threads
-    before = getattr(config.settings, length)
-    given = parse(kind(before, threads), rest, prog="meze train --resume RUN", description=DESCRIPTION)
-    if getattr(given, length) != before:
-        if getattr(given, length) < run.reached():
-            raise ValueError(f"{path} is at {run.reached():,} {length} already; --{length} must be more")
-        run.extend(**{length: getattr(given, length)})
-    return dataclasses.replace(config, settings=override(config.settings, to_plain(given))), run
+    kind, before = RESUME[settings_class(config.agent)], config.settings
+    default = kind(**{field.name: getattr(before, field.name) for field in dataclasses.fields(kind)})
+    given = to_plain(parse(default, args, prog="meze train --resume RUN", description=DESCRIPTION))
+    length = LENGTH[config.agent.kind]
+    if getattr(before, length) != given[length] < run.reached():
+        raise ValueError(f"{path} is at {run.reached():,} {length} already; --{length} must be more")
+    config = with_device(dataclasses.replace(config, settings=override(before, given)))
+    kept = {name: getattr(config.settings, name) for name in (length, "device") if name in given}
+    if changed := {name: value for name, value in kept.items() if value != getattr(before, name)}:
+        run.extend(**changed)
+    if "device" in changed:
+        print(f"on {config.settings.device} from now on, which rounds sums otherwise than {before.device}")
+    return config, run
+
+
+def _told(error: NonFiniteLossError, run: RunDir) -> str:
+    """Keeps the batch of a loss that is no number, and says where."""
+    batch, last = run.write_batch(error.batch), run.latest_checkpoint()
+    return f"{error}. Its batch: {batch}; the last good checkpoint: {last or 'none yet'}"
 
 
 def main(args: Sequence[str]) -> int:
@@ -249,16 +300,16 @@ def main(args: Sequence[str]) -> int:
         print_help(USAGE, DESCRIPTION)
         return 0
     names = leading_names(args)
-    flags = args[len(names) :]
-    resume = any(flag.split("=")[0] == "--resume" for flag in flags)
-    config, run = _old_run(flags, names) if resume else _new_run(flags, names)
+    resumed, flags = take_flag(args[len(names) :], "--resume")
+    config, run = _old_run(resumed[-1], flags, names) if resumed else _new_run(flags, names)
     kind = Search if config.agent.kind == "searcher" else Training
     training = kind(config, run, run.latest_checkpoint())
     if training.done:
         print(f"going on from {training.done}")
-        if not training.exact:
-            print(f"{config.environment.id} can't save its state: new episodes begin, so the run goes on")
-            print("otherwise than one that was never stopped")
+        for loss in training.losses:
+            print(f"{loss}, so the run goes on otherwise than one that was never stopped")
+    for note in training.notes:
+        print(note)
     try:
         with _ctrl_c() as stop, training.progress() as progress:
             finished = training.advance(progress, stop)
@@ -267,6 +318,8 @@ def main(args: Sequence[str]) -> int:
             print(f"meze train --resume {run.path}")
             return INTERRUPTED
         training.compare()
+    except NonFiniteLossError as error:
+        raise ValueError(_told(error, run)) from error
     finally:
         training.close()
     # Called by its path, as make does, the program may not be on the user's search path.

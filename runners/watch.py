@@ -6,7 +6,7 @@ import contextlib
 import itertools
 import os
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,11 +21,12 @@ from ..envs.core.replay import load as load_replay
 from .evaluate import find_contestant, on_test_split
 from .resolve import Environment, find_environment, make_vector
 from .rundir import EVALUATION_SEED, RunDir
-from .settings import asks_for_help, from_plain, group, leading_names, parse, print_help
+from .settings import asks_for_help, from_plain, group, leading_names, parse, print_help, take_flag
 from .show import Moment, Show, Sights
 
 USAGE = "meze watch RUN [flags], meze watch AGENT ENV [flags], or meze watch REPLAY.json [flags]"
-DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file.
+DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file. A run
+whose network is code of another package needs `--network package.module:Class` as well.
 
 Keys: space pauses, right takes one step, left steps back, up and down change the speed, n begins the next
 episode, o shows what the agent sees and its action values, h lists the keys, q quits."""
@@ -287,8 +288,12 @@ class Source:
     """The run of a searcher, which has generations."""
 
 
-def find_source(names: Sequence[str]) -> Source:
+def find_source(names: Sequence[str], networks: Collection[str] = ()) -> Source:
     """Finds a run, a replay file, or an agent and its environment.
+
+    Args:
+        names: of it, as the usage says.
+        networks: networks of other packages that a run may use.
 
     Raises:
         ValueError: one line, when there is no such thing.
@@ -299,7 +304,7 @@ def find_source(names: Sequence[str]) -> Source:
     if path.is_file():
         return _replay_source(path)
     if path.is_dir():
-        return _run_source(RunDir.open(path), names[1] if len(names) == 2 else None)
+        return _run_source(RunDir.open(path), names[1] if len(names) == 2 else None, networks)
     if len(names) == 1:
         raise ValueError(f"there is no run or replay {names[0]}; an agent needs its environment: {USAGE}")
     environment = find_environment(names[1])
@@ -310,8 +315,8 @@ def find_source(names: Sequence[str]) -> Source:
     )
 
 
-def _run_source(run: RunDir, env_id: str | None) -> Source:
-    config = run.config(env_id)
+def _run_source(run: RunDir, env_id: str | None, networks: Collection[str]) -> Source:
+    config = run.config(env_id, networks)
 
     def act(env: VectorEnv, settings: WatchSettings) -> tuple[Policy, Callable[[], None]]:
         learner = config.make_learner(env)
@@ -428,9 +433,10 @@ def main(args: Sequence[str]) -> int:
         print_help(USAGE, DESCRIPTION)
         return 0
     names = leading_names(args)
-    source = find_source(names)
+    networks, flags = take_flag(args[len(names) :], "--network")
+    source = find_source(names, networks)
     default = group("Watch", run=WatchSettings(), env=source.env_config)
-    given = parse(default, args[len(names) :], prog=f"meze watch {' '.join(names)}", description=DESCRIPTION)
+    given = parse(default, flags, prog=f"meze watch {' '.join(names)}", description=DESCRIPTION)
     settings, replay = given.run, source.replay
     if replay is not None and settings.envs != 1:
         raise ValueError("a replay is one episode: --envs must be 1")

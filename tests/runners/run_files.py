@@ -76,6 +76,6 @@ def assert_same_end(run: Path, other: Path) -> None:
 def rows(run: Path) -> list[dict[str, str]]:
     with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
         return [
-            {k: v for k, v in row.items() if k not in ("seconds", "steps_per_second")}
+            {k: v for k, v in row.items() if not k.startswith(("seconds", "steps_per_second"))}
             for row in csv.DictReader(file)
         ]

@@ -20,6 +20,18 @@ class Scripted:
         return wish, memory
 
 
+class Remembering(Scripted):
+    """Remembers how many steps each episode has had, and the last two places."""
+
+    def act(self, obs, memory=None, *, explore, mask=None):
+        if memory is None:
+            memory = np.zeros(len(obs), np.int64), np.zeros((len(obs), 2), np.int64)
+        self.seen = memory
+        steps, places = memory
+        places = np.stack([places[:, 1], obs], axis=1)
+        return super().act(obs, explore=explore, mask=mask)[0], (steps + 1, places)
+
+
 def native(mode, num_envs=NUM_ENVS):
     return WorldVectorEnv("toy_world:Corridor", num_envs, LIMIT, mode)
 
@@ -149,6 +161,42 @@ def test_going_on_from_a_saved_state() -> None:
             ends += 1
             assert all(np.array_equal(a_ended.measures[k], b_ended.measures[k]) for k in a_ended.measures)
     assert ends > 2
+
+
+def test_memory_is_forgotten_where_an_episode_ends() -> None:
+    rollout = Rollout(native(AutoresetMode.SAME_STEP), policy := Remembering(), seed=1)
+    length, lengths = np.zeros(NUM_ENVS), set()
+    for _ in range(40):
+        _, episodes = rollout.step()
+        assert np.array_equal(policy.seen[0], length)
+        assert not policy.seen[1][length == 0].any()
+        length += 1
+        if episodes is not None:
+            assert np.array_equal(episodes.measures["length"], length[episodes.index])
+            length[episodes.index] = 0
+            lengths |= {len(episodes.index)}
+    assert min(lengths) < NUM_ENVS  # some rows forget while others remember
+
+
+def test_memory_is_part_of_the_saved_state() -> None:
+    first = Rollout(native(AutoresetMode.SAME_STEP), Remembering(), seed=1)
+    for _ in range(17):
+        first.step()
+    state = first.state_dict()
+    second = Rollout(native(AutoresetMode.SAME_STEP), Remembering(), seed=99)
+    second.load_state_dict(state)
+    first.step(), second.step()
+    assert all(np.array_equal(a, b) for a, b in zip(first._memory, second._memory, strict=True))
+    assert first._memory[0].max() > 1
+
+    for damaged in (
+        {"memory.0": state["memory.0"][1:]},
+        {"memory.1": state["memory.1"].astype(np.int8)},
+        {"memory": state["memory.0"]},
+        {"memory.0": "many"},
+    ):
+        with pytest.raises(ValueError, match="memory is damaged"):
+            second.load_state_dict(state | damaged)
 
 
 def test_an_objective_is_that_of_the_last_step():

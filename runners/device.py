@@ -1,0 +1,104 @@
+"""On which device a run's networks compute: the one that is given, or the faster one."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+
+from gymnasium.vector import AutoresetMode
+
+from .rollout import Rollout
+from .rundir import RunConfig
+
+UPDATES = 8
+"""Updates before the measurement: the first ones compile and record, and a replay must be filled."""
+WARM_UP_SECONDS = 10.0
+"""Longest time for these."""
+SECONDS = 1.0
+"""Length of the measurement; it ends with an update."""
+
+
+def with_device(config: RunConfig) -> RunConfig:
+    """Makes sure that a run's learner can be made, on the device that `auto` stands for.
+
+    Says which device `auto` took and why, and gives torch as many threads as the run has.
+
+    Returns:
+        The run, its device `cpu` or `cuda`.
+
+    Raises:
+        ValueError: one line, when the learner does not fit the environment or the device.
+    """
+    settings = config.settings
+    device = getattr(settings, "device", "cpu")
+    if getattr(settings, "torch_threads", None) is not None:
+        import torch
+
+        torch.set_num_threads(settings.torch_threads)
+    if device != "auto":
+        _try(config, device)
+        return config
+    return dataclasses.replace(config, settings=dataclasses.replace(settings, device=_choose(config)))
+
+
+def _try(config: RunConfig, device: str) -> None:
+    env = config.make_env(1, AutoresetMode.SAME_STEP)
+    config.make_learner(env, device)
+    env.close()
+
+
+def _choose(config: RunConfig) -> str:
+    """The device on which throw-away learners go through more transitions a second; says which, and why."""
+    import torch
+
+    if not torch.cuda.is_available():
+        _try(config, "cpu")
+        print("device: cpu (torch finds no CUDA device)")
+        return "cpu"
+    speeds: dict[str, float] = {}
+    refusals: dict[str, ValueError] = {}
+    for device in ("cpu", "cuda"):
+        try:
+            speeds[device] = speed(config, device)
+        except ValueError as error:  # its memory is too small, say
+            refusals[device] = error
+    if not speeds:
+        raise refusals["cpu"]
+    device = max(speeds, key=lambda name: speeds[name])
+    told = [f"{name} learns from {each:,.0f} transitions/s" for name, each in speeds.items()]
+    print(f"device: {device} ({', '.join([*told, *map(str, refusals.values())])})")
+    return device
+
+
+def speed(config: RunConfig, device: str) -> float:
+    """Transitions a second of a throw-away learner on a device, environment and all, while it learns."""
+    import torch
+
+    settings = config.settings
+    env = config.make_env(settings.num_envs, AutoresetMode.SAME_STEP)
+    learner = config.make_learner(env, device)
+    rollout = Rollout(env, learner.policy, settings.seed)
+
+    def update(until: float) -> int:
+        """Goes on up to the next update, or the time given; returns how many transitions that took."""
+        count = 0
+        while True:
+            metrics = learner.learn(rollout.step()[0])
+            count += settings.num_envs
+            if "loss" in metrics or time.perf_counter() > until:
+                return count
+
+    def now() -> float:
+        if device == "cuda":
+            torch.cuda.synchronize()
+        return time.perf_counter()
+
+    limit = now() + WARM_UP_SECONDS
+    for _ in range(UPDATES):
+        update(limit)
+    started, count = now(), 0
+    while time.perf_counter() < started + SECONDS:
+        count += update(started + WARM_UP_SECONDS)
+    elapsed = now() - started
+    env.close()
+    return count / elapsed
