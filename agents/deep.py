@@ -39,7 +39,8 @@ class DeepConfig:
     gamma: float = 0.99
     """Discount factor, from 0 to 1."""
     loss: Literal["huber", "mse"] = "huber"
-    """What is made small: the squared error, or one that grows straight beyond 1 (Huber 1964)."""
+    """What is made small: the squared error, or one that grows straight beyond 1 (Huber 1964). The latter
+    minds single large errors less, so it is steadier, but blind to dangers that are great and rare."""
     max_grad_norm: float = 10.0
     """A gradient that is longer is shortened to this length."""
     frames: int = 1
@@ -172,12 +173,18 @@ class DeepPolicy:
             values = self.values(self.to_device(self._stack(obs, None)[0]))
         return values.cpu().numpy().astype(np.float64)
 
-    def values(self, obs: Tensor) -> Tensor:
-        """The (B, A) float32 values of observations on the device, in the precision set."""
+    def values(self, obs: Tensor, network: nn.Module | None = None) -> Tensor:
+        """The (B, A) float32 values of observations on the device, in the precision set.
+
+        Args:
+            obs: (B, ...) observations.
+            network: another one than the policy's.
+        """
+        network = network or self.network
         if self._precision != "bfloat16":
-            return self.network(obs)
+            return network(obs)
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
-            return self.network(obs).float()
+            return network(obs).float()
 
     def seen(self, obs: NDArray) -> tuple[Tensor, Tensor] | None:
         """What the last `act` made of these very observations: the network's input, and its values.
@@ -277,7 +284,7 @@ class DeepLearner:
             self.network.parameters(), self._learning_rate, eps=1e-5, fused=True, capturable=on_cuda
         )
         self._last_batch: dict[str, Tensor] = {}
-        self._last_loss: Tensor | None = None
+        self._last_loss = torch.zeros((), pin_memory=on_cuda)  # on the host
         self._advance(0)
         weights = sum(parameter.numel() for parameter in self.network.parameters())
         self.notes = [f"network: {type(network).__name__} with {weights:,} weights, on {self.device.type}"]
@@ -298,16 +305,20 @@ class DeepLearner:
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm, foreach=True)
         self.optimizer.step()
-        self._last_loss = loss.detach()
         self._last_batch = {name: each for name, each in batch.items() if each is not None}
 
+    def _note(self, loss: Tensor) -> Tensor:
+        """Sends a loss on its way to the host, where `_check_loss` finds it later; returns a copy of it."""
+        self._last_loss.copy_(loss, non_blocking=True)
+        return loss.clone()  # the next update may overwrite it
+
     def _check_loss(self) -> None:
-        """Stops when the last loss was no number. On CUDA it must be called where the loss has long arrived.
+        """Stops when the last loss was no number; does not wait for one that is still on its way.
 
         Raises:
             NonFiniteLossError: with the batch.
         """
-        if self._last_loss is None or math.isfinite(float(self._last_loss)):
+        if math.isfinite(self._last_loss):
             return
         batch = {name: each.detach().float().cpu().numpy() for name, each in self._last_batch.items()}
         raise NonFiniteLossError(
@@ -327,6 +338,8 @@ class DeepLearner:
         Raises:
             NonFiniteLossError: when the weights come from a loss that was no number.
         """
+        if self.device.type == "cuda":
+            torch.cuda.synchronize()
         self._check_loss()
         state: State = {
             "algorithm": self.name,
@@ -360,7 +373,7 @@ class DeepLearner:
         self.optimizer.param_groups[0]["lr"] = self._learning_rate  # loading puts a copy there
         if self._goes_on(state):
             self.generator.set_state(torch.from_numpy(np.array(state["generator"], np.uint8)))
-        self._last_loss = None
+        self._last_loss.zero_()
         self.steps = 0
         self._advance(int(state["steps"]))
 

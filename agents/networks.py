@@ -82,13 +82,13 @@ def make_network(
     if ":" in kind:
         network = _import(kind)(observation_space, num_actions)
     elif kind == "sites":
-        from .site_network import SiteNetwork
-
         if choose_kind(observation_space, num_actions) != "sites":
             raise ValueError(
                 "a network of sites needs a Box (sites, features) and as many actions; got "
                 f"{observation_space} and {num_actions} actions"
             )
+        from .site_network import SiteNetwork
+
         network = SiteNetwork(observation_space, config)
     else:
         torso = Torso(observation_space, config, kind)

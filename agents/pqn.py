@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -35,6 +35,8 @@ class PQNConfig(DeepConfig):
     """The network of action values; its layers are normalised."""
     learning_rate: Schedule = Schedule(5e-4, 5e-5, 1_000_000)
     """Step size of the optimiser (Adam; Kingma & Ba 2015)."""
+    loss: Literal["huber", "mse"] = "mse"
+    """What is made small: the squared error, or one that grows straight beyond 1 (Huber 1964)."""
     trace_decay: float = 0.65
     """Lambda, from 0 to 1: how far returns look ahead before they trust the network."""
     rollout: int = 32
@@ -180,7 +182,7 @@ class PQN(DeepLearner):
         for _ in range(config.epochs):
             order = torch.randperm(len(data[0]), device=self.device, generator=self.generator)
             for rows in order.chunk(config.minibatches):
-                losses.append(self._update(*(each[rows] for each in data)).clone())
+                losses.append(self._note(self._update(*(each[rows] for each in data))))
         return {"loss": torch.stack(losses).mean(), "target": targets.mean()}
 
     def _fit(self, obs: Tensor, action: Tensor, target: Tensor) -> Tensor:

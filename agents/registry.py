@@ -94,7 +94,7 @@ def _sb3(name: str, algorithm: str, summary: str) -> AgentSpec:
         "trainer",
         f"{summary}, of stable-baselines3",
         config=f"sb3_config:{algorithm}Config",
-        modes=("grid", "sites"),
+        modes=("sites", "grid"),
         extra="sb3",
         on_device=True,
     )
