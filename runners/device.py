@@ -7,7 +7,7 @@ import time
 
 from gymnasium.vector import AutoresetMode
 
-from .rollout import Rollout
+from .rollout import ROLLOUTS
 from .rundir import RunConfig
 
 UPDATES = 8
@@ -77,14 +77,14 @@ def speed(config: RunConfig, device: str) -> float:
     settings = config.settings
     env = config.make_env(settings.num_envs, AutoresetMode.SAME_STEP)
     learner = config.make_learner(env, device)
-    rollout = Rollout(env, learner.policy, settings.seed)
+    rollout = ROLLOUTS[config.agent.kind](env, learner.policy, settings.seed)
 
     def update(until: float) -> int:
         """Goes on up to the next update, or the time given; returns how many transitions that took."""
         count = 0
         while True:
-            metrics = learner.learn(rollout.step()[0])
-            count += settings.num_envs
+            transitions, metrics, _ = rollout.advance(learner)
+            count += transitions
             if "loss" in metrics or time.perf_counter() > until:
                 return count
 

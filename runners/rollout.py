@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from ..agents.base import Memory, Policy, State, Transition
@@ -82,6 +82,15 @@ class Tally:
                 totals += info[name]
             if before is not None:
                 totals[rows] = before + final_info[name][rows] if name in final_info else before
+
+    def count(self, reward: NDArray, ended: NDArray, info: Mapping[str, Any]) -> Episodes | None:
+        """Adds one step in `SAME_STEP` and gives the episodes that ended with it, if any did."""
+        if not ended.any():
+            self.add(reward, info)
+            return None
+        rows = np.flatnonzero(ended)
+        self.add(reward, info, rows, info["final_info"])
+        return Episodes(rows, self.take(rows))
 
     def select(self, rows: NDArray) -> Tally:
         """The tally of some of the environments."""
@@ -167,23 +176,30 @@ class Rollout:
         obs, reward, terminated, truncated, info = self.env.step(action)
         self._stopwatch.lap("environment")
         mask = action_mask(info)
-        next_obs, next_mask, episodes = obs, mask, None
-        ended = terminated | truncated
-        if ended.any():
-            rows, final_info = np.flatnonzero(ended), info["final_info"]
+        next_obs, next_mask = obs, mask
+        episodes = self._tally.count(reward, terminated | truncated, info)
+        if episodes is not None:
+            rows = episodes.index
             next_obs = with_rows(obs, rows, info["final_obs"][rows].tolist())
             if mask is not None:
-                final_mask = action_mask(final_info, rows)
+                final_mask = action_mask(info["final_info"], rows)
                 next_mask = with_rows(mask, rows, 1 if final_mask is None else final_mask)
             self._memory = forget(self._memory, rows)
-            self._tally.add(reward, info, rows, final_info)
-            episodes = Episodes(rows, self._tally.take(rows))
-        else:
-            self._tally.add(reward, info)
         transition = Transition(self._obs, action, reward, next_obs, terminated, truncated, next_mask)
         self._obs, self._mask = obs, mask
         self._stopwatch.lap("other")
         return transition, episodes
+
+    def advance(self, agent: Any) -> tuple[int, dict[str, Any], Episodes | None]:
+        """Lets a `Learner` learn from one step.
+
+        Returns:
+            The number of transitions, the agent's metrics, and the episodes that ended (None where none did).
+        """
+        transition, episodes = self.step()
+        metrics = agent.learn(transition)
+        self._stopwatch.lap("learning")
+        return len(transition.reward), metrics, episodes
 
     def state_dict(self) -> State:
         """Where the stream stands; empty for an environment that can't give its state."""
@@ -214,6 +230,56 @@ class Rollout:
             _, fresh = self.policy.act(self._obs, explore=False, mask=self._mask)
             if _layout(self._memory) != _layout(fresh):
                 raise ValueError("the policy's memory is damaged")
+
+
+class _Watched(VectorWrapper):
+    """Measures the steps that someone else takes, and counts the episodes that end with them in `ended`."""
+
+    def __init__(self, env: VectorEnv, tally: Tally, stopwatch: Stopwatch) -> None:
+        super().__init__(env)
+        self.ended: list[Episodes] = []
+        self._tally, self._stopwatch = tally, stopwatch
+
+    def step(self, actions: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray, dict[str, Any]]:
+        self._stopwatch.lap("policy")
+        result = _, reward, terminated, truncated, info = self.env.step(actions)
+        self._stopwatch.lap("environment")
+        episodes = self._tally.count(reward, terminated | truncated, info)
+        if episodes is not None:
+            self.ended.append(episodes)
+        self._stopwatch.lap("other")
+        return result
+
+
+class TrainerRollout(Rollout):
+    """The stream of a `Trainer`, which steps the environments itself."""
+
+    _watched: _Watched | None = None  # the environments, once the trainer has them
+
+    def advance(self, agent: Any) -> tuple[int, dict[str, Any], Episodes | None]:
+        """Lets a `Trainer` collect and learn once; see `Rollout.advance`."""
+        if self._watched is None:
+            self._watched = _Watched(self.env, self._tally, self._stopwatch)
+            agent.begin(self._watched, self._obs)
+        count, metrics = agent.advance()
+        self._stopwatch.lap("learning")
+        episodes, self._watched.ended = self._watched.ended, []
+        return count, metrics, _joined(episodes) if episodes else None
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Goes on exactly where `state_dict` stood; see `Rollout`."""
+        super().load_state_dict(state)
+        self._watched = None
+
+
+def _joined(parts: Sequence[Episodes]) -> Episodes:
+    """The episodes of several steps."""
+    measures = {name: np.concatenate([part.measures[name] for part in parts]) for name in parts[0].measures}
+    return Episodes(np.concatenate([part.index for part in parts]), measures)
+
+
+ROLLOUTS = {"learner": Rollout, "trainer": TrainerRollout}
+"""Kind of agent to the stream of transitions that it learns from."""
 
 
 def evaluate(

@@ -24,7 +24,7 @@ from .metrics import Meter, MetricsLog
 from .presets import default_agent_config, default_env_config, default_settings
 from .progress import ProgressLine
 from .resolve import find_environment, find_learner
-from .rollout import Rollout, Savable
+from .rollout import ROLLOUTS, Rollout, Savable
 from .rundir import (
     EVALUATION_SEED,
     DeepSettings,
@@ -96,12 +96,12 @@ RESUME = {
     SearchSettings: ResumeSearchSettings,
 }
 """Settings of a run to what of them may change when it goes on."""
-LENGTH = {"learner": "steps", "searcher": "generations"}
+LENGTH = {"learner": "steps", "trainer": "steps", "searcher": "generations"}
 """Kind of agent to the setting that says how long it is trained."""
 
 
 class Training:
-    """One training run of a learner: environment, learner, and where they stand.
+    """One training run of a learner or trainer: environment, learner, and where they stand.
 
     Everything happens at points of the loop that depend on the number of transitions alone, so a run that was
     killed and resumed goes through the same states as one that never stopped. (An environment that can't give
@@ -144,7 +144,8 @@ class Training:
 
     def _begin(self, seed: int) -> Rollout:
         """New episodes."""
-        return Rollout(self.env, self.learner.policy, seed, self._stopwatch)
+        kind = ROLLOUTS[self.config.agent.kind]
+        return kind(self.env, self.learner.policy, seed, self._stopwatch)
 
     def _restore(self, path: Path) -> None:
         state = checkpoint.load(path)
@@ -183,11 +184,9 @@ class Training:
         stopping = False
         while self.step < settings.steps and not stopping:
             stopping = stop.is_set()
-            transition, episodes = self._rollout.step()
-            metrics = self.learner.learn(transition)
-            stopwatch.lap("learning")
+            count, metrics, episodes = self._rollout.advance(self.learner)
             self._meter.add(metrics, episodes)
-            before, self.step = self.step, self.step + settings.num_envs
+            before, self.step = self.step, self.step + count
             last = self.step >= settings.steps
             evaluation = last or _crossed(before, self.step, eval_every)
             saving = last or stopping or _crossed(before, self.step, checkpoint_every)
