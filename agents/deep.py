@@ -167,10 +167,10 @@ class DeepPolicy:
         self._seen = obs, inputs[0], values
         return action.cpu().numpy() + self._first_action, memory
 
-    def action_values(self, obs: NDArray) -> NDArray[np.float64]:
-        """The (B, A) values of all actions; of several frames the earlier ones are taken for blank."""
+    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64]:
+        """The (B, A) values of all actions, as `act` would see them."""
         with torch.no_grad():
-            values = self.values(self.to_device(self._stack(obs, None)[0]))
+            values = self.values(self.to_device(self._stack(obs, memory)[0]))
         return values.cpu().numpy().astype(np.float64)
 
     def values(self, obs: Tensor, network: nn.Module | None = None) -> Tensor:

@@ -107,7 +107,7 @@ class NetworkPolicy(PopulationPolicy):
         """Chooses (B, ...) actions; see `Policy.act`. Nothing is left to chance."""
         return self.actions.choose(self.outputs(obs), mask), memory
 
-    def action_values(self, obs: NDArray) -> NDArray:
+    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray:
         """The (B, O) outputs: the highest is taken, if the actions are Discrete."""
         return self.outputs(obs)
 

@@ -181,7 +181,7 @@ class TabularPolicy:
     def _explore(self, states: NDArray[np.int64], mask: NDArray[np.int8] | None) -> NDArray[np.int64]:
         return epsilon_greedy(self.q, states, mask, self.epsilon, self.rng.random(len(states)))
 
-    def action_values(self, obs: NDArray) -> NDArray[np.float64]:
+    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64]:
         """The (B, A) values of all actions in the states observed."""
         return self.q[self.states(obs)]
 

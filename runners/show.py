@@ -192,7 +192,7 @@ class Show:
             elif pictures is not None and last.pictures is not None:
                 both = zip(last.pictures, pictures, last.ended, strict=True)
                 pictures = tuple(old if over else new for old, new, over in both)
-        shown = np.array(values(obs)) if values else None
+        shown = np.array(values(obs, self._memory)) if values else None
         moment = Moment(
             records, pictures, np.array(obs), shown, self._mask, actions, episodes, returns, steps, ended
         )

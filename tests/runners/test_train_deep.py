@@ -1,6 +1,7 @@
-"""Runs of agents that compute with torch: device, time, notes, losses that are no numbers, networks of others."""
+"""Runs of agents that compute with torch: device, time, losses that are no numbers, networks of others."""
 
 import csv
+import dataclasses
 import json
 import sys
 from pathlib import Path
@@ -9,12 +10,15 @@ import meze
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode
+from meze.agents.networks import NetworkConfig
 from meze.agents.pqn import PQN, PQNConfig
 from meze.runners import cli, device, watch
 from meze.runners.metrics import Meter
 from meze.runners.resolve import find_environment, find_learner
 from meze.runners.rollout import Episodes
 from meze.runners.rundir import DeepSettings, RunConfig, RunDir
+from meze.runners.show import Show
 from meze.runners.stopwatch import PARTS
 from run_files import assert_same_end, final, kill_and_resume, only_run
 
@@ -362,6 +366,25 @@ def test_a_damaged_checkpoint_is_one_line(copy, capsys) -> None:
     refused(["watch", str(copy)], capsys, "cut short or altered")
     path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
     refused(["train", "--resume", str(copy), "--steps", "8192"], capsys, "altered")
+
+
+def test_shown_values_are_of_the_frames_that_the_agent_sees() -> None:
+    """The policy is greedy, so it took the action of the highest value that was shown before."""
+    config = config_of()
+    strip = dataclasses.replace(config.env_config, observation="strip")
+    agent = PQNConfig(frames=3, net=NetworkConfig(hidden=(16,)))
+    config = dataclasses.replace(config, env_config=strip, agent_config=agent)
+    env = config.make_env(2, AutoresetMode.DISABLED)
+    policy = config.make_learner(env).policy
+    show, differs = Show(env, policy, lambda k: k), False
+    for _ in range(60):
+        before = show.moment
+        show.forward()
+        if show.moment.actions is not None and before.steps[0] + 1 == show.moment.steps[0]:
+            values = np.where(before.mask, before.values, -np.inf)
+            assert show.moment.actions[0] == values[0].argmax()
+            differs |= bool(np.abs(before.values - policy.action_values(before.obs)).max() > 1e-6)
+    assert differs
 
 
 def test_a_deep_agent_is_watched(finished, tmp_path) -> None:
