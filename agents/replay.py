@@ -1,0 +1,429 @@
+"""Replay memory: a ring of transitions on the training device, drawn evenly or by priority.
+
+Each of the N streams (environments) has a ring of T slots, one for each observation in the order of time. A
+slot holds a frame and what was done in it, so the slot after it holds the successor: next observations,
+stacks of frames and windows of n steps are all read from frames that are stored once. The last observation
+of an episode that was truncated has a slot of its own; that of one that terminated is worth nothing, and is
+not kept. Ahead of the newest frame one slot is always empty, which separates it from the oldest.
+
+Drawing is a fixed sequence of operations on tensors of fixed shapes and never waits for the device, so that
+a CUDA graph can hold it together with the update.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+import psutil
+import torch
+from gymnasium.spaces import Space
+from numpy.typing import ArrayLike, NDArray
+from torch import Tensor
+from torch.nn import functional
+
+from .base import State, Transition
+from .priorities import Priorities, PriorityConfig, to_device
+
+# What a slot holds.
+EMPTY = 0  # nothing: not used yet, or between the newest frame and the oldest
+STEP = 1  # a frame, and a transition to the next slot
+TERMINAL = 2  # a frame, and a transition that terminated the episode
+FINAL = 3  # the last frame of a truncated episode; no transition
+
+
+class Sample(NamedTuple):
+    """B transitions on the device. A row of weight 0 is none, and must not be learned from."""
+
+    obs: Tensor
+    """(B, ...) observations, or (B, frames, ...) stacks, newest last, zeros from before the episode."""
+    action: Tensor
+    """(B,) int64 actions, counted from 0."""
+    reward: Tensor
+    """(B,) float32 discounted sum of the n rewards that follow, or fewer where the episode ended."""
+    discount: Tensor
+    """(B,) float32 gamma^k where `next_obs` is k steps on; 0 where the episode terminated by then."""
+    next_obs: Tensor
+    """As `obs`; the true last one where the episode was truncated, anything where `discount` is 0."""
+    next_mask: Tensor | None
+    """(B, A) bool, actions possible in `next_obs`; all where `discount` is 0. None without masks."""
+    weight: Tensor
+    """(B,) float32 importance weights up to 1; all 1 without priorities."""
+    slot: Tensor
+    """(B,) int64 where the transitions are, for `Replay.prioritise`."""
+
+
+def replay_bytes(
+    observation_space: Space,
+    num_actions: int,
+    *,
+    capacity: int,
+    num_envs: int,
+    n_step: int = 1,
+    frames: int = 1,
+    masked: bool = False,
+    prioritised: bool = False,
+) -> int:
+    """Bytes that a replay takes on its device; see `Replay` for the arguments."""
+    slots = num_envs * _ring_length(capacity, num_envs, n_step, frames)
+    columns = _columns(observation_space, num_actions, masked).values()
+    size = slots * sum(math.prod(shape) * dtype.itemsize for shape, dtype in columns)
+    return size + (Priorities.bytes_of(slots) if prioritised else 0)
+
+
+class Replay:
+    """The newest transitions of N streams.
+
+    Args:
+        observation_space: space of one environment's observations: arrays of one shape, or numbers.
+        num_actions: A, how many there are.
+        capacity: transitions to hold, of all streams together.
+        num_envs: N, streams.
+        gamma: discount factor.
+        n_step: n, how many steps `next_obs` is ahead, where the episode lasts that long.
+        frames: observations in a stack.
+        masked: whether batches have a `next_mask`.
+        prioritised: how to draw by priority; None: evenly.
+        device: where the transitions are kept.
+        generator: random generator of that device.
+
+    Attributes:
+        capacity: as given.
+        nbytes: bytes that it takes on the device.
+
+    Raises:
+        ValueError: one line, when it does not fit in the device's free memory.
+    """
+
+    def __init__(
+        self,
+        observation_space: Space,
+        num_actions: int,
+        *,
+        capacity: int,
+        num_envs: int,
+        gamma: float,
+        n_step: int = 1,
+        frames: int = 1,
+        masked: bool = False,
+        prioritised: PriorityConfig | None = None,
+        device: torch.device,
+        generator: torch.Generator,
+    ) -> None:
+        self.capacity = capacity
+        self.nbytes = replay_bytes(
+            observation_space,
+            num_actions,
+            capacity=capacity,
+            num_envs=num_envs,
+            n_step=n_step,
+            frames=frames,
+            masked=masked,
+            prioritised=prioritised is not None,
+        )
+        check_memory(self.nbytes, capacity, device)
+        self._num_envs, self._num_actions = num_envs, num_actions
+        self._n_step, self._frames = n_step, frames
+        self._device, self._generator = device, generator
+        self._length = _ring_length(capacity, num_envs, n_step, frames)
+        slots = num_envs * self._length
+        self._columns = {
+            name: _zeros((slots, *shape), dtype, device)
+            for name, (shape, dtype) in _columns(observation_space, num_actions, masked).items()
+        }
+        self._priorities = None if prioritised is None else Priorities(prioritised, slots, device)
+
+        # Where each stream stands is known on the host; what its slots hold, on the device.
+        self._first = self._length * np.arange(num_envs)
+        self._head = np.zeros(num_envs, np.int64)  # position in the ring of its next frame
+        self._age = np.zeros(num_envs, np.int64)  # steps of its episode so far
+        self._added = 0
+        self._next_obs: NDArray | None = None  # of the last batch
+        self._resumed = False
+
+        self._filled = 0  # positions that any stream has used, on the host and below on the device
+        self._used_positions = torch.zeros((), dtype=torch.int64, device=device)
+        self._used_slots = torch.zeros((), dtype=torch.float64, device=device)
+        self._offsets = torch.arange(1 - frames, n_step + 1, device=device)
+        self._stack = torch.arange(frames, device=device)
+        self._powers = (gamma ** torch.arange(n_step + 1, dtype=torch.float64)).float().to(device)
+        self._clear()
+
+    def __len__(self) -> int:
+        """Transitions held, at most `capacity`; an episode that was truncated takes one's place."""
+        return min(self._added, self.capacity)
+
+    @torch.no_grad()
+    def add(self, batch: Transition, obs: Tensor | None = None) -> None:
+        """Adds a transition of each stream, which can be drawn once its successor is here.
+
+        Args:
+            batch: N transitions, row b of stream b; actions count from 0.
+            obs: `batch.obs` on the device, if it is there already.
+
+        Raises:
+            ValueError: when there is a mask and none was announced, or the other way round.
+        """
+        if (batch.next_mask is None) == ("mask" in self._columns):
+            raise ValueError("the batches of a replay have masks always or never")
+        if self._resumed:
+            self._leave_broken_episodes(batch.obs)
+        terminated = np.asarray(batch.terminated, np.bool_)
+        cut = np.asarray(batch.truncated, np.bool_) & ~terminated
+        rows = np.flatnonzero(cut)
+        at = self._head
+        self._head = (at + 1 + cut) % self._length
+        slot, after = self._first + at, self._first + (at + 1) % self._length
+        last, empty = after[rows], self._first + self._head
+
+        kind = np.where(terminated, TERMINAL, STEP), np.full(len(rows), FINAL), np.full(len(at), EMPTY)
+        self._put("kind", np.concatenate([slot, last, empty]), np.concatenate(kind))
+        self._put("frame", slot, batch.obs if obs is None else obs)
+        self._put("action", slot, batch.action)
+        self._put("reward", slot, batch.reward)
+        if batch.next_mask is not None:
+            self._put("mask", after, batch.next_mask)
+        if len(rows):
+            self._put("frame", last, batch.next_obs[rows])
+            self._put("reward", last, np.zeros(len(rows)))  # what windows that stop there add
+
+        self._age += 1
+        self._added += len(at)
+        if self._priorities is not None:
+            self._admit(self._priorities, at, terminated | cut)
+        self._age[terminated | cut] = 0
+        self._next_obs = batch.next_obs
+        self._fill(int((at + 1 + cut).max()))
+
+    @torch.no_grad()
+    def sample(self, size: int) -> Sample:
+        """Draws `size` rows with replacement; those that hit no transition have weight 0."""
+        slot = self._draw(size) if self._priorities is None else self._priorities.draw(size, self._generator)
+        position = slot % self._length
+        # What a row may need: the frames before its own, and what comes after until n steps on.
+        around = (slot - position)[:, None] + (position[:, None] + self._offsets) % self._length
+        kind = self._columns["kind"].take(around)
+        before, window = self._frames - 1, around[:, self._frames - 1 :]
+
+        # k steps lead to the next observation: n, or fewer where the episode, or what is known of it, ends.
+        alive = (kind[:, before:-1] == STEP).cumprod(dim=1)
+        k = alive.sum(dim=1, keepdim=True)
+        stop = kind.gather(1, before + k)
+        terminated = (stop == TERMINAL) & (k < self._n_step)
+        bootstraps = (stop != EMPTY) & (k > 0) & ~terminated
+        reached = functional.pad(alive[:, :-1], (1, 0), value=1) * self._powers[:-1]
+        reward = (self._columns["reward"].take(window[:, :-1]) * reached).sum(dim=1)
+        obs, next_obs, whole = self._observations(around, kind, k)
+        bootstraps, valid = bootstraps & whole, (terminated | bootstraps) & whole
+        discount = (self._powers.take(k) * bootstraps)[:, 0]
+
+        next_mask = None
+        if "mask" in self._columns:
+            next_mask = self._columns["mask"].index_select(0, window.gather(1, k)[:, 0])
+            next_mask |= (discount == 0)[:, None]
+        weight = valid[:, 0].float()
+        if self._priorities is not None:
+            weight = self._priorities.weights(slot, weight)
+        action = self._columns["action"].take(slot)
+        return Sample(obs, action, reward, discount, next_obs, next_mask, weight, slot)
+
+    @torch.no_grad()
+    def prioritise(self, slot: Tensor, error: Tensor) -> None:
+        """Gives sampled transitions new priorities; without priorities nothing happens.
+
+        Args:
+            slot: (B,) as sampled.
+            error: (B,) absolute TD errors.
+        """
+        if self._priorities is not None:
+            self._priorities.update(slot, error)
+
+    def state_dict(self) -> State:
+        """Everything it holds, as copies."""
+        state: State = {"added": self._added, "head": self._head.copy(), "age": self._age.copy()}
+        if self._next_obs is not None:
+            state["next_obs"] = np.array(self._next_obs)
+        if self._priorities is not None:
+            state["highest"] = float(self._priorities.highest)
+        return state | {name: used.to("cpu", copy=True).numpy() for name, used in self._used().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave.
+
+        An environment that can't be saved goes on with a new episode. The next batch shows where that is so,
+        and the episode that was under way there stays without its end.
+
+        Raises:
+            ValueError: when the state is of another replay, or damaged.
+        """
+        filled = self._check(state)
+        self._clear()
+        self._fill(filled)
+        for name, used in self._used().items():
+            used.copy_(torch.from_numpy(state[name]))
+        self._head[:], self._age[:], self._added = state["head"], state["age"], int(state["added"])
+        self._next_obs = state.get("next_obs")
+        self._resumed = self._next_obs is not None
+        if self._priorities is not None:
+            self._priorities.restore(float(state["highest"]), self._added)
+
+    def _draw(self, size: int) -> Tensor:
+        """(B,) slots, each of those in use as likely as any other."""
+        share = torch.rand(size, dtype=torch.float64, device=self._device, generator=self._generator)
+        number = (share * self._used_slots).long()
+        stream = number.div(self._used_positions, rounding_mode="floor")
+        return number + stream * (self._length - self._used_positions)
+
+    def _observations(self, around: Tensor, kind: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor | bool]:
+        """Observations, those k steps on, and the (B, 1) rows whose stacks are whole.
+
+        Args:
+            around: (B, frames + n) slots.
+            kind: (B, frames + n) what they hold.
+            k: (B, 1) steps from an observation to the next.
+        """
+        columns = k + self._stack
+        slots = torch.stack([around[:, : self._frames], around.gather(1, columns)])
+        stacks = self._columns["frame"].index_select(0, slots.view(-1))
+        stacks = stacks.view(*slots.shape, *stacks.shape[1:])
+        if self._frames == 1:
+            return stacks[0, :, 0], stacks[1, :, 0], True
+
+        earlier = kind[:, : self._frames - 1]
+        same = (earlier == STEP).flip(1).cumprod(dim=1).flip(1)  # 1 where the episode was under way
+        needed = functional.pad(same[:, 1:], (0, 1), value=1)
+        whole = ((earlier != EMPTY) | (needed == 0)).all(dim=1, keepdim=True)
+        seen = functional.pad(same, (0, self._n_step + 1), value=1).to(stacks.dtype)
+        seen = torch.stack([seen[:, : self._frames], seen.gather(1, columns)])
+        stacks *= seen.view(*seen.shape, *(1 for _ in stacks.shape[3:]))
+        return stacks[0], stacks[1], whole
+
+    def _admit(self, priorities: Priorities, at: NDArray[np.int64], ended: NDArray[np.bool_]) -> None:
+        """Lets transitions be drawn by priority as soon as they can be, and those overwritten no more.
+
+        Args:
+            priorities: of all slots.
+            at: (N,) positions of the newest transitions.
+            ended: (N,) whether the episode is over.
+        """
+        back = np.arange(self._n_step + 1)
+        ready = (back < self._age[:, None]) & (ended[:, None] | (back == self._n_step))
+        fresh = self._first[:, None] + (at[:, None] - back) % self._length
+        # The empty slot, one for a final frame, and the oldest transitions, which lost part of their stacks.
+        ahead = np.arange(-1, self._frames)
+        gone = self._first[:, None] + (self._head[:, None] + ahead) % self._length
+        priorities.admit(gone.ravel(), fresh[ready])
+        priorities.advance(self._added)
+
+    def _leave_broken_episodes(self, obs: NDArray) -> None:
+        """Starts anew the streams that don't go on from where they stood; the slot that waits stays empty."""
+        self._resumed = False
+        same = (np.asarray(obs) == self._next_obs).reshape(self._num_envs, -1).all(axis=1)
+        broken = ~same & (self._age > 0)
+        self._head[broken] = (self._head[broken] + 1) % self._length
+        self._age[broken] = 0
+
+    def _put(self, name: str, slot: NDArray[np.int64], values: ArrayLike | Tensor) -> None:
+        """Writes into slots of a column."""
+        column = self._columns[name]
+        if self._device.type == "cpu":  # numpy copies whole rows, torch one element after another
+            column.numpy()[slot] = values
+            return
+        if not isinstance(values, Tensor):
+            values = to_device(np.asarray(values), self._device)
+        column[to_device(slot, self._device)] = values.to(column.dtype)
+
+    def _fill(self, positions: int) -> None:
+        """Notes that positions up to there are used; transitions are drawn from these, in every stream."""
+        positions = min(positions, self._length)
+        if positions > self._filled:
+            self._filled = positions
+            self._used_positions.fill_(positions)
+            self._used_slots.fill_(positions * self._num_envs)
+
+    def _clear(self) -> None:
+        """Empties all slots; the last of each ring stands for the end of what was before the first."""
+        columns = self._by_stream()
+        columns["kind"].zero_()
+        columns["kind"][:, -1] = FINAL
+        if self._priorities is not None:
+            columns["priority"].zero_()
+        self._filled = 0
+        self._fill(1)
+
+    def _by_stream(self) -> dict[str, Tensor]:
+        """(N, T, ...) views of what is known of each slot."""
+        columns = dict(self._columns)
+        if self._priorities is not None:
+            columns["priority"] = self._priorities.values
+        ring = self._num_envs, self._length
+        return {name: column.view(*ring, *column.shape[1:]) for name, column in columns.items()}
+
+    def _used(self) -> dict[str, Tensor]:
+        """(N, filled, ...) views of what is known of the slots in use."""
+        return {name: column[:, : self._filled] for name, column in self._by_stream().items()}
+
+    def _check(self, state: Mapping[str, Any]) -> int:
+        """Refuses a state that nobody can go on from; returns how many positions are in use in it."""
+        filled = np.shape(state.get("kind", ()))[1:2]
+        if not filled or not 0 < filled[0] <= self._length:
+            raise ValueError("the saved replay is of another size than this one")
+        wanted = {name: column[:, : filled[0]] for name, column in self._by_stream().items()}
+        wanted |= {"head": torch.from_numpy(self._head), "age": torch.from_numpy(self._age)}
+        if "next_obs" in state:
+            wanted["next_obs"] = self._by_stream()["frame"][:, 0]
+        for name, tensor in wanted.items():
+            array = state.get(name)
+            dtype = tensor.new_empty(0).cpu().numpy().dtype
+            if not isinstance(array, np.ndarray) or array.shape != tensor.shape or array.dtype != dtype:
+                raise ValueError(
+                    f"the saved replay does not fit this one: {name} is not {dtype} {tensor.shape}"
+                )
+        most = {"kind": FINAL, "action": self._num_actions - 1, "head": self._length - 1}
+        for name in {*most, "age", "added", "priority", "highest"} & state.keys():
+            if not np.all((state[name] >= 0) & (state[name] <= most.get(name, np.finfo(np.float32).max))):
+                raise ValueError(f"the saved replay is damaged: {name} is out of its range")
+        return filled[0]
+
+
+def _columns(
+    observation_space: Space, num_actions: int, masked: bool
+) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
+    """What is kept of each slot: shapes and dtypes."""
+    columns: dict[str, tuple[tuple[int, ...], np.dtype]] = {
+        "frame": (observation_space.shape or (), np.dtype(observation_space.dtype)),
+        "kind": ((), np.dtype(np.uint8)),
+        "action": ((), np.dtype(np.int64)),
+        "reward": ((), np.dtype(np.float32)),
+    }
+    if masked:
+        columns["mask"] = (num_actions,), np.dtype(np.bool_)  # of the frame that is in the slot
+    return columns
+
+
+def _ring_length(capacity: int, num_envs: int, n_step: int, frames: int) -> int:
+    """Slots of each stream, so that `capacity` transitions can be drawn where none of them was truncated.
+
+    A stream's newest n have no successor yet, its oldest `frames` - 1 lost part of their stacks, and two
+    slots are for the gap and a final frame.
+    """
+    return math.ceil(capacity / num_envs) + n_step + frames + 1
+
+
+def _zeros(shape: tuple[int, ...], dtype: np.dtype, device: torch.device) -> Tensor:
+    """Zeros; in the CPU's memory they take room only once they are written to."""
+    zeros = torch.from_numpy(np.zeros(shape if device.type == "cpu" else 0, dtype))
+    return zeros if device.type == "cpu" else torch.zeros(shape, dtype=zeros.dtype, device=device)
+
+
+def check_memory(nbytes: int, capacity: int, device: torch.device) -> None:
+    """Refuses a replay that does not fit."""
+    on_cpu = device.type == "cpu"
+    free = psutil.virtual_memory().available if on_cpu else torch.cuda.mem_get_info(device)[0]
+    if nbytes > free:
+        raise ValueError(
+            f"a replay of {capacity:,} transitions takes {nbytes / 2**30:,.1f} GiB, and {device} has "
+            f"{free / 2**30:,.1f} GiB free: lower --agent.replay"
+        )
