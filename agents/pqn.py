@@ -205,10 +205,10 @@ class PQN(DeepLearner):
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `DeepLearner`."""
+        super().load_state_dict(state)
         filled = int(state["filled"])
         if not 0 <= filled < self.config.rollout:
             raise ValueError(f"{filled} steps of a rollout of {self.config.rollout}")
-        super().load_state_dict(state)
         self._filled, self._buffers = filled, {}
         rollout = {name: value for name, value in state.items() if name.startswith("rollout.")}
         if rollout and filled:
