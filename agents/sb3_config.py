@@ -32,8 +32,8 @@ class SB3Config:
         """Checks the fields."""
         if self.net.kind not in ("auto", "mlp", "cnn") or self.net.dueling:
             raise ValueError("networks of stable-baselines3's agents are auto, mlp or cnn, and not dueling")
-        if not (self.learning_rate.start > 0 and self.learning_rate.end >= 0):
-            raise ValueError("learning_rate must be above 0")
+        if not (0 < self.learning_rate.start <= 1 and 0 <= self.learning_rate.end <= 1):
+            raise ValueError("learning_rate must lie in (0, 1]")
         if not self.max_grad_norm > 0:
             raise ValueError(f"max_grad_norm must be above 0; got {self.max_grad_norm}")
         _check(self, 0.0, 1.0, "gamma")

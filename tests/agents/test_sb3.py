@@ -1,0 +1,307 @@
+"""stable-baselines3's algorithms as agents: they learn, are saved, and leave the process as it was."""
+
+import dataclasses
+import importlib.util
+import math
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
+from gymnasium.vector import AutoresetMode, VectorWrapper
+from meze.agents import checkpoint
+from meze.agents.base import NonFiniteLossError
+from meze.agents.networks import NetworkConfig
+from meze.agents.sb3 import SB3A2C, SB3DQN, SB3PPO
+from meze.agents.sb3_config import A2CConfig, DQNConfig, PPOConfig
+from meze.agents.schedules import Schedule
+from meze.envs.core.vector import WorldVectorEnv
+
+TABLE = NetworkConfig(hidden=(32,))
+FAST = Schedule(1e-2, 1e-3, 4096)
+EPSILON = Schedule(1.0, 0.1, 2048)
+CONFIGS = {
+    SB3PPO: PPOConfig(net=TABLE, learning_rate=FAST, gamma=0.9, n_steps=16, batch_size=64, ent_coef=0.01),
+    SB3A2C: A2CConfig(net=TABLE, learning_rate=FAST, gamma=0.9, ent_coef=0.01),
+    SB3DQN: DQNConfig(
+        net=TABLE, learning_rate=FAST, gamma=0.9, epsilon=EPSILON, buffer_size=4096, learning_starts=256,
+        train_freq=1, target_update_interval=64,
+    ),
+}  # fmt: skip
+kinds = pytest.mark.parametrize("kind", CONFIGS, ids=lambda kind: kind.name)
+CORRIDOR = Discrete(8), Discrete(3)
+
+
+def make(kind, spaces=CORRIDOR, *, num_envs=8, seed=0, device="cpu", **changes):
+    config = dataclasses.replace(CONFIGS[kind], **changes)
+    return kind(*spaces, num_envs=num_envs, config=config, rng=np.random.default_rng(seed), device=device)
+
+
+def begin(trainer, *, seed=0, **settings):
+    env = WorldVectorEnv("toy_world:Corridor", trainer.num_envs, 40, AutoresetMode.SAME_STEP, **settings)
+    trainer.begin(env, env.reset(seed=seed)[0])
+    return env
+
+
+def train(trainer, steps):
+    done, told = 0, []
+    while done < steps:
+        count, metrics = trainer.advance()
+        done += count
+        told.append(metrics)
+    return done, told
+
+
+def best(trainer):
+    return trainer.policy.act(np.arange(7), explore=False)[0]
+
+
+@kinds
+def test_learns_the_way(kind) -> None:
+    trainer = make(kind)
+    assert best(trainer).tolist() != [2] * 7
+    begin(trainer)
+    done, told = train(trainer, 6000)
+    assert best(trainer).tolist() == [2] * 7
+    assert trainer.model.num_timesteps == done
+    assert all(math.isfinite(value) for metrics in told for value in metrics.values())
+    assert told[-1]["learning_rate"] == pytest.approx(
+        FAST.end
+    )  # beyond its schedule, which counts transitions
+    assert "loss" in told[-1]
+
+
+def test_the_values_are_those_of_the_corridor() -> None:
+    """A goal that is k steps away is worth gamma^(k - 1), less 1/1024 a step, if no move fails."""
+    trainer = make(SB3DQN)
+    begin(trainer, slip=0)
+    train(trainer, 12_000)
+    with torch.no_grad():
+        values = trainer.scores(torch.arange(7)).numpy()
+    worth = [0.9 ** (6 - cell) - sum(0.9**k for k in range(7 - cell)) / 1024 for cell in range(7)]
+    np.testing.assert_allclose(values.max(axis=1), worth, atol=0.05)
+
+
+@kinds
+@pytest.mark.parametrize(
+    "space",
+    [
+        Box(0, 255, (5, 9, 9), np.uint8),
+        Box(0, 255, (16, 16, 3), np.uint8),
+        Box(-np.inf, np.inf, (4,)),
+        Box(-9, 9, (6, 8), np.int32),
+        Discrete(5),
+        MultiDiscrete([3, 2]),
+        MultiBinary(4),
+    ],
+    ids=str,
+)
+def test_acts_on_batches_of_any_observations_the_torso_takes(kind, space) -> None:
+    policy = make(kind, (space, Discrete(4)), num_envs=2).policy
+    space.seed(0)
+    obs = np.stack([space.sample() for _ in range(3)])
+    for explore in (False, True):
+        action, memory = policy.act(obs, explore=explore)
+        assert action.shape == (3,) and memory is None
+        assert all(Discrete(4).contains(each) for each in action)
+    together = policy.act(obs, explore=False)[0]
+    assert together.tolist() == [policy.act(obs[k : k + 1], explore=False)[0][0] for k in range(3)]
+
+
+@kinds
+def test_masks_are_honoured(kind) -> None:
+    policy = make(kind, epsilon=Schedule(0.5, 0.5, 0)).policy if kind is SB3DQN else make(kind).policy
+    rng = np.random.default_rng(0)
+    obs = rng.integers(8, size=400)
+    mask = rng.integers(2, size=(400, 3), dtype=np.int8)
+    mask[np.arange(400), rng.integers(3, size=400)] = 1
+    for explore in (False, True):
+        action, _ = policy.act(obs, explore=explore, mask=mask)
+        assert mask[np.arange(400), action].all()
+    free = policy.act(obs, explore=False)[0]
+    kept = mask[np.arange(400), free] == 1
+    assert np.array_equal(policy.act(obs, explore=False, mask=mask)[0][kept], free[kept])
+
+
+def test_exploring_draws_from_the_policy_of_ppo() -> None:
+    trainer = make(SB3PPO)
+    with torch.no_grad():
+        trainer.model.policy.action_net.bias += torch.tensor([0.0, 1.0, 2.0])
+        logits = trainer.scores(torch.zeros(1, dtype=torch.long))[0].numpy()
+    drawn = trainer.policy.act(np.zeros(20_000, int), explore=True)[0]
+    np.testing.assert_allclose(np.bincount(drawn) / 20_000, np.exp(logits), atol=0.015)
+    mask = np.tile([1, 0, 1], (20_000, 1))
+    drawn = trainer.policy.act(np.zeros(20_000, int), explore=True, mask=mask)[0]
+    expected = np.exp(logits) * [1, 0, 1]
+    np.testing.assert_allclose(np.bincount(drawn) / 20_000, expected / expected.sum(), atol=0.015)
+
+
+def test_exploring_takes_a_share_of_dqns_actions_at_random() -> None:
+    trainer = make(SB3DQN, epsilon=Schedule(0.3, 0.3, 0))
+    obs = np.zeros(20_000, int)
+    greedy = trainer.policy.act(obs, explore=False)[0]
+    share = (trainer.policy.act(obs, explore=True)[0] != greedy).mean()
+    assert share == pytest.approx(0.3 * 2 / 3, abs=0.015)
+
+
+def saved(trainer, folder: Path):
+    checkpoint.save(folder / "state", trainer.state_dict())
+    return checkpoint.load(folder / "state")
+
+
+@kinds
+def test_goes_on_exactly_where_it_stood(kind, tmp_path) -> None:
+    first, second = make(kind, seed=1), make(kind, seed=2)
+    env = begin(first)
+    train(first, 1200)
+    other = begin(second)
+    second.load_state_dict(saved(first, tmp_path))
+    other.set_state(env.get_state())
+    second.begin(other, other.observe())
+    assert all(map(torch.equal, first.model.policy.parameters(), second.model.policy.parameters()))
+    assert first.model.num_timesteps == second.model.num_timesteps
+    assert kind.exact == (kind is not SB3DQN)
+    if kind.exact:
+        train(first, 600)
+        train(second, 600)
+        a, b = first.state_dict(), second.state_dict()
+        assert a.keys() == b.keys() and all(np.array_equal(a[name], b[name]) for name in a)
+        return
+    # The replay begins empty: it learns only when that holds as much as at first.
+    _, told = train(second, 400)
+    assert ["loss" in metrics for metrics in told] == [k > 256 // 8 for k in range(1, 51)]
+
+
+@kinds
+def test_the_seed_decides_and_nothing_else_in_the_process_does(kind) -> None:
+    def weights(seed: int) -> list:
+        trainer = make(kind, seed=seed)
+        begin(trainer)
+        train(trainer, 500)
+        return [each.tolist() for each in trainer.model.policy.parameters()]
+
+    torch.manual_seed(1), np.random.seed(1)
+    before = torch.get_rng_state(), np.random.get_state()
+    a = weights(0)
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert np.array_equal(np.random.get_state()[1], before[1][1])
+    torch.manual_seed(2), np.random.seed(2)
+    assert weights(0) == a
+    assert weights(1) != a
+
+
+class Unrewarding(VectorWrapper):
+    """Rewards that are no numbers."""
+
+    def step(self, actions):
+        obs, reward, *rest = self.env.step(actions)
+        return obs, reward * np.nan, *rest
+
+
+@kinds
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # numpy's, where the library takes means
+def test_weights_that_are_no_numbers_stop_it(kind) -> None:
+    trainer = make(kind)
+    env = Unrewarding(WorldVectorEnv("toy_world:Corridor", 8, 40, AutoresetMode.SAME_STEP))
+    trainer.begin(env, env.reset(seed=0)[0])
+    with pytest.raises(NonFiniteLossError, match="lower --agent.learning-rate.start") as caught:
+        train(trainer, 20_000)
+    batch = caught.value.batch
+    assert set(batch) >= {"observations", "actions", "rewards"}
+    assert all(isinstance(each, np.ndarray) for each in batch.values())
+
+
+@kinds
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: state.update(algorithm="pqn"), "state of pqn"),
+        (lambda state: state.update({name: value[:-1] for name, value in weights_of(state)}), "shape"),
+        (lambda state: [state.pop(name) for name, _ in weights_of(state)], "shape"),
+        (lambda state: state.update({"optimizer.0.pace": np.zeros(1)}), "another optimiser"),
+        (lambda state: state.update({"optimizer.99.step": np.zeros(())}), "another optimiser"),
+        (
+            lambda state: state.update({name: np.zeros((1, 1, 1)) for name in moments_of(state)}),
+            "another shape",
+        ),
+        (lambda state: state.update({"torch_random.0": np.zeros(9, np.uint8)}), "damaged"),
+        (lambda state: state.update(numpy_random={"bit_generator": "PCG64"}), "state"),
+        (lambda state: state.update(steps="many"), "many"),
+    ],
+)
+def test_a_state_that_does_not_fit_is_refused(kind, change, words) -> None:
+    trainer = make(kind)
+    begin(trainer)
+    train(trainer, 400)
+    state = trainer.state_dict()
+    change(state)
+    with pytest.raises((ValueError, LookupError), match=words):
+        make(kind).load_state_dict(state)
+
+
+def moments_of(state) -> list:
+    return [name for name in state if name.startswith("optimizer.0.") and not name.endswith("step")]
+
+
+def weights_of(state) -> list:
+    return [(name, state[name]) for name in state if name.endswith("torso.parts.1.weight")]
+
+
+@kinds
+@pytest.mark.parametrize(
+    "spaces",
+    [
+        (Dict(a=Discrete(2)), Discrete(2)),
+        (Discrete(2), Box(0, 1, (2,))),
+        (Discrete(2, start=1), Discrete(2)),
+        (Discrete(2), Discrete(2, start=-1)),
+    ],
+    ids=str,
+)
+def test_spaces_that_do_not_fit_are_refused_by_name(kind, spaces) -> None:
+    with pytest.raises(ValueError, match="Discrete") as caught:
+        make(kind, spaces)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("build", "words"),
+    [
+        (lambda: PPOConfig(net=NetworkConfig(dueling=True)), "not dueling"),
+        (lambda: PPOConfig(net=NetworkConfig(kind="package.module:Net")), "auto, mlp or cnn"),
+        (lambda: PPOConfig(gamma=1.5), r"gamma must be in \[0, 1\]; got 1.5"),
+        (lambda: PPOConfig(learning_rate=Schedule(0.0, 0.0, 0)), "learning_rate"),
+        (lambda: PPOConfig(learning_rate=Schedule(2.0, 0.0, 0)), "learning_rate"),
+        (lambda: PPOConfig(max_grad_norm=0.0), "max_grad_norm"),
+        (lambda: PPOConfig(batch_size=1), "batch_size must be at least 2"),
+        (lambda: PPOConfig(clip_range=0.0), "clip_range"),
+        (lambda: PPOConfig(n_epochs=0), "n_epochs"),
+        (lambda: A2CConfig(n_steps=0), "n_steps must be at least 1"),
+        (lambda: A2CConfig(ent_coef=-0.1), "ent_coef"),
+        (lambda: A2CConfig(gae_lambda=float("nan")), "gae_lambda"),
+        (lambda: DQNConfig(epsilon=Schedule(2.0, 0.0, 1)), "epsilon"),
+        (lambda: DQNConfig(batch_size=500, buffer_size=400), "below buffer_size = 400; got 500"),
+        (lambda: DQNConfig(train_freq=0), "train_freq"),
+        (lambda: make(SB3DQN, num_envs=65), "are 64; got num_envs 65"),
+        (lambda: make(SB3PPO, device="gpu"), "device is cpu or cuda"),
+    ],
+)
+def test_settings_that_are_not_possible(build, words) -> None:
+    with pytest.raises(ValueError, match=words):
+        build()
+
+
+@pytest.mark.slow
+def test_the_example_learns() -> None:
+    path = Path(__file__).parents[2] / "examples" / "sb3_ppo.py"
+    spec = importlib.util.spec_from_file_location("sb3_ppo_example", path)
+    assert spec is not None and spec.loader is not None
+    example = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(example)
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        assert example.main(4096) < example.main(60_000)
+    finally:
+        torch.set_num_threads(threads)
