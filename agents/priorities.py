@@ -9,7 +9,6 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from .schedules import Schedule
 
@@ -66,21 +65,20 @@ class Priorities:
         slots = to_device(both, self._device)
         self.values[slots[: len(gone)]] = 0.0
         self.values[slots[len(gone) :]] = self.highest
-        self._add_up(to_device(np.unique(both // self._branches), self._device))
+        touched = np.zeros(self._branches**2, np.bool_)
+        touched[both // self._branches] = True
+        self._add_up(to_device(np.flatnonzero(touched), self._device))
 
     def draw(self, size: int, generator: torch.Generator) -> Tensor:
         """Draws (B,) slots, each in proportion to its value, from the root to the leaves."""
-        point = torch.rand(size, dtype=torch.float64, device=self._device, generator=generator)
+        levels = self._sums.sum(dim=1)[None], self._sums, self._leaves
+        shares = torch.rand(len(levels), size, dtype=torch.float64, device=self._device, generator=generator)
         node = torch.zeros(size, dtype=torch.int64, device=self._device)
-        for level in (self._sums.sum(dim=1)[None], self._sums, self._leaves):
-            edges = level.index_select(0, node).cumsum(dim=1, dtype=torch.float64)
-            edges = functional.pad(edges, (1, 0))  # branch i lies between edges i and i + 1
-            point = (point * edges[:, -1])[:, None]
-            branch = torch.searchsorted(edges, point, right=True).clamp_(1, self._branches) - 1
-            left, right = edges.gather(1, branch), edges.gather(1, branch + 1)
-            point = ((point - left) / (right - left))[:, 0]  # uniform again, within the branch
-            node = node * self._branches + branch[:, 0]
-        return node.clamp_(max=len(self.values) - 1)  # where all are 0
+        for level, share in zip(levels, shares, strict=True):
+            ends = level.index_select(0, node).cumsum(dim=1, dtype=torch.float64)
+            branch = torch.searchsorted(ends, (share * ends[:, -1])[:, None], right=True)
+            node = node * self._branches + branch[:, 0].clamp(max=self._branches - 1)
+        return node.clamp(max=len(self.values) - 1)  # beyond the last only where all values are 0
 
     def weights(self, slot: Tensor, weight: Tensor) -> Tensor:
         """(B,) importance weights (N P)^-beta, the batch's highest of them 1; 0 where `weight` is."""

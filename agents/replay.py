@@ -1,13 +1,12 @@
 """Replay memory: a ring of transitions on the training device, drawn evenly or by priority.
 
 Each of the N streams (environments) has a ring of T slots, one for each observation in the order of time. A
-slot holds a frame and what was done in it, so the slot after it holds the successor: next observations,
-stacks of frames and windows of n steps are all read from frames that are stored once. The last observation
-of an episode that was truncated has a slot of its own; that of one that terminated is worth nothing, and is
-not kept. Ahead of the newest frame one slot is always empty, which separates it from the oldest.
+slot holds a frame, what was done in it, and how many slots ahead the next observation is: next observations
+and stacks of frames are read from frames that are stored once. The last observation of an episode that was
+truncated has a slot of its own; that of one that terminated is worth nothing, and is not kept.
 
-Drawing is a fixed sequence of operations on tensors of fixed shapes and never waits for the device, so that
-a CUDA graph can hold it together with the update.
+Rewards of n steps are added up when they come, so that drawing is a short and fixed sequence of operations on
+tensors of fixed shapes. It never waits for the device: a CUDA graph can hold it together with the update.
 """
 
 from __future__ import annotations
@@ -22,16 +21,9 @@ import torch
 from gymnasium.spaces import Space
 from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from .base import State, Transition
 from .priorities import Priorities, PriorityConfig, to_device
-
-# What a slot holds.
-EMPTY = 0  # nothing: not used yet, or between the newest frame and the oldest
-STEP = 1  # a frame, and a transition to the next slot
-TERMINAL = 2  # a frame, and a transition that terminated the episode
-FINAL = 3  # the last frame of a truncated episode; no transition
 
 
 class Sample(NamedTuple):
@@ -69,7 +61,7 @@ def replay_bytes(
     """Bytes that a replay takes on its device; see `Replay` for the arguments."""
     slots = num_envs * _ring_length(capacity, num_envs, n_step, frames)
     columns = _columns(observation_space, num_actions, masked).values()
-    size = slots * sum(math.prod(shape) * dtype.itemsize for shape, dtype in columns)
+    size = (slots + 1) * sum(math.prod(shape) * dtype.itemsize for shape, dtype in columns)
     return size + (Priorities.bytes_of(slots) if prioritised else 0)
 
 
@@ -128,17 +120,20 @@ class Replay:
         self._n_step, self._frames = n_step, frames
         self._device, self._generator = device, generator
         self._length = _ring_length(capacity, num_envs, n_step, frames)
-        slots = num_envs * self._length
+        self._blank = slots = num_envs * self._length  # the last slot stays all zeros
         self._columns = {
-            name: _zeros((slots, *shape), dtype, device)
+            name: _zeros((slots + 1, *shape), dtype, device)
             for name, (shape, dtype) in _columns(observation_space, num_actions, masked).items()
         }
         self._priorities = None if prioritised is None else Priorities(prioritised, slots, device)
+        self._back = torch.arange(frames - 1, -1, -1, device=device)
 
         # Where each stream stands is known on the host; what its slots hold, on the device.
+        self._powers = gamma ** np.arange(n_step + 1)
         self._first = self._length * np.arange(num_envs)
         self._head = np.zeros(num_envs, np.int64)  # position in the ring of its next frame
         self._age = np.zeros(num_envs, np.int64)  # steps of its episode so far
+        self._returns = np.zeros((num_envs, n_step))  # discounted rewards of its last 1, 2, ... n steps
         self._added = 0
         self._next_obs: NDArray | None = None  # of the last batch
         self._resumed = False
@@ -146,9 +141,6 @@ class Replay:
         self._filled = 0  # positions that any stream has used, on the host and below on the device
         self._used_positions = torch.zeros((), dtype=torch.int64, device=device)
         self._used_slots = torch.zeros((), dtype=torch.float64, device=device)
-        self._offsets = torch.arange(1 - frames, n_step + 1, device=device)
-        self._stack = torch.arange(frames, device=device)
-        self._powers = (gamma ** torch.arange(n_step + 1, dtype=torch.float64)).float().to(device)
         self._clear()
 
     def __len__(self) -> int:
@@ -172,61 +164,48 @@ class Replay:
             self._leave_broken_episodes(batch.obs)
         terminated = np.asarray(batch.terminated, np.bool_)
         cut = np.asarray(batch.truncated, np.bool_) & ~terminated
-        rows = np.flatnonzero(cut)
-        at = self._head
-        self._head = (at + 1 + cut) % self._length
+        rows, at, ended = np.flatnonzero(cut), self._head, terminated | cut
         slot, after = self._first + at, self._first + (at + 1) % self._length
-        last, empty = after[rows], self._first + self._head
+        self._head = (at + 1 + cut) % self._length
 
-        kind = np.where(terminated, TERMINAL, STEP), np.full(len(rows), FINAL), np.full(len(at), EMPTY)
-        self._put("kind", np.concatenate([slot, last, empty]), np.concatenate(kind))
         self._put("frame", slot, batch.obs if obs is None else obs)
+        self._put("earlier", slot, np.minimum(self._age, self._frames - 1))
         self._put("action", slot, batch.action)
-        self._put("reward", slot, batch.reward)
         if batch.next_mask is not None:
             self._put("mask", after, batch.next_mask)
         if len(rows):
-            self._put("frame", last, batch.next_obs[rows])
-            self._put("reward", last, np.zeros(len(rows)))  # what windows that stop there add
+            self._put("frame", after[rows], batch.next_obs[rows])
+            self._put("earlier", after[rows], np.minimum(self._age[rows] + 1, self._frames - 1))
+        self._complete(at, np.asarray(batch.reward, np.float64), terminated, ended)
 
-        self._age += 1
+        self._age = np.where(ended, 0, self._age + 1)
         self._added += len(at)
-        if self._priorities is not None:
-            self._admit(self._priorities, at, terminated | cut)
-        self._age[terminated | cut] = 0
         self._next_obs = batch.next_obs
         self._fill(int((at + 1 + cut).max()))
 
     @torch.no_grad()
     def sample(self, size: int) -> Sample:
         """Draws `size` rows with replacement; those that hit no transition have weight 0."""
+        columns = self._columns
         slot = self._draw(size) if self._priorities is None else self._priorities.draw(size, self._generator)
+        ahead = columns["ahead"].take(slot)
+        valid = ahead > 0
         position = slot % self._length
-        # What a row may need: the frames before its own, and what comes after until n steps on.
-        around = (slot - position)[:, None] + (position[:, None] + self._offsets) % self._length
-        kind = self._columns["kind"].take(around)
-        before, window = self._frames - 1, around[:, self._frames - 1 :]
-
-        # k steps lead to the next observation: n, or fewer where the episode, or what is known of it, ends.
-        alive = (kind[:, before:-1] == STEP).cumprod(dim=1)
-        k = alive.sum(dim=1, keepdim=True)
-        stop = kind.gather(1, before + k)
-        terminated = (stop == TERMINAL) & (k < self._n_step)
-        bootstraps = (stop != EMPTY) & (k > 0) & ~terminated
-        reached = functional.pad(alive[:, :-1], (1, 0), value=1) * self._powers[:-1]
-        reward = (self._columns["reward"].take(window[:, :-1]) * reached).sum(dim=1)
-        obs, next_obs, whole = self._observations(around, kind, k)
-        bootstraps, valid = bootstraps & whole, (terminated | bootstraps) & whole
-        discount = (self._powers.take(k) * bootstraps)[:, 0]
-
+        positions = torch.stack([position, position + ahead])[:, :, None] - self._back
+        frames = (slot - position)[:, None] + positions % self._length  # slots, (2, B, frames)
+        newest = frames[:, :, -1]
+        if self._frames > 1:
+            known = self._back <= columns["earlier"].take(newest)[:, :, None]
+            frames = torch.where(known, frames, self._blank)
+        obs, next_obs = self._frames_at(frames if self._frames > 1 else newest)
+        discount = columns["discount"].take(slot) * valid
         next_mask = None
-        if "mask" in self._columns:
-            next_mask = self._columns["mask"].index_select(0, window.gather(1, k)[:, 0])
-            next_mask |= (discount == 0)[:, None]
-        weight = valid[:, 0].float()
+        if "mask" in columns:
+            next_mask = columns["mask"].index_select(0, newest[1]) | (discount == 0)[:, None]
+        weight = valid.float()
         if self._priorities is not None:
             weight = self._priorities.weights(slot, weight)
-        action = self._columns["action"].take(slot)
+        action, reward = columns["action"].take(slot), columns["reward"].take(slot)
         return Sample(obs, action, reward, discount, next_obs, next_mask, weight, slot)
 
     @torch.no_grad()
@@ -242,7 +221,8 @@ class Replay:
 
     def state_dict(self) -> State:
         """Everything it holds, as copies."""
-        state: State = {"added": self._added, "head": self._head.copy(), "age": self._age.copy()}
+        state: State = {"added": self._added}
+        state |= {name: host.copy() for name, host in self._on_host().items()}
         if self._next_obs is not None:
             state["next_obs"] = np.array(self._next_obs)
         if self._priorities is not None:
@@ -263,7 +243,9 @@ class Replay:
         self._fill(filled)
         for name, used in self._used().items():
             used.copy_(torch.from_numpy(state[name]))
-        self._head[:], self._age[:], self._added = state["head"], state["age"], int(state["added"])
+        for name, host in self._on_host().items():
+            host[...] = state[name]
+        self._added = int(state["added"])
         self._next_obs = state.get("next_obs")
         self._resumed = self._next_obs is not None
         if self._priorities is not None:
@@ -276,54 +258,57 @@ class Replay:
         stream = number.div(self._used_positions, rounding_mode="floor")
         return number + stream * (self._length - self._used_positions)
 
-    def _observations(self, around: Tensor, kind: Tensor, k: Tensor) -> tuple[Tensor, Tensor, Tensor | bool]:
-        """Observations, those k steps on, and the (B, 1) rows whose stacks are whole.
+    def _frames_at(self, slot: Tensor) -> Tensor:
+        """The frames in slots, of any shape."""
+        column = self._columns["frame"]
+        if self._device.type == "cpu":  # numpy copies rows without waiting for a second thread
+            return torch.from_numpy(column.numpy().take(slot.numpy(), axis=0))
+        return column.index_select(0, slot.view(-1)).view(*slot.shape, *column.shape[1:])
+
+    def _complete(
+        self,
+        at: NDArray[np.int64],
+        reward: NDArray[np.float64],
+        terminated: NDArray[np.bool_],
+        ended: NDArray[np.bool_],
+    ) -> None:
+        """Lets transitions be drawn whose next observation has come, and those overwritten no more.
 
         Args:
-            around: (B, frames + n) slots.
-            kind: (B, frames + n) what they hold.
-            k: (B, 1) steps from an observation to the next.
+            at: (N,) positions of the newest frames.
+            reward: (N,) of the newest steps.
+            terminated: (N,) whether the episodes terminated with them.
+            ended: (N,) whether they are over.
         """
-        columns = k + self._stack
-        slots = torch.stack([around[:, : self._frames], around.gather(1, columns)])
-        stacks = self._columns["frame"].index_select(0, slots.view(-1))
-        stacks = stacks.view(*slots.shape, *stacks.shape[1:])
-        if self._frames == 1:
-            return stacks[0, :, 0], stacks[1, :, 0], True
+        n = self._n_step
+        # In column j the last j + 1 steps; in the last one the n steps before this one.
+        returns = np.concatenate([reward[:, None] * self._powers[:n], self._returns[:, -1:]], axis=1)
+        returns[:, 1:n] += self._returns[:, :-1]
+        self._returns = returns[:, :n]
 
-        earlier = kind[:, : self._frames - 1]
-        same = (earlier == STEP).flip(1).cumprod(dim=1).flip(1)  # 1 where the episode was under way
-        needed = functional.pad(same[:, 1:], (0, 1), value=1)
-        whole = ((earlier != EMPTY) | (needed == 0)).all(dim=1, keepdim=True)
-        seen = functional.pad(same, (0, self._n_step + 1), value=1).to(stacks.dtype)
-        seen = torch.stack([seen[:, : self._frames], seen.gather(1, columns)])
-        stacks *= seen.view(*seen.shape, *(1 for _ in stacks.shape[3:]))
-        return stacks[0], stacks[1], whole
+        # The newest frame is the next observation of n steps ago; an episode's end is that of all since.
+        back = np.arange(n + 1)
+        stream, back = np.nonzero((back <= self._age[:, None]) & (ended[:, None] | (back == n)))
+        fresh = self._first[stream] + (at[stream] - back) % self._length
+        ahead = np.minimum(back + 1, n)
+        discount = np.where(terminated[stream] & (back < n), 0.0, self._powers[ahead])
+        # Those before the head and at it are no transitions; the oldest after it lost part of their stacks.
+        gone = self._head[:, None] + np.arange(-1, self._frames)
+        gone = (self._first[:, None] + gone % self._length).ravel()
 
-    def _admit(self, priorities: Priorities, at: NDArray[np.int64], ended: NDArray[np.bool_]) -> None:
-        """Lets transitions be drawn by priority as soon as they can be, and those overwritten no more.
-
-        Args:
-            priorities: of all slots.
-            at: (N,) positions of the newest transitions.
-            ended: (N,) whether the episode is over.
-        """
-        back = np.arange(self._n_step + 1)
-        ready = (back < self._age[:, None]) & (ended[:, None] | (back == self._n_step))
-        fresh = self._first[:, None] + (at[:, None] - back) % self._length
-        # The empty slot, one for a final frame, and the oldest transitions, which lost part of their stacks.
-        ahead = np.arange(-1, self._frames)
-        gone = self._first[:, None] + (self._head[:, None] + ahead) % self._length
-        priorities.admit(gone.ravel(), fresh[ready])
-        priorities.advance(self._added)
+        self._put("ahead", gone, np.zeros(len(gone)))
+        self._put("ahead", fresh, ahead)
+        self._put("discount", fresh, discount)
+        self._put("reward", fresh, returns[stream, back])
+        if self._priorities is not None:
+            self._priorities.admit(gone, fresh)
+            self._priorities.advance(self._added + len(at))
 
     def _leave_broken_episodes(self, obs: NDArray) -> None:
-        """Starts anew the streams that don't go on from where they stood; the slot that waits stays empty."""
+        """Starts a new episode in those streams that don't go on from where they stood."""
         self._resumed = False
         same = (np.asarray(obs) == self._next_obs).reshape(self._num_envs, -1).all(axis=1)
-        broken = ~same & (self._age > 0)
-        self._head[broken] = (self._head[broken] + 1) % self._length
-        self._age[broken] = 0
+        self._age[~same] = 0  # what waits for its next observation will never be drawn
 
     def _put(self, name: str, slot: NDArray[np.int64], values: ArrayLike | Tensor) -> None:
         """Writes into slots of a column."""
@@ -344,12 +329,10 @@ class Replay:
             self._used_slots.fill_(positions * self._num_envs)
 
     def _clear(self) -> None:
-        """Empties all slots; the last of each ring stands for the end of what was before the first."""
-        columns = self._by_stream()
-        columns["kind"].zero_()
-        columns["kind"][:, -1] = FINAL
+        """Empties all slots."""
+        self._columns["ahead"].zero_()
         if self._priorities is not None:
-            columns["priority"].zero_()
+            self._priorities.values.zero_()
         self._filled = 0
         self._fill(1)
 
@@ -359,32 +342,41 @@ class Replay:
         if self._priorities is not None:
             columns["priority"] = self._priorities.values
         ring = self._num_envs, self._length
-        return {name: column.view(*ring, *column.shape[1:]) for name, column in columns.items()}
+        return {
+            name: column[: self._blank].view(*ring, *column.shape[1:]) for name, column in columns.items()
+        }
 
     def _used(self) -> dict[str, Tensor]:
         """(N, filled, ...) views of what is known of the slots in use."""
         return {name: column[:, : self._filled] for name, column in self._by_stream().items()}
 
+    def _on_host(self) -> dict[str, NDArray]:
+        """Where each stream stands."""
+        return {"head": self._head, "age": self._age, "returns": self._returns}
+
     def _check(self, state: Mapping[str, Any]) -> int:
         """Refuses a state that nobody can go on from; returns how many positions are in use in it."""
-        filled = np.shape(state.get("kind", ()))[1:2]
+        filled = np.shape(state.get("ahead", ()))[1:2]
         if not filled or not 0 < filled[0] <= self._length:
             raise ValueError("the saved replay is of another size than this one")
         wanted = {name: column[:, : filled[0]] for name, column in self._by_stream().items()}
-        wanted |= {"head": torch.from_numpy(self._head), "age": torch.from_numpy(self._age)}
+        wanted |= {name: torch.from_numpy(host) for name, host in self._on_host().items()}
         if "next_obs" in state:
             wanted["next_obs"] = self._by_stream()["frame"][:, 0]
         for name, tensor in wanted.items():
-            array = state.get(name)
-            dtype = tensor.new_empty(0).cpu().numpy().dtype
-            if not isinstance(array, np.ndarray) or array.shape != tensor.shape or array.dtype != dtype:
+            array, shape, dtype = (
+                state.get(name),
+                tuple(tensor.shape),
+                tensor.new_empty(0).cpu().numpy().dtype,
+            )
+            if not isinstance(array, np.ndarray) or array.shape != shape or array.dtype != dtype:
                 raise ValueError(
-                    f"the saved replay does not fit this one: {name} is not {dtype} {tensor.shape}"
+                    f"the saved replay is of another kind than this one: no {name} {dtype} {shape}"
                 )
-        most = {"kind": FINAL, "action": self._num_actions - 1, "head": self._length - 1}
-        for name in {*most, "age", "added", "priority", "highest"} & state.keys():
+        most = {"ahead": self._n_step, "action": self._num_actions - 1, "head": self._length - 1}
+        for name in {*most, "earlier", "age", "added", "priority", "highest"} & state.keys():
             if not np.all((state[name] >= 0) & (state[name] <= most.get(name, np.finfo(np.float32).max))):
-                raise ValueError(f"the saved replay is damaged: {name} is out of its range")
+                raise ValueError(f"the saved replay is damaged: {name} lies out of its range")
         return filled[0]
 
 
@@ -394,12 +386,14 @@ def _columns(
     """What is kept of each slot: shapes and dtypes."""
     columns: dict[str, tuple[tuple[int, ...], np.dtype]] = {
         "frame": (observation_space.shape or (), np.dtype(observation_space.dtype)),
-        "kind": ((), np.dtype(np.uint8)),
+        "earlier": ((), np.dtype(np.int32)),  # frames of the episode before it, as far as a stack needs them
         "action": ((), np.dtype(np.int64)),
+        "ahead": ((), np.dtype(np.int32)),  # slots from here to the next observation; 0: not to be drawn
         "reward": ((), np.dtype(np.float32)),
+        "discount": ((), np.dtype(np.float32)),
     }
     if masked:
-        columns["mask"] = (num_actions,), np.dtype(np.bool_)  # of the frame that is in the slot
+        columns["mask"] = (num_actions,), np.dtype(np.bool_)  # of the slot's own frame
     return columns
 
 
