@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint format bench
+.PHONY: help train test lint format bench results
 
 help:
 	@echo "make train   install, train Q-learning in the city, compare it with the random agent and the expert"
@@ -12,6 +12,7 @@ help:
 	@echo "make lint    ruff (rules, format) and pyright"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make bench   steps per second of every world"
+	@echo "make results scores of every agent in every environment (hours), into the README"
 
 # torch goes first, by its exact version: left to a dependant's loose requirement, pip may fetch a far larger build.
 $(STAMP): pyproject.toml constraints.txt
@@ -38,3 +39,6 @@ format: $(STAMP)
 
 bench: $(STAMP)
 	$(BIN)/meze bench
+
+results: $(STAMP)
+	$(BIN)/python benchmarks/results_table.py

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ..agents.registry import AgentSpec, agent_specs, make_agent
 from ..envs.core.registry import world_specs
-from .presets import default_agent_config, default_env_config, observation_modes
+from .presets import default_agent_config, default_env_config, default_settings, observation_modes
 from .resolve import Environment, find_environment, make_vector, reference_names, report_broken_plugins
 from .scores import print_json
 from .settings import leading_names, parse
@@ -83,13 +84,30 @@ def fits(environment: Environment, spec: AgentSpec, observation_space: Space, ac
     """Whether an agent with its defaults takes these spaces (and what it needs is installed)."""
     try:
         config = default_agent_config(environment, spec)
-        make_agent(spec.name, observation_space, action_space, num_envs=1, config=config, seed=0)
+        num_envs = getattr(default_settings(environment, spec), "num_envs", 1)
+        make_agent(spec.name, observation_space, action_space, num_envs=num_envs, config=config, seed=0)
     except ValueError:
         return False
     return True
 
 
-def _listed() -> list[str]:
+def offered(environment: Environment) -> list[AgentSpec]:
+    """The agents that `meze train` takes for an environment, with nothing but its defaults."""
+    agents = []
+    for spec in agent_specs():
+        with contextlib.suppress(ValueError):
+            config = default_env_config(environment, spec)
+            env = make_vector(environment, config, 1, AutoresetMode.DISABLED)
+            env.close()
+            if spec.is_trained and fits(
+                environment, spec, env.single_observation_space, env.single_action_space
+            ):
+                agents.append(spec)
+    return agents
+
+
+def listed() -> list[str]:
+    """Names of the environments that are listed without being asked for: all worlds, some of Gymnasium's."""
     shown = {
         spec.id
         for spec in gym.registry.values()
@@ -109,7 +127,7 @@ def main(args: Sequence[str]) -> int:
     settings = parse(ListSettings(), args[len(names) :], prog="meze envs", description=DESCRIPTION)
     report_broken_plugins()
     rows, broken = [], []
-    for name in names or _listed():
+    for name in names or listed():
         try:
             rows += rows_of(find_environment(name))
         except (ValueError, gym.error.Error) as error:

@@ -8,6 +8,7 @@ import gymnasium
 import numpy as np
 import pytest
 from meze.runners import bench, cli, resolve
+from meze.runners.listing import listed, offered
 from meze.runners.presets import default_env_config
 from meze.runners.resolve import find_environment, make_vector
 from meze.runners.rollout import Episodes
@@ -155,6 +156,17 @@ def test_the_listing(capsys) -> None:
     assert cli.main(["envs"]) == 0
     said = capsys.readouterr().out
     assert "city, index: Discrete" in said and "Taxi-v4" in said
+
+
+def test_what_is_offered_is_what_trains() -> None:
+    names = {
+        env: {spec.name for spec in offered(find_environment(env))}
+        for env in ("corridor", "CartPole-v1", "Blackjack-v1")
+    }
+    assert {"q-learning", "pqn", "genetic"} <= names["corridor"] and "random" not in names["corridor"]
+    assert "pqn" in names["CartPole-v1"] and "q-learning" not in names["CartPole-v1"]
+    assert names["Blackjack-v1"] == set()  # its observations are tuples
+    assert {"city", "CartPole-v1"} <= set(listed())
 
 
 def test_bench(capsys, monkeypatch) -> None:

@@ -1,0 +1,211 @@
+"""Scores of every agent in every environment that `meze envs` lists, with their presets: the README's table.
+
+    make results
+    python benchmarks/results_table.py --envs kiosk --agents dqn pqn --limit 600
+
+Each pair is `meze train AGENT ENV` with nothing else, stopped at the limit if it takes longer, and judged on
+seeds that training never saw (worlds: on maps, levels and cities of their test split). A pair that was
+measured with the same settings is not trained again. The normalised score is (agent - random) / (reference -
+random), of mean returns in the same episodes; its interval is that of the agent's mean. The reference is a
+world's best. `gap` is how much longer the ways are than with the reference, in the mean of the cities.
+"""
+
+import argparse
+import csv
+import json
+import os
+import platform
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from meze.agents.registry import AgentSpec, agent_specs
+from meze.envs.core.registry import world_specs
+from meze.runners.evaluate import find_contestant, make_evaluation_env, on_test_split, play_episodes
+from meze.runners.listing import listed, offered
+from meze.runners.presets import default_agent_config, default_env_config, default_settings
+from meze.runners.resolve import Environment, find_environment, reference_names
+from meze.runners.rollout import Episodes
+from meze.runners.rundir import RunDir, write_json
+from meze.runners.scores import statistics
+from meze.runners.settings import to_plain
+from meze.runners.train import LENGTH
+
+CHECKOUT = Path(__file__).parents[1]
+RECORD = CHECKOUT / "benchmarks" / "results" / "scores.json"
+README = CHECKOUT / "README.md"
+BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+TRAIN = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def settings_of(environment: Environment, spec: AgentSpec, episodes: int) -> dict[str, Any]:
+    """All settings on which a score depends."""
+    return {
+        "agent": to_plain(default_agent_config(environment, spec)),
+        "env": to_plain(default_env_config(environment, spec)),
+        "run": to_plain(default_settings(environment, spec)),
+        "episodes": episodes,
+    }
+
+
+def is_known(record: dict[str, Any] | None, settings: dict[str, Any], limit: float) -> bool:
+    """Whether training would only measure again what was measured."""
+    return (
+        record is not None
+        and record["settings"] == settings
+        and (record["finished"] or record["limit"] >= limit)
+    )
+
+
+def measure(environment: Environment, spec: AgentSpec, episodes: int, limit: float) -> dict[str, Any]:
+    """Trains and judges one pair.
+
+    Raises:
+        RuntimeError: when training fails.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        command = [sys.executable, "-c", TRAIN, "train", spec.name, environment.id, "--out", folder]
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL)
+        try:
+            code = process.wait(limit)
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGINT)  # which saves
+            code = process.wait()
+        finally:
+            process.kill()
+        if code not in (0, 130):
+            raise RuntimeError(f"ended with code {code}")
+        (run,) = (path.parent for path in Path(folder).glob("*/*/*/config.json"))
+        with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
+            last = list(csv.DictReader(file))[-1]
+        config = RunDir.open(run).config(environment.id)
+        finished = RunDir.open(run).reached() >= getattr(config.settings, LENGTH[spec.kind])
+        contestant = find_contestant(str(run), environment)
+        played = play(environment, contestant.env_config, contestant.policy, episodes)
+    return {
+        "finished": finished,
+        "limit": limit,
+        "seconds": float(last["seconds"]),
+        "steps": int(last["step"]),
+        "scores": scores(environment, contestant.env_config, played, episodes),
+    }
+
+
+def play(environment: Environment, env_config: Any, policy_of: Any, episodes: int) -> Episodes:
+    env = make_evaluation_env(environment, on_test_split(env_config), episodes)
+    played = play_episodes(env, policy_of(env), episodes)
+    env.close()
+    return played
+
+
+@cache
+def yardstick(env_id: str, env_config: Any, name: str, episodes: int) -> Episodes:
+    """What the random agent or a reference does in the same episodes."""
+    environment = find_environment(env_id)
+    return play(environment, env_config, find_contestant(name, environment, env_config).policy, episodes)
+
+
+def scores(environment: Environment, env_config: Any, played: Episodes, episodes: int) -> dict[str, Any]:
+    """Means with their intervals: the return, what else the table shows, and the normalised score."""
+    measures = {
+        name: played.measures[name] for name in ("return", "success", "clear") if name in played.measures
+    }
+    names = reference_names(environment, env_config)
+    yardsticks = {
+        name: yardstick(environment.id, env_config, name, episodes) for name in ("random", *names[-1:])
+    }
+    if "objective" in played.measures:
+        best = yardsticks[names[-1]].measures["objective"]
+        measures["gap"] = played.measures["objective"] / best - 1.0
+    found: dict[str, Any] = {name: brief(values) for name, values in measures.items()}
+    found["yardsticks"] = {name: float(each.measures["return"].mean()) for name, each in yardsticks.items()}
+    if names:
+        low, high = found["yardsticks"].values()
+        found["normalised"] = [(value - low) / (high - low) for value in found["return"]]
+    return found
+
+
+def brief(values: np.ndarray) -> list[float]:
+    """A mean and the ends of its 95 % interval."""
+    found = statistics(values)
+    return [found["mean"], *found["mean_95"]]
+
+
+def tables(pairs: dict[str, dict[str, Any]]) -> Iterator[str]:
+    """Markdown: the project's worlds, then the environments of Gymnasium."""
+    worlds = [world.name for world in world_specs() if world.name in pairs]
+    for names in (worlds, sorted(pairs.keys() - set(worlds))):
+        agents = [spec.name for spec in agent_specs() if any(spec.name in pairs[name] for name in names)]
+        if agents:
+            rows = [["agent", *(f"`{name}`" for name in names)], ["---"] * (1 + len(names))]
+            rows += [[f"`{agent}`", *(cell(pairs[name].get(agent)) for name in names)] for agent in agents]
+            yield "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    if limits := {
+        each["limit"] for known in pairs.values() for each in known.values() if not each["finished"]
+    }:
+        yield f"\\* stopped after {max(limits):.0f} s in all, evaluations included."
+
+
+def cell(record: dict[str, Any] | None) -> str:
+    """A pair's score, and how long it was trained."""
+    if record is None:
+        return "-"
+    found = record["scores"]
+    if "normalised" in found:
+        mean, low, high = found["normalised"]
+        text = f"**{mean:.2f}** ({low:.2f} to {high:.2f})"
+    else:
+        mean, low, high = found["return"]
+        text = f"**{mean:.4g}** ({low:.4g} to {high:.4g})"
+    shares = [f"{name} {100 * found[name][0]:.1f} %" for name in ("success", "clear", "gap") if name in found]
+    return ", ".join([text, *shares, f"{record['seconds']:.0f} s" + ("" if record["finished"] else " \\*")])
+
+
+def write_tables(pairs: dict[str, dict[str, Any]]) -> None:
+    """Puts the tables between the README's two marks."""
+    before, begin, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    _, end, after = rest.partition(END)
+    if not begin or not end:
+        raise SystemExit(f"{README} has no {BEGIN} ... {END}")
+    body = "\n\n".join(tables(pairs))
+    README.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
+
+
+def main() -> None:
+    """Measures what is not known yet and writes the table; after each pair the record is on disk."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--envs", nargs="+", help="only these environments")
+    parser.add_argument("--agents", nargs="+", help="only these agents")
+    parser.add_argument("--limit", type=float, default=1200.0, help="seconds of each pair's training")
+    parser.add_argument("--episodes", type=int, default=1000, help="episodes of each evaluation")
+    given = parser.parse_args()
+    pairs = json.loads(RECORD.read_text()) if RECORD.exists() else {}
+    for name in given.envs or listed():
+        environment = find_environment(name)
+        for spec in offered(environment):
+            settings = settings_of(environment, spec, given.episodes)
+            known = is_known(pairs.get(name, {}).get(spec.name), settings, given.limit)
+            if known or (given.agents and spec.name not in given.agents):
+                continue
+            try:
+                record = measure(environment, spec, given.episodes, given.limit)
+            except (RuntimeError, ValueError) as error:
+                print(f"{spec.name} in {name}: {error}", file=sys.stderr, flush=True)
+                continue
+            record |= {"settings": settings, "machine": f"{platform.machine()}, {os.cpu_count()} cores"}
+            pairs.setdefault(name, {})[spec.name] = record
+            print(f"{spec.name} in {name}: {cell(record)}", flush=True)
+            write_json(RECORD, pairs)
+    write_tables(pairs)
+
+
+if __name__ == "__main__":
+    main()
