@@ -136,6 +136,7 @@ class Replay:
         self._returns = np.zeros((num_envs, n_step))  # discounted rewards of its last 1, 2, ... n steps
         self._added = 0
         self._next_obs: NDArray | None = None  # of the last batch
+        self._frame_dtype = np.dtype(observation_space.dtype)
         self._resumed = False
 
         self._filled = 0  # positions that any stream has used, on the host and below on the device
@@ -221,10 +222,10 @@ class Replay:
 
     def state_dict(self) -> State:
         """Everything it holds, as copies."""
-        state: State = {"added": self._added}
+        state: State = {"added": self._added, "layout": self._layout()}
         state |= {name: host.copy() for name, host in self._on_host().items()}
         if self._next_obs is not None:
-            state["next_obs"] = np.array(self._next_obs)
+            state["next_obs"] = np.array(self._next_obs, self._frame_dtype)
         if self._priorities is not None:
             state["highest"] = float(self._priorities.highest)
         return state | {name: used.to("cpu", copy=True).numpy() for name, used in self._used().items()}
@@ -307,7 +308,7 @@ class Replay:
     def _leave_broken_episodes(self, obs: NDArray) -> None:
         """Starts a new episode in those streams that don't go on from where they stood."""
         self._resumed = False
-        same = (np.asarray(obs) == self._next_obs).reshape(self._num_envs, -1).all(axis=1)
+        same = (np.asarray(obs, self._frame_dtype) == self._next_obs).reshape(self._num_envs, -1).all(axis=1)
         self._age[~same] = 0  # what waits for its next observation will never be drawn
 
     def _put(self, name: str, slot: NDArray[np.int64], values: ArrayLike | Tensor) -> None:
@@ -350,16 +351,21 @@ class Replay:
         """(N, filled, ...) views of what is known of the slots in use."""
         return {name: column[:, : self._filled] for name, column in self._by_stream().items()}
 
+    def _layout(self) -> list[int]:
+        """What two replays must share if one is to go on from the other."""
+        return [self._num_envs, self._length, self._n_step, self._frames]
+
     def _on_host(self) -> dict[str, NDArray]:
         """Where each stream stands."""
         return {"head": self._head, "age": self._age, "returns": self._returns}
 
     def _check(self, state: Mapping[str, Any]) -> int:
         """Refuses a state that nobody can go on from; returns how many positions are in use in it."""
-        filled = np.shape(state.get("ahead", ()))[1:2]
-        if not filled or not 0 < filled[0] <= self._length:
-            raise ValueError("the saved replay is of another size than this one")
-        wanted = {name: column[:, : filled[0]] for name, column in self._by_stream().items()}
+        if state.get("layout") != self._layout():
+            raise ValueError("the saved replay is of another size, or other settings, than this one")
+        shape = np.shape(state.get("ahead", ()))
+        filled = min(max(shape[1], 1), self._length) if len(shape) == 2 else 1
+        wanted = {name: column[:, :filled] for name, column in self._by_stream().items()}
         wanted |= {name: torch.from_numpy(host) for name, host in self._on_host().items()}
         if "next_obs" in state:
             wanted["next_obs"] = self._by_stream()["frame"][:, 0]
@@ -377,7 +383,7 @@ class Replay:
         for name in {*most, "earlier", "age", "added", "priority", "highest"} & state.keys():
             if not np.all((state[name] >= 0) & (state[name] <= most.get(name, np.finfo(np.float32).max))):
                 raise ValueError(f"the saved replay is damaged: {name} lies out of its range")
-        return filled[0]
+        return filled
 
 
 def _columns(
