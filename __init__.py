@@ -35,30 +35,48 @@ _NEAT = {"episodes": 8, "agent.connected": 0.05}
 # Who stands still waits for the end of the episode: 400 steps are twice what the expert takes.
 _PLATFORMER_SEARCH = {"max_episode_steps": 400, "env.pool_size": 200, "generations": 200}
 
-_PQN = {
-    "num_envs": 256,
-    "agent.net.kind": "mlp",
-    "agent.epsilon.steps": 1_000_000,
+# Rare dangers must weigh what they cost: a squared error, not Huber's.
+_DEEP = {
+    "agent.net.kind": "mlp",  # on a CPU several times faster than convolutions, and as good
+    "agent.net.layer_norm": True,
+    "agent.loss": "mse",
     "agent.epsilon.end": 0.02,
     "agent.learning_rate.start": 1e-3,
     "agent.learning_rate.end": 1e-5,
 }
-_PQN_CITY = {
-    "steps": 6_000_000,
+_PQN = _DEEP | {"num_envs": 256}
+_DQN = _DEEP | {
+    "num_envs": 128,
+    "agent.n_step": 3,
+    "agent.updates_per_step": 1 / 256,
+    "agent.batch_size": 512,
+    "agent.target_every": 1,
+    "agent.target_rate": 0.1,
+}
+_DEEP_CITY = {
     "env.pool_size": 512,
     "agent.net.planes": (0, 1, 2, 3, 4, 5),
     "agent.gamma": 0.95,
-    "agent.learning_rate.steps": 6_000_000,
 }
-_PQN_PLATFORMER = {
-    "steps": 12_000_000,
+_DEEP_PLATFORMER = {
     "env.pool_size": 1000,
     "max_episode_steps": 400,
     "agent.net.hidden": (256, 256),
     "agent.net.planes": (0, 1, 2, 3, 4, 5, 6, 7),
     "agent.gamma": 0.98,
+}
+_PQN_CITY = {"steps": 6_000_000, "agent.epsilon.steps": 500_000, "agent.learning_rate.steps": 6_000_000}
+_DQN_CITY = {"steps": 3_000_000, "agent.epsilon.steps": 300_000, "agent.learning_rate.steps": 3_000_000}
+_PQN_PLATFORMER = {
+    "steps": 12_000_000,
     "agent.epsilon.steps": 2_000_000,
     "agent.learning_rate.steps": 12_000_000,
+}
+_DQN_PLATFORMER = {
+    "steps": 6_000_000,
+    "agent.replay": 200_000,
+    "agent.epsilon.steps": 1_000_000,
+    "agent.learning_rate.steps": 6_000_000,
 }
 
 register_world(
@@ -82,7 +100,8 @@ register_world(
         "genetic": _GENETIC | _CITY_SIGHT,
         "random-search": _GENETIC | _CITY_SIGHT,
         "neat": _NEAT | _CITY_SIGHT,
-        "pqn": _PQN | _PQN_CITY,
+        "pqn": _PQN | _DEEP_CITY | _PQN_CITY,
+        "dqn": _DQN | _DEEP_CITY | _DQN_CITY,
         "bench": {"env.hour": 12},  # ordinary traffic: at rush hours there are several times as many cars
     },
     summary="Drive through a city with traffic, signals, pedestrians and ambulances.",
@@ -107,7 +126,11 @@ register_world(
         },
     )
     | dict.fromkeys(("genetic", "random-search"), _GENETIC | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT)
-    | {"neat": _NEAT | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT, "pqn": _PQN | _PQN_PLATFORMER},
+    | {
+        "neat": _NEAT | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT,
+        "pqn": _PQN | _DEEP_PLATFORMER | _PQN_PLATFORMER,
+        "dqn": _DQN | _DEEP_PLATFORMER | _DQN_PLATFORMER,
+    },
     summary="Run, jump and stomp through levels to the flag.",
 )
 

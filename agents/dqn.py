@@ -186,7 +186,7 @@ class DQN(DeepLearner):
         with torch.no_grad():
             online = self.policy.values(sample.next_obs) if config.double else None
             target = td_target(sample, self.policy.values(sample.next_obs, self.target), online)
-        value = self.policy.values(sample.obs).gather(1, sample.action[:, None])[:, 0]
+        value = self.policy.values(sample.obs).gather(1, sample.action[:, None]).squeeze(1)
         measure = functional.huber_loss if config.loss == "huber" else functional.mse_loss
         losses = sample.weight * measure(value, target, reduction="none")
         loss = losses.sum() / (sample.weight > 0).sum().clamp(min=1)  # rows of weight 0 are no transitions

@@ -187,7 +187,7 @@ class PQN(DeepLearner):
 
     def _fit(self, obs: Tensor, action: Tensor, target: Tensor) -> Tensor:
         """One step of the optimiser: Q(S_t, A_t) towards G_t."""
-        values = self.policy.values(obs).gather(1, action[:, None])[:, 0]
+        values = self.policy.values(obs).gather(1, action[:, None]).squeeze(1)
         measure = functional.huber_loss if self.config.loss == "huber" else functional.mse_loss
         loss = measure(values, target)
         self._descend(loss, obs=obs, action=action, target=target)

@@ -71,6 +71,31 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "agent.epsilon.steps": 100_000,
         },
     },
+    "CartPole-v1": {
+        "dqn": {
+            "steps": 200_000,
+            "num_envs": 32,
+            "agent.n_step": 3,
+            "agent.loss": "mse",
+            "agent.replay": 50_000,
+            "agent.warm_up": 2_000,
+            "agent.epsilon.steps": 30_000,
+            "agent.epsilon.end": 0.04,
+            "agent.target_every": 50,
+            "agent.learning_rate.end": 1e-5,
+            "agent.learning_rate.steps": 200_000,
+        },
+        "pqn": {
+            "steps": 200_000,
+            "num_envs": 32,
+            "agent.minibatches": 8,
+            "agent.epsilon.steps": 50_000,
+            "agent.loss": "huber",
+            "agent.learning_rate.start": 1e-3,
+            "agent.learning_rate.end": 1e-5,
+            "agent.learning_rate.steps": 200_000,
+        },
+    },
 }
 """Environment id to agent name (`*`: each agent) to changed settings, named as the flags are."""
 
