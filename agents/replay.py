@@ -190,7 +190,7 @@ class Replay:
         columns = self._columns
         slot = self._draw(size) if self._priorities is None else self._priorities.draw(size, self._generator)
         ahead = columns["ahead"].take(slot)
-        valid = ahead > 0
+        weight = (ahead > 0).float()
         position = slot % self._length
         positions = torch.stack([position, position + ahead])[:, :, None] - self._back
         frames = (slot - position)[:, None] + positions % self._length  # slots, (2, B, frames)
@@ -199,11 +199,10 @@ class Replay:
             known = self._back <= columns["earlier"].take(newest)[:, :, None]
             frames = torch.where(known, frames, self._blank)
         obs, next_obs = self._frames_at(frames if self._frames > 1 else newest)
-        discount = columns["discount"].take(slot) * valid
+        discount = columns["discount"].take(slot) * weight
         next_mask = None
         if "mask" in columns:
             next_mask = columns["mask"].index_select(0, newest[1]) | (discount == 0)[:, None]
-        weight = valid.float()
         if self._priorities is not None:
             weight = self._priorities.weights(slot, weight)
         action, reward = columns["action"].take(slot), columns["reward"].take(slot)
