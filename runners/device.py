@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import gc
 import time
 
 from gymnasium.vector import AutoresetMode
@@ -62,6 +63,8 @@ def _choose(config: RunConfig) -> str:
             speeds[device] = speed(config, device)
         except ValueError as error:  # its memory is too small, say
             refusals[device] = error
+        gc.collect()  # the learner, whose memory the next one needs; its parts know each other
+        torch.cuda.empty_cache()
     if not speeds:
         raise refusals["cpu"]
     device = max(speeds, key=lambda name: speeds[name])

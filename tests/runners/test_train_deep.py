@@ -172,6 +172,11 @@ def test_torch_computes_with_so_many_threads(tmp_path, monkeypatch) -> None:
     [
         ("train pqn corridor --device tpu", "Expected one of ('auto', 'cpu', 'cuda')"),
         ("train pqn corridor --torch-threads 0", "torch_threads must be at least 1"),
+        ("train dqn corridor --agent.replay 9 --agent.batch-size 10", "larger than the replay"),
+        ("train dqn corridor --agent.replay 10_000_000_000_000", "replay"),
+        ("train dqn Pendulum-v1", "Discrete actions"),
+        ("train pqn corridor --agent.net.kind cnn", "three axes"),
+        ("train pqn corridor --agent.net.kind no_such_module:Net", "no_such_module"),
         ("train q-learning corridor --device cpu", "unknown flag --device"),
         ("train pqn corridor --network a:B", "unknown flag --network"),
         ("evaluate corridor random --network", "--network needs a value"),
@@ -223,13 +228,6 @@ def test_metrics_may_be_tensors_and_may_be_missing() -> None:
     assert meter.take() == pytest.approx({"episodes": 0.0, "epsilon": 0.25, "loss": (2 + 4 + 6) / 3})
     meter.add({}, Episodes(np.arange(1), {"return": np.ones(1)}))
     assert meter.take() == {"episodes": 1.0, "return": 1.0}  # nothing is left of the row before
-
-
-def test_a_replay_that_begins_empty_is_told(copy, monkeypatch, capsys) -> None:
-    monkeypatch.setattr(PQN, "exact", False)
-    assert cli.main(["train", "--resume", str(copy), "--steps", "8192"]) == 0
-    said = capsys.readouterr().out
-    assert "replay" in said and "otherwise than one that was never stopped" in said
 
 
 # --- Losses that are no numbers --------------------------------------------------------------------------
@@ -314,16 +312,38 @@ def test_an_altered_network_imports_nothing(copy, monkeypatch, capsys, tmp_path)
 # --- Going on --------------------------------------------------------------------------------------------
 
 
-def test_killed_and_resumed_equals_never_stopped(tmp_path) -> None:
-    args = ["train", "pqn", "corridor", *SHORT, *SMALL, "--steps", "60_000", "--checkpoint-every", "3000"]
-    args += ["--eval-every", "20_000", "--agent.epsilon.end", "0.2"]
-    args += ["--num-envs", "24"]  # checkpoints fall into the middle of rollouts
+FRAMES = ["--env.observation", "strip", "--agent.frames", "3", "--agent.net.hidden", "16"]
+REPLAY = ["--agent.replay-checkpoint", "full", "--agent.replay", "2000", "--agent.warm-up", "1000"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("agent", "flags"),
+    [
+        ("pqn", [*SMALL, *FRAMES]),  # checkpoints fall into the middle of rollouts
+        ("dqn", [*REPLAY, *FRAMES, "--agent.n-step", "3", "--agent.prioritised"]),  # the ring goes round
+    ],
+)
+def test_killed_and_resumed_equals_never_stopped(agent, flags, tmp_path) -> None:
+    args = ["train", agent, "corridor", *SHORT, *flags, "--steps", "60_000", "--checkpoint-every", "3000"]
+    args += ["--eval-every", "20_000", "--num-envs", "24", "--agent.epsilon.end", "0.2"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert cli.main([*args, "--out", str(whole)]) == 0
     run, left = kill_and_resume([*args, "--out", str(broken)], broken, after=(0, 4, 9))
     assert left < 18  # far from the end
     assert cli.main(["train", "--resume", str(run)]) == 0
     assert_same_end(run, only_run(whole))
+    assert {"rollout.memory", "learner.steps"} <= set(final(run))
+
+
+def test_a_replay_that_was_not_saved_begins_empty(tmp_path, capsys) -> None:
+    args = ["train", "dqn", "corridor", *SHORT, *REPLAY, "--agent.replay-checkpoint", "none"]
+    assert cli.main([*args, "--out", str(tmp_path)]) == 0
+    assert "replay: 2,000 transitions" in capsys.readouterr().out
+    assert cli.main(["train", "--resume", str(only_run(tmp_path)), "--steps", "8192"]) == 0
+    said = capsys.readouterr().out
+    assert "replay" in said and "begins empty, so the run goes on otherwise than" in said
+    assert final(only_run(tmp_path))["step"] == 8192
 
 
 @pytest.mark.parametrize(
