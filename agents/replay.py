@@ -182,7 +182,7 @@ class Replay:
         self._age = np.where(ended, 0, self._age + 1)
         self._added += len(at)
         self._next_obs = batch.next_obs
-        self._fill(int((at + 1 + cut).max()))
+        self._fill(int(at.max()) + 2)  # also where the successor's mask is already
 
     @torch.no_grad()
     def sample(self, size: int) -> Sample:

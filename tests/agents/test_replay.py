@@ -271,12 +271,21 @@ def test_a_saved_replay_goes_on_bit_for_bit(tmp_path, steps, prioritised) -> Non
     second.load_state_dict(load(tmp_path / "replay"))
     second._generator.set_state(first._generator.get_state())
     assert len(first) == len(second)
-    ahead = streams.rng.bit_generator.state, streams.frames.copy()
-    wanted = go_on(first, 40)
-    streams.rng.bit_generator.state, streams.frames = ahead
-    for a, b in zip(wanted, go_on(second, 40), strict=True):
-        for name, column in a._asdict().items():
-            assert column.numpy().tobytes() == getattr(b, name).numpy().tobytes(), name
+    assert_same(first.state_dict(), second.state_dict())
+    for more in (3, 40):  # soon, and once around
+        ahead = streams.rng.bit_generator.state, streams.frames.copy()
+        wanted = go_on(first, more)
+        streams.rng.bit_generator.state, streams.frames = ahead
+        for a, b in zip(wanted, go_on(second, more), strict=True):
+            for name, column in a._asdict().items():
+                assert column.numpy().tobytes() == getattr(b, name).numpy().tobytes(), name
+        assert_same(first.state_dict(), second.state_dict())
+
+
+def assert_same(state, other):
+    assert state.keys() == other.keys()
+    for name, value in state.items():
+        assert np.asarray(value).tobytes() == np.asarray(other[name]).tobytes(), name
 
 
 def test_a_saved_replay_does_not_change_any_more() -> None:
