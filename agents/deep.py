@@ -372,7 +372,12 @@ class DeepLearner:
         self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
         self.optimizer.param_groups[0]["lr"] = self._learning_rate  # loading puts a copy there
         if self._goes_on(state):
-            self.generator.set_state(torch.from_numpy(np.array(state["generator"], np.uint8)))
+            try:
+                self.generator.set_state(torch.from_numpy(np.array(state["generator"], np.uint8)))
+            except RuntimeError as error:
+                raise ValueError(f"the random generator's state is damaged ({error})") from None
+        if int(state["steps"]) < 0:
+            raise ValueError(f"{state['steps']} steps")
         self._last_loss.zero_()
         self.steps = 0
         self._advance(int(state["steps"]))

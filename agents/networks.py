@@ -225,7 +225,8 @@ class Numbers(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """(B,) numbers to (B, width)."""
-        return self.rows(obs.long() - self.start)
+        # A replay's empty slots hold zeros, and what they are worth is never used.
+        return self.rows((obs.long() - self.start).clamp_(0, self.rows.num_embeddings - 1))
 
 
 class Vector(nn.Module):

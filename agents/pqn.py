@@ -7,7 +7,7 @@ transitions are fresh and many, so nothing has to be stored, and more environmen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
@@ -95,13 +95,14 @@ class PQN(DeepLearner):
 
     name = "pqn"
 
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
+    def __init__(self, observation_space: Any, *args: Any, **kwargs: Any) -> None:
         """See `DeepLearner`.
 
         Raises:
             ValueError: when the transitions can't be shared out evenly to the minibatches.
         """
-        super().__init__(*args, **kwargs)
+        super().__init__(observation_space, *args, **kwargs)
+        self._observation_space = observation_space
         size = self.config.rollout * self.num_envs
         if size % self.config.minibatches:
             raise ValueError(
@@ -209,12 +210,46 @@ class PQN(DeepLearner):
         filled = int(state["filled"])
         if not 0 <= filled < self.config.rollout:
             raise ValueError(f"{filled} steps of a rollout of {self.config.rollout}")
+        rollout = {name[8:]: np.array(value) for name, value in state.items() if name.startswith("rollout.")}
+        lasts = [np.array(state[f"lasts.{number}"]) for number in range(3) if f"lasts.{number}" in state]
+        self._check_rollout(rollout, lasts, filled)
         self._filled, self._buffers = filled, {}
-        rollout = {name: value for name, value in state.items() if name.startswith("rollout.")}
-        if rollout and filled:
-            steps = {name[8:]: self.policy.to_device(np.array(value)) for name, value in rollout.items()}
+        if filled:
+            steps = {name: self.policy.to_device(rows) for name, rows in rollout.items()}
             self._allocate({name: rows[0] for name, rows in steps.items()})
             for name, rows in steps.items():
                 self._buffers[name][:filled] = rows
-        lasts = [state[f"lasts.{number}"] for number in range(3) if f"lasts.{number}" in state]
-        self._lasts = [tuple(self.policy.to_device(np.array(part)) for part in lasts)] if lasts else []
+        self._lasts = [tuple(map(self.policy.to_device, lasts))] if lasts else []
+
+    def _check_rollout(self, rollout: Mapping[str, NDArray], lasts: Sequence[NDArray], filled: int) -> None:
+        """Refuses an unfinished rollout that is not one of this learner.
+
+        Raises:
+            ValueError: when a part is missing, of another shape, or out of range.
+        """
+        space, frames = self._observation_space, self.config.frames
+        columns: dict[str, tuple[tuple[int, ...], Any]] = {
+            "obs": ((frames,) * (frames > 1) + space.shape, space.dtype),
+            "action": ((), np.int64),
+            "reward": ((), np.float32),
+            "terminated": ((), np.bool_),
+            "truncated": ((), np.bool_),
+            "next_value": ((), np.float32),
+        }
+        masked = ("next_mask",) if "next_mask" in rollout else ()
+        columns |= dict.fromkeys(masked, ((self.num_actions,), np.bool_))
+
+        def layouts(names: Sequence[str], *size: int) -> list[Any]:
+            return [((*size, *columns[name][0]), columns[name][1]) for name in names]
+
+        wanted = dict(zip(columns, layouts(list(columns), filled, self.num_envs), strict=True))
+        found = {name: (rows.shape, rows.dtype) for name, rows in rollout.items()}
+        fits = found == (wanted if rollout or filled else {})
+        if lasts:
+            count = lasts[0].size
+            wanted = [((count,), np.int64), *layouts(["obs", *masked], count)]
+            fits = fits and [(part.shape, part.dtype) for part in lasts] == wanted
+        numbers = [(rollout.get("action", np.empty(0)), self.num_actions)]
+        numbers += [(place, filled * self.num_envs) for place in lasts[:1]]
+        if not fits or any(((each < 0) | (each >= end)).any() for each, end in numbers):
+            raise ValueError("the unfinished rollout is damaged")

@@ -6,10 +6,13 @@ import json
 import sys
 from pathlib import Path
 
+import gymnasium
 import meze
 import numpy as np
 import pytest
 import torch
+from gymnasium.envs.registration import EnvSpec
+from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from meze.agents.networks import NetworkConfig
 from meze.agents.pqn import PQN, PQNConfig
@@ -316,6 +319,33 @@ FRAMES = ["--env.observation", "strip", "--agent.frames", "3", "--agent.net.hidd
 REPLAY = ["--agent.replay-checkpoint", "full", "--agent.replay", "2000", "--agent.warm-up", "1000"]
 
 
+class FromOne(gymnasium.Env):
+    """Four places in a row, numbered from 1, of which the last is the goal; actions are numbered from 3."""
+
+    observation_space = Discrete(4, start=1)
+    action_space = Discrete(2, start=3)
+
+    def reset(self, *, seed=None, options=None):
+        self.place = 1
+        return 1, {}
+
+    def step(self, action):
+        self.place = min(max(self.place + (1 if action == 4 else -1), 1), 4)
+        return self.place, float(self.place == 4), self.place == 4, False, {}
+
+
+@pytest.mark.parametrize("agent", ["pqn", "dqn"])
+def test_numbers_need_not_begin_with_0(agent, tmp_path, monkeypatch) -> None:
+    monkeypatch.setitem(
+        gymnasium.registry, "FromOne-v0", EnvSpec("FromOne-v0", FromOne, max_episode_steps=30)
+    )
+    flags = [*REPLAY, "--agent.target-every", "20"] if agent == "dqn" else SMALL
+    flags = [*flags, "--steps", "10_000", "--agent.gamma", "0.8", "--agent.learning-rate.start", "0.01"]
+    assert cli.main(["train", agent, "FromOne-v0", *SHORT, *flags, "--out", str(tmp_path)]) == 0
+    scores = json.loads((only_run(tmp_path) / "evaluation.json").read_text())["scores"]
+    assert scores[agent]["length"]["mean"] == 3.0
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("agent", "flags"),
@@ -353,6 +383,11 @@ def test_a_replay_that_was_not_saved_begins_empty(tmp_path, capsys) -> None:
         ([("learner.algorithm", "sarsa")], "sarsa"),
         ([("learner.optimizer.", np.zeros(7, np.float32))], "optimiser"),
         ([("learner.steps", "many")], "many"),
+        ([("learner.steps", -1)], "-1 steps"),
+        ([("learner.generator", np.full(5056, 77, np.uint8))], "random generator"),
+        ([("learner.filled", 3)], "rollout is damaged"),
+        ([("learner.filled", 99)], "99 steps of a rollout"),
+        ([("learner.rollout.next_mask", np.zeros((0, 32, 3), np.int8))], "rollout is damaged"),
         ([("seconds", {"policy": 1.0})], "seconds"),
         ([("seconds", {part: -1.0 for part in PARTS})], "seconds"),
         ([("seconds", 3.0)], "does not fit"),
