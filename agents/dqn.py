@@ -220,4 +220,6 @@ class DQN(DeepLearner):
         if replay:
             self._make_replay(masked="mask" in replay).load_state_dict(replay)
             self._owed = float(state["owed"])
+            if not 0.0 <= self._owed < 1.0:
+                raise ValueError(f"{self._owed} steps of the optimiser are owed")
         self._updates = int(state["updates"])
