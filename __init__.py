@@ -49,7 +49,7 @@ _DQN = _DEEP | {
     "num_envs": 128,
     "agent.n_step": 3,
     "agent.updates_per_step": 1 / 256,
-    "agent.batch_size": 512,
+    "agent.batch_size": 256,
     "agent.target_every": 1,
     "agent.target_rate": 0.1,
 }
@@ -66,7 +66,12 @@ _DEEP_PLATFORMER = {
     "agent.gamma": 0.98,
 }
 _PQN_CITY = {"steps": 6_000_000, "agent.epsilon.steps": 500_000, "agent.learning_rate.steps": 6_000_000}
-_DQN_CITY = {"steps": 3_000_000, "agent.epsilon.steps": 300_000, "agent.learning_rate.steps": 3_000_000}
+_DQN_CITY = {
+    "steps": 1_500_000,
+    "agent.net.hidden": (64, 64),
+    "agent.epsilon.steps": 150_000,
+    "agent.learning_rate.steps": 1_500_000,
+}
 _PQN_PLATFORMER = {
     "steps": 12_000_000,
     "agent.epsilon.steps": 2_000_000,

@@ -121,7 +121,7 @@ def city_sb3(seed: int, num_envs: int) -> Theirs:
             "normalize_images": False,
         },
         learning_starts=1_000,
-        gradient_steps=-1 if num_envs > 1 else 1,  # as many for each transition as with one environment
+        gradient_steps=num_envs,  # as many for each transition as with one environment
         seed=seed,
         device="cpu",
     )
