@@ -73,15 +73,15 @@ _DQN_CITY = {
     "agent.learning_rate.steps": 1_500_000,
 }
 _PQN_PLATFORMER = {
-    "steps": 12_000_000,
-    "agent.epsilon.steps": 2_000_000,
-    "agent.learning_rate.steps": 12_000_000,
+    "steps": 8_000_000,
+    "agent.epsilon.steps": 1_000_000,
+    "agent.learning_rate.steps": 8_000_000,
 }
 _DQN_PLATFORMER = {
-    "steps": 6_000_000,
+    "steps": 3_000_000,
     "agent.replay": 200_000,
-    "agent.epsilon.steps": 1_000_000,
-    "agent.learning_rate.steps": 6_000_000,
+    "agent.epsilon.steps": 500_000,
+    "agent.learning_rate.steps": 3_000_000,
 }
 
 register_world(

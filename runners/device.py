@@ -32,7 +32,7 @@ def with_device(config: RunConfig) -> RunConfig:
     """
     settings = config.settings
     device = getattr(settings, "device", "cpu")
-    if getattr(settings, "torch_threads", None) is not None:
+    if hasattr(settings, "torch_threads"):
         import torch
 
         torch.set_num_threads(settings.torch_threads)

@@ -74,9 +74,9 @@ class DeepSettings(TrainSettings):
     device: Device = "auto"
     """Where the networks compute; `auto` measures both for about a second, where there is CUDA. In the run's
     config.json stands the one it took."""
-    torch_threads: int | None = None
-    """Threads of torch on the CPU, torch's own choice by default. A run goes on exactly where it stood with
-    the same number."""
+    torch_threads: int = 1
+    """Threads of torch on the CPU; small networks are slower with more. A run goes on exactly where it stood
+    with the same number."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
