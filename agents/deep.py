@@ -101,7 +101,7 @@ class Recorded:
             self._record(inputs)
         for kept, given in zip(self._inputs, inputs, strict=True):
             kept.copy_(given, non_blocking=True)
-        self._graph.replay()
+        self._graph.replay()  # type: ignore[union-attr]
         return self._outputs
 
     def _record(self, inputs: Sequence[Tensor]) -> None:
@@ -196,9 +196,8 @@ class DeepPolicy:
         return (inputs, values) if before is obs and inputs is not None and values is not None else None
 
     def to_device(self, array: NDArray) -> Tensor:
-        """An array on the device; to CUDA it goes through pinned memory, and nothing waits for it."""
-        tensor = torch.from_numpy(np.ascontiguousarray(array))
-        return tensor if self.device.type == "cpu" else tensor.pin_memory().to(self.device, non_blocking=True)
+        """An array on the policy's device; see `to_device`."""
+        return to_device(array, self.device)
 
     def _stack(self, obs: NDArray, memory: Memory) -> tuple[NDArray, Memory]:
         """(B, frames, ...) newest last, and what to remember of them."""
@@ -398,6 +397,12 @@ def find_device(name: str) -> torch.device:
     if name == "cuda" and not torch.cuda.is_available():
         raise ValueError("device cuda was asked for, and there is none here: use --device cpu")
     return torch.device(name)
+
+
+def to_device(array: NDArray, device: torch.device) -> Tensor:
+    """An array on a device; to CUDA it goes through pinned memory, and nothing waits for it."""
+    tensor = torch.from_numpy(np.ascontiguousarray(array))
+    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def to_array(tensor: Tensor) -> NDArray:

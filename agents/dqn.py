@@ -110,27 +110,30 @@ class DQN(DeepLearner):
     name = "dqn"
 
     def __init__(self, observation_space: Any, *args: Any, **kwargs: Any) -> None:
-        """See `DeepLearner`.
-
-        Raises:
-            ValueError: also when the replay does not fit in memory.
-        """
+        """See `DeepLearner`."""
         super().__init__(observation_space, *args, **kwargs)
         config = self.config
         self.target = copy.deepcopy(self.network).requires_grad_(False)
         self._replay: Replay | None = None  # made when the first batch shows whether there are masks
         self._observation_space = observation_space
-        size = self._replay_settings(masked=True)
-        size = replay_bytes(observation_space, self.num_actions, **size, prioritised=config.prioritised)
-        check_memory(size, config.replay, self.device)
+        rest = {"prioritised": config.prioritised, **self._replay_settings(masked=True)}
+        self._nbytes = replay_bytes(observation_space, self.num_actions, **rest)
         self.notes.append(
-            f"replay: {config.replay:,} transitions, {size / 2**20:,.0f} MiB on {self.device.type}"
+            f"replay: {config.replay:,} transitions, {self._nbytes / 2**20:,.0f} MiB on {self.device.type}"
         )
         self.exact = config.replay_checkpoint == "full"
         self._warm_up = min(max(config.warm_up, config.batch_size), config.replay)
         self._owed = 0.0  # steps of the optimiser that are due
         self._updates = 0
         self._step = Recorded(self._fit, self.device, self.generator)
+
+    def prepare(self) -> None:
+        """Makes sure that there is room for the replay, which only who learns needs.
+
+        Raises:
+            ValueError: one line, when there is not.
+        """
+        check_memory(self._nbytes, self.config.replay, self.device)
 
     def learn(self, batch: Transition) -> dict[str, float | Tensor]:
         """Keeps one step of N environments and takes the optimiser's steps that are due. See `Learner.learn`.
@@ -200,9 +203,10 @@ class DQN(DeepLearner):
         self._updates += 1
         if self._updates % self.config.target_every:
             return
-        pairs = list(self.target.state_dict().values()), list(self.network.state_dict().values())
+        pairs = zip(self.target.state_dict().values(), self.network.state_dict().values(), strict=True)
         with torch.no_grad():
-            torch._foreach_lerp_(*pairs, self.config.target_rate)
+            for slow, fast in pairs:
+                slow.lerp_(fast, self.config.target_rate)
 
     def state_dict(self) -> State:
         """As `DeepLearner`, the target network, and the replay if `replay_checkpoint` is `full`."""

@@ -82,7 +82,7 @@ def make_network(
     if ":" in kind:
         network = _import(kind)(observation_space, num_actions)
     elif kind == "sites":
-        if choose_kind(observation_space, num_actions) != "sites":
+        if not isinstance(observation_space, Box) or observation_space.shape[:-1] != (num_actions,):
             raise ValueError(
                 "a network of sites needs a Box (sites, features) and as many actions; got "
                 f"{observation_space} and {num_actions} actions"

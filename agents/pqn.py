@@ -175,8 +175,11 @@ class PQN(DeepLearner):
             place, frames, *mask = (torch.cat(parts) for parts in zip(*self._lasts, strict=True))
             values = max_value(self.policy.values(frames), *(mask or [None]))
             buffers["next_value"].view(-1)[place] = values
-            parts = (buffers[name] for name in ("reward", "terminated", "truncated", "next_value"))
-            targets = lambda_returns(*parts, config.gamma, config.trace_decay)
+            targets = lambda_returns(
+                *(buffers[name] for name in ("reward", "terminated", "truncated", "next_value")),
+                gamma=config.gamma,
+                trace_decay=config.trace_decay,
+            )
         self._lasts.clear()
         data = [each.flatten(0, 1) for each in (buffers["obs"], buffers["action"], targets)]
         losses = []

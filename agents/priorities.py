@@ -10,6 +10,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from .deep import to_device
 from .schedules import Schedule
 
 LEAST_ERROR = 1e-6
@@ -104,12 +105,6 @@ class Priorities:
     def _add_up(self, node: Tensor) -> None:
         """Adds up the leaves of (B,) nodes."""
         self._sums.view(-1)[node] = self._leaves.index_select(0, node).sum(dim=1, dtype=torch.float64)
-
-
-def to_device(array: NDArray, device: torch.device) -> Tensor:
-    """An array on the device; to CUDA it goes through pinned memory, and nothing waits for it."""
-    tensor = torch.from_numpy(np.ascontiguousarray(array))
-    return tensor if device.type == "cpu" else tensor.pin_memory().to(device, non_blocking=True)
 
 
 def _branches(slots: int) -> int:

@@ -23,7 +23,8 @@ from numpy.typing import ArrayLike, NDArray
 from torch import Tensor
 
 from .base import State, Transition
-from .priorities import Priorities, PriorityConfig, to_device
+from .deep import to_device
+from .priorities import Priorities, PriorityConfig
 
 
 class Sample(NamedTuple):

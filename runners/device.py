@@ -44,7 +44,9 @@ def with_device(config: RunConfig) -> RunConfig:
 
 def _try(config: RunConfig, device: str) -> None:
     env = config.make_env(1, AutoresetMode.SAME_STEP)
-    config.make_learner(env, device)
+    learner = config.make_learner(env, device)
+    if hasattr(learner, "prepare"):  # it needs more to learn than to act
+        learner.prepare()
     env.close()
 
 

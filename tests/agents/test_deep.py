@@ -80,22 +80,18 @@ class SmallMDP:
 
 
 @learners
-@pytest.mark.parametrize("case", [{}, {"masked": True}, {"limit": 2}])
-def test_learns_the_optimal_values(name, case):
+def test_learns_the_optimal_values(name):
+    """With masks, and with episodes that are cut off after two steps."""
     kind, config = LEARNERS[name]
-    mdp = SmallMDP(32, **case)
+    mdp = SmallMDP(32, masked=True, limit=2)
     learner = make(kind, Discrete(5), 3, config, num_envs=32)
-    for _ in range(800 if kind is DQN else 1500):
+    for _ in range(1600):
         learner.learn(mdp.step(learner))
     optimal = mdp.oracle(0.9)
     learned = learner.policy.action_values(np.arange(5))
-    error = np.abs(learned - optimal)[mdp.mask].max()
-    assert error < 0.25, (learned, optimal)
-    if case != {"masked": True}:
-        return
-    # the greedy policy takes the best of what is allowed
+    assert np.abs(learned - optimal)[mdp.mask].max() < 0.3, (learned, optimal)
     greedy, _ = learner.policy.act(np.arange(5), explore=False, mask=mdp.mask)
-    assert (optimal[np.arange(5), greedy] > optimal.max(1) - 0.2).all()
+    assert (optimal[np.arange(5), greedy] > optimal.max(1) - 0.3).all()
 
 
 def test_truncation_is_no_end():
@@ -146,7 +142,7 @@ def test_lambda_returns_are_mixtures_of_n_step_returns():
     terminated = rng.random((steps, count)) < 0.2
     truncated = ~terminated & (rng.random((steps, count)) < 0.2)
     parts = (torch.from_numpy(each) for each in (reward, terminated, truncated, value))
-    found = lambda_returns(*parts, gamma, decay).numpy()
+    found = lambda_returns(*parts, gamma=gamma, trace_decay=decay).numpy()
     for n in range(count):
         for t in range(steps):
             # the n-step returns from t on, until the episode or the rollout ends; the last one takes the rest
