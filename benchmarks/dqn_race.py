@@ -139,7 +139,7 @@ def contest(settings: Settings, name: str, seed: int) -> tuple[Any, Examiner, Ca
     if settings.task == "cartpole":
         config = preset(ours, "CartPole-v1", seed=1_000 * seed)
         run = cartpole_sb3(seed) if name == "sb3" else Ours(config, settings.device)
-        every = settings.sb3_every if name == "sb3" else 16_384
+        every = settings.sb3_every if name == "sb3" else 8_192
         return run, Examiner(config, 100), lambda means: means["return"] >= 475.0, every
     config = preset(ours, "city", seed=1_000_000 * seed, **CITY)
     examiner = Examiner(config, 256)
