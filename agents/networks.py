@@ -276,7 +276,9 @@ class Grid(nn.Module):
         count, *sides = (space.shape[2], *space.shape[:2]) if self.last else space.shape
         chosen = tuple(range(count)) if config.planes is None else config.planes
         if chosen and max(chosen) >= count:
-            raise ValueError(f"there are {count} planes; net.planes names {max(chosen)}")
+            raise ValueError(
+                f"there are {count} planes; net.planes names {max(chosen)} (None takes all planes)"
+            )
         others = [plane for plane in range(count) if plane not in chosen]
         self.planes, self.numbers, self.sides = len(chosen), len(others), tuple(sides)
         self.scale = float(_scales(space).min())

@@ -81,7 +81,7 @@ def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
         "learner",
         summary,
         config=f"{name}:{class_name}Config",
-        modes=("sites", "grid"),
+        modes=("sites", "grid", "pixels", "plain", "index"),
         extra="torch",
         on_device=True,
     )
@@ -94,7 +94,7 @@ def _sb3(name: str, algorithm: str, summary: str) -> AgentSpec:
         "trainer",
         f"{summary}, of stable-baselines3",
         config=f"sb3_config:{algorithm}Config",
-        modes=("sites", "grid"),
+        modes=("sites", "grid", "pixels", "plain", "index"),
         extra="sb3",
         on_device=True,
     )
