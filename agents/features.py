@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeGuard
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
@@ -74,6 +74,11 @@ class Features(NamedTuple):
         rows = np.zeros((len(obs), int(self.numbers.n)), np.uint8)
         rows[np.arange(len(obs)), np.asarray(obs) - int(self.numbers.start)] = 1
         return rows
+
+
+def is_table(space: Space, num_actions: int) -> TypeGuard[Box]:
+    """Whether observations are tables with a row for each action."""
+    return isinstance(space, Box) and len(space.shape) == 2 and space.shape[0] == num_actions
 
 
 @njit(cache=True, nogil=True)

@@ -21,16 +21,17 @@ from typing import Any, ClassVar, Literal, Protocol
 
 import numpy as np
 from deap import tools
-from gymnasium.spaces import Discrete, Space
+from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from .base import State
-from .features import Retina, make_features
+from .features import Retina, is_table, make_features
 from .population import (
     Actions,
     MlpPolicy,
     PopulationPolicy,
     SequencePolicy,
+    SitesPolicy,
     TablePolicy,
     borrowed_random,
     checked_fitness,
@@ -133,11 +134,17 @@ class WeightsGenome:
 
     bounds: None = None
 
-    def __init__(self, observation_space: Space, action_space: Space, config: GeneticConfig) -> None:
+    def __init__(
+        self,
+        observation_space: Space,
+        action_space: Space,
+        config: GeneticConfig,
+        num_outputs: int | None = None,
+    ) -> None:
         self._features = make_features(observation_space, config.retina)
         self._actions = Actions(action_space)
         self._hidden = config.hidden
-        inputs, outputs = len(self._features.names), self._actions.num_outputs
+        inputs, outputs = len(self._features.names), num_outputs or self._actions.num_outputs
         layers = [(inputs, config.hidden), (config.hidden, outputs)] if config.hidden else [(inputs, outputs)]
         parts = []
         for width, units in layers:  # weights, then biases
@@ -157,6 +164,18 @@ class WeightsGenome:
     def policy_of(self, genes: NDArray, genomes: NDArray[np.int64] | None) -> MlpPolicy:
         """See `Genome.policy_of`."""
         return MlpPolicy(genes, genomes, self._features, self._actions, self._hidden)
+
+
+class SitesGenome(WeightsGenome):
+    """Weights of a network that scores each row of a table, one for each action, whatever their number."""
+
+    def __init__(self, observation_space: Box, action_space: Discrete, config: GeneticConfig) -> None:
+        row = Box(observation_space.low[0], observation_space.high[0], dtype=observation_space.dtype)  # type: ignore[arg-type]
+        super().__init__(row, action_space, config, num_outputs=1)
+
+    def policy_of(self, genes: NDArray, genomes: NDArray[np.int64] | None) -> SitesPolicy:
+        """See `Genome.policy_of`."""
+        return SitesPolicy(genes, genomes, self._features, self._actions, self._hidden)
 
 
 class ActionsGenome:
@@ -200,6 +219,8 @@ def make_genome(observation_space: Space, action_space: Space, config: GeneticCo
         config.genome == "sequence" or isinstance(observation_space, Discrete)
     ):
         return ActionsGenome(observation_space, action_space, config)
+    if isinstance(action_space, Discrete) and is_table(observation_space, int(action_space.n)):
+        return SitesGenome(observation_space, action_space, config)
     return WeightsGenome(observation_space, action_space, config)
 
 

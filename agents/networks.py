@@ -16,6 +16,8 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from torch import Tensor, nn
 
+from .features import is_table
+
 KINDS = ("auto", "mlp", "cnn", "sites")
 """Networks of the project; any other name is one of the user's own, as `package.module:Class`."""
 SMALL = 8
@@ -82,7 +84,7 @@ def make_network(
     if ":" in kind:
         network = _import(kind)(observation_space, num_actions)
     elif kind == "sites":
-        if not isinstance(observation_space, Box) or observation_space.shape[:-1] != (num_actions,):
+        if not is_table(observation_space, num_actions):
             raise ValueError(
                 "a network of sites needs a Box (sites, features) and as many actions; got "
                 f"{observation_space} and {num_actions} actions"
@@ -101,7 +103,7 @@ def choose_kind(space: Space, num_actions: int) -> str:
     """The network that suits a space: pictures a cnn, a table with a row an action `sites`, the rest mlp."""
     if isinstance(space, Box) and len(space.shape) == 3:
         return "cnn"
-    if isinstance(space, Box) and len(space.shape) == 2 and space.shape[0] == num_actions:
+    if is_table(space, num_actions):
         return "sites"
     return "mlp"
 

@@ -173,6 +173,17 @@ class MlpPolicy(NetworkPolicy):
         return mlp_outputs(rows, self.features.cells, self.genes, genomes, self.num_hidden, num_outputs)
 
 
+class SitesPolicy(MlpPolicy):
+    """Networks of one output, which scores each row of a table; the best row's number is the action."""
+
+    def outputs(self, obs: NDArray) -> NDArray[np.float32]:
+        """(B, S) scores for (B, S, F) tables."""
+        genomes = np.repeat(self._genomes(len(obs)), obs.shape[1])
+        rows = np.ascontiguousarray(obs).reshape(-1, obs.shape[2])
+        scores = mlp_outputs(rows, self.features.cells, self.genes, genomes, self.num_hidden, 1)
+        return scores.reshape(obs.shape[:2])
+
+
 class TablePolicy(PopulationPolicy):
     """Genes are actions, counted from 0: gene s is taken where state s, counted from 0, is observed."""
 

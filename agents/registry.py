@@ -107,7 +107,7 @@ def _genetic(name: str, class_name: str, summary: str) -> AgentSpec:
         "searcher",
         summary,
         config="genetic:GeneticConfig",
-        modes=("grid", "index"),
+        modes=("sites", "grid", "index"),
         extra="deap",
     )
 

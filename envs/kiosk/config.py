@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args, get_type_hints
 
+KIOSKS = 10
+"""Kiosks by default, where an instance does not say."""
+
 
 @dataclass(frozen=True)
 class KioskConfig:
@@ -25,8 +28,13 @@ class KioskConfig:
     """Demand points of generated and fresh cities."""
     sites: int = 50
     """Candidate sites of generated cities."""
+    least_points: int | None = None
+    """Generated cities have from so many to `points` demand points, and sites in the same proportion; by
+    default all are of one size."""
     kiosks: int | None = None
     """Kiosks to be placed; by default 10, or what an instance file says."""
+    least_kiosks: int | None = None
+    """In generated cities from so many to `kiosks` are to be placed; by default in all the same number."""
     rivals: int = 0
     """Kiosks of rivals in generated and fresh cities."""
     metric: Literal["euclidean", "manhattan"] | None = None
@@ -52,13 +60,15 @@ class KioskConfig:
             ("pool_size", 1, 4096),
             ("points", 1, 10_000),
             ("sites", 1, 10_000),
+            ("least_points", 1, self.points),
             ("kiosks", 1, 1024),
+            ("least_kiosks", 1, self.kiosks or KIOSKS),
             ("rivals", 0, 10_000),
             ("steps_per_unit", 1, 1 << 20),
             ("radius", 0, 1 << 24),
         ):
             value = getattr(self, name)
-            if value is None and name == "kiosks":
+            if value is None and name in ("kiosks", "least_points", "least_kiosks"):
                 continue
             if not isinstance(value, int) or not low <= value <= high:
                 raise ValueError(f"{name} must be a whole number from {low} to {high}, got {value!r}")

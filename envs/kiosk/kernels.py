@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.kernel import kernel, rare_kernel
 from ..core.rng import next_u64, uniform_int
-from .state import BEYOND, COVERAGE, NOWHERE, P_CENTER, P_MEDIAN, REVENUE
+from .state import COVERAGE, NOWHERE, NUM_RELIEFS, P_CENTER, P_MEDIAN, REVENUE
 
 # ---------------------------------------------------------------- distances of fresh cities
 
@@ -131,36 +131,47 @@ def spare(p, e, site):
     Only points that come nearer to a kiosk matter (Whitaker, "A fast algorithm for the greedy interchange for
     large-scale clustering and median location problems", INFOR 21, 1983).
     """
+    limits = p.instances[np.uint64(e.instance)].limits
     weights = p.weights[np.uint64(e.instance)]
     row = p.distances[np.uint64(e.instance), np.uint64(site)]
-    relief = e.relief
-    for j in range(len(weights)):
-        before = np.int64(e.nearest[j])
-        after = np.int64(row[j])
-        if after < before:
-            weight = np.int64(weights[j])
-            back = p.distances_back[np.uint64(e.instance), np.uint64(j)]
-            for k in range(len(relief)):
-                relief[k] -= weight * max(before - max(np.int64(back[k]), after), 0)
+    for level in range(NUM_RELIEFS):
+        relief = e.relief[level]
+        for j in range(len(weights)):
+            before = np.int64(min(e.nearest[j], limits[level]))
+            after = np.int64(row[j])
+            if after < before:
+                weight = np.int64(weights[j])
+                back = p.distances_back[np.uint64(e.instance), np.uint64(j)]
+                for k in range(len(relief)):
+                    relief[k] -= weight * max(before - max(np.int64(back[k]), after), 0)
 
 
 @kernel
-def spare_fresh(e, site):
-    """The same in a fresh city."""
+def spare_fresh(p, e, site):
+    """The same in a fresh city, where the costly part is the distance: once for all limits."""
+    limits = p.instances[0].limits
     x = e.x
     y = e.y
-    relief = e.relief
-    here_x = x[site]
-    here_y = y[site]
+    relief = e.relief[0]
+    far_relief = e.relief[1]
+    near_relief = e.relief[2]
     for j in range(len(x)):
         there_x = x[j]
         there_y = y[j]
-        before = np.int32(min(e.nearest[j], BEYOND))
-        after = steps_between(there_x, there_y, here_x, here_y)
-        if after < before:
-            for k in range(len(relief)):
-                steps = steps_between(there_x, there_y, x[k], y[k])
-                relief[k] -= np.int32(max(np.int32(before - max(steps, after)), np.int32(0)))
+        after = steps_between(there_x, there_y, x[site], y[site])
+        before = np.int32(min(e.nearest[j], limits[0]))
+        far = np.int32(min(before, limits[1]))
+        near = np.int32(min(before, limits[2]))
+        if after < far:
+            for k in range(len(x)):
+                steps = np.int32(max(steps_between(there_x, there_y, x[k], y[k]), after))
+                relief[k] -= np.int32(max(np.int32(before - steps), np.int32(0)))
+                far_relief[k] -= np.int32(max(np.int32(far - steps), np.int32(0)))
+                near_relief[k] -= np.int32(max(np.int32(near - steps), np.int32(0)))
+        elif after < before:
+            for k in range(len(x)):
+                steps = np.int32(max(steps_between(there_x, there_y, x[k], y[k]), after))
+                relief[k] -= np.int32(max(np.int32(before - steps), np.int32(0)))
 
 
 @kernel
@@ -189,7 +200,7 @@ def place(p, e, site):
     e.taken[site] = 1
     if p.rules[0].fresh:
         if p.rules[0].relief:
-            spare_fresh(e, site)
+            spare_fresh(p, e, site)
         walk_to_fresh(e, site, number)
     else:
         if p.rules[0].relief:
@@ -258,6 +269,38 @@ def measure_city(e):
     return farthest
 
 
+@rare_kernel
+def promise_fresh(p, e):
+    """Writes `relief` of a fresh city without kiosks; `alone` is known."""
+    limits = p.instances[0].limits
+    x = e.x
+    y = e.y
+    far_relief = e.relief[1]
+    near_relief = e.relief[2]
+    n = len(x)
+    far = limits[1]
+    near = limits[2]
+    for k in range(n):
+        e.relief[0, k] = n * limits[0] - e.alone[k]
+        far_relief[k] = far
+        near_relief[k] = near
+    for k in range(n):
+        here_x = x[k]
+        here_y = y[k]
+        far_saved = np.int32(0)
+        near_saved = np.int32(0)
+        for j in range(k):
+            steps = steps_between(x[j], y[j], here_x, here_y)
+            less = np.int32(max(np.int32(far - steps), np.int32(0)))
+            far_saved = np.int32(far_saved + less)
+            far_relief[j] += less
+            less = np.int32(max(np.int32(near - steps), np.int32(0)))
+            near_saved = np.int32(near_saved + less)
+            near_relief[j] += less
+        far_relief[k] += far_saved
+        near_relief[k] += near_saved
+
+
 @kernel
 def worst_alone(e):
     """The most steps of everybody to a single free site of a fresh city."""
@@ -295,10 +338,13 @@ def open_city(p, e):
         elif p.rules[0].objective == P_CENTER:
             e.start = farthest
     if p.rules[0].relief:
-        fresh = p.rules[0].fresh
-        far = np.int64(instance.people) * (BEYOND if fresh else NOWHERE)
-        for k in range(len(e.relief)):
-            e.relief[k] = far - (np.int64(e.alone[k]) if fresh else p.alone[e.instance, k])
+        if p.rules[0].fresh:
+            promise_fresh(p, e)
+        else:
+            for level in range(NUM_RELIEFS):
+                reliefs = p.reliefs[e.instance, level]
+                for k in range(len(reliefs)):
+                    e.relief[level, k] = reliefs[k]
     for j in range(len(e.nearest)):
         e.nearest[j] = NOWHERE if j < instance.num_points else 0
         e.visits[j] = -1

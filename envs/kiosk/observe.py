@@ -14,13 +14,16 @@ from .state import (
     GRID,
     KIOSK,
     LEFT,
+    MOST,
+    MOST_WALK,
+    NOWHERE,
     NUM_FEATURES,
-    PEOPLE,
-    RELIEF,
+    NUM_RELIEFS,
+    REACH,
     RIVAL,
     SIDE,
-    X,
-    Y,
+    UNIT,
+    WALK,
 )
 
 CELL_SHIFT = (SIDE // GRID).bit_length() - 1
@@ -30,12 +33,18 @@ CELL_SHIFT = (SIDE // GRID).bit_length() - 1
 
 
 @kernel
+def reaches(instance, steps, most):
+    """Steps in UNIT-ths of the reach, but no more than `most`."""
+    return np.int32(min(steps * (UNIT / np.float64(instance.limits[NUM_RELIEFS - 1])), np.float64(most)))
+
+
+@kernel
 def describe_still(p, e, table):
     """Writes what of the features stands still."""
-    still = p.features[np.uint64(e.instance)]
+    standing = p.standing[np.uint64(e.instance)]
     for k in range(len(table)):
-        for feature in range(NUM_FEATURES):
-            table[k, feature] = still[k, feature]
+        table[k, ALONE] = standing[k, 0]
+        table[k, RIVAL] = standing[k, 1]
 
 
 @kernel
@@ -43,20 +52,31 @@ def describe_fresh(p, e, table):
     """The same in a fresh city, where rivals hold the first points."""
     x = e.x
     y = e.y
-    share = p.instances[0].share
+    instance = p.instances[0]
     for k in range(len(table)):
-        table[k, X] = x[k]
-        table[k, Y] = y[k]
-        table[k, PEOPLE] = 1
-        table[k, ALONE] = np.int64(e.alone[k] * share)
-        table[k, RIVAL] = -1
-    for r in range(len(table)):
-        if not p.taken[0, r]:
-            break
+        table[k, ALONE] = reaches(instance, e.alone[k] * instance.share, MOST)
+        nearest = np.int32(NOWHERE)
+        for r in range(len(table)):
+            if not p.taken[0, r]:
+                break
+            nearest = min(nearest, steps_between(x[k], y[k], x[r], y[r]))
+        table[k, RIVAL] = reaches(instance, nearest, MOST)
+
+
+@kernel
+def describe_walks(p, e, table):
+    """Writes what people would walk with the next kiosk on each site."""
+    instance = p.instances[np.uint64(e.instance)]
+    weights = p.weights[np.uint64(e.instance)]
+    for level in range(NUM_RELIEFS):
+        limit = np.int64(instance.limits[level])
+        now = np.int64(0)
+        for j in range(instance.num_points):
+            now += np.int64(weights[j]) * min(np.int64(e.nearest[j]), limit)
+        relief = e.relief[level]
+        most = MOST_WALK if level == 0 else MOST
         for k in range(len(table)):
-            steps = steps_between(x[k], y[k], x[r], y[r])
-            if r == 0 or steps < table[k, RIVAL]:
-                table[k, RIVAL] = steps
+            table[k, WALK + level] = reaches(instance, (now - relief[k]) * instance.share, most)
 
 
 @kernel
@@ -68,20 +88,14 @@ def observe_sites(p, s, i, obs):
         describe_fresh(p, e, table)
     else:
         describe_still(p, e, table)
+    describe_walks(p, e, table)
     instance = p.instances[np.uint64(e.instance)]
     homes = p.homes[np.uint64(e.instance)]
-    begun = e.visits[0] >= 0
-    # While there is no kiosk, what a kiosk would save is counted from the worst single site.
-    nothing = np.int64(0)
-    if not begun:
-        nothing = e.relief[0]
-        for k in range(instance.num_sites):
-            nothing = min(nothing, e.relief[k])
-    left = instance.num_kiosks - e.placed
+    left = np.int32((instance.num_kiosks - e.placed) * (UNIT / instance.num_kiosks))
     for k in range(len(table)):
-        table[k, RELIEF] = np.int64((e.relief[k] - nothing) * instance.share)
-        table[k, KIOSK] = e.nearest[np.uint64(homes[k])] if begun else -1
+        table[k, KIOSK] = reaches(instance, e.nearest[np.uint64(homes[k])], MOST)
         table[k, LEFT] = 0 if e.taken[k] else left
+        table[k, REACH] = instance.limits[NUM_RELIEFS - 1]
     for k in range(instance.num_sites, len(table)):
         for feature in range(NUM_FEATURES):
             table[k, feature] = 0

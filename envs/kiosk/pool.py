@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import math
 from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
@@ -11,34 +12,31 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .config import KioskConfig
+from .config import KIOSKS, KioskConfig
 from .generator import FIRST_SEED, TownConfig, generate
 from .instances import MAX_PAIRS, Instance, InstanceError
 from .objective import ATTRACTION, Objective, attractions
 from .readers import read_instance, shipped_instance, shipped_instances
 from .state import (
-    ALONE,
+    BEYOND,
     COVERAGE,
     GRID,
     INSTANCE,
-    NUM_FEATURES,
+    MOST,
+    NOWHERE,
+    NUM_RELIEFS,
     P_CENTER,
     P_MEDIAN,
-    PEOPLE,
     REVENUE,
-    RIVAL,
     RULES,
     SIDE,
+    UNIT,
     KioskParams,
-    X,
-    Y,
 )
 
 KIND_CODES = {"p-median": P_MEDIAN, "p-center": P_CENTER, "coverage": COVERAGE, "revenue": REVENUE}
 """The objectives as kernels know them."""
 VILLAGE_KIOSKS, VILLAGE_OPTIMUM = 3, 2529
-KIOSKS = 10
-"""Kiosks by default, where an instance does not say."""
 
 
 def load_pool(config: KioskConfig) -> list[Instance]:
@@ -51,18 +49,9 @@ def load_pool(config: KioskConfig) -> list[Instance]:
     if source == "fresh":
         return []
     if source == "generated":
-        town = TownConfig(
-            layout=config.layout,
-            num_points=config.points,
-            num_sites=config.sites,
-            num_kiosks=config.kiosks or KIOSKS,
-            num_rivals=config.rivals,
-            side=64 if config.layout == "streets" else SIDE,
-            metric=config.metric or "euclidean",
-        )
         _check_size(config.pool_size, config.sites, config.points)
         first = FIRST_SEED[config.split]
-        return [generate(town, seed) for seed in range(first, first + config.pool_size)]
+        return [generate(_town(config, seed), seed) for seed in range(first, first + config.pool_size)]
     shipped = shipped_instances()
     if source == "shipped":
         return [shipped_instance(name, config.kiosks) for name in shipped]
@@ -76,6 +65,26 @@ def load_pool(config: KioskConfig) -> list[Instance]:
     close = difflib.get_close_matches(source, names, 1)
     there = f"there are {', '.join(names)}, or the path of an instance file"
     raise ValueError(f"unknown source {source!r}; " + (f"did you mean {close[0]!r}?" if close else there))
+
+
+def _town(config: KioskConfig, seed: int) -> TownConfig:
+    """What the generated city of a seed looks like."""
+    points, kiosks = config.points, config.kiosks or KIOSKS
+    some = np.random.PCG64(seed).random_raw(2).tolist()  # numpy promises never to change these
+    if config.least_points is not None:
+        points -= some[0] % (points - config.least_points + 1)
+    if config.least_kiosks is not None:
+        share = some[1] / 2**64  # as likely 5 to 10 as 10 to 20
+        kiosks = int(config.least_kiosks * ((kiosks + 1) / config.least_kiosks) ** share)
+    return TownConfig(
+        layout=config.layout,
+        num_points=points,
+        num_sites=max(1, config.sites * points // config.points),
+        num_kiosks=kiosks,
+        num_rivals=config.rivals,
+        side=64 if config.layout == "streets" else SIDE,
+        metric=config.metric or "euclidean",
+    )
 
 
 def _village(config: KioskConfig) -> Instance:
@@ -134,12 +143,15 @@ def _fresh_tables(config: KioskConfig) -> dict[str, NDArray]:
         raise InstanceError("fresh: revenue needs at least one rival")
     record = _record(KIND_CODES[config.objective], points, points, kiosks, points)
     record["span"] = SIDE
+    # As `_reach` of a circle with the K-th part of the city: the mean distance to its centre is 2/3 radius.
+    reach = max(1, round(4 / 9 * SIDE / math.sqrt(math.pi * kiosks)))
+    record["limits"] = BEYOND, 2 * reach, reach
     return {
         "instances": np.array([record]),
         "weights": np.ones((1, points), np.int32),
         "distances": np.zeros((1, 1, 1), np.int32),
         "distances_back": np.zeros((1, 1, 1), np.int32),
-        "alone": np.zeros((1, points), np.int64),
+        "reliefs": np.zeros((1, NUM_RELIEFS, 1), np.int64),
         "pulls": np.zeros((1, 1, 1), np.int32),
         "theirs": np.zeros((1, points), np.int32),
         "taken": (np.arange(points) < rivals).astype(np.uint8)[None],
@@ -147,7 +159,7 @@ def _fresh_tables(config: KioskConfig) -> dict[str, NDArray]:
         "cells": np.zeros((1, 2, points), np.int32),
         "people": np.zeros((1, GRID * GRID), np.uint8),
         "homes": np.arange(points, dtype=np.int32)[None],
-        "features": np.zeros((1, points, NUM_FEATURES), np.int32),
+        "standing": np.zeros((1, 1, 2), np.int32),
     }
 
 
@@ -164,7 +176,7 @@ def _tables(instances: Sequence[Instance], objective: Objective, relief: bool) -
         "weights": np.zeros((count, points), np.int32),
         "distances": np.zeros((count, sites, points), np.int32),
         "distances_back": np.zeros((count, points, sites) if relief else (1, 1, 1), np.int32),
-        "alone": np.zeros((count, sites), np.int64),
+        "reliefs": np.zeros((count, NUM_RELIEFS, sites) if relief else (1, NUM_RELIEFS, 1), np.int64),
         "pulls": np.zeros((count, sites, points) if kind == REVENUE else (1, 1, 1), np.int32),
         "theirs": np.ones((count, points), np.int32),
         "taken": np.ones((count, sites), np.uint8),
@@ -172,19 +184,21 @@ def _tables(instances: Sequence[Instance], objective: Objective, relief: bool) -
         "cells": np.zeros((count, 2, places), np.int32),
         "people": np.zeros((count, GRID * GRID), np.uint8),
         "homes": np.zeros((count, sites), np.int32),
-        "features": np.zeros((count, sites, NUM_FEATURES), np.int32),
+        "standing": np.zeros((count, sites, 2), np.int32),
     }
     for m, instance in enumerate(instances):
         s, n = instance.num_sites, instance.num_points
         tables["instances"][m] = _measure(instance, kind)
         tables["weights"][m, :n] = instance.weights
         tables["distances"][m, :s, :n] = instance.distances
-        tables["alone"][m, :s] = instance.distances @ instance.weights.astype(np.int64)
         if relief:
             tables["distances_back"][m, :n, :s] = instance.distances.T
+            for level, limit in enumerate(tables["instances"][m]["limits"]):
+                saved = np.maximum(limit - instance.distances, 0)
+                tables["reliefs"][m, level, :s] = saved @ instance.weights.astype(np.int64)
         tables["taken"][m, :s] = ~instance.free
         tables["homes"][m, :s] = instance.distances.argmin(axis=1)
-        tables["features"][m, :s] = _features(instance)
+        tables["standing"][m, :s] = _standing(instance, tables["instances"][m]["limits"][-1])
         if kind == REVENUE:
             pulls = attractions(instance, objective.radius)
             tables["pulls"][m, :s, :n] = pulls
@@ -205,6 +219,8 @@ def _measure(instance: Instance, kind: int) -> NDArray[np.void]:
     people = int(weights.sum())
     record = _record(kind, instance.num_sites, instance.num_points, instance.num_kiosks, people)
     record["span"] = max(1, instance.distances.max())
+    reach = _reach(instance)
+    record["limits"] = NOWHERE, 2 * reach, reach
     free = instance.distances[instance.free]
     if kind == P_MEDIAN:
         record["start"] = (free @ weights).max()
@@ -214,19 +230,25 @@ def _measure(instance: Instance, kind: int) -> NDArray[np.void]:
     return record
 
 
-def _features(instance: Instance) -> NDArray[np.int32]:
-    """(S, NUM_FEATURES) those that stand still; zeros in the others."""
+def _reach(instance: Instance) -> int:
+    """The reach, see `state.INSTANCE`; the typical site is the median."""
+    order = instance.distances.argsort(axis=1)
+    people = instance.weights.astype(np.int64)[order] * instance.num_kiosks
+    share = instance.weights.sum(dtype=np.int64)
+    nearest = (share - people.cumsum(axis=1) + people).clip(0, people)
+    steps = (nearest * np.take_along_axis(instance.distances, order, axis=1)).sum(axis=1) // share
+    return max(1, int(np.median(steps)) * 2 // 3)
+
+
+def _standing(instance: Instance, reach: int) -> NDArray[np.int32]:
+    """(S, 2) the features that stand still, ALONE and RIVAL."""
     weights = instance.weights.astype(np.int64)
     homes = instance.distances.argmin(axis=1)
-    features = np.zeros((instance.num_sites, NUM_FEATURES), np.int32)
-    if instance.sites is not None:
-        features[:, X], features[:, Y] = instance.sites.T
-    features[:, PEOPLE] = weights[homes]
-    features[:, ALONE] = (instance.distances @ weights) * (1 / weights.sum())
-    features[:, RIVAL] = -1
+    steps = np.full((instance.num_sites, 2), np.inf)
+    steps[:, 0] = (instance.distances @ weights) / weights.sum()
     if len(instance.rivals):
-        features[:, RIVAL] = instance.distances[instance.rivals].min(axis=0)[homes]
-    return features
+        steps[:, 1] = instance.distances[instance.rivals].min(axis=0)[homes]
+    return np.minimum(steps * (UNIT / reach), MOST).astype(np.int32)
 
 
 def _cells(*places: NDArray) -> list[NDArray[np.int64]]:

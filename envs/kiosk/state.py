@@ -25,19 +25,25 @@ SIDE = 1024
 """Steps along a side of the square on which fresh cities lie: squares of distances stay below 2^21, of which
 square roots in single precision are so exact that the nearest whole number is always the right one."""
 
-# Features of a site, columns of the observation `sites`.
+# Features of a site, columns of the observation `sites`. Walks (means over all people) and distances are in
+# UNIT-ths of the instance's reach (see INSTANCE), and at most MOST (`walk`: MOST_WALK).
 FEATURES = (
-    "x",  # steps
-    "y",  # steps, growing downwards
-    "people",  # at the point nearest to the site
-    "alone",  # mean steps of all people to a kiosk here, if it were the only one
-    "relief",  # mean steps that a kiosk here would save all people now
-    "kiosk",  # steps to the nearest own kiosk; -1 while there is none
-    "rival",  # steps to the nearest rival; -1 where there is none
-    "left",  # kiosks still to be placed if one can stand here, 0 where none can
+    "walk",  # what all people would walk if the next kiosk were here
+    "far walk",  # the same if nobody walked further than twice the reach
+    "near walk",  # the same if nobody walked further than the reach
+    "alone",  # what all people would walk to a kiosk here, if it were the only one
+    "kiosk",  # distance to the nearest own kiosk; MOST while there is none
+    "rival",  # distance to the nearest rival; MOST where there is none
+    "left",  # share of the kiosks still to be placed, in UNIT-ths, if one can stand here; 0 where none can
+    "reach",  # steps; equal in all rows
 )
 NUM_FEATURES = len(FEATURES)
-X, Y, PEOPLE, ALONE, RELIEF, KIOSK, RIVAL, LEFT = range(NUM_FEATURES)
+WALK, FAR_WALK, NEAR_WALK, ALONE, KIOSK, RIVAL, LEFT, REACH = range(NUM_FEATURES)
+UNIT = 1 << 12
+MOST = 16 * UNIT
+MOST_WALK = 64 * UNIT
+NUM_RELIEFS = 3
+"""WALK and those after it: without a limit to what people walk, and with the two limits."""
 
 # Planes of `grid`.
 PLANE_NAMES = (
@@ -91,7 +97,8 @@ def kiosk_state(
             ("visits", np.int32, (num_points,)),  # which of `kiosks` it is, the first of equals; -1: none
             ("own", np.int32, (pull,)),  # attraction of all own kiosks
             ("theirs", np.int32, (pull,)),  # attraction of all rivals
-            ("relief", np.int32 if fresh else np.int64, (saving,)),  # steps that a site would save all people
+            # Steps that a site would save all people, were their walks no longer than each of the `limits`.
+            ("relief", np.int32 if fresh else np.int64, (NUM_RELIEFS, saving)),
             ("taken", np.uint8, (num_sites,)),  # 1 where no kiosk may be placed: taken, a rival's, unused
         ],
         info=INFO,
@@ -118,6 +125,9 @@ INSTANCE = np.dtype(
         ("people", np.int32),  # sum of the weights
         ("share", np.float64),  # 1 / people
         ("start", np.int64),  # total of the worst single site; 0 for what is to grow
+        # Steps: NOWHERE (fresh cities: BEYOND), twice the reach, and the reach. That is two thirds of what
+        # people would walk on average to a typical site if each kiosk had an equal share, the nearest ones.
+        ("limits", np.int32, (NUM_RELIEFS,)),
         ("optimum", np.int64),  # -1 where it is not known
         ("span", np.int32),  # greatest distance, steps
         ("scale", np.int64),  # the reward's unit is 1024 / (scale / per) of a total's
@@ -143,8 +153,8 @@ class KioskParams(NamedTuple):
     """(M, S, N) steps; (1, 1, 1) for fresh cities."""
     distances_back: NDArray[np.int32]
     """(M, N, S) the same, from points to sites; (1, 1, 1) where relief is not counted."""
-    alone: NDArray[np.int64]
-    """(M, S) steps of everybody to one kiosk, if it stood on this site."""
+    reliefs: NDArray[np.int64]
+    """(M, NUM_RELIEFS, S) `relief` of a record without kiosks; (1, NUM_RELIEFS, 1) where it isn't counted."""
     pulls: NDArray[np.int32]
     """(M, S, N) attraction of a kiosk on a site to a point; (1, 1, 1) if not needed."""
     theirs: NDArray[np.int32]
@@ -159,5 +169,5 @@ class KioskParams(NamedTuple):
     """(M, GRID * GRID) the grid's first plane."""
     homes: NDArray[np.int32]
     """(M, S) the point nearest to a site."""
-    features: NDArray[np.int32]
-    """(M, S, NUM_FEATURES) what of the features stands still."""
+    standing: NDArray[np.int32]
+    """(M, S, 2) the features that stand still, ALONE and RIVAL; (1, 1, 2) for fresh cities."""

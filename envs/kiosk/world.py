@@ -16,7 +16,18 @@ from .kernels import mask_one, reset_one, step_one
 from .objective import Objective
 from .observe import observe_grid, observe_index, observe_plain, observe_sites
 from .pool import build_tables, load_pool
-from .state import GRID, NUM_FEATURES, NUM_PLANES, REVENUE, KioskParams, kiosk_state
+from .state import (
+    GRID,
+    MOST,
+    MOST_WALK,
+    NUM_FEATURES,
+    NUM_PLANES,
+    REACH,
+    REVENUE,
+    WALK,
+    KioskParams,
+    kiosk_state,
+)
 from .validate import check_state
 
 MAX_INDEX = 1 << 22
@@ -39,10 +50,13 @@ class Kiosk:
     that is not free is wasted.
 
     ## Observation Space
-    - `observation="sites"` (default): `Box((sites, 8), int32)`, features of each site (`state.FEATURES`): x,
-      y, people at the nearest point, mean steps of all to a kiosk here alone, mean steps that a kiosk here
-      would save all now, steps to the nearest own kiosk and to the nearest rival (-1: none), and the
-      number of kiosks left if one can stand here. Rows of sites that do not exist are zeros.
+    - `observation="sites"` (default): `Box((sites, 8), int32)`, features of each site (`state.FEATURES`):
+      what all people would walk if the next kiosk were here, the same if nobody walked further than twice or
+      once the reach, what they would walk to a kiosk here alone, the distance to the nearest own kiosk and to
+      the nearest rival, the share of the kiosks that are left if one can stand here, and the reach in steps.
+      The reach is two thirds of what people would walk on average to one of K equal kiosks; walks and
+      distances are in 4096ths of it and at most 65536 (the first: 262144), as where there is none. Rows of
+      sites that do not exist are zeros.
     - `observation="grid"`: `Box(0, 255, (6, 32, 32), uint8)`, the city as planes (`state.PLANE_NAMES`):
       people, free sites, rivals, kiosks, distance to the nearest kiosk, kiosks left.
     - `observation="plain"`: `Box((4 or 6, points), int32)`: x and y of each point, steps to its nearest kiosk
@@ -111,7 +125,7 @@ class Kiosk:
         self.observation_space: Space
         if config.observation == "sites":
             observe = observe_sites
-            self.observation_space = Box(_LEAST, _MOST, (num_sites, NUM_FEATURES), np.int32)
+            self.observation_space = self._features_space(num_sites)
         elif config.observation == "index":
             size = len(self._params.instances) << num_sites
             if rules["fresh"] or size > MAX_INDEX:
@@ -134,6 +148,12 @@ class Kiosk:
                 shape = (4, num_points) if rules["fresh"] else (6, self._params.places.shape[2])
                 observe, self.observation_space = observe_plain, Box(_LEAST, _MOST, shape, np.int32)
         self.kernels = Kernels(reset_one, step_one, observe, mask_one)
+
+    def _features_space(self, num_sites: int) -> Box:
+        """The space of `sites`, with bounds where they are known."""
+        low, high = np.zeros(NUM_FEATURES, np.int32), np.full(NUM_FEATURES, MOST, np.int32)
+        high[[WALK, REACH]] = MOST_WALK, _MOST
+        return Box(np.tile(low, (num_sites, 1)), np.tile(high, (num_sites, 1)), dtype=np.int32)
 
     def params(self) -> KioskParams:
         """The tables that all environments of this world share."""

@@ -108,3 +108,46 @@ def test_a_misfit_is_refused_in_one_line(space, config, message):
 def test_bad_settings_are_refused(setting):
     with pytest.raises(ValueError, match=r"net\."):
         NetworkConfig(**setting)
+
+
+SITES = Box(
+    np.tile(np.float32([0, -1, 0]), (ACTIONS, 1)), np.tile(np.float32([1, 2**31, 2**31]), (ACTIONS, 1))
+)
+"""A table with a row an action: one column of known bounds, two without."""
+
+
+def site_network(rows=ACTIONS, **settings):
+    torch.manual_seed(0)
+    space = Box(np.tile(SITES.low[:1], (rows, 1)), np.tile(SITES.high[:1], (rows, 1)))
+    return make_network(space, rows, NetworkConfig(hidden=(8, 8), layer_norm=True, **settings))
+
+
+def tables(rows=ACTIONS):
+    return torch.from_numpy(np.random.default_rng(0).random((5, rows, 3), np.float32) * [1, 90, 900]).float()
+
+
+@pytest.mark.parametrize("dueling", [False, True])
+def test_sites_are_scored_alike_in_any_order_number_and_unit(dueling):
+    network, table = site_network(dueling=dueling), tables()
+    with torch.no_grad():
+        scores = network(table)
+        order = torch.randperm(ACTIONS)
+        torch.testing.assert_close(network(table[:, order]), scores[:, order])
+        padded = torch.cat([table, torch.zeros(5, 3, 3)], dim=1)
+        more = site_network(ACTIONS + 3, dueling=dueling)
+        more.load_state_dict(network.state_dict())
+        torch.testing.assert_close(more(padded)[:, :ACTIONS], scores)
+        assert (more(padded)[:, ACTIONS:] < scores.min() - 1e6).all()
+        torch.testing.assert_close(network(table * torch.tensor([1.0, 8.0, 8.0])), 8 * scores)
+
+
+def test_a_site_is_scored_by_its_own_row_and_by_the_others():
+    network, table = site_network(), tables()
+    other, further = table.clone(), table.clone()
+    other[:, 1] *= 0.9
+    further[:, 0, 0] *= 0.5
+    with torch.no_grad():
+        scores = network(table)
+        assert (network(other)[:, 0] != scores[:, 0]).all()
+        assert (network(further)[:, 0] != scores[:, 0]).all()
+        assert torch.isfinite(network(torch.zeros(2, ACTIONS, 3))).all()

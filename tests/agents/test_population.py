@@ -11,6 +11,7 @@ from meze.agents.population import (
     Actions,
     MlpPolicy,
     SequencePolicy,
+    SitesPolicy,
     TablePolicy,
     borrowed_random,
     checked_fitness,
@@ -152,6 +153,18 @@ def test_actions_are_the_highest_possible_output_or_lie_within_the_bounds() -> N
     for space in (Box(-np.inf, np.inf, (2,)), MultiBinary(2)):
         with pytest.raises(ValueError, match="Discrete actions or a Box with bounds"):
             Actions(space)
+
+
+def test_rows_of_a_table_are_scored_alike() -> None:
+    rng = np.random.default_rng(0)
+    features, actions = make_features(Box(0, 9, (3,)), Retina()), Actions(Discrete(5))
+    genes = rng.normal(size=(2, 4 * 4 + 5)).astype(np.float32)
+    genomes = np.array([0, 1, 1])
+    table = rng.integers(0, 9, (3, 5, 3)).astype(np.float32)
+    scores = SitesPolicy(genes, genomes, features, actions, 4).outputs(table)
+    for k in range(5):
+        alone = MlpPolicy(genes, genomes, features, Actions(Box(-1, 1, (1,))), 4).outputs(table[:, k])
+        assert (scores[:, k] == alone[:, 0]).all()
 
 
 def test_tables_and_what_is_nearest_possible() -> None:

@@ -7,10 +7,26 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from kiosk_stage import OBJECTIVES, assert_follows, make, town
+from kiosk_stage import OBJECTIVES, assert_follows, limits_of, make, town
 from meze.envs.kiosk.instances import Instance
 from meze.envs.kiosk.scene import Scene, colour, laid_out
-from meze.envs.kiosk.state import ALONE, FEATURES, GRID, KIOSK, LEFT, PEOPLE, PLANE_NAMES, RELIEF, RIVAL, X, Y
+from meze.envs.kiosk.state import (
+    ALONE,
+    FAR_WALK,
+    FEATURES,
+    GRID,
+    KIOSK,
+    LEFT,
+    MOST,
+    MOST_WALK,
+    NEAR_WALK,
+    NOWHERE,
+    PLANE_NAMES,
+    REACH,
+    RIVAL,
+    UNIT,
+    WALK,
+)
 
 pygame = pytest.importorskip("pygame")
 ASSETS = Path(__file__).parents[2] / "assets"
@@ -35,21 +51,25 @@ def test_features_of_sites(cities, steps):
     instance = env.world.instance_of(record)
     weights, people = instance.weights.astype(int), int(instance.weights.sum())
     homes = instance.distances.argmin(axis=1)
-    assert len(FEATURES) == 8 and (table[:, [X, Y]] == instance.sites).all()
-    assert (table[:, PEOPLE] == weights[homes]).all()
-    walks = instance.distances @ weights
-    assert abs(table[:, ALONE] - walks / people).max() <= 1
-    assert (table[:, RIVAL] == instance.distances[instance.rivals].min(axis=0)[homes]).all()
-    left = instance.num_kiosks - steps
+    limits = limits_of(env.world, instance)
+    assert len(FEATURES) == 8 and env.single_observation_space.contains(table)
+    assert (table[:, REACH] == limits[-1]).all()
+
+    def says(column, walked):
+        most = MOST_WALK if column == WALK else MOST
+        return abs(table[:, column] - np.minimum(walked / limits[-1] * UNIT, most)).max() <= 1
+
+    assert says(ALONE, instance.distances @ weights / people)
+    assert says(RIVAL, instance.distances[instance.rivals].min(axis=0)[homes])
+    left = int(UNIT * (1 - steps / instance.num_kiosks))
     assert (table[:, LEFT] == np.where(record["taken"] == 0, left, 0)).all()
-    if steps == 0:
-        assert (table[:, KIOSK] == -1).all()
-        assert abs(table[:, RELIEF] - (walks.max() - walks) / people).max() <= 1
-    else:
+    nearest = np.full(instance.num_points, NOWHERE)
+    if steps:
         nearest = instance.distances[record["kiosks"][:steps]].min(axis=0)
-        assert (table[:, KIOSK] == nearest[homes]).all()
-        saved = np.maximum(nearest - instance.distances, 0) @ weights
-        assert abs(table[:, RELIEF] - saved / people).max() <= 1
+    assert says(KIOSK, nearest[homes])
+    for column, limit in zip((WALK, FAR_WALK, NEAR_WALK), limits, strict=True):
+        walked = np.minimum(np.minimum(nearest, instance.distances), limit)
+        assert says(column, walked @ weights / people)
 
 
 @pytest.mark.parametrize("cities", (dict(instances=[town(1), town(2, 20, 9)]), FRESH))
