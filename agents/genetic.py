@@ -304,7 +304,7 @@ class Genetic:
             "median": float(np.median(self.fitness)),
             "diversity": self._diversity(),
         }
-        return metrics | ({} if self.genome.bounds else {"step": float(self.steps.mean())})
+        return metrics | ({} if self.genome.bounds else {"mutation_step": float(self.steps.mean())})
 
     def _diversity(self) -> float:
         """How much genes differ.

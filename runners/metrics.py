@@ -66,7 +66,8 @@ class MetricsLog:
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a row; a column that is new is empty in the earlier rows."""
-        row = {"step": str(step), **{name: f"{value:.6g}" for name, value in values.items()}}
+        row = {"step": "", **{name: f"{value:.6g}" for name, value in values.items()}}
+        row["step"] = str(step)  # whatever else is called so
         if set(row) <= set(self._columns):
             with open(self._path, "a", newline="", encoding="utf-8") as file:
                 csv.DictWriter(file, self._columns).writerow(row)

@@ -35,9 +35,9 @@ def search(searcher, function, generations):
 def test_it_finds_the_optimum_of_a_function_and_its_steps_shrink(blend) -> None:
     metrics = search(make(blend=blend), sphere, 150)
     assert metrics[0]["best"] < -50 and metrics[-1]["best"] > -0.05
-    assert metrics[0]["step"] == pytest.approx(0.3)
-    assert max(row["step"] for row in metrics) > 0.45  # it is far away at first
-    assert metrics[-1]["step"] < 0.1 and metrics[-1]["diversity"] < metrics[0]["diversity"] / 3
+    assert metrics[0]["mutation_step"] == pytest.approx(0.3)
+    assert max(row["mutation_step"] for row in metrics) > 0.45  # it is far away at first
+    assert metrics[-1]["mutation_step"] < 0.1 and metrics[-1]["diversity"] < metrics[0]["diversity"] / 3
     bests = [row["best"] for row in metrics]
     assert bests == sorted(bests)  # elites are never lost
 
@@ -45,7 +45,7 @@ def test_it_finds_the_optimum_of_a_function_and_its_steps_shrink(blend) -> None:
 def test_whole_genes_find_theirs() -> None:
     searcher = make(spaces=(Discrete(40), FEW), mutation=0.02)
     metrics = search(searcher, matches, 60)
-    assert metrics[-1]["best"] == 40 and "step" not in metrics[-1]
+    assert metrics[-1]["best"] == 40 and "mutation_step" not in metrics[-1]
     assert searcher.population.min() == 0 and searcher.population.max() == 2
     assert metrics[0]["diversity"] == pytest.approx(2 / 3, abs=0.02)
 
