@@ -352,8 +352,8 @@ class DeepLearner:
                 state[f"optimizer.{number}.{name}"] = to_array(tensor)
         return state
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` gave.
+    def load_policy(self, state: Mapping[str, Any]) -> None:
+        """Takes back of what `state_dict` gave only what acting needs, also for another number of sites.
 
         Raises:
             ValueError: when the state is another algorithm's, or of another network.
@@ -361,6 +361,18 @@ class DeepLearner:
         if state.get("algorithm") != self.name:
             raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
         load_module(self.network, state, "network.")
+        if int(state["steps"]) < 0:
+            raise ValueError(f"{state['steps']} steps")
+        self.steps = 0
+        self._advance(int(state["steps"]))
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave.
+
+        Raises:
+            ValueError: when the state is another algorithm's, or of another network.
+        """
+        self.load_policy(state)
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in state.items():
             if name.startswith("optimizer."):
@@ -375,11 +387,7 @@ class DeepLearner:
                 self.generator.set_state(torch.from_numpy(np.array(state["generator"], np.uint8)))
             except RuntimeError as error:
                 raise ValueError(f"the random generator's state is damaged ({error})") from None
-        if int(state["steps"]) < 0:
-            raise ValueError(f"{state['steps']} steps")
         self._last_loss.zero_()
-        self.steps = 0
-        self._advance(int(state["steps"]))
 
     def _goes_on(self, state: Mapping[str, Any]) -> bool:
         """Whether the random generator is of the same kind; another device's has another state."""

@@ -303,12 +303,12 @@ class RunDir:
         return path
 
     def load_learner(self, learner: Trainable, path: Path) -> None:
-        """Puts a checkpoint's learner into `learner`.
+        """Puts a checkpoint's learner into one that is to act, and not to learn.
 
         Raises:
             ValueError: when the file is damaged or does not fit.
         """
-        restore(learner, checkpoint.load(path), path)
+        restore(learner, checkpoint.load(path), path, to_learn=False)
 
 
 def pack(**parts: Mapping[str, Any]) -> State:
@@ -321,14 +321,15 @@ def unpack(state: Mapping[str, Any], part: str) -> State:
     return {name[len(part) + 1 :]: value for name, value in state.items() if name.startswith(f"{part}.")}
 
 
-def restore(learner: Trainable, state: Mapping[str, Any], path: Path) -> None:
-    """Gives a learner its part of a checkpoint.
+def restore(learner: Trainable, state: Mapping[str, Any], path: Path, *, to_learn: bool = True) -> None:
+    """Gives a learner its part of a checkpoint; of one that is only to act, some need less.
 
     Raises:
         ValueError: when it does not fit.
     """
+    load = learner.load_state_dict if to_learn else getattr(learner, "load_policy", learner.load_state_dict)
     try:
-        learner.load_state_dict(unpack(state, "learner"))
+        load(unpack(state, "learner"))
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} does not fit the run's learner ({error})") from error
 
