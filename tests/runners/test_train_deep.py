@@ -423,6 +423,19 @@ def test_a_damaged_checkpoint_is_one_line(copy, capsys) -> None:
     refused(["train", "--resume", str(copy), "--steps", "8192"], capsys, "altered")
 
 
+def test_a_score_of_sites_serves_other_cities(tmp_path, capsys) -> None:
+    city = ["--env.source", "generated", "--env.pool-size", "4", "--env.points", "12", "--env.sites", "12"]
+    few = ["--env.kiosks", "3", "--env.least-kiosks", "1", "--env.least-points", "6"]
+    line = ["train", "pqn", "kiosk", *city, *few, *SHORT, *SMALL, "--out", str(tmp_path), "--device", "cpu"]
+    assert cli.main([*line, "--steps", "416", "--agent.rollout", "10", "--agent.minibatches", "5"]) == 0
+    run = str(only_run(tmp_path))
+    capsys.readouterr()
+    other = ["--env.source", "pmed1", "--env.kiosks", "None", "--env.least-kiosks", "None"]
+    assert cli.main(["evaluate", "kiosk", run, *other, "--episodes", "1", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert scores[f"pqn {Path(run).name}"]["regret"]["mean"] > 0
+
+
 def test_shown_values_are_of_the_frames_that_the_agent_sees() -> None:
     """The policy is greedy, so it took the action of the highest value that was shown before."""
     config = config_of()
