@@ -353,7 +353,7 @@ class DeepLearner:
         return state
 
     def load_policy(self, state: Mapping[str, Any]) -> None:
-        """Takes back of what `state_dict` gave only what acting needs, also for another number of sites.
+        """Takes back of what `state_dict` gave only what acting needs; a network of sites may have others.
 
         Raises:
             ValueError: when the state is another algorithm's, or of another network.

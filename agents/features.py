@@ -14,6 +14,10 @@ from numpy.typing import NDArray
 
 MAX_INPUTS = 1024
 """More inputs than this are refused."""
+KNOWN = 1e6
+"""Larger bounds tell nothing of how large a component is."""
+GAIN = 16.0
+"""Columns of a table are stretched to this, since rows compete by differences far smaller than the bounds."""
 STRETCH = np.uint64(16)
 """Cells that are tested for zeros at once."""
 CHANNELS = (1, 3, 4)
@@ -77,8 +81,14 @@ class Features(NamedTuple):
 
 
 def is_table(space: Space, num_actions: int) -> TypeGuard[Box]:
-    """Whether observations are tables with a row for each action."""
+    """Whether observations are tables with as many rows as there are actions, taken for one a row."""
     return isinstance(space, Box) and len(space.shape) == 2 and space.shape[0] == num_actions
+
+
+def column_scales(table: Box) -> NDArray[np.float64]:
+    """(F,) factors that stretch the columns of a table to `GAIN`; 0 for columns without known bounds."""
+    largest = np.maximum(abs(table.low.astype(np.float64)), abs(table.high.astype(np.float64))).max(axis=0)
+    return np.where((largest > 0) & (largest < KNOWN), GAIN / largest.clip(1e-6), 0.0)
 
 
 @njit(cache=True, nogil=True)
@@ -166,7 +176,7 @@ def make_features(space: Space, retina: Retina) -> Features:
 def _bounds(space: Box) -> NDArray[np.float64]:
     """Each component's largest size; 1 where it has no bound or one that tells nothing."""
     largest = np.maximum(np.abs(space.low.astype(np.float64)), np.abs(space.high.astype(np.float64))).ravel()
-    return np.where((largest > 0) & (largest < 1e6), largest, 1.0)
+    return np.where((largest > 0) & (largest < KNOWN), largest, 1.0)
 
 
 def _grid_fields(shape: Sequence[int], retina: Retina) -> tuple[list[list[int]], list[str]]:

@@ -25,7 +25,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from .base import State
-from .features import Retina, is_table, make_features
+from .features import Retina, column_scales, is_table, make_features
 from .population import (
     Actions,
     MlpPolicy,
@@ -167,11 +167,16 @@ class WeightsGenome:
 
 
 class SitesGenome(WeightsGenome):
-    """Weights of a network that scores each row of a table, one for each action, whatever their number."""
+    """Weights of a network that scores each row of a table, one for each action, whatever their number.
+
+    It does not see columns without known bounds, which are units rather than merits.
+    """
 
     def __init__(self, observation_space: Box, action_space: Discrete, config: GeneticConfig) -> None:
-        row = Box(observation_space.low[0], observation_space.high[0], dtype=observation_space.dtype)  # type: ignore[arg-type]
+        row = Box(-np.inf, np.inf, observation_space.shape[1:])
         super().__init__(row, action_space, config, num_outputs=1)
+        scales = column_scales(observation_space).astype(np.float32)
+        self._features = self._features._replace(cells=self._features.cells._replace(scales=scales))
 
     def policy_of(self, genes: NDArray, genomes: NDArray[np.int64] | None) -> SitesPolicy:
         """See `Genome.policy_of`."""

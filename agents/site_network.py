@@ -11,12 +11,9 @@ import torch
 from gymnasium.spaces import Box
 from torch import Tensor, nn
 
+from .features import column_scales
 from .networks import NetworkConfig
 
-KNOWN = 1e6
-"""A bound below this tells how large a column can be; others are measured in each table anew."""
-STRETCH = 16.0
-"""Columns of known bounds lie between 0 and this: rows compete by differences that are far smaller."""
 SMALLEST = 1e-4
 """Columns whose rows differ by less are taken for equal."""
 NEVER = -1e9
@@ -27,8 +24,8 @@ class SiteNetwork(nn.Module):
     """Action values of tables with a row an action.
 
     Columns of known bounds are measured in these, and all others in the largest number that the table has in
-    them, its unit. The values are in that unit, too, so multiplying what has no bounds multiplies them; and
-    so are errors, so that learning cares as much for tables of small numbers as for those of large ones.
+    them, its unit. The values are in that unit, too, so multiplying what has no bounds multiplies them. Their
+    gradients are not multiplied once more: with Huber's loss, tables of any unit weigh about alike.
 
     Rows compete by small differences. Layers see where each row lies between the least and the greatest one,
     column by column, and the logarithms of how far these are apart tell how much the differences are worth.
@@ -43,12 +40,12 @@ class SiteNetwork(nn.Module):
 
     def __init__(self, space: Box, config: NetworkConfig) -> None:
         super().__init__()
-        bound = np.maximum(abs(space.low.astype(np.float64)), abs(space.high.astype(np.float64))).max(axis=0)
-        known = bound < KNOWN
-        scale = np.where(known, STRETCH / bound.clip(1e-6), 1.0)
-        self.register_buffer("scale", torch.tensor(scale, dtype=torch.float32), persistent=False)
+        scales = column_scales(space)
+        known = scales > 0
+        scales = np.where(known, scales, 1.0)
+        self.register_buffer("scale", torch.tensor(scales, dtype=torch.float32), persistent=False)
         self.register_buffer("measured", torch.from_numpy(~known), persistent=False)
-        columns, layers = len(bound), []
+        columns, layers = len(scales), []
         width, shared = columns, 3 * columns
         for units in config.hidden:
             layers.append(_Layer(width, shared, units, normalised=config.layer_norm))

@@ -1,4 +1,7 @@
-"""Settings with which each agent is known to work well in the project's worlds, named as the flags are."""
+"""Settings with which each agent is known to work well in the project's worlds, named as the flags are.
+
+They stand here, and not with the agents, since they are registered with the worlds.
+"""
 
 from __future__ import annotations
 
@@ -184,11 +187,10 @@ _TABULAR_KIOSK = {
 # Who scores sites learns on cities of many sizes, to place kiosks in those of any size.
 _CITIES = {
     "env.pool_size": 512,
-    "env.points": 100,
     "env.least_points": 50,
     "env.sites": 100,
-    "env.kiosks": 20,
     "env.least_kiosks": 5,
+    "env.most_kiosks": 20,
 }
 # Early on every placement is worth more than all later ones together: a squared error would see nothing else.
 _DEEP_KIOSK = _CITIES | {

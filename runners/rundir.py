@@ -322,7 +322,7 @@ def unpack(state: Mapping[str, Any], part: str) -> State:
 
 
 def restore(learner: Trainable, state: Mapping[str, Any], path: Path, *, to_learn: bool = True) -> None:
-    """Gives a learner its part of a checkpoint; of one that is only to act, some need less.
+    """Gives a learner its part of a checkpoint, or only what it needs to act (`load_policy`, if it has one).
 
     Raises:
         ValueError: when it does not fit.

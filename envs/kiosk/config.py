@@ -30,11 +30,13 @@ class KioskConfig:
     """Candidate sites of generated cities."""
     least_points: int | None = None
     """Generated cities have from so many to `points` demand points, and sites in the same proportion; by
-    default all are of one size."""
+    default, or if this is more, all have `points`."""
     kiosks: int | None = None
     """Kiosks to be placed; by default 10, or what an instance file says."""
     least_kiosks: int | None = None
-    """In generated cities from so many to `kiosks` are to be placed; by default in all the same number."""
+    """If `kiosks` is not given: in generated cities from so many, 10 by default ..."""
+    most_kiosks: int | None = None
+    """... to so many kiosks are to be placed, small numbers more often; at most one on each site."""
     rivals: int = 0
     """Kiosks of rivals in generated and fresh cities."""
     metric: Literal["euclidean", "manhattan"] | None = None
@@ -60,15 +62,16 @@ class KioskConfig:
             ("pool_size", 1, 4096),
             ("points", 1, 10_000),
             ("sites", 1, 10_000),
-            ("least_points", 1, self.points),
+            ("least_points", 1, 10_000),
             ("kiosks", 1, 1024),
-            ("least_kiosks", 1, self.kiosks or KIOSKS),
+            ("least_kiosks", 1, self.most_kiosks or KIOSKS),
+            ("most_kiosks", 1, 1024),
             ("rivals", 0, 10_000),
             ("steps_per_unit", 1, 1 << 20),
             ("radius", 0, 1 << 24),
         ):
             value = getattr(self, name)
-            if value is None and name in ("kiosks", "least_points", "least_kiosks"):
+            if value is None and name in ("kiosks", "least_points", "least_kiosks", "most_kiosks"):
                 continue
             if not isinstance(value, int) or not low <= value <= high:
                 raise ValueError(f"{name} must be a whole number from {low} to {high}, got {value!r}")

@@ -35,6 +35,8 @@ CELL_SHIFT = (SIDE // GRID).bit_length() - 1
 @kernel
 def reaches(instance, steps, most):
     """Steps in UNIT-ths of the reach, but no more than `most`."""
+    if steps >= NOWHERE:
+        return np.int32(most)
     return np.int32(min(steps * (UNIT / np.float64(instance.limits[NUM_RELIEFS - 1])), np.float64(most)))
 
 
@@ -91,7 +93,7 @@ def observe_sites(p, s, i, obs):
     describe_walks(p, e, table)
     instance = p.instances[np.uint64(e.instance)]
     homes = p.homes[np.uint64(e.instance)]
-    left = np.int32((instance.num_kiosks - e.placed) * (UNIT / instance.num_kiosks))
+    left = (instance.num_kiosks - e.placed) * UNIT // instance.num_kiosks
     for k in range(len(table)):
         table[k, KIOSK] = reaches(instance, e.nearest[np.uint64(homes[k])], MOST)
         table[k, LEFT] = 0 if e.taken[k] else left

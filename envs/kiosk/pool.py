@@ -69,17 +69,22 @@ def load_pool(config: KioskConfig) -> list[Instance]:
 
 def _town(config: KioskConfig, seed: int) -> TownConfig:
     """What the generated city of a seed looks like."""
-    points, kiosks = config.points, config.kiosks or KIOSKS
-    some = np.random.PCG64(seed).random_raw(2).tolist()  # numpy promises never to change these
-    if config.least_points is not None:
-        points -= some[0] % (points - config.least_points + 1)
-    if config.least_kiosks is not None:
-        share = some[1] / 2**64  # as likely 5 to 10 as 10 to 20
-        kiosks = int(config.least_kiosks * ((kiosks + 1) / config.least_kiosks) ** share)
+    # Numpy promises never to change these; they are other numbers than those that the city is made of.
+    first, second = np.random.PCG64([seed, 1]).random_raw(2).tolist()
+    points = config.points - first % max(1, config.points - (config.least_points or config.points) + 1)
+    sites = max(1, config.sites * points // config.points)
+    kiosks = config.kiosks
+    if kiosks is None:
+        numbers = np.arange(config.least_kiosks or KIOSKS, (config.most_kiosks or KIOSKS) + 1)
+        # As often 5 to 9 as 10 to 19: each number's chance is one over it.
+        chances = ((1 << 32) // numbers).cumsum()
+        kiosks = int(numbers[chances.searchsorted(second % chances[-1], "right")])
+        if len(numbers) > 1:
+            kiosks = max(1, min(kiosks, sites - config.rivals))
     return TownConfig(
         layout=config.layout,
         num_points=points,
-        num_sites=max(1, config.sites * points // config.points),
+        num_sites=sites,
         num_kiosks=kiosks,
         num_rivals=config.rivals,
         side=64 if config.layout == "streets" else SIDE,
@@ -184,7 +189,7 @@ def _tables(instances: Sequence[Instance], objective: Objective, relief: bool) -
         "cells": np.zeros((count, 2, places), np.int32),
         "people": np.zeros((count, GRID * GRID), np.uint8),
         "homes": np.zeros((count, sites), np.int32),
-        "standing": np.zeros((count, sites, 2), np.int32),
+        "standing": np.zeros((count, sites, 2) if relief else (1, 1, 2), np.int32),
     }
     for m, instance in enumerate(instances):
         s, n = instance.num_sites, instance.num_points
@@ -192,13 +197,16 @@ def _tables(instances: Sequence[Instance], objective: Objective, relief: bool) -
         tables["weights"][m, :n] = instance.weights
         tables["distances"][m, :s, :n] = instance.distances
         if relief:
+            reach = _reach(instance)
+            limits = NOWHERE, min(2 * reach, NOWHERE), reach
+            tables["instances"]["limits"][m] = limits
+            tables["standing"][m, :s] = _standing(instance, reach)
             tables["distances_back"][m, :n, :s] = instance.distances.T
-            for level, limit in enumerate(tables["instances"][m]["limits"]):
+            for level, limit in enumerate(limits):
                 saved = np.maximum(limit - instance.distances, 0)
                 tables["reliefs"][m, level, :s] = saved @ instance.weights.astype(np.int64)
         tables["taken"][m, :s] = ~instance.free
         tables["homes"][m, :s] = instance.distances.argmin(axis=1)
-        tables["standing"][m, :s] = _standing(instance, tables["instances"][m]["limits"][-1])
         if kind == REVENUE:
             pulls = attractions(instance, objective.radius)
             tables["pulls"][m, :s, :n] = pulls
@@ -219,8 +227,6 @@ def _measure(instance: Instance, kind: int) -> NDArray[np.void]:
     people = int(weights.sum())
     record = _record(kind, instance.num_sites, instance.num_points, instance.num_kiosks, people)
     record["span"] = max(1, instance.distances.max())
-    reach = _reach(instance)
-    record["limits"] = NOWHERE, 2 * reach, reach
     free = instance.distances[instance.free]
     if kind == P_MEDIAN:
         record["start"] = (free @ weights).max()
@@ -232,12 +238,15 @@ def _measure(instance: Instance, kind: int) -> NDArray[np.void]:
 
 def _reach(instance: Instance) -> int:
     """The reach, see `state.INSTANCE`; the typical site is the median."""
-    order = instance.distances.argsort(axis=1)
-    people = instance.weights.astype(np.int64)[order] * instance.num_kiosks
+    weights = instance.weights.astype(np.int64) * instance.num_kiosks
     share = instance.weights.sum(dtype=np.int64)
-    nearest = (share - people.cumsum(axis=1) + people).clip(0, people)
-    steps = (nearest * np.take_along_axis(instance.distances, order, axis=1)).sum(axis=1) // share
-    return max(1, int(np.median(steps)) * 2 // 3)
+    means = []
+    for distances in np.array_split(instance.distances, 1 + instance.distances.size // (1 << 20)):
+        order = distances.argsort(axis=1)
+        people = weights[order]
+        nearest = (share - people.cumsum(axis=1) + people).clip(0, people)
+        means.append((nearest * np.take_along_axis(distances, order, axis=1)).sum(axis=1) // share)
+    return max(1, int(np.median(np.concatenate(means))) * 2 // 3)
 
 
 def _standing(instance: Instance, reach: int) -> NDArray[np.int32]:

@@ -61,7 +61,7 @@ def test_features_of_sites(cities, steps):
 
     assert says(ALONE, instance.distances @ weights / people)
     assert says(RIVAL, instance.distances[instance.rivals].min(axis=0)[homes])
-    left = int(UNIT * (1 - steps / instance.num_kiosks))
+    left = (instance.num_kiosks - steps) * UNIT // instance.num_kiosks
     assert (table[:, LEFT] == np.where(record["taken"] == 0, left, 0)).all()
     nearest = np.full(instance.num_points, NOWHERE)
     if steps:

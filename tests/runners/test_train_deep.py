@@ -425,13 +425,13 @@ def test_a_damaged_checkpoint_is_one_line(copy, capsys) -> None:
 
 def test_a_score_of_sites_serves_other_cities(tmp_path, capsys) -> None:
     city = ["--env.source", "generated", "--env.pool-size", "4", "--env.points", "12", "--env.sites", "12"]
-    few = ["--env.kiosks", "3", "--env.least-kiosks", "1", "--env.least-points", "6"]
+    few = ["--env.most-kiosks", "3", "--env.least-kiosks", "1", "--env.least-points", "6"]
     line = ["train", "pqn", "kiosk", *city, *few, *SHORT, *SMALL, "--out", str(tmp_path), "--device", "cpu"]
     assert cli.main([*line, "--steps", "416", "--agent.rollout", "10", "--agent.minibatches", "5"]) == 0
     run = str(only_run(tmp_path))
     capsys.readouterr()
-    other = ["--env.source", "pmed1", "--env.kiosks", "None", "--env.least-kiosks", "None"]
-    assert cli.main(["evaluate", "kiosk", run, *other, "--episodes", "1", "--json"]) == 0
+    other = ["--env.source", "pmed1", "--episodes", "1"]
+    assert cli.main(["evaluate", "kiosk", run, *other, "--json"]) == 0
     scores = json.loads(capsys.readouterr().out)["scores"]
     assert scores[f"pqn {Path(run).name}"]["regret"]["mean"] > 0
 
