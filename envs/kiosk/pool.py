@@ -78,7 +78,7 @@ def _town(config: KioskConfig, seed: int) -> TownConfig:
         numbers = np.arange(config.least_kiosks or KIOSKS, (config.most_kiosks or KIOSKS) + 1)
         # As often 5 to 9 as 10 to 19: each number's chance is one over it.
         chances = ((1 << 32) // numbers).cumsum()
-        kiosks = int(numbers[chances.searchsorted(second % chances[-1], "right")])
+        kiosks = int(numbers[chances.searchsorted(second % int(chances[-1]), "right")])
         if len(numbers) > 1:
             kiosks = max(1, min(kiosks, sites - config.rivals))
     return TownConfig(
