@@ -68,7 +68,11 @@ class NonFiniteLossError(ValueError):
 
 
 class Trainable(Protocol):
-    """What every agent that is trained can do: act, and be saved."""
+    """What every agent that is trained can do: act, and be saved.
+
+    One whose checkpoints hold more than acting needs (a replay) may have `load_policy(state)` too: it takes
+    from what `state_dict` gave only what its policy needs, for environments in which it will not learn.
+    """
 
     policy: Policy
     """Acts as well as the agent can so far; a searcher's acts for its best genome."""

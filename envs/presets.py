@@ -127,14 +127,8 @@ _SB3_PLATFORMER = {
     "agent.gamma": 0.98,
     "agent.learning_rate.steps": 600_000,
 }
-_SB3_KIOSK = {
-    "env.source": "village",
-    "steps": 60_000,
-    "num_envs": 16,
-    "agent.net.layer_norm": True,
-    "agent.gamma": 1.0,
-    "agent.ent_coef": 0.05,
-}
+_SB3_KIOSK = {"env.source": "village", "steps": 60_000, "num_envs": 16, "agent.gamma": 1.0}
+_SB3_ACTOR_KIOSK = _SB3_KIOSK | {"agent.net.layer_norm": True, "agent.ent_coef": 0.05}
 
 CITY: dict[str, dict[str, Any]] = {
     **dict.fromkeys(_TABLES, _TABULAR),
@@ -229,20 +223,8 @@ KIOSK: dict[str, dict[str, Any]] = {
     **dict.fromkeys(("genetic", "random-search"), _CITIES | _GENETIC_KIOSK),
     "pqn": _DEEP_KIOSK | _PQN_KIOSK,
     "dqn": _DEEP_KIOSK | _DQN_KIOSK,
-    "sb3-ppo": _SB3_KIOSK | {"agent.n_steps": 32, "agent.batch_size": 128, "agent.n_epochs": 4},
-    "sb3-a2c": _SB3_KIOSK
-    | {
-        "steps": 150_000,
-        "num_envs": 64,
-        "agent.n_steps": 3,
-        "agent.ent_coef": 0.5,
-    },
-    "sb3-dqn": {
-        "env.source": "village",
-        "steps": 60_000,
-        "num_envs": 16,
-        "agent.gamma": 1.0,
-        "agent.epsilon.steps": 40_000,
-        "agent.train_freq": 1,
-    },
+    "sb3-ppo": _SB3_ACTOR_KIOSK | {"agent.n_steps": 32, "agent.batch_size": 128, "agent.n_epochs": 4},
+    "sb3-a2c": _SB3_ACTOR_KIOSK
+    | {"steps": 150_000, "num_envs": 64, "agent.n_steps": 3, "agent.ent_coef": 0.5},
+    "sb3-dqn": _SB3_KIOSK | {"agent.epsilon.steps": 40_000, "agent.train_freq": 1},
 }
