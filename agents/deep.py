@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -91,7 +93,7 @@ class Recorded:
             return self._function(*inputs)
         if self._calls < WARM_UP:
             self._calls += 1
-            side = torch.cuda.Stream()
+            side = _side_stream()
             side.wait_stream(torch.cuda.current_stream())
             with torch.cuda.stream(side):
                 result = self._function(*inputs)
@@ -106,11 +108,27 @@ class Recorded:
 
     def _record(self, inputs: Sequence[Tensor]) -> None:
         self._inputs = [given.clone() for given in inputs]
-        self._graph = torch.cuda.CUDAGraph()
+        graph = torch.cuda.CUDAGraph()
         if self._generator is not None:
-            self._graph.register_generator_state(self._generator)
-        with torch.cuda.graph(self._graph):
-            self._outputs = self._function(*self._inputs)
+            graph.register_generator_state(self._generator)
+        gc.collect()  # graphs of learners that are gone must not be freed while another is recorded
+        collects = gc.isenabled()
+        gc.disable()
+        try:
+            with torch.cuda.graph(graph):
+                self._outputs = self._function(*self._inputs)
+        except RuntimeError as error:
+            raise ValueError(f"the network can't be recorded as a CUDA graph: {error}") from error
+        finally:
+            if collects:
+                gc.enable()
+        self._graph = graph
+
+
+@cache
+def _side_stream() -> torch.cuda.Stream:
+    """One for all, since each takes memory of its own for products of matrices."""
+    return torch.cuda.Stream()
 
 
 def masked(values: Tensor, mask: Tensor | None) -> Tensor:
@@ -267,8 +285,9 @@ class DeepLearner:
         self.network = network.to(self.device)
         self.generator = torch.Generator(self.device)
         self.generator.manual_seed(draws_seed)
-        if config.precision == "tf32":
-            torch.set_float32_matmul_precision("high")
+        # torch has one setting for all that a process computes.
+        torch.set_float32_matmul_precision("high" if config.precision == "tf32" else "highest")
+        torch.backends.cudnn.allow_tf32 = config.precision == "tf32"
         self.policy = DeepPolicy(
             self.network,
             self.device,
@@ -277,19 +296,24 @@ class DeepLearner:
             first_action=self._first_action,
             precision=config.precision,
         )
-        on_cuda = self.device.type == "cuda"
+        self._on_cuda = self.device.type == "cuda"
         self._learning_rate = torch.tensor(config.learning_rate.start, device=self.device)
         self.optimizer = torch.optim.Adam(
-            self.network.parameters(), self._learning_rate, eps=1e-5, fused=True, capturable=on_cuda
+            self.network.parameters(), self._learning_rate, eps=1e-5, fused=True
         )
+        self._update = Recorded(self._fit, self.device, self.generator)
         self._last_batch: dict[str, Tensor] = {}
-        self._last_loss = torch.zeros((), pin_memory=on_cuda)  # on the host
+        self._last_loss = torch.zeros((), pin_memory=self._on_cuda)  # on the host
         self._advance(0)
         weights = sum(parameter.numel() for parameter in self.network.parameters())
         self.notes = [f"network: {type(network).__name__} with {weights:,} weights, on {self.device.type}"]
 
     def learn(self, batch: Transition) -> dict[str, float | Tensor]:
         """Learns from one step of all environments; see `Learner.learn`."""
+        raise NotImplementedError
+
+    def _fit(self, *args: Tensor) -> Any:
+        """One step of the optimiser, which `_update` records."""
         raise NotImplementedError
 
     def _advance(self, steps: int) -> None:
@@ -303,6 +327,8 @@ class DeepLearner:
         self.optimizer.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm, foreach=True)
+        if self._on_cuda:  # the optimiser wants to be told, and warns if told too early
+            self.optimizer.param_groups[0]["capturable"] = torch.cuda.is_current_stream_capturing()
         self.optimizer.step()
         self._last_batch = {name: each for name, each in batch.items() if each is not None}
 
@@ -320,9 +346,10 @@ class DeepLearner:
         if math.isfinite(self._last_loss):
             return
         batch = {name: each.detach().float().cpu().numpy() for name, each in self._last_batch.items()}
+        later = " (CUDA was ahead: the batch is that of the newest update)" if self._on_cuda else ""
         raise NonFiniteLossError(
             f"the loss is {float(self._last_loss)} after {self.steps:,} transitions; a lower "
-            "--agent.learning-rate.start may help",
+            f"--agent.learning-rate.start may help{later}",
             batch,
         )
 
@@ -337,7 +364,7 @@ class DeepLearner:
         Raises:
             NonFiniteLossError: when the weights come from a loss that was no number.
         """
-        if self.device.type == "cuda":
+        if self._on_cuda:
             torch.cuda.synchronize()
         self._check_loss()
         state: State = {
@@ -373,6 +400,7 @@ class DeepLearner:
             ValueError: when the state is another algorithm's, or of another network.
         """
         self.load_policy(state)
+        self._update = Recorded(self._fit, self.device, self.generator)  # a graph would use what was before
         moments: dict[int, dict[str, Tensor]] = {}
         for name, value in state.items():
             if name.startswith("optimizer."):

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .base import State, Transition
-from .deep import DeepConfig, DeepLearner, Recorded, load_module, masked, max_value, to_array
+from .deep import DeepConfig, DeepLearner, load_module, masked, max_value, to_array
 from .priorities import PriorityConfig
 from .replay import Replay, Sample, check_memory, replay_bytes
 from .schedules import Schedule
@@ -125,7 +125,6 @@ class DQN(DeepLearner):
         self._warm_up = min(max(config.warm_up, config.batch_size), config.replay)
         self._owed = 0.0  # steps of the optimiser that are due
         self._updates = 0
-        self._step = Recorded(self._fit, self.device, self.generator)
 
     def prepare(self) -> None:
         """Makes sure that there is room for the replay, which only who learns needs.
@@ -153,7 +152,7 @@ class DQN(DeepLearner):
         self._owed += self.num_envs * self.config.updates_per_step
         while self._owed >= 1.0:
             self._owed -= 1.0
-            loss, value = self._step()
+            loss, value = self._update()
             self._move_target()
             metrics |= {"loss": self._note(loss), "value": value.clone()}
         return metrics

@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .base import State, Transition
-from .deep import DeepConfig, DeepLearner, Recorded, max_value, to_array
+from .deep import DeepConfig, DeepLearner, max_value, to_array
 from .networks import NetworkConfig
 from .schedules import Schedule
 
@@ -111,7 +111,6 @@ class PQN(DeepLearner):
         self._filled = 0  # steps of this rollout so far
         self._buffers: dict[str, Tensor] = {}  # (T, N, ...), made when the first batch shows what it holds
         self._lasts: list[tuple[Tensor, ...]] = []  # places, frames and masks of true final observations
-        self._update = Recorded(self._fit, self.device)
 
     def learn(self, batch: Transition) -> dict[str, float | Tensor]:
         """Takes one step of N environments; every T-th call fits the network. See `Learner.learn`.

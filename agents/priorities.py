@@ -64,7 +64,7 @@ class Priorities:
         """Takes slots out, then puts others in, with the highest priority seen."""
         both = np.concatenate([gone, fresh])
         slots = to_device(both, self._device)
-        self.values[slots[: len(gone)]] = 0.0
+        self.values.index_fill_(0, slots[: len(gone)], 0.0)  # a number assigned would wait for the device
         self.values[slots[len(gone) :]] = self.highest
         touched = np.zeros(self._branches**2, np.bool_)
         touched[both // self._branches] = True

@@ -228,7 +228,7 @@ class Replay:
             state["next_obs"] = np.array(self._next_obs, self._frame_dtype)
         if self._priorities is not None:
             state["highest"] = float(self._priorities.highest)
-        return state | {name: used.to("cpu", copy=True).numpy() for name, used in self._used().items()}
+        return state | {name: _to_host(used) for name, used in self._used().items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave.
@@ -243,7 +243,8 @@ class Replay:
         self._clear()
         self._fill(filled)
         for name, used in self._used().items():
-            used.copy_(torch.from_numpy(state[name]))
+            for row, given in zip(used, torch.from_numpy(state[name]), strict=True):
+                row.copy_(given)  # one stream after another: all at once would take the memory twice
         for name, host in self._on_host().items():
             host[...] = state[name]
         self._added = int(state["added"])
@@ -418,12 +419,26 @@ def _zeros(shape: tuple[int, ...], dtype: np.dtype, device: torch.device) -> Ten
     return zeros if device.type == "cpu" else torch.zeros(shape, dtype=zeros.dtype, device=device)
 
 
+def _to_host(used: Tensor) -> NDArray:
+    """A copy of a column, made one stream after another: all at once would take the device's memory twice."""
+    host = torch.empty(used.shape, dtype=used.dtype)
+    for row, given in zip(host, used, strict=True):
+        row.copy_(given)
+    return host.numpy()
+
+
 def check_memory(nbytes: int, capacity: int, device: torch.device) -> None:
     """Refuses a replay that does not fit."""
     on_cpu = device.type == "cpu"
-    free = psutil.virtual_memory().available if on_cpu else torch.cuda.mem_get_info(device)[0]
+    free = psutil.virtual_memory().available if on_cpu else _free_on_cuda(device)
     if nbytes > free:
         raise ValueError(
             f"a replay of {capacity:,} transitions takes {nbytes / 2**30:,.1f} GiB, and {device} has "
             f"{free / 2**30:,.1f} GiB free: lower --agent.replay"
         )
+
+
+def _free_on_cuda(device: torch.device) -> int:
+    """Free bytes of a CUDA device, with those that torch keeps for itself and does not use."""
+    unused = torch.cuda.memory_reserved(device) - torch.cuda.memory_allocated(device)
+    return torch.cuda.mem_get_info(device)[0] + unused

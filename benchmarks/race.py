@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import torch
 from gymnasium.vector import AutoresetMode
 from meze.runners.evaluate import find_contestant, make_evaluation_env, on_test_split, play_episodes
 from meze.runners.presets import default_agent_config, default_env_config, default_settings
@@ -104,6 +105,9 @@ class Ours:
             self.learner.learn(self.rollout.step()[0])
             self.stopwatch.lap("learning")
             self.steps += self.config.settings.num_envs
+        if self.learner.device.type == "cuda":
+            torch.cuda.synchronize()  # the last update may still be on its way
+            self.stopwatch.lap("learning")
 
     @property
     def seconds(self) -> float:

@@ -59,12 +59,12 @@ def _choose(config: RunConfig) -> str:
         print("device: cpu (torch finds no CUDA device)")
         return "cpu"
     speeds: dict[str, float] = {}
-    refusals: dict[str, ValueError] = {}
+    refusals: dict[str, Exception] = {}
     for device in ("cpu", "cuda"):
         try:
             speeds[device] = speed(config, device)
-        except ValueError as error:  # its memory is too small, say
-            refusals[device] = error
+        except (ValueError, RuntimeError) as error:  # its memory is too small, say
+            refusals[device] = error.with_traceback(None)  # which would keep the learner alive
         gc.collect()  # the learner, whose memory the next one needs; its parts know each other
         torch.cuda.empty_cache()
     if not speeds:

@@ -1,7 +1,7 @@
-#!/bin/sh
-# Everything that wants a CUDA device, one after another: sh benchmarks/gpu/run.sh [FOLDER FOR THE RESULTS]
+#!/bin/bash
+# Everything that wants a CUDA device, one after another: bash benchmarks/gpu/run.sh [FOLDER FOR THE RESULTS]
 # Run from the root of the checkout, meze[all,dev] installed with a CUDA build of torch.
-set -e
+set -eo pipefail
 out=${1:-benchmarks/results}
 python -m pytest -m gpu -q | tee "$out/gpu_tests.txt"
 python benchmarks/gpu/throughput.py | tee "$out/gpu_throughput.txt"

@@ -34,10 +34,9 @@ CASES = {
             target_every=20,
             updates_per_step=0.05,
             prioritised=True,
-            n_step=2,
         ),
     ),
-    "pqn": (PQN, PQNConfig(**SHARED, rollout=4, minibatches=1)),
+    "pqn": (PQN, PQNConfig(**SHARED, rollout=4, minibatches=1, trace_decay=0.0)),
 }
 
 
@@ -94,6 +93,7 @@ def test_a_saved_learner_goes_on_and_moves_to_the_cpu(name):
     )
 
 
+@pytest.mark.filterwarnings("ignore:Synchronization debug mode")
 @pytest.mark.parametrize("name", CASES)
 def test_learning_does_not_wait_for_the_device(name):
     learner = make(name)
@@ -102,8 +102,8 @@ def test_learning_does_not_wait_for_the_device(name):
     for _ in range(8):
         state = np.zeros(16, np.int64)
         action, _ = learner.policy.act(state, explore=True)
-        torch.cuda.set_sync_debug_mode("error")
         try:
+            torch.cuda.set_sync_debug_mode("error")
             learner.learn(Transition(state, action, np.ones(16), state.copy(), no, no, ones))
         finally:
             torch.cuda.set_sync_debug_mode("default")
