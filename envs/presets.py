@@ -95,7 +95,7 @@ _SB3: dict[str, dict[str, Any]] = {
         "agent.ent_coef": 0.05,
     },
     "a2c": {
-        "num_envs": 256,
+        "num_envs": 16,
         "agent.learning_rate.start": 1e-3,
         "agent.learning_rate.end": 1e-4,
         "agent.n_steps": 8,
