@@ -22,6 +22,62 @@ DETERMINISTIC = {
 }
 """Where nothing is left to chance one sight of a transition tells all, and costs make zeros optimistic."""
 
+# Networks that look at a number: a unit of the first layer is a table's row, and must be seen often.
+_TOY_PQN = {
+    "steps": 300_000,
+    "num_envs": 64,
+    "agent.rollout": 8,
+    "agent.minibatches": 4,
+    "agent.net.layer_norm": True,
+    "agent.gamma": 0.97,
+    "agent.loss": "huber",
+    "agent.epsilon.start": 1.0,
+    "agent.epsilon.end": 0.05,
+    "agent.epsilon.steps": 200_000,
+    "agent.learning_rate.start": 2e-3,
+    "agent.learning_rate.end": 1e-5,
+    "agent.learning_rate.steps": 300_000,
+}
+# Where chance decides, the mean counts, which Huber's loss does not find.
+_LAKE_PQN = _TOY_PQN | {"agent.gamma": 0.99, "agent.loss": "mse"}
+_TOY_DQN = {
+    "steps": 200_000,
+    "num_envs": 32,
+    "agent.n_step": 1,
+    "agent.gamma": 0.97,
+    "agent.loss": "huber",
+    "agent.replay": 100_000,
+    "agent.warm_up": 5_000,
+    "agent.batch_size": 256,
+    "agent.updates_per_step": 1 / 32,
+    "agent.target_every": 1,
+    "agent.target_rate": 0.05,
+    "agent.epsilon.start": 1.0,
+    "agent.epsilon.end": 0.05,
+    "agent.epsilon.steps": 100_000,
+    "agent.learning_rate.start": 2e-3,
+    "agent.learning_rate.end": 1e-5,
+    "agent.learning_rate.steps": 200_000,
+}
+# Each step costs 1 until the goal, so zeros are optimistic: little needs to be left to chance.
+_GOAL_PQN = _TOY_PQN | {
+    "num_envs": 16,
+    "agent.rollout": 32,
+    "agent.minibatches": 8,
+    "agent.epochs": 2,
+    "agent.gamma": 0.99,
+    "agent.epsilon.start": 0.3,
+    "agent.epsilon.steps": 100_000,
+}
+_GOAL_DQN = _TOY_DQN | {
+    "num_envs": 16,
+    "agent.gamma": 0.98,
+    "agent.warm_up": 2_000,
+    "agent.batch_size": 128,
+    "agent.updates_per_step": 1 / 16,
+    "agent.epsilon.start": 0.2,
+}
+
 GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "Taxi-v4": {
         "*": DETERMINISTIC | {"steps": 300_000},
@@ -36,6 +92,9 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "agent.epsilon.end": 0.01,
             "agent.epsilon.steps": 400_000,
         },
+        "dqn": _TOY_DQN,
+        "pqn": _TOY_PQN
+        | {"steps": 400_000, "agent.epsilon.steps": 250_000, "agent.learning_rate.steps": 400_000},
     },
     "CliffWalking-v1": {
         "*": {
@@ -58,7 +117,10 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "agent.epsilon.start": 1.0,
             "agent.epsilon.steps": 100_000,
         },
+        "dqn": _TOY_DQN,
+        "pqn": _TOY_PQN,
     },
+    "CliffWalkingSlippery-v1": {"dqn": _TOY_DQN | {"agent.loss": "mse"}, "pqn": _LAKE_PQN},
     "FrozenLake-v1": {
         "*": {
             "steps": 300_000,
@@ -70,6 +132,28 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "agent.epsilon.end": 0.2,
             "agent.epsilon.steps": 100_000,
         },
+        "pqn": _LAKE_PQN,
+    },
+    "FrozenLake8x8-v1": {
+        "dqn": _TOY_DQN | {"agent.gamma": 0.99, "agent.loss": "mse"},
+        "pqn": _LAKE_PQN
+        | {"steps": 600_000, "agent.epsilon.steps": 400_000, "agent.learning_rate.steps": 600_000},
+    },
+    "Acrobot-v1": {
+        "dqn": _GOAL_DQN
+        | {
+            "steps": 150_000,
+            "agent.n_step": 3,
+            "agent.gamma": 0.99,
+            "agent.epsilon.steps": 50_000,
+            "agent.learning_rate.start": 1e-3,
+            "agent.learning_rate.steps": 150_000,
+        },
+        "pqn": _GOAL_PQN | {"agent.trace_decay": 0.8},
+    },
+    "MountainCar-v0": {
+        "dqn": _GOAL_DQN | {"agent.learning_rate.start": 4e-3, "agent.target_rate": 0.02},
+        "pqn": _GOAL_PQN | {"agent.trace_decay": 0.9},
     },
     "CartPole-v1": {
         "dqn": {
