@@ -184,14 +184,12 @@ _CITIES = {
     "env.least_points": 50,
     "env.sites": 100,
     "env.least_kiosks": 5,
-    "env.most_kiosks": 33,
+    "env.most_kiosks": 20,
 }
 # Early on every placement is worth more than all later ones together: a squared error would see nothing else.
-# What a city is worth says nothing of its sites: dueling keeps its errors away from them.
 _DEEP_KIOSK = _CITIES | {
     "agent.net.hidden": (64, 64),
     "agent.net.layer_norm": True,
-    "agent.net.dueling": True,
     "agent.gamma": 1.0,
     "agent.loss": "huber",
     "agent.epsilon.end": 0.1,
@@ -199,13 +197,13 @@ _DEEP_KIOSK = _CITIES | {
     "agent.learning_rate.end": 2e-5,
 }
 _PQN_KIOSK = {
-    "steps": 2_500_000,
+    "steps": 2_000_000,
     "num_envs": 256,
     "agent.rollout": 10,
     "agent.minibatches": 40,
     "agent.trace_decay": 0.8,
-    "agent.epsilon.steps": 500_000,
-    "agent.learning_rate.steps": 2_500_000,
+    "agent.epsilon.steps": 400_000,
+    "agent.learning_rate.steps": 2_000_000,
 }
 _DQN_KIOSK = {
     "steps": 600_000,
