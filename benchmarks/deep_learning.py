@@ -65,8 +65,6 @@ def line(name: str, episodes: Episodes) -> str:
 def learn(settings: Settings, agent: str, seed: int) -> tuple[Ours, Examiner]:
     """Trains an agent with its preset, but no longer than the cap."""
     changes = WORLDS[settings.world] | {"env__observation": settings.observation}
-    if settings.observation == "pixels":
-        changes |= {"agent__net__kind": "cnn", "agent__net__planes": None}
     config = preset(agent, settings.world, seed=1_000_000 * seed, **changes)
     run = Ours(config, settings.device)
     every = config.settings.steps // 100

@@ -52,7 +52,8 @@ def preset(agent: str, environment: str, **changes: Any) -> RunConfig:
         **changes: settings, with two underscores for each dot of the flag: `agent__gamma=0.9`, `seed=3`.
     """
     world, spec = find_environment(environment), find_learner(agent)
-    parts = {"agent": default_agent_config(world, spec), "env": default_env_config(world, spec)}
+    mode = changes.get("env__observation")
+    parts = {"agent": default_agent_config(world, spec, mode), "env": default_env_config(world, spec)}
     settings = default_settings(world, spec)
     for name, value in changes.items():
         head, _, rest = name.replace("__", ".").partition(".")

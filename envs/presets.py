@@ -63,6 +63,7 @@ _DEEP_PLATFORMER = {
     "agent.net.planes": (0, 1, 2, 3, 4, 5, 6, 7),
     "agent.gamma": 0.98,
 }
+_PIXELS = {"agent.net.kind": "cnn", "agent.net.planes": None}
 _PQN_CITY = {"steps": 6_000_000, "agent.epsilon.steps": 500_000, "agent.learning_rate.steps": 6_000_000}
 _DQN_CITY = {
     "steps": 1_500_000,
@@ -165,6 +166,7 @@ PLATFORMER: dict[str, dict[str, Any]] = {
     "neat": _NEAT | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT,
     "pqn": _PQN | _DEEP_PLATFORMER | _PQN_PLATFORMER,
     "dqn": _DQN | _DEEP_PLATFORMER | _DQN_PLATFORMER,
+    **dict.fromkeys(("pqn pixels", "dqn pixels"), _PIXELS),
     **{f"sb3-{name}": _SB3_PLATFORMER | own for name, own in _SB3.items()},
 }
 

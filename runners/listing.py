@@ -40,7 +40,7 @@ def rows_of(environment: Environment) -> list[dict[str, Any]]:
         config, env = _made(environment, mode)
         spaces = env.single_observation_space, env.single_action_space
         env.close()
-        agents = [spec.name for spec in agent_specs() if fits(environment, spec, *spaces)]
+        agents = [spec.name for spec in agent_specs() if fits(environment, spec, *spaces, mode)]
         rows.append(
             {
                 "name": environment.name if environment.world else environment.id,
@@ -80,10 +80,16 @@ def short(space: Space) -> str:
     return f"Box {space.shape} {space.dtype}" if isinstance(space, Box) else str(space)
 
 
-def fits(environment: Environment, spec: AgentSpec, observation_space: Space, action_space: Space) -> bool:
+def fits(
+    environment: Environment,
+    spec: AgentSpec,
+    observation_space: Space,
+    action_space: Space,
+    mode: str | None = None,
+) -> bool:
     """Whether an agent with its defaults takes these spaces (and what it needs is installed)."""
     try:
-        config = default_agent_config(environment, spec)
+        config = default_agent_config(environment, spec, mode)
         num_envs = getattr(default_settings(environment, spec), "num_envs", 1)
         make_agent(spec.name, observation_space, action_space, num_envs=num_envs, config=config, seed=0)
     except ValueError:

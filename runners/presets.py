@@ -226,7 +226,9 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 Settings = TypeVar("Settings")
 
 
-def with_preset(settings: Settings, environment: Environment, agent: str, prefix: str = "") -> Settings:
+def with_preset(
+    settings: Settings, environment: Environment, agent: str, prefix: str = "", mode: str | None = None
+) -> Settings:
     """Settings changed by what is known to work well for an agent in an environment.
 
     What stands under `*` holds for each agent that has such a setting; the agent's own entry goes before it.
@@ -236,15 +238,17 @@ def with_preset(settings: Settings, environment: Environment, agent: str, prefix
         environment: where the agent is to act.
         agent: its name.
         prefix: `agent.` or `env.` for these settings; none for those of the run.
+        mode: an observation mode, for which `AGENT MODE` changes what stands under `AGENT`.
 
     Raises:
         ValueError: when the agent's own entry names a setting that is not there.
     """
     known = environment.world.presets if environment.world else GYMNASIUM.get(environment.id, {})
-    shared, own = (_part(known.get(name, {}), prefix) for name in ("*", agent))
+    names = ("*", agent, f"{agent} {mode}")
+    shared, own, in_mode = (_part(known.get(name, {}), prefix) for name in names)
     there = flags(settings, "")
     shared = {name: value for name, value in shared.items() if name.replace("_", "-") in there}
-    return override(override(settings, shared), own)
+    return override(settings, shared | own | in_mode)
 
 
 def default_env_config(environment: Environment, agent: AgentSpec | None = None) -> Any:
@@ -263,10 +267,16 @@ def default_env_config(environment: Environment, agent: AgentSpec | None = None)
     return with_preset(config, environment, agent.name, "env.")
 
 
-def default_agent_config(environment: Environment, agent: AgentSpec) -> Any:
-    """An agent's default settings in an environment; None where it has none."""
+def default_agent_config(environment: Environment, agent: AgentSpec, mode: str | None = None) -> Any:
+    """An agent's default settings in an environment; None where it has none.
+
+    Args:
+        environment: where it is to act.
+        agent: which.
+        mode: an observation mode that was asked for.
+    """
     kind = agent.config_class()
-    return None if kind is None else with_preset(kind(), environment, agent.name, "agent.")
+    return None if kind is None else with_preset(kind(), environment, agent.name, "agent.", mode)
 
 
 def default_settings(environment: Environment, agent: AgentSpec) -> RunSettings:

@@ -248,11 +248,12 @@ def _new_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
     if len(names) != 2:
         raise ValueError(f"usage: {USAGE}; `meze envs` lists agents and environments")
     spec, environment = find_learner(names[0]), find_environment(names[1])
+    modes, _ = take_flag(args, "--env.observation")
     default = group(
         "Train",
         run=default_settings(environment, spec),
         files=OutSettings(),
-        agent=default_agent_config(environment, spec),
+        agent=default_agent_config(environment, spec, *modes[-1:]),
         env=default_env_config(environment, spec),
     )
     given = parse(default, args, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)

@@ -25,8 +25,9 @@ class WorldSpec:
     max_episode_steps: int | None
     """Steps after which an episode is truncated."""
     presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Agent name (`*`: each agent) to settings that work well here, named as the flags of `meze train`; under
-    `bench` stand those that `meze bench` measures."""
+    """Agent name (`*`: each agent) to settings that work well here, named as the flags of `meze train`; what
+    stands under `AGENT MODE` changes them for an observation mode that is asked for. Under `bench` stand
+    those that `meze bench` measures."""
     summary: str = ""
     """One line for the list of worlds."""
 

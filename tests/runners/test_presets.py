@@ -4,6 +4,8 @@ import json
 
 import pytest
 from meze.runners import cli
+from meze.runners.listing import rows_of
+from meze.runners.resolve import find_environment
 
 
 @pytest.mark.slow
@@ -13,3 +15,9 @@ def test_the_cliff_is_walked_along_its_edge(agent, tmp_path) -> None:
     assert cli.main(["train", agent, "CliffWalking-v1", "--seed", "8", "--out", str(tmp_path)]) == 0
     (scores,) = tmp_path.glob("*/*/*/evaluation.json")
     assert json.loads(scores.read_text())["scores"][agent]["return"]["mean"] == -13
+
+
+def test_deep_networks_are_set_for_pixels_where_these_are_asked_for() -> None:
+    """Their presets for the platformer's grid fit no pixels."""
+    fitting = {row["mode"]: row["agents"] for row in rows_of(find_environment("platformer"))}
+    assert {"dqn", "pqn"} <= set(fitting["pixels"])
