@@ -78,6 +78,17 @@ _GOAL_DQN = _TOY_DQN | {
     "agent.epsilon.start": 0.2,
 }
 
+_SLIPPERY = {
+    "steps": 500_000,
+    "num_envs": 16,
+    "agent.gamma": 0.99,
+    "agent.step_size.start": 0.2,
+    "agent.step_size.end": 0.005,
+    "agent.step_size.steps": 500_000,
+    "agent.epsilon.end": 0.02,
+    "agent.epsilon.steps": 300_000,
+}
+
 GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "Taxi-v4": {
         "*": DETERMINISTIC | {"steps": 300_000},
@@ -120,7 +131,11 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "dqn": _TOY_DQN,
         "pqn": _TOY_PQN,
     },
-    "CliffWalkingSlippery-v1": {"dqn": _TOY_DQN | {"agent.loss": "mse"}, "pqn": _LAKE_PQN},
+    "CliffWalkingSlippery-v1": {
+        **dict.fromkeys(("q-learning", "double-q-learning", "expected-sarsa", "sarsa"), _SLIPPERY),
+        "dqn": _TOY_DQN | {"agent.loss": "mse"},
+        "pqn": _LAKE_PQN,
+    },
     "FrozenLake-v1": {
         "*": {
             "steps": 300_000,
