@@ -189,9 +189,11 @@ _CITIES = {
     "env.most_kiosks": 20,
 }
 # Early on every placement is worth more than all later ones together: a squared error would see nothing else.
+# What a city is worth says nothing of its sites: dueling keeps its errors away from them.
 _DEEP_KIOSK = _CITIES | {
     "agent.net.hidden": (64, 64),
     "agent.net.layer_norm": True,
+    "agent.net.dueling": True,
     "agent.gamma": 1.0,
     "agent.loss": "huber",
     "agent.epsilon.end": 0.1,

@@ -83,7 +83,7 @@ def describe_walks(p, e, table):
 
 @kernel
 def observe_sites(p, s, i, obs):
-    """Writes the features of each site; zeros where there is none."""
+    """Writes the features of each free site; zeros where none can be built on."""
     e = s[i]
     table = obs[i]
     if p.rules[0].fresh:
@@ -96,11 +96,12 @@ def observe_sites(p, s, i, obs):
     left = (instance.num_kiosks - e.placed) * UNIT // instance.num_kiosks
     for k in range(len(table)):
         table[k, KIOSK] = reaches(instance, e.nearest[np.uint64(homes[k])], MOST)
-        table[k, LEFT] = 0 if e.taken[k] else left
+        table[k, LEFT] = left
         table[k, REACH] = instance.limits[NUM_RELIEFS - 1]
-    for k in range(instance.num_sites, len(table)):
-        for feature in range(NUM_FEATURES):
-            table[k, feature] = 0
+    for k in range(len(table)):
+        if e.taken[k]:
+            for feature in range(NUM_FEATURES):
+                table[k, feature] = 0
 
 
 # ---------------------------------------------------------------- grid

@@ -25,8 +25,9 @@ SIDE = 1024
 """Steps along a side of the square on which fresh cities lie: squares of distances stay below 2^21, of which
 square roots in single precision are so exact that the nearest whole number is always the right one."""
 
-# Features of a site, columns of the observation `sites`. Walks (means over all people) and distances are in
-# UNIT-ths of the instance's reach (see INSTANCE), and at most MOST (`walk`: MOST_WALK).
+# Features of a free site, columns of the observation `sites`; rows of all others are zeros. Walks (means over
+# all people) and distances are in UNIT-ths of the instance's reach (see INSTANCE), and at most MOST (`walk`:
+# MOST_WALK).
 FEATURES = (
     "walk",  # what all people would walk if the next kiosk were here
     "far walk",  # the same if nobody walked further than twice the reach
@@ -34,7 +35,7 @@ FEATURES = (
     "alone",  # what all people would walk to a kiosk here, if it were the only one
     "kiosk",  # distance to the nearest own kiosk; MOST while there is none
     "rival",  # distance to the nearest rival; MOST where there is none
-    "left",  # share of the kiosks still to be placed, in UNIT-ths, if one can stand here; 0 where none can
+    "left",  # share of the kiosks still to be placed, in UNIT-ths; equal in all rows
     "reach",  # steps; equal in all rows
 )
 NUM_FEATURES = len(FEATURES)

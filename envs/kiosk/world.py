@@ -50,13 +50,13 @@ class Kiosk:
     that is not free is wasted.
 
     ## Observation Space
-    - `observation="sites"` (default): `Box((sites, 8), int32)`, features of each site (`state.FEATURES`):
+    - `observation="sites"` (default): `Box((sites, 8), int32)`, features of free sites (`state.FEATURES`):
       what all people would walk if the next kiosk were here, the same if nobody walked further than twice or
       once the reach, what they would walk to a kiosk here alone, the distance to the nearest own kiosk and to
-      the nearest rival, the share of the kiosks that are left if one can stand here, and the reach in steps.
+      the nearest rival, the share of the kiosks that are left, and the reach in steps.
       The reach is two thirds of what people would walk on average to one of K equal kiosks; walks and
       distances are in 4096ths of it and at most 65536 (the first: 262144), as where there is none. Rows of
-      sites that do not exist are zeros.
+      sites on which no kiosk can be placed are zeros.
     - `observation="grid"`: `Box(0, 255, (6, 32, 32), uint8)`, the city as planes (`state.PLANE_NAMES`):
       people, free sites, rivals, kiosks, distance to the nearest kiosk, kiosks left.
     - `observation="plain"`: `Box((4 or 6, points), int32)`: x and y of each point, steps to its nearest kiosk

@@ -53,16 +53,18 @@ def test_features_of_sites(cities, steps):
     homes = instance.distances.argmin(axis=1)
     limits = limits_of(env.world, instance)
     assert len(FEATURES) == 8 and env.single_observation_space.contains(table)
-    assert (table[:, REACH] == limits[-1]).all()
+    free = record["taken"] == 0
+    assert not table[~free].any()
+    assert (table[free, REACH] == limits[-1]).all()
 
     def says(column, walked):
         most = MOST_WALK if column == WALK else MOST
-        return abs(table[:, column] - np.minimum(walked / limits[-1] * UNIT, most)).max() <= 1
+        return abs(table[free, column] - np.minimum(walked / limits[-1] * UNIT, most)[free]).max() <= 1
 
     assert says(ALONE, instance.distances @ weights / people)
     assert says(RIVAL, instance.distances[instance.rivals].min(axis=0)[homes])
     left = (instance.num_kiosks - steps) * UNIT // instance.num_kiosks
-    assert (table[:, LEFT] == np.where(record["taken"] == 0, left, 0)).all()
+    assert (table[free, LEFT] == left).all()
     nearest = np.full(instance.num_points, NOWHERE)
     if steps:
         nearest = instance.distances[record["kiosks"][:steps]].min(axis=0)
