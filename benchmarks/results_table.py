@@ -149,7 +149,8 @@ def tables(pairs: dict[str, dict[str, Any]]) -> Iterator[str]:
     if limits := {
         each["limit"] for known in pairs.values() for each in known.values() if not each["finished"]
     }:
-        yield f"\\* stopped after {max(limits):.0f} s in all, evaluations included."
+        span = " to ".join(f"{each:.0f}" for each in sorted({min(limits), max(limits)}))
+        yield f"\\* stopped after {span} s in all, evaluations included."
 
 
 def cell(record: dict[str, Any] | None) -> str:
