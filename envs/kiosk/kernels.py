@@ -10,7 +10,7 @@ import numpy as np
 
 from ..core.kernel import kernel, rare_kernel
 from ..core.rng import next_u64, uniform_int
-from .state import COVERAGE, NOWHERE, NUM_RELIEFS, P_CENTER, P_MEDIAN, REVENUE
+from .state import COVERAGE, NOWHERE, NUM_WALKS, P_CENTER, P_MEDIAN, REVENUE
 
 # ---------------------------------------------------------------- distances of fresh cities
 
@@ -125,8 +125,8 @@ def walk_to_fresh(e, site, number):
 
 
 @kernel
-def spare(p, e, site):
-    """Brings `relief` up to date for a kiosk on a site, before anybody goes there.
+def save_walks(p, e, site):
+    """Brings `walks` up to date for a kiosk on a site, before anybody goes there.
 
     Only points that come nearer to a kiosk matter (Whitaker, "A fast algorithm for the greedy interchange for
     large-scale clustering and median location problems", INFOR 21, 1983).
@@ -134,44 +134,43 @@ def spare(p, e, site):
     limits = p.instances[np.uint64(e.instance)].limits
     weights = p.weights[np.uint64(e.instance)]
     row = p.distances[np.uint64(e.instance), np.uint64(site)]
-    for level in range(NUM_RELIEFS):
-        relief = e.relief[level]
+    for level in range(NUM_WALKS):
+        walks = e.walks[level]
         for j in range(len(weights)):
-            before = np.int64(min(e.nearest[j], limits[level]))
-            after = np.int64(row[j])
-            if after < before:
+            away = np.int64(row[j])
+            nearer = min(np.int64(e.nearest[j]), np.int64(limits[level])) - away
+            if nearer > 0:
                 weight = np.int64(weights[j])
                 back = p.distances_back[np.uint64(e.instance), np.uint64(j)]
-                for k in range(len(relief)):
-                    relief[k] -= weight * max(before - max(np.int64(back[k]), after), 0)
+                for k in range(len(walks)):
+                    further = max(np.int64(back[k]), away) - away
+                    walks[k] -= weight * min(further, nearer)
 
 
 @kernel
-def spare_fresh(p, e, site):
+def save_walks_fresh(p, e, site):
     """The same in a fresh city, where the costly part is the distance: once for all limits."""
     limits = p.instances[0].limits
     x = e.x
     y = e.y
-    relief = e.relief[0]
-    far_relief = e.relief[1]
-    near_relief = e.relief[2]
+    walks = e.walks[0]
+    far_walks = e.walks[1]
+    near_walks = e.walks[2]
     for j in range(len(x)):
         there_x = x[j]
         there_y = y[j]
-        after = steps_between(there_x, there_y, x[site], y[site])
-        before = np.int32(min(e.nearest[j], limits[0]))
-        far = np.int32(min(before, limits[1]))
-        near = np.int32(min(before, limits[2]))
-        if after < far:
+        away = steps_between(there_x, there_y, x[site], y[site])
+        nearer = np.int32(min(e.nearest[j], limits[0]) - away)
+        if nearer > 0:
+            far_nearer = np.int32(min(nearer, max(limits[1] - away, 0)))
+            near_nearer = np.int32(min(nearer, max(limits[2] - away, 0)))
             for k in range(len(x)):
-                steps = np.int32(max(steps_between(there_x, there_y, x[k], y[k]), after))
-                relief[k] -= np.int32(max(np.int32(before - steps), np.int32(0)))
-                far_relief[k] -= np.int32(max(np.int32(far - steps), np.int32(0)))
-                near_relief[k] -= np.int32(max(np.int32(near - steps), np.int32(0)))
-        elif after < before:
-            for k in range(len(x)):
-                steps = np.int32(max(steps_between(there_x, there_y, x[k], y[k]), after))
-                relief[k] -= np.int32(max(np.int32(before - steps), np.int32(0)))
+                steps = steps_between(there_x, there_y, x[k], y[k])
+                further = np.int32(max(steps, away) - away)
+                walks[k] -= min(further, nearer)
+                if far_nearer > 0:
+                    far_walks[k] -= min(further, far_nearer)
+                    near_walks[k] -= min(further, near_nearer)
 
 
 @kernel
@@ -199,12 +198,12 @@ def place(p, e, site):
     e.kiosks[number] = site
     e.taken[site] = 1
     if p.rules[0].fresh:
-        if p.rules[0].relief:
-            spare_fresh(p, e, site)
+        if p.rules[0].walks:
+            save_walks_fresh(p, e, site)
         walk_to_fresh(e, site, number)
     else:
-        if p.rules[0].relief:
-            spare(p, e, site)
+        if p.rules[0].walks:
+            save_walks(p, e, site)
         walk_to(p, e, site, number)
     if p.rules[0].objective == REVENUE:
         attract(p, e, site, e.own)
@@ -241,64 +240,38 @@ def step_one(p, s, i, action):
 
 
 @rare_kernel
-def measure_city(e):
-    """Writes how far everybody in a fresh city walks to each single site; distances are the same both ways.
+def measure_city(p, e):
+    """Writes how far everybody in a fresh city walks to each single site.
 
     Returns:
         The greatest distance from a free site to anybody.
     """
+    far = p.instances[0].limits[1]
+    near = p.instances[0].limits[2]
+    limited = p.rules[0].walks
     x = e.x
     y = e.y
     alone = e.alone
+    far_walks = e.walks[1]
+    near_walks = e.walks[2]
     taken = e.taken
-    n = len(alone)
     farthest = np.int32(0)
-    for j in range(n):
-        alone[j] = 0
-    for k in range(n):
-        here_x = x[k]
-        here_y = y[k]
-        bound = taken[k]
-        walked = np.int32(0)
-        for j in range(k):
-            steps = steps_between(x[j], y[j], here_x, here_y)
-            walked = np.int32(walked + steps)
-            alone[j] += steps
-            farthest = max(farthest, np.int32(0 if bound & taken[j] else steps))
-        alone[k] = walked
+    for k in range(len(alone)):
+        alone[k] = 0
+        if limited:
+            far_walks[k] = 0
+            near_walks[k] = 0
+    for j in range(len(x)):
+        there_x = x[j]
+        there_y = y[j]
+        for k in range(len(alone)):
+            steps = steps_between(there_x, there_y, x[k], y[k])
+            alone[k] += steps
+            farthest = max(farthest, np.int32(0 if taken[k] else steps))
+            if limited:
+                far_walks[k] += min(steps, far)
+                near_walks[k] += min(steps, near)
     return farthest
-
-
-@rare_kernel
-def promise_fresh(p, e):
-    """Writes `relief` of a fresh city without kiosks; `alone` is known."""
-    limits = p.instances[0].limits
-    x = e.x
-    y = e.y
-    far_relief = e.relief[1]
-    near_relief = e.relief[2]
-    n = len(x)
-    far = limits[1]
-    near = limits[2]
-    for k in range(n):
-        e.relief[0, k] = n * limits[0] - e.alone[k]
-        far_relief[k] = far
-        near_relief[k] = near
-    for k in range(n):
-        here_x = x[k]
-        here_y = y[k]
-        far_saved = np.int32(0)
-        near_saved = np.int32(0)
-        for j in range(k):
-            steps = steps_between(x[j], y[j], here_x, here_y)
-            less = np.int32(max(np.int32(far - steps), np.int32(0)))
-            far_saved = np.int32(far_saved + less)
-            far_relief[j] += less
-            less = np.int32(max(np.int32(near - steps), np.int32(0)))
-            near_saved = np.int32(near_saved + less)
-            near_relief[j] += less
-        far_relief[k] += far_saved
-        near_relief[k] += near_saved
 
 
 @kernel
@@ -332,19 +305,20 @@ def open_city(p, e):
         e.kiosks[k] = -1
     e.start = instance.start
     if p.rules[0].fresh:
-        farthest = measure_city(e)
+        farthest = measure_city(p, e)
         if p.rules[0].objective == P_MEDIAN:
             e.start = worst_alone(e)
         elif p.rules[0].objective == P_CENTER:
             e.start = farthest
-    if p.rules[0].relief:
+    if p.rules[0].walks:
         if p.rules[0].fresh:
-            promise_fresh(p, e)
+            for k in range(len(e.alone)):
+                e.walks[0, k] = e.alone[k]
         else:
-            for level in range(NUM_RELIEFS):
-                reliefs = p.reliefs[e.instance, level]
-                for k in range(len(reliefs)):
-                    e.relief[level, k] = reliefs[k]
+            for level in range(NUM_WALKS):
+                walks = p.walks[e.instance, level]
+                for k in range(len(walks)):
+                    e.walks[level, k] = walks[k]
     for j in range(len(e.nearest)):
         e.nearest[j] = NOWHERE if j < instance.num_points else 0
         e.visits[j] = -1

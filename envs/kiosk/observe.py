@@ -11,14 +11,15 @@ from ..core.kernel import kernel
 from .kernels import steps_between
 from .state import (
     ALONE,
+    FAR_WALK,
     GRID,
     KIOSK,
     LEFT,
     MOST,
     MOST_WALK,
+    NEAR_WALK,
     NOWHERE,
-    NUM_FEATURES,
-    NUM_RELIEFS,
+    NUM_WALKS,
     REACH,
     RIVAL,
     SIDE,
@@ -33,11 +34,9 @@ CELL_SHIFT = (SIDE // GRID).bit_length() - 1
 
 
 @kernel
-def reaches(instance, steps, most):
+def reaches(steps, unit, most):
     """Steps in UNIT-ths of the reach, but no more than `most`."""
-    if steps >= NOWHERE:
-        return np.int32(most)
-    return np.int32(min(steps * (UNIT / np.float64(instance.limits[NUM_RELIEFS - 1])), np.float64(most)))
+    return np.int32(most if steps >= NOWHERE else min(steps * unit, np.float64(most)))
 
 
 @kernel
@@ -50,35 +49,19 @@ def describe_still(p, e, table):
 
 
 @kernel
-def describe_fresh(p, e, table):
+def describe_fresh(p, e, table, unit):
     """The same in a fresh city, where rivals hold the first points."""
     x = e.x
     y = e.y
-    instance = p.instances[0]
+    share = p.instances[0].share
     for k in range(len(table)):
-        table[k, ALONE] = reaches(instance, e.alone[k] * instance.share, MOST)
+        table[k, ALONE] = reaches(e.alone[k] * share, unit, MOST)
         nearest = np.int32(NOWHERE)
         for r in range(len(table)):
             if not p.taken[0, r]:
                 break
             nearest = min(nearest, steps_between(x[k], y[k], x[r], y[r]))
-        table[k, RIVAL] = reaches(instance, nearest, MOST)
-
-
-@kernel
-def describe_walks(p, e, table):
-    """Writes what people would walk with the next kiosk on each site."""
-    instance = p.instances[np.uint64(e.instance)]
-    weights = p.weights[np.uint64(e.instance)]
-    for level in range(NUM_RELIEFS):
-        limit = np.int64(instance.limits[level])
-        now = np.int64(0)
-        for j in range(instance.num_points):
-            now += np.int64(weights[j]) * min(np.int64(e.nearest[j]), limit)
-        relief = e.relief[level]
-        most = MOST_WALK if level == 0 else MOST
-        for k in range(len(table)):
-            table[k, WALK + level] = reaches(instance, (now - relief[k]) * instance.share, most)
+        table[k, RIVAL] = reaches(nearest, unit, MOST)
 
 
 @kernel
@@ -86,22 +69,31 @@ def observe_sites(p, s, i, obs):
     """Writes the features of each free site; zeros where none can be built on."""
     e = s[i]
     table = obs[i]
+    instance = p.instances[np.uint64(e.instance)]
+    reach = instance.limits[NUM_WALKS - 1]
+    unit = UNIT / np.float64(reach)
+    share = instance.share
     if p.rules[0].fresh:
-        describe_fresh(p, e, table)
+        describe_fresh(p, e, table, unit)
     else:
         describe_still(p, e, table)
-    describe_walks(p, e, table)
-    instance = p.instances[np.uint64(e.instance)]
     homes = p.homes[np.uint64(e.instance)]
-    left = (instance.num_kiosks - e.placed) * UNIT // instance.num_kiosks
-    for k in range(len(table)):
-        table[k, KIOSK] = reaches(instance, e.nearest[np.uint64(homes[k])], MOST)
-        table[k, LEFT] = left
-        table[k, REACH] = instance.limits[NUM_RELIEFS - 1]
-    for k in range(len(table)):
-        if e.taken[k]:
-            for feature in range(NUM_FEATURES):
-                table[k, feature] = 0
+    left = np.int32((instance.num_kiosks - e.placed) * UNIT // instance.num_kiosks)
+    walks = e.walks[0]
+    far_walks = e.walks[1]
+    near_walks = e.walks[2]
+    taken = e.taken
+    nearest = e.nearest
+    for k in range(len(table)):  # whole rows: the compiler writes several at once
+        free = np.int32(1 - taken[k])
+        table[k, WALK] = free * reaches(walks[k] * share, unit, MOST_WALK)
+        table[k, FAR_WALK] = free * reaches(far_walks[k] * share, unit, MOST)
+        table[k, NEAR_WALK] = free * reaches(near_walks[k] * share, unit, MOST)
+        table[k, ALONE] *= free
+        table[k, KIOSK] = free * reaches(nearest[np.uint64(homes[k])], unit, MOST)
+        table[k, RIVAL] *= free
+        table[k, LEFT] = free * left
+        table[k, REACH] = free * reach
 
 
 # ---------------------------------------------------------------- grid

@@ -24,7 +24,7 @@ from .state import (
     INSTANCE,
     MOST,
     NOWHERE,
-    NUM_RELIEFS,
+    NUM_WALKS,
     P_CENTER,
     P_MEDIAN,
     REVENUE,
@@ -114,8 +114,8 @@ def build_tables(config: KioskConfig, instances: Sequence[Instance]) -> KioskPar
     objective = Objective(config.objective, config.radius)
     for instance in instances:
         objective.check(instance)
-    relief = config.observation == "sites"
-    tables = _tables(instances, objective, relief) if instances else _fresh_tables(config)
+    walks = config.observation == "sites"
+    tables = _tables(instances, objective, walks) if instances else _fresh_tables(config)
     for table in tables.values():
         table.flags.writeable = False
     rules = np.zeros(1, RULES)
@@ -124,7 +124,7 @@ def build_tables(config: KioskConfig, instances: Sequence[Instance]) -> KioskPar
     rules["attraction"] = ATTRACTION
     rules["num_instances"] = len(tables["instances"])
     rules["fresh"] = not instances
-    rules["relief"] = relief
+    rules["walks"] = walks
     rules.flags.writeable = False
     return KioskParams(rules, **tables)
 
@@ -156,7 +156,7 @@ def _fresh_tables(config: KioskConfig) -> dict[str, NDArray]:
         "weights": np.ones((1, points), np.int32),
         "distances": np.zeros((1, 1, 1), np.int32),
         "distances_back": np.zeros((1, 1, 1), np.int32),
-        "reliefs": np.zeros((1, NUM_RELIEFS, 1), np.int64),
+        "walks": np.zeros((1, NUM_WALKS, 1), np.int64),
         "pulls": np.zeros((1, 1, 1), np.int32),
         "theirs": np.zeros((1, points), np.int32),
         "taken": (np.arange(points) < rivals).astype(np.uint8)[None],
@@ -168,7 +168,7 @@ def _fresh_tables(config: KioskConfig) -> dict[str, NDArray]:
     }
 
 
-def _tables(instances: Sequence[Instance], objective: Objective, relief: bool) -> dict[str, NDArray]:
+def _tables(instances: Sequence[Instance], objective: Objective, walks: bool) -> dict[str, NDArray]:
     """Tables of a pool, padded to the largest instance."""
     count = len(instances)
     sites = max(instance.num_sites for instance in instances)
@@ -180,8 +180,8 @@ def _tables(instances: Sequence[Instance], objective: Objective, relief: bool) -
         "instances": np.zeros(count, INSTANCE),
         "weights": np.zeros((count, points), np.int32),
         "distances": np.zeros((count, sites, points), np.int32),
-        "distances_back": np.zeros((count, points, sites) if relief else (1, 1, 1), np.int32),
-        "reliefs": np.zeros((count, NUM_RELIEFS, sites) if relief else (1, NUM_RELIEFS, 1), np.int64),
+        "distances_back": np.zeros((count, points, sites) if walks else (1, 1, 1), np.int32),
+        "walks": np.zeros((count, NUM_WALKS, sites) if walks else (1, NUM_WALKS, 1), np.int64),
         "pulls": np.zeros((count, sites, points) if kind == REVENUE else (1, 1, 1), np.int32),
         "theirs": np.ones((count, points), np.int32),
         "taken": np.ones((count, sites), np.uint8),
@@ -189,22 +189,22 @@ def _tables(instances: Sequence[Instance], objective: Objective, relief: bool) -
         "cells": np.zeros((count, 2, places), np.int32),
         "people": np.zeros((count, GRID * GRID), np.uint8),
         "homes": np.zeros((count, sites), np.int32),
-        "standing": np.zeros((count, sites, 2) if relief else (1, 1, 2), np.int32),
+        "standing": np.zeros((count, sites, 2) if walks else (1, 1, 2), np.int32),
     }
     for m, instance in enumerate(instances):
         s, n = instance.num_sites, instance.num_points
         tables["instances"][m] = _measure(instance, kind)
         tables["weights"][m, :n] = instance.weights
         tables["distances"][m, :s, :n] = instance.distances
-        if relief:
+        if walks:
             reach = _reach(instance)
             limits = NOWHERE, min(2 * reach, NOWHERE), reach
             tables["instances"]["limits"][m] = limits
             tables["standing"][m, :s] = _standing(instance, reach)
             tables["distances_back"][m, :n, :s] = instance.distances.T
             for level, limit in enumerate(limits):
-                saved = np.maximum(limit - instance.distances, 0)
-                tables["reliefs"][m, level, :s] = saved @ instance.weights.astype(np.int64)
+                walked = np.minimum(instance.distances, limit)
+                tables["walks"][m, level, :s] = walked @ instance.weights.astype(np.int64)
         tables["taken"][m, :s] = ~instance.free
         tables["homes"][m, :s] = instance.distances.argmin(axis=1)
         if kind == REVENUE:

@@ -19,7 +19,7 @@ NOWHERE = 1 << 24
 """Steps to the nearest kiosk while there is none: more than any distance (`instances.MAX_DISTANCE`)."""
 
 BEYOND = 2048
-"""What people of a fresh city walk while there is no kiosk, for the relief: more than any distance there."""
+"""What people of a fresh city walk while there is no kiosk, for `walks`: more than any distance there."""
 
 SIDE = 1024
 """Steps along a side of the square on which fresh cities lie: squares of distances stay below 2^21, of which
@@ -43,7 +43,7 @@ WALK, FAR_WALK, NEAR_WALK, ALONE, KIOSK, RIVAL, LEFT, REACH = range(NUM_FEATURES
 UNIT = 1 << 12
 MOST = 16 * UNIT
 MOST_WALK = 64 * UNIT
-NUM_RELIEFS = 3
+NUM_WALKS = 3
 """WALK and those after it: without a limit to what people walk, and with the two limits."""
 
 # Planes of `grid`.
@@ -68,7 +68,7 @@ INFO = (
 
 
 def kiosk_state(
-    num_sites: int, num_points: int, num_kiosks: int, *, fresh: bool, pulls: bool, relief: bool
+    num_sites: int, num_points: int, num_kiosks: int, *, fresh: bool, pulls: bool, walks: bool
 ) -> np.dtype:
     """The record of one environment.
 
@@ -78,11 +78,11 @@ def kiosk_state(
         num_kiosks: slots for kiosks, K.
         fresh: whether the city itself stands in the record.
         pulls: whether attractions are counted, for revenue.
-        relief: whether it is counted what a kiosk would save on each site, for the observation `sites`.
+        walks: whether it is counted how far people would walk with one more kiosk, for `sites`.
     """
     city = num_points if fresh else 1
     pull = num_points if pulls else 1
-    saving = num_sites if relief else 1
+    candidates = num_sites if walks else 1
     return state_dtype(
         [
             ("ask_instance", np.int32),  # 1 + the instance that the next reset must take; 0: a random one
@@ -98,8 +98,9 @@ def kiosk_state(
             ("visits", np.int32, (num_points,)),  # which of `kiosks` it is, the first of equals; -1: none
             ("own", np.int32, (pull,)),  # attraction of all own kiosks
             ("theirs", np.int32, (pull,)),  # attraction of all rivals
-            # Steps that a site would save all people, were their walks no longer than each of the `limits`.
-            ("relief", np.int32 if fresh else np.int64, (NUM_RELIEFS, saving)),
+            # Steps of all people with one more kiosk, on each site, if nobody walked further than each of the
+            # `limits`.
+            ("walks", np.int32 if fresh else np.int64, (NUM_WALKS, candidates)),
             ("taken", np.uint8, (num_sites,)),  # 1 where no kiosk may be placed: taken, a rival's, unused
         ],
         info=INFO,
@@ -113,7 +114,7 @@ RULES = np.dtype(
         ("attraction", np.int32),  # of a kiosk at one's door
         ("num_instances", np.int32),
         ("fresh", np.bool_),  # cities are drawn at every reset
-        ("relief", np.bool_),  # `relief` of the record is kept
+        ("walks", np.bool_),  # `walks` of the record are kept
     ],
     align=True,
 )
@@ -128,7 +129,7 @@ INSTANCE = np.dtype(
         ("start", np.int64),  # total of the worst single site; 0 for what is to grow
         # Steps: NOWHERE (fresh cities: BEYOND), twice the reach, and the reach. That is two thirds of what
         # people would walk on average to a typical site if each kiosk had an equal share, the nearest ones.
-        ("limits", np.int32, (NUM_RELIEFS,)),
+        ("limits", np.int32, (NUM_WALKS,)),
         ("optimum", np.int64),  # -1 where it is not known
         ("span", np.int32),  # greatest distance, steps
         ("scale", np.int64),  # the reward's unit is 1024 / (scale / per) of a total's
@@ -153,9 +154,9 @@ class KioskParams(NamedTuple):
     distances: NDArray[np.int32]
     """(M, S, N) steps; (1, 1, 1) for fresh cities."""
     distances_back: NDArray[np.int32]
-    """(M, N, S) the same, from points to sites; (1, 1, 1) where relief is not counted."""
-    reliefs: NDArray[np.int64]
-    """(M, NUM_RELIEFS, S) `relief` of a record without kiosks; (1, NUM_RELIEFS, 1) where it isn't counted."""
+    """(M, N, S) the same, from points to sites; (1, 1, 1) where walks are not counted."""
+    walks: NDArray[np.int64]
+    """(M, NUM_WALKS, S) `walks` of a record without kiosks; (1, NUM_WALKS, 1) where they are not counted."""
     pulls: NDArray[np.int32]
     """(M, S, N) attraction of a kiosk on a site to a point; (1, 1, 1) if not needed."""
     theirs: NDArray[np.int32]

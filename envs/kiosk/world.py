@@ -118,7 +118,7 @@ class Kiosk:
             int(self._params.instances["num_kiosks"].max()),
             fresh=bool(rules["fresh"]),
             pulls=rules["objective"] == REVENUE,
-            relief=bool(rules["relief"]),
+            walks=bool(rules["walks"]),
         )
         self.action_space: Space = Discrete(num_sites)
         observe: Callable

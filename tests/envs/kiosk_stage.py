@@ -56,7 +56,7 @@ def start_of(world, instance):
 
 
 def limits_of(world, instance):
-    """The most steps that anybody walks, for each kind of relief."""
+    """The most steps that anybody walks, for each kind of walks."""
     if world.config.source == "fresh":
         reach = round(1024 * 4 / 9 / np.sqrt(np.pi * instance.num_kiosks))
         return 2048, 2 * reach, reach
@@ -90,8 +90,8 @@ def assert_follows(world, record):
         assert (record["own"][:n] == pulls[sites].sum(axis=0)).all()
         assert (record["theirs"][:n] == pulls[instance.rivals].sum(axis=0)).all()
     if world.config.observation == "sites":
-        for relief, limit in zip(record["relief"], limits_of(world, instance), strict=True):
-            saved = np.maximum(np.minimum(steps, limit) - instance.distances, 0)
-            assert (relief[:s] == saved @ instance.weights.astype(int)).all()
+        for walks, limit in zip(record["walks"], limits_of(world, instance), strict=True):
+            walked = np.minimum(np.minimum(instance.distances, steps), limit)
+            assert (walks[:s] == walked @ instance.weights.astype(int)).all()
     assert record["info"]["total"] == record["total"]
     assert record["info"]["objective"] == in_units(world, instance, record["total"])

@@ -84,7 +84,7 @@ def test_masks_tell_what_is_free_and_other_sites_waste_a_kiosk():
         _, reward, _, _, _ = env.step(np.array([wasted]))
         after = env.get_state()[0]
         assert reward == 0 and after["placed"] == before["placed"] + 1
-        for name in ("kiosks", "nearest", "visits", "total", "taken", "relief"):
+        for name in ("kiosks", "nearest", "visits", "total", "taken", "walks"):
             assert (after[name] == before[name]).all()
 
 
@@ -246,7 +246,7 @@ CHANGES = {
     "taken": 0,
     "total": 1,
     "start": 0,
-    "relief": 3,
+    "walks": 3,
 }
 
 
