@@ -78,6 +78,28 @@ _GOAL_DQN = _TOY_DQN | {
     "agent.epsilon.start": 0.2,
 }
 
+# stable-baselines3's know no masks, and learn from as much as the project's own.
+_SB3_TOY_DQN = {
+    "steps": 200_000,
+    "num_envs": 32,
+    "agent.gamma": 0.97,
+    "agent.batch_size": 256,
+    "agent.train_freq": 1,
+    "agent.target_update_interval": 1_000,
+    "agent.epsilon.steps": 100_000,
+    "agent.learning_rate.start": 2e-3,
+    "agent.learning_rate.end": 1e-5,
+    "agent.learning_rate.steps": 200_000,
+}
+_SB3_GOAL_DQN = _SB3_TOY_DQN | {
+    "num_envs": 16,
+    "agent.gamma": 0.99,
+    "agent.batch_size": 128,
+    "agent.epsilon.start": 0.2,
+    "agent.learning_rate.start": 1e-3,
+}
+_SB3_LAKE_DQN = _SB3_TOY_DQN | {"agent.gamma": 0.99}
+
 _SLIPPERY = {
     "steps": 500_000,
     "num_envs": 16,
@@ -130,11 +152,13 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         },
         "dqn": _TOY_DQN,
         "pqn": _TOY_PQN,
+        "sb3-dqn": _SB3_TOY_DQN,
     },
     "CliffWalkingSlippery-v1": {
         **dict.fromkeys(("q-learning", "double-q-learning", "expected-sarsa", "sarsa"), _SLIPPERY),
         "dqn": _TOY_DQN | {"agent.loss": "mse"},
         "pqn": _LAKE_PQN,
+        "sb3-dqn": _SB3_TOY_DQN,
     },
     "FrozenLake-v1": {
         "*": {
@@ -153,6 +177,17 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         "dqn": _TOY_DQN | {"agent.gamma": 0.99, "agent.loss": "mse"},
         "pqn": _LAKE_PQN
         | {"steps": 600_000, "agent.epsilon.steps": 400_000, "agent.learning_rate.steps": 600_000},
+        "sb3-dqn": _SB3_LAKE_DQN,
+        "sb3-ppo": {
+            "steps": 600_000,
+            "num_envs": 32,
+            "agent.n_steps": 64,
+            "agent.batch_size": 512,
+            "agent.ent_coef": 0.01,
+            "agent.learning_rate.start": 2e-3,
+            "agent.learning_rate.end": 1e-5,
+            "agent.learning_rate.steps": 600_000,
+        },
     },
     "Acrobot-v1": {
         "dqn": _GOAL_DQN
@@ -165,10 +200,22 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "agent.learning_rate.steps": 150_000,
         },
         "pqn": _GOAL_PQN | {"agent.trace_decay": 0.8},
+        "sb3-dqn": _SB3_GOAL_DQN,
+        "sb3-a2c": {
+            "steps": 400_000,
+            "num_envs": 16,
+            "agent.n_steps": 32,
+            "agent.gae_lambda": 0.95,
+            "agent.ent_coef": 0.01,
+            "agent.learning_rate.start": 1e-3,
+            "agent.learning_rate.end": 1e-5,
+            "agent.learning_rate.steps": 400_000,
+        },
     },
     "MountainCar-v0": {
         "dqn": _GOAL_DQN | {"agent.learning_rate.start": 4e-3, "agent.target_rate": 0.02},
         "pqn": _GOAL_PQN | {"agent.trace_decay": 0.9},
+        "sb3-dqn": _SB3_GOAL_DQN | {"agent.gamma": 0.98, "agent.learning_rate.start": 4e-3},
     },
     "CartPole-v1": {
         "dqn": {
