@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
+from gymnasium.spaces import Space
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
@@ -127,6 +128,14 @@ class Searcher(Trainable, Protocol):
         ...
 
 
+class Imitator(Trainable, Protocol):
+    """Learns to do what a teacher does."""
+
+    def imitate(self, obs: NDArray, action: NDArray) -> dict[str, float]:
+        """Fits anew to all (N, ...) observations so far and the teacher's (N,) actions; returns metrics."""
+        ...
+
+
 class Trainer(Trainable, Protocol):
     """Owns its loop: steps the environments itself, as the algorithms of other libraries do."""
 
@@ -154,10 +163,27 @@ class Trainer(Trainable, Protocol):
 class Encoder(Protocol):
     """Turns observations into features or table indices, in scikit-learn's shape."""
 
-    def fit(self, observations: NDArray) -> Encoder:
-        """Fits on (N, ...) observations and returns itself."""
+    @property
+    def space(self) -> Space:
+        """Of one code, once it is fitted: Discrete for indices, Box for (D,) float32 vectors."""
         ...
 
-    def transform(self, observations: NDArray) -> NDArray:
-        """Maps (N, ...) observations to (N, F) features or (N,) indices."""
+    def fit(self, obs: NDArray, targets: NDArray | None = None) -> Encoder:
+        """Learns from (N, ...) observations, and (N,) targets where it predicts."""
+        ...
+
+    def transform(self, obs: NDArray) -> NDArray:
+        """(B, ...) observations to (B,) int64 indices or (B, D) float32 vectors, each row on its own."""
+        ...
+
+    def state_dict(self) -> State:
+        """What was fitted: arrays, never code."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave.
+
+        Raises:
+            ValueError: when it does not fit.
+        """
         ...

@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 from gymnasium.spaces import Space
 
-from .base import Learner, Policy, Searcher, Trainer
+from .base import Imitator, Learner, Policy, Searcher, Trainer
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class AgentSpec:
     entry: str
     """`module:Class`, the module inside `meze.agents`. Every agent's constructor is
     `(observation_space, action_space, *, num_envs, config, rng)`, with the spaces of one environment."""
-    kind: Literal["policy", "learner", "searcher", "trainer"]
+    kind: Literal["policy", "learner", "searcher", "trainer", "imitator"]
     """Which protocol of `agents.base` the class follows."""
     summary: str
     """One line for listings."""
@@ -100,6 +100,18 @@ def _sb3(name: str, algorithm: str, summary: str) -> AgentSpec:
     )
 
 
+def _imitator(name: str, class_name: str, summary: str) -> AgentSpec:
+    return AgentSpec(
+        name,
+        f"cloning:{class_name}",
+        "imitator",
+        summary,
+        config=f"cloning:{class_name}Config",
+        modes=("grid", "plain", "index"),
+        extra="sklearn",
+    )
+
+
 def _genetic(name: str, class_name: str, summary: str) -> AgentSpec:
     return AgentSpec(
         name,
@@ -133,6 +145,8 @@ _AGENTS = {
             modes=("grid", "index"),
             extra="neat",
         ),
+        _imitator("clone", "Cloning", "does what the world's expert does (Pomerleau 1991)"),
+        _imitator("dagger", "DAgger", "the same, where it comes to itself (Ross et al. 2011)"),
         _sb3("sb3-ppo", "PPO", "proximal policy optimisation (Schulman et al. 2017)"),
         _sb3("sb3-a2c", "A2C", "advantage actor-critic (Mnih et al. 2016)"),
         _sb3("sb3-dqn", "DQN", "deep Q-network (Mnih et al. 2015)"),
@@ -167,7 +181,7 @@ def make_agent(
     config: Any = None,
     seed: int,
     device: str = "cpu",
-) -> Learner | Policy | Searcher | Trainer:
+) -> Learner | Policy | Searcher | Trainer | Imitator:
     """Builds an agent for one environment's spaces.
 
     Args:

@@ -285,6 +285,9 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
 """Environment id to agent name (`*`: each agent) to changed settings, named as the flags are."""
 
 
+ARRAYS = ("grid", "sites", "plain", "pixels")
+"""Observation modes that are arrays, those first that encoders make most of."""
+
 Settings = TypeVar("Settings")
 
 
@@ -313,8 +316,15 @@ def with_preset(
     return override(settings, shared | own | in_mode)
 
 
-def default_env_config(environment: Environment, agent: AgentSpec | None = None) -> Any:
+def default_env_config(
+    environment: Environment, agent: AgentSpec | None = None, *, encoded: bool = False
+) -> Any:
     """An environment's default settings, in the observation mode that suits the agent best.
+
+    Args:
+        environment: which.
+        agent: for whom.
+        encoded: whether an encoder will stand between them, which needs arrays.
 
     Raises:
         ValueError: when a preset names a setting that is not there.
@@ -323,22 +333,35 @@ def default_env_config(environment: Environment, agent: AgentSpec | None = None)
     if agent is None:
         return config
     offered = observation_modes(environment.config)
-    suitable = [mode for mode in agent.modes if mode in offered]
+    suitable = [mode for mode in (ARRAYS if encoded else agent.modes) if mode in offered]
     if suitable:
         config = dataclasses.replace(config, observation=suitable[0])
-    return with_preset(config, environment, agent.name, "env.")
+    config = with_preset(config, environment, agent.name, "env.")
+    if encoded and suitable and config.observation not in suitable:
+        config = dataclasses.replace(config, observation=suitable[0])
+    return config
 
 
-def default_agent_config(environment: Environment, agent: AgentSpec, mode: str | None = None) -> Any:
+def default_agent_config(
+    environment: Environment, agent: AgentSpec, mode: str | None = None, *, encoded: bool = False
+) -> Any:
     """An agent's default settings in an environment; None where it has none.
 
     Args:
         environment: where it is to act.
         agent: which.
         mode: an observation mode that was asked for.
+        encoded: whether an encoder will stand between them: what is known to work well on grids is not used.
     """
     kind = agent.config_class()
-    return None if kind is None else with_preset(kind(), environment, agent.name, "agent.", mode)
+    if kind is None:
+        return None
+    default = kind()
+    config = with_preset(default, environment, agent.name, "agent.", mode)
+    sights = {name: getattr(default, name) for name in ("retina",) if encoded and hasattr(default, name)}
+    if encoded and hasattr(config, "net"):
+        sights["net"] = dataclasses.replace(config.net, planes=default.net.planes)
+    return dataclasses.replace(config, **sights)
 
 
 def default_settings(environment: Environment, agent: AgentSpec) -> RunSettings:

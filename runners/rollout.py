@@ -164,6 +164,7 @@ class Rollout:
         self._obs, info = env.reset(seed=seed)
         self._mask = action_mask(info)
         self._tally = Tally(env.num_envs)
+        self._said: tuple[Mapping[str, Any], NDArray] = {}, np.zeros(0, np.int64)
 
     def step(self) -> tuple[Transition, Episodes | None]:
         """Takes one step in every environment.
@@ -178,6 +179,7 @@ class Rollout:
         mask = action_mask(info)
         next_obs, next_mask = obs, mask
         episodes = self._tally.count(reward, terminated | truncated, info)
+        self._said = info, np.zeros(0, np.int64) if episodes is None else episodes.index
         if episodes is not None:
             rows = episodes.index
             next_obs = with_rows(obs, rows, info["final_obs"][rows].tolist())
@@ -189,6 +191,14 @@ class Rollout:
         self._obs, self._mask = obs, mask
         self._stopwatch.lap("other")
         return transition, episodes
+
+    def measured(self, name: str) -> NDArray[np.float64]:
+        """What the infos of the last step say of a measure, (B,); zeros where they do not know it."""
+        info, rows = self._said
+        values = np.array(info.get(name, np.zeros(self.env.num_envs)), np.float64)
+        if len(rows):
+            values[rows] = info["final_info"][name][rows] if name in info["final_info"] else 0.0
+        return values
 
     def advance(self, agent: Any) -> tuple[int, dict[str, Any], Episodes | None]:
         """Lets a `Learner` learn from one step.

@@ -27,7 +27,9 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..agents import checkpoint
 from ..agents.base import Policy, State, Trainable
+from ..agents.encoded import encoded
 from ..agents.registry import AgentSpec, make_agent
+from .encoding import Encoding, read_encoding
 from .resolve import Environment, find_environment, find_learner, make_vector
 from .settings import from_plain, to_plain
 
@@ -85,6 +87,16 @@ class DeepSettings(TrainSettings):
 
 
 @dataclass(frozen=True)
+class ImitationSettings(TrainSettings):
+    """By how much of a teacher's doing an imitator is taught, and whose."""
+
+    steps: int = 50_000
+    """Transitions to learn from, all environments together."""
+    teacher: str | None = None
+    """Who is imitated: a reference of the world, by default its first one, or a run's folder."""
+
+
+@dataclass(frozen=True)
 class SearchSettings:
     """How long a population is evolved, and by what it is judged."""
 
@@ -126,6 +138,8 @@ def settings_class(agent: AgentSpec) -> type[RunSettings]:
     """The class of the settings with which an agent is trained."""
     if agent.kind == "searcher":
         return SearchSettings
+    if agent.kind == "imitator":
+        return ImitationSettings
     return DeepSettings if agent.on_device else TrainSettings
 
 
@@ -143,6 +157,8 @@ class RunConfig:
     env_config: Any
     settings: Any
     """`TrainSettings`, or what `settings_class` says."""
+    encoding: Encoding | None = None
+    """What stands between the environment and the agent."""
 
     def make_env(self, num_envs: int, autoreset: AutoresetMode, *, render: bool = False) -> VectorEnv:
         """Makes the run's environment."""
@@ -163,15 +179,17 @@ class RunConfig:
             env: for whose spaces.
             device: where it computes, if it does with torch; who only acts needs no other than the CPU.
         """
-        return make_agent(
+        encoder = self.encoding.make(env.single_observation_space) if self.encoding else None
+        agent = make_agent(
             self.agent.name,
-            env.single_observation_space,
+            encoder.space if encoder else env.single_observation_space,
             env.single_action_space,
             num_envs=getattr(self.settings, "num_envs", 1),  # a searcher is asked for its own number
             config=self.agent_config,
             seed=self.settings.seed,
             device=device,
         )
+        return encoded(agent, self.agent.kind, encoder) if encoder else agent
 
 
 class RunDir:
@@ -198,11 +216,14 @@ class RunDir:
                 "agent": {"name": config.agent.name, "config": to_plain(config.agent_config)},
                 "env": {"id": config.environment.id, "config": to_plain(config.env_config)},
                 "run": to_plain(config.settings),
+                **({"encoder": config.encoding.described()} if config.encoding else {}),
                 "command": command,
                 "commit": _commit(),
                 "versions": _versions(),
             },
         )
+        if config.encoding:
+            config.encoding.write(path)
         return run
 
     @classmethod
@@ -258,6 +279,7 @@ class RunDir:
             environment,
             from_plain(environment.config, env_plain, f"{file}: env"),
             from_plain(settings_class(spec), settings, f"{file}: run"),
+            read_encoding(plain["encoder"], self.path) if "encoder" in plain else None,
         )
 
     def _environment(self, own: str, given: str | None) -> Environment:

@@ -18,7 +18,11 @@ from gymnasium.vector import AutoresetMode
 
 from ..agents import checkpoint
 from ..agents.base import NonFiniteLossError
+from ..agents.encoders import find_encoder
+from .collect import fit_encoding
 from .device import with_device
+from .encoding import FitSettings
+from .imitate import Imitation
 from .judge import Judge
 from .metrics import Meter, MetricsLog
 from .presets import default_agent_config, default_env_config, default_settings
@@ -29,6 +33,7 @@ from .rundir import (
     EVALUATION_SEED,
     DeepSettings,
     Device,
+    ImitationSettings,
     RunConfig,
     RunDir,
     SearchSettings,
@@ -92,11 +97,12 @@ class ResumeSearchSettings:
 
 RESUME = {
     TrainSettings: ResumeSettings,
+    ImitationSettings: ResumeSettings,
     DeepSettings: ResumeDeepSettings,
     SearchSettings: ResumeSearchSettings,
 }
 """Settings of a run to what of them may change when it goes on."""
-LENGTH = {"learner": "steps", "trainer": "steps", "searcher": "generations"}
+LENGTH = {"learner": "steps", "trainer": "steps", "imitator": "steps", "searcher": "generations"}
 """Kind of agent to the setting that says how long it is trained."""
 
 
@@ -249,19 +255,26 @@ def _new_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
         raise ValueError(f"usage: {USAGE}; `meze envs` lists agents and environments")
     spec, environment = find_learner(names[0]), find_environment(names[1])
     modes, _ = take_flag(args, "--env.observation")
+    encoders, flags = take_flag(args, "--encoder")
+    chain = find_encoder(encoders[-1]) if encoders else None
+    parts = {} if chain is None else {"encoder": chain.config_class()(), "fit": FitSettings()}
     default = group(
         "Train",
         run=default_settings(environment, spec),
         files=OutSettings(),
-        agent=default_agent_config(environment, spec, *modes[-1:]),
-        env=default_env_config(environment, spec),
+        agent=default_agent_config(environment, spec, *modes[-1:], encoded=chain is not None),
+        env=default_env_config(environment, spec, encoded=chain is not None),
+        **parts,
     )
-    given = parse(default, args, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
+    given = parse(default, flags, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
     tenth = max(1, getattr(given.run, LENGTH[spec.kind]) // 10)
     intervals = ("eval_every", "checkpoint_every")
     unset = {name: tenth for name in intervals if getattr(given.run, name, tenth) is None}
     settings = dataclasses.replace(given.run, **unset)
-    config = RunConfig(spec, given.agent, environment, given.env, settings)
+    encoding = None
+    if chain:
+        encoding = fit_encoding(chain, given.encoder, given.fit, environment, given.env, settings.seed)
+    config = RunConfig(spec, given.agent, environment, given.env, settings, encoding)
     config = with_device(config)  # a misfit leaves no folder behind
     command = shlex.join(["meze", "train", *names, *args])
     return config, RunDir.create(given.files.out, config, command)
@@ -302,7 +315,7 @@ def main(args: Sequence[str]) -> int:
     names = leading_names(args)
     resumed, flags = take_flag(args[len(names) :], "--resume")
     config, run = _old_run(resumed[-1], flags, names) if resumed else _new_run(flags, names)
-    kind = Search if config.agent.kind == "searcher" else Training
+    kind = {"searcher": Search, "imitator": Imitation}.get(config.agent.kind, Training)
     training = kind(config, run, run.latest_checkpoint())
     if training.done:
         print(f"going on from {training.done}")

@@ -19,7 +19,7 @@ FOLDERS = ("agents", "envs", "runners")
 
 WINDOWS = {"runners.screen", "runners.watch", "runners.play"}
 """What may use pygame beside the renderers (and the single environment's own window, lazily)."""
-LEARNING_LIBRARIES = {"torch", "tensorboard", "sklearn", "deap", "neat", "stable_baselines3"}
+LEARNING_LIBRARIES = {"torch", "tensorboard", "sklearn", "skops", "deap", "neat", "stable_baselines3"}
 SLOW_TO_IMPORT = {"numba", "pygame", "scipy", "matplotlib", "imageio", *LEARNING_LIBRARIES}
 
 

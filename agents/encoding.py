@@ -1,0 +1,228 @@
+"""What encoders of arrays share: rows of numbers, their compiled maps, and saved arrays.
+
+An encoder is fitted on observations and then turns each into an index (for tables) or a vector (for
+networks). Each fitted encoder is a few arrays, and what turns observations into codes are the kernels below,
+row by row: a row's code depends on that row alone, whatever the batch and whoever is beside it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+from numba import njit
+from numpy.typing import NDArray
+
+from .base import State
+
+STRETCH = 16
+"""Components that are tested for zeros at once, since grids are mostly empty."""
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """Encoders that have none."""
+
+
+class ArrayEncoder:
+    """An encoder of arrays, fitted on rows that are scaled by their largest components.
+
+    Subclasses have `_fit(rows, targets)`, which returns the arrays that describe what was fitted,
+    `_encode(rows)` for raw rows, and `_codes()`, the space of what comes out.
+
+    Attributes:
+        space: of codes, once it is fitted: Discrete for indices, Box for (D,) float32 vectors.
+    """
+
+    supervised: ClassVar[bool] = False
+    """Whether `fit` needs targets."""
+
+    def __init__(self, observation_space: Space, *, config: Any, rng: np.random.Generator) -> None:
+        """Takes one environment's observations.
+
+        Raises:
+            ValueError: for observations that are no arrays.
+        """
+        if not isinstance(observation_space, Box | MultiBinary | MultiDiscrete):
+            raise ValueError(f"encoders need observations that are arrays; got {observation_space}")
+        self.config, self._rng = config, rng
+        self.width = math.prod(observation_space.shape or (1,))
+        self._arrays: dict[str, NDArray] = {}
+        self._prepared: Any = None  # what `_encode` makes of the arrays, once
+
+    @property
+    def space(self) -> Space:
+        """The space of one code.
+
+        Raises:
+            ValueError: before it was fitted.
+        """
+        self._check_fitted()
+        return self._codes()
+
+    def fit(self, obs: NDArray, targets: NDArray | None = None) -> ArrayEncoder:
+        """Fits.
+
+        Args:
+            obs: (N, ...) observations.
+            targets: (N,) what supervised encoders are to predict.
+
+        Raises:
+            ValueError: when they are too few, or targets are missing.
+        """
+        if self.supervised and targets is None:
+            raise ValueError(f"{type(self).__name__} needs targets")
+        raw = self.rows(obs)
+        largest = np.abs(raw).max(axis=0).astype(np.float32)
+        scale = np.divide(1, largest, out=np.zeros_like(largest), where=largest > 0)
+        scaled = raw.astype(np.float32) * scale
+        found = {"scale": scale, **self._fit(scaled, targets)}
+        # In the order in which a file gives them back: sums of matrices in another are rounded otherwise.
+        self._arrays = {name: np.ascontiguousarray(each) for name, each in found.items()}
+        self._prepared = None
+        return self
+
+    def transform(self, obs: NDArray) -> NDArray:
+        """(B, ...) observations to (B,) int64 indices or (B, D) float32 vectors.
+
+        Raises:
+            ValueError: before it was fitted.
+        """
+        self._check_fitted()
+        return self._encode(self.rows(obs))
+
+    def rows(self, obs: NDArray) -> NDArray:
+        """(B, width) raw rows of (B, ...) observations, in their own dtype."""
+        return np.ascontiguousarray(obs).reshape(len(obs), self.width)
+
+    def state_dict(self) -> State:
+        """What was fitted."""
+        self._check_fitted()
+        return dict(self._arrays)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave.
+
+        Raises:
+            ValueError: when it does not fit.
+        """
+        arrays = {name: np.asarray(each) for name, each in state.items()}
+        if arrays.get("scale", np.zeros(0)).shape != (self.width,):
+            raise ValueError(f"the encoder was fitted on other observations than {self.width} numbers")
+        if not all(np.isfinite(each).all() for each in arrays.values() if each.dtype.kind == "f"):
+            raise ValueError("the encoder's arrays are damaged")
+        self._arrays, self._prepared = arrays, None
+
+    def _check_fitted(self) -> None:
+        if not self._arrays:
+            raise ValueError(f"{type(self).__name__} has to be fitted first")
+
+    def _drawn(self, rows: NDArray, count: int) -> NDArray:
+        """At most so many of the rows."""
+        if len(rows) <= count:
+            return rows
+        return rows[np.sort(self._rng.choice(len(rows), count, replace=False))]
+
+    def _seed(self) -> int:
+        """A seed for scikit-learn."""
+        return int(self._rng.integers(2**31))
+
+    def _fit(self, rows: NDArray[np.float32], targets: NDArray | None) -> dict[str, NDArray]:
+        raise NotImplementedError
+
+    def _encode(self, rows: NDArray) -> NDArray:
+        raise NotImplementedError
+
+    def _codes(self) -> Space:
+        raise NotImplementedError
+
+
+def vectors(width: int) -> Box:
+    """The space of (width,) vectors."""
+    return Box(-np.inf, np.inf, (width,), np.float32)
+
+
+def indices(count: int) -> Discrete:
+    """The space of so many indices."""
+    return Discrete(count)
+
+
+# --- Kernels --------------------------------------------------------------------------------------------
+
+
+@njit(cache=True, nogil=True)
+def affine_row(row, weights, offsets, out):
+    """Writes offsets + row @ weights; zeros of the row cost next to nothing.
+
+    Args:
+        row: (D,) raw numbers.
+        weights: (D, M) float32.
+        offsets: (M,) float32.
+        out: (M,) float32, written.
+    """
+    out[:] = offsets
+    d = 0
+    while d < len(row):
+        end = min(d + STRETCH, len(row))
+        found = False
+        for k in range(d, end):
+            found |= row[k] != 0
+        if found:
+            for k in range(d, end):
+                if row[k] != 0:
+                    value = np.float32(row[k])
+                    line = weights[k]
+                    for m in range(len(out)):
+                        out[m] += value * line[m]
+        d = end
+
+
+@njit(cache=True, nogil=True)
+def affine(rows, weights, offsets):
+    """(B, M) float32 of offsets + rows @ weights."""
+    out = np.empty((len(rows), weights.shape[1]), np.float32)
+    for b in range(len(rows)):
+        affine_row(rows[b], weights, offsets, out[b])
+    return out
+
+
+@njit(cache=True, nogil=True)
+def lowest(rows, weights, offsets):
+    """(B,) numbers of the least of offsets + rows @ weights, the first of equals, and (B,) these values."""
+    values = np.empty(weights.shape[1], np.float32)
+    index = np.empty(len(rows), np.int64)
+    least = np.empty(len(rows), np.float32)
+    for b in range(len(rows)):
+        affine_row(rows[b], weights, offsets, values)
+        best = 0
+        for m in range(1, len(values)):
+            if values[m] < values[best]:
+                best = m
+        index[b] = best
+        least[b] = values[best]
+    return index, least
+
+
+@njit(cache=True, nogil=True)
+def leaf_numbers(rows, feature, threshold, left, right, leaf):
+    """(B,) the numbers of the leaves of a binary tree.
+
+    Args:
+        rows: (B, D) raw numbers.
+        feature: (N,) the component that node n asks for; -1 at leaves.
+        threshold: (N,) float64; up to it rows go left.
+        left: (N,) left children.
+        right: (N,) right children.
+        leaf: (N,) numbers of the leaves.
+    """
+    out = np.empty(len(rows), np.int64)
+    for b in range(len(rows)):
+        node = 0
+        while feature[node] >= 0:
+            node = left[node] if rows[b, feature[node]] <= threshold[node] else right[node]
+        out[b] = leaf[node]
+    return out

@@ -1,0 +1,206 @@
+"""scikit-learn's regressors and classifiers by name, and how they are saved without pickles.
+
+A saved estimator is a skops file, of which only the types named here are built. Compiled trees hold numbers
+of nodes that scikit-learn follows without looking, so they are checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+TRUSTED = (
+    "sklearn.tree._tree.Tree",
+    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
+    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
+    "sklearn.utils._bunch.Bunch",
+)
+"""Types beside skops's own that an estimator's file may hold."""
+LEAVES = 512
+"""Most leaves of a tree that stands alone."""
+
+
+def _polynomial(seed: int, width: int) -> Any:
+    """Squares and products of a few principal components; those of all numbers would be millions."""
+    from sklearn.decomposition import PCA
+    from sklearn.linear_model import Ridge
+    from sklearn.pipeline import make_pipeline
+    from sklearn.preprocessing import PolynomialFeatures, StandardScaler
+
+    parts = PCA(min(16, width), random_state=seed), StandardScaler(), PolynomialFeatures(2), Ridge(1.0)
+    return make_pipeline(*parts)
+
+
+def _linear(seed: int, width: int) -> Any:
+    from sklearn.linear_model import LinearRegression
+
+    return LinearRegression()
+
+
+def _ridge(seed: int, width: int) -> Any:
+    from sklearn.linear_model import Ridge
+
+    return Ridge(1.0)
+
+
+def _logistic(seed: int, width: int) -> Any:
+    from sklearn.linear_model import LogisticRegression
+
+    return LogisticRegression(max_iter=200)
+
+
+def _naive_bayes(seed: int, width: int) -> Any:
+    from sklearn.naive_bayes import GaussianNB
+
+    return GaussianNB(var_smoothing=1e-3)
+
+
+def _neighbours(seed: int, width: int, *, classify: bool) -> Any:
+    from sklearn.neighbors import KNeighborsClassifier, KNeighborsRegressor
+
+    kind = KNeighborsClassifier if classify else KNeighborsRegressor
+    return kind(5, algorithm="brute")  # in many dimensions no tree is faster
+
+
+def _tree(seed: int, width: int, *, classify: bool) -> Any:
+    from sklearn.tree import DecisionTreeClassifier, DecisionTreeRegressor
+
+    kind = DecisionTreeClassifier if classify else DecisionTreeRegressor
+    return kind(max_leaf_nodes=LEAVES, min_samples_leaf=5, random_state=seed)
+
+
+def _svm(seed: int, width: int, *, classify: bool) -> Any:
+    from sklearn.svm import SVC, SVR
+
+    return SVC(random_state=seed) if classify else SVR()
+
+
+def _forest(seed: int, width: int, *, classify: bool) -> Any:
+    from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+
+    kind = RandomForestClassifier if classify else RandomForestRegressor
+    return kind(50, max_leaf_nodes=2048, random_state=seed)
+
+
+def _boosting(seed: int, width: int, *, classify: bool) -> Any:
+    from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
+
+    kind = HistGradientBoostingClassifier if classify else HistGradientBoostingRegressor
+    settings: dict[str, Any] = {"max_iter": 100, "early_stopping": False}
+    return kind(**settings, random_state=seed)
+
+
+def _stacking(seed: int, width: int, *, classify: bool) -> Any:
+    from sklearn.ensemble import StackingClassifier, StackingRegressor
+
+    if classify:
+        parts = [("tree", _tree(seed, width, classify=True)), ("naive-bayes", _naive_bayes(seed, width))]
+        return StackingClassifier(parts, _logistic(seed, width), cv=3)
+    parts = [("tree", _tree(seed, width, classify=False)), ("ridge", _ridge(seed, width))]
+    return StackingRegressor(parts, _ridge(seed, width), cv=3)
+
+
+def _mlp(seed: int, width: int, *, classify: bool) -> Any:
+    from sklearn.neural_network import MLPClassifier, MLPRegressor
+
+    kind = MLPClassifier if classify else MLPRegressor
+    settings = {"hidden_layer_sizes": (64, 64), "max_iter": 100, "early_stopping": True}
+    return kind(**settings, random_state=seed)
+
+
+REGRESSORS: dict[str, Callable[[int, int], Any]] = {
+    "linear": _linear,
+    "polynomial": _polynomial,
+    "ridge": _ridge,
+    "knn": partial(_neighbours, classify=False),
+    "tree": partial(_tree, classify=False),
+    "svm": partial(_svm, classify=False),
+    "random-forest": partial(_forest, classify=False),
+    "gradient-boosting": partial(_boosting, classify=False),
+    "stacking": partial(_stacking, classify=False),
+    "mlp": partial(_mlp, classify=False),
+}
+"""Name to what makes an unfitted estimator from a seed and the width of rows."""
+CLASSIFIERS: dict[str, Callable[[int, int], Any]] = {
+    "logistic": _logistic,
+    "naive-bayes": _naive_bayes,
+    "knn": partial(_neighbours, classify=True),
+    "tree": partial(_tree, classify=True),
+    "svm": partial(_svm, classify=True),
+    "random-forest": partial(_forest, classify=True),
+    "gradient-boosting": partial(_boosting, classify=True),
+    "stacking": partial(_stacking, classify=True),
+    "mlp": partial(_mlp, classify=True),
+}
+"""The same for classifiers."""
+MOST_SAMPLES = {"svm": 5_000, "knn": 20_000, "stacking": 20_000}
+"""Observations that an estimator is fitted on at most, where its time grows faster than their number."""
+
+
+def to_bytes(estimator: Any) -> NDArray[np.uint8]:
+    """A fitted estimator as bytes."""
+    import skops.io
+
+    return np.frombuffer(skops.io.dumps(estimator), np.uint8)
+
+
+def from_bytes(data: NDArray[np.uint8], kind: type) -> Any:
+    """The estimator of which `to_bytes` made bytes, which may come from a stranger.
+
+    Raises:
+        ValueError: one line, when they are damaged, of another kind, or name a type that is not trusted.
+    """
+    import skops.io
+
+    try:
+        estimator = skops.io.loads(np.asarray(data, np.uint8).tobytes(), trusted=list(TRUSTED))
+    except Exception as error:  # a stranger's archive can fail in any way
+        raise ValueError(f"the estimator can't be read ({' '.join(str(error).split())[:200]})") from None
+    if type(estimator) is not kind:
+        raise ValueError(f"the file holds a {type(estimator).__name__}, where a {kind.__name__} should be")
+    _check_trees(estimator)
+    return estimator
+
+
+def _check_trees(value: Any) -> None:
+    """Follows everything that an estimator holds to its trees.
+
+    Raises:
+        ValueError: when a tree's nodes lead out of it.
+    """
+    waiting, seen = [value], set()
+    while waiting:
+        part = waiting.pop()
+        if id(part) in seen:
+            continue
+        seen.add(id(part))
+        kind = type(part).__name__
+        if kind == "Tree":
+            _check_nodes(part.children_left, part.children_right, part.feature, part.n_features)
+            if part.value.shape[0] != part.node_count:
+                raise ValueError("the estimator's trees are damaged")
+        elif kind == "TreePredictor":
+            nodes = part.nodes
+            left = np.where(nodes["is_leaf"], -1, nodes["left"].astype(np.int64))
+            right = np.where(nodes["is_leaf"], -1, nodes["right"].astype(np.int64))
+            _check_nodes(left, right, nodes["feature_idx"], 2**31)
+        elif isinstance(part, dict):
+            waiting += part.values()
+        elif isinstance(part, list | tuple) or (isinstance(part, np.ndarray) and part.dtype == object):
+            waiting += list(np.ravel(part)) if isinstance(part, np.ndarray) else part
+        elif hasattr(part, "__dict__"):
+            waiting += vars(part).values()
+
+
+def _check_nodes(left: NDArray, right: NDArray, feature: NDArray, width: int) -> None:
+    inner = left >= 0
+    own, count = np.flatnonzero(inner), len(left)
+    children = np.stack([left[inner], right[inner]])
+    below = len(own) == 0 or ((children > own).all() and (children < count).all())
+    known = ((feature[inner] >= 0) & (feature[inner] < width)).all()
+    if not (count and below and known and (right[~inner] < 0).all()):
+        raise ValueError("the estimator's trees are damaged")

@@ -1,0 +1,267 @@
+"""Data sets of what policies see and do, on which encoders and imitators are fitted.
+
+A mixture of policies plays side by side in one batch of environments; what they see, do and earn is kept, in
+memory or as plain arrays in a folder. Rows know the number of their episode, so that training and test sets
+never share one.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Discrete
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+
+from ..agents.base import Memory, Policy
+from ..agents.encoders import EncoderChain
+from .encoding import Encoding, FitSettings, Target
+from .evaluate import find_contestant
+from .progress import ProgressLine
+from .resolve import Environment, make_vector
+from .rollout import Rollout
+
+TEST_SHARE = 5
+"""Every fifth episode is for tests."""
+FIT_ENVS = 64
+"""Environments that play side by side while observations for an encoder are collected."""
+UNKNOWN = -1
+"""Steps that remain in an episode whose end was not seen."""
+
+
+class Mixture:
+    """Policies that share a batch: row b acts as policy b % P says, but for a share of random actions.
+
+    Attributes:
+        advice: (B,) what the teacher would have done last; what was done where there is none.
+    """
+
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        epsilon: float,
+        num_actions: int,
+        rng: np.random.Generator,
+        teacher: Policy | None = None,
+    ) -> None:
+        self._policies, self._epsilon, self._num_actions, self._rng = policies, epsilon, num_actions, rng
+        self._teacher = teacher
+        self.advice: NDArray = np.zeros(0, np.int64)
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Chooses (B,) actions; see `Policy.act`."""
+        memories = memory or (None,) * len(self._policies)
+        each = [
+            policy.act(obs, memories[k], explore=False, mask=mask) for k, policy in enumerate(self._policies)
+        ]
+        rows = np.arange(len(obs))
+        action = np.stack([chosen for chosen, _ in each])[rows % len(each), rows]
+        weights = self._rng.random((len(obs), self._num_actions))
+        if mask is not None:
+            weights = weights * (mask != 0)
+        random = self._rng.random(len(obs)) < self._epsilon
+        action = np.where(random, weights.argmax(axis=1), action)
+        self.advice = self._teacher.act(obs, explore=False, mask=mask)[0] if self._teacher else action
+        kept = tuple(kept for _, kept in each)
+        return action, kept if any(part is not None for part in kept) else None
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """T steps of B environments, which played one after the other in B streams."""
+
+    obs: NDArray
+    """(T, B, ...) observations."""
+    action: NDArray
+    """(T, B) what was done."""
+    advice: NDArray
+    """(T, B) what the teacher would have done; without one, what was done."""
+    reward: NDArray[np.float32]
+    """(T, B) what was earned."""
+    cost: NDArray[np.float32]
+    """(T, B) harm done, where the world counts it; else zeros."""
+    ended: NDArray[np.bool_]
+    """(T, B) whether the episode ended with the step."""
+
+    @property
+    def episode(self) -> NDArray[np.int64]:
+        """(T, B) number of each step's episode; none stands in two streams."""
+        before = np.cumsum(self.ended, axis=0) - self.ended
+        streams = self.ended.shape[1]
+        return before * streams + np.arange(streams)
+
+    @property
+    def for_test(self) -> NDArray[np.bool_]:
+        """(T, B) whether a step's episode is for tests; the others are for training."""
+        # Streams begin at once, so numbers of a kind would be episodes of a kind: they are mixed.
+        mixed = self.episode.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        return (mixed >> np.uint64(32)) % np.uint64(TEST_SHARE) == 0
+
+    def steps_to_go(self) -> NDArray[np.int64]:
+        """(T, B) steps that remain, this one included; `UNKNOWN` where the end was not seen."""
+        out = np.empty(self.ended.shape, np.int64)
+        remain = np.full(self.ended.shape[1], UNKNOWN)
+        for t in reversed(range(len(out))):
+            remain = np.where(self.ended[t], 1, np.where(remain == UNKNOWN, UNKNOWN, remain + 1))
+            out[t] = remain
+        return out
+
+    def targets(self, target: Target, horizon: int) -> tuple[NDArray, NDArray[np.bool_]]:
+        """What is to be predicted, (T, B), and where it is known."""
+        if target == "action":
+            return np.asarray(self.advice), np.ones_like(self.ended)
+        remain = self.steps_to_go()
+        seen = remain != UNKNOWN
+        if target == "steps":
+            return remain.astype(np.float32), seen
+        left = np.arange(len(remain), 0, -1)[:, None]  # steps of the recording that are left
+        known = seen | (left >= horizon)
+        if target == "harm":
+            last = np.full(remain.shape[1], horizon + 1)  # steps until harm is done
+            out = np.zeros(remain.shape, np.float32)
+            for t in reversed(range(len(out))):
+                last = np.where(self.cost[t] > 0, 0, np.where(self.ended[t], horizon + 1, last + 1))
+                out[t] = last < horizon
+            return out, known
+        value, discount = np.zeros(remain.shape[1], np.float32), np.float32(1 - 1 / horizon)
+        out = np.zeros(remain.shape, np.float32)
+        for t in reversed(range(len(out))):
+            value = self.reward[t] + discount * np.where(self.ended[t], 0, value)
+            out[t] = value
+        return out, known
+
+    def samples(self, count: int, target: Target | None, horizon: int, rng: np.random.Generator) -> Any:
+        """Draws at most so many (N, ...) observations, and their (N,) targets, None without a target."""
+        targets, known = (None, np.ones_like(self.ended)) if target is None else self.targets(target, horizon)
+        flat = np.flatnonzero(known)
+        if len(flat) > count:
+            flat = np.sort(rng.choice(flat, count, replace=False))
+        t, b = np.unravel_index(flat, self.ended.shape)
+        return self.obs[t, b], None if targets is None else targets[t, b]
+
+
+def collect(
+    env: VectorEnv,
+    policy: Mixture,
+    num_steps: int,
+    seed: int,
+    folder: Path | None = None,
+    *,
+    quiet: bool = False,
+) -> Recorded:
+    """Plays and records.
+
+    Args:
+        env: vector environment in `SAME_STEP`.
+        policy: who plays.
+        num_steps: steps of all environments together, rounded up to whole ones of each.
+        seed: environment i starts from `seed + i`.
+        folder: where the recording is written while it is made, as `.npy` files; None: to memory.
+        quiet: whether to show no progress.
+    """
+    rollout = Rollout(env, policy, seed)
+    length, streams = -(-num_steps // env.num_envs), env.num_envs
+    space, actions = env.single_observation_space, env.single_action_space
+    kinds: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "obs": (space.dtype, space.shape or ()),
+        "action": (actions.dtype, actions.shape or ()),
+        "advice": (actions.dtype, actions.shape or ()),
+        "reward": (np.float32, ()),
+        "cost": (np.float32, ()),
+        "ended": (np.bool_, ()),
+    }
+    columns = {}
+    for name, (dtype, shape) in kinds.items():
+        whole = (length, streams, *shape)
+        if folder is None:
+            columns[name] = np.zeros(whole, dtype)
+        else:
+            path = folder / f"{name}.npy"
+            columns[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=whole)
+    with nullcontext() if quiet else ProgressLine(length * streams) as progress:
+        for t in range(length):
+            step, _ = rollout.step()
+            columns["obs"][t], columns["action"][t] = step.obs, step.action
+            columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
+            columns["advice"][t], columns["cost"][t] = policy.advice, rollout.measured("cost")
+            if progress:
+                progress.update((t + 1) * streams, time.perf_counter())
+    return Recorded(**columns)
+
+
+def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> Policy:
+    """Who says what should be done.
+
+    Args:
+        env: where it is asked.
+        environment: what that is.
+        name: a reference of the world, or a run's folder; None: the world's first reference.
+
+    Raises:
+        ValueError: when the world has no reference and none is named.
+    """
+    world = getattr(env.unwrapped, "world", None)
+    name = name or next(iter(world.references() if world else ()), None)
+    if name is None:
+        raise ValueError(f"{environment.id} has no reference to learn from; name a run as the teacher")
+    return find_contestant(name, environment).policy(env)
+
+
+def play_mixture(
+    env: VectorEnv, environment: Environment, fit: FitSettings, seed: int, folder: Path | None = None
+) -> Recorded:
+    """Lets a mixture of policies play and records it.
+
+    Args:
+        env: vector environment in `SAME_STEP`.
+        environment: what it is.
+        fit: who plays, and how much is wanted of it.
+        seed: of the episodes and of the random actions.
+        folder: see `collect`.
+
+    Raises:
+        ValueError: for policies that are not there, or actions that are no numbers.
+    """
+    actions = env.single_action_space
+    if not isinstance(actions, Discrete):
+        raise ValueError(f"recording needs Discrete actions; got {actions}")
+    policies = [find_contestant(name, environment).policy(env) for name in fit.policies]
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+    asks = fit.target == "action"
+    teacher = find_teacher(env, environment, fit.teacher) if asks else None
+    mixture = Mixture(policies, fit.epsilon, int(actions.n), rng, teacher)
+    return collect(env, mixture, fit.samples, seed, folder)
+
+
+def fit_encoding(
+    chain: EncoderChain, config: Any, fit: FitSettings, environment: Environment, env_config: Any, seed: int
+) -> Encoding:
+    """Collects observations and fits an encoder on them.
+
+    Raises:
+        ValueError: when observations or policies do not fit.
+    """
+    env = make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)
+    encoder = chain.make(
+        env.single_observation_space, config, seed
+    )  # a misfit shows before anything is played
+    begun = time.perf_counter()
+    recorded = play_mixture(env, environment, fit, seed)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    obs, targets = recorded.samples(fit.samples, fit.target if chain.supervised else None, fit.horizon, rng)
+    encoder.fit(obs, targets)
+    env.close()
+    found = Encoding(chain, config, fit, encoder.state_dict())
+    print(
+        f"{chain.name}: fitted on {len(obs):,} observations in {time.perf_counter() - begun:.1f} s, "
+        f"codes are {encoder.space}"
+    )
+    return found

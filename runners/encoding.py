@@ -1,0 +1,96 @@
+"""What a run's encoder is, on what it is fitted before training, and how the run's folder keeps it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal, TypeAlias
+
+from gymnasium.spaces import Space
+
+from ..agents import checkpoint
+from ..agents.base import Encoder, State
+from ..agents.encoders import EncoderChain, find_encoder
+from .settings import from_plain, to_plain
+
+FILE = "encoder.safetensors"
+"""What was fitted, in a run's folder."""
+
+Target: TypeAlias = Literal["action", "return", "steps", "harm"]
+
+
+@dataclass(frozen=True)
+class FitSettings:
+    """On what an encoder is fitted.
+
+    Raises:
+        ValueError: for a number out of its range.
+    """
+
+    samples: int = 20_000
+    """Observations."""
+    policies: tuple[str, ...] = ("random",)
+    """Who plays while they are collected: `random`, references of the world, folders of runs. They share the
+    environments evenly."""
+    epsilon: float = 0.1
+    """Share of their actions that are random ones: without them, mistakes are never seen."""
+    target: Target = "action"
+    """What supervised encoders predict: what the teacher would do, the discounted return to come, the steps
+    that remain, or whether harm is done within the horizon."""
+    teacher: str | None = None
+    """Who is asked for the target `action`; by default the world's first reference."""
+    horizon: int = 10
+    """Steps over which returns are discounted (by 1 - 1/horizon), and within which harm is near."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if self.samples < 1 or self.horizon < 1:
+            raise ValueError(f"samples and horizon must be at least 1; got {self.samples} and {self.horizon}")
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(f"epsilon must lie in [0, 1]; got {self.epsilon}")
+        if not self.policies:
+            raise ValueError("policies must name at least one")
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A run's encoder: which, how it was fitted, and what came of it."""
+
+    chain: EncoderChain
+    config: Any
+    fit: FitSettings
+    state: State
+
+    def make(self, observation_space: Space) -> Encoder:
+        """Makes the fitted encoder for an environment's observations.
+
+        Raises:
+            ValueError: when they do not fit.
+        """
+        encoder = self.chain.make(observation_space, self.config, 0)
+        encoder.load_state_dict(self.state)
+        return encoder
+
+    def described(self) -> dict[str, Any]:
+        """What stands of it in `config.json`."""
+        return {"name": self.chain.name, "config": to_plain(self.config), "fit": to_plain(self.fit)}
+
+    def write(self, folder: Path) -> None:
+        """Keeps in a run's folder what was fitted."""
+        checkpoint.save(folder / FILE, self.state)
+
+
+def read_encoding(plain: Any, folder: Path) -> Encoding:
+    """Reads what `described` and `write` kept; both may come from a stranger.
+
+    Raises:
+        ValueError: one line, when it is damaged or names what is not there.
+    """
+    where = f"{folder / 'config.json'}: encoder"
+    if not isinstance(plain, dict) or set(plain) != {"name", "config", "fit"}:
+        raise ValueError(f"{where} was cut short or altered")
+    chain = find_encoder(str(plain["name"]))
+    config = from_plain(chain.config_class(), plain["config"], where)
+    return Encoding(
+        chain, config, from_plain(FitSettings, plain["fit"], where), checkpoint.load(folder / FILE)
+    )

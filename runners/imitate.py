@@ -1,0 +1,118 @@
+"""The run of an imitator: a teacher plays, or says what it would do, and the imitator is fitted to that."""
+
+from __future__ import annotations
+
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from ..agents import checkpoint
+from .collect import Mixture, collect, find_teacher
+from .judge import Judge
+from .metrics import MetricsLog
+from .progress import ProgressLine
+from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore
+
+
+class Imitation:
+    """One run of an imitator: environment, teacher, data, and where they stand.
+
+    A round's episodes begin anew, and a round is saved with all that was recorded so far, so a run that was
+    killed and resumed goes through the same rounds as one that never stopped.
+    """
+
+    losses = notes = ()  # see `Training`
+
+    def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
+        """Makes everything, and goes on from the checkpoint `start`, if one is given."""
+        self.config, self.run = config, run
+        self.env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
+        self.teacher = find_teacher(self.env, config.environment, config.settings.teacher)
+        self.imitator = config.make_learner(self.env)
+        self.judge = Judge(config)
+        space = self.env.single_observation_space
+        self.obs = np.zeros((0, *(space.shape or ())), space.dtype)
+        self.action = np.zeros(0, np.int64)
+        self.seconds = 0.0
+        if start is not None:
+            self._restore(start)
+        self.log = MetricsLog(run.path, self.step)
+
+    @property
+    def step(self) -> int:
+        """Transitions recorded so far."""
+        return len(self.action)
+
+    @property
+    def done(self) -> str:
+        """How far it is, in words; empty at the very beginning."""
+        return f"{self.step:,} transitions" if self.step else ""
+
+    def _restore(self, start: Path) -> None:
+        state = checkpoint.load(start)
+        restore(self.imitator, state, start)
+        try:
+            obs, action = np.asarray(state["data.obs"]), np.asarray(state["data.action"], np.int64)
+            if obs.shape[1:] != self.obs.shape[1:] or obs.dtype != self.obs.dtype or len(obs) != len(action):
+                raise ValueError("its data are of other observations")
+            self.obs, self.action, self.seconds = obs, action, float(state["seconds"])
+        except (KeyError, TypeError, ValueError) as error:
+            raise ValueError(f"{start} does not fit its run ({error})") from error
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        parts = pack(learner=self.imitator.state_dict(), data={"obs": self.obs, "action": self.action})
+        checkpoint.save(self.run.checkpoint_path(self.step), {"seconds": self.seconds, **parts})
+
+    def progress(self) -> ProgressLine:
+        """What shows how far it is."""
+        return ProgressLine(self.config.settings.steps, self.step)
+
+    def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
+        """Records and fits, round after round.
+
+        Returns:
+            False when `stop` was set before the end; the round under way was finished.
+        """
+        settings, size = self.config.settings, self.config.agent_config.round_steps
+        while self.step < settings.steps:
+            if stop.is_set():
+                return False
+            begun, left = time.perf_counter(), settings.steps - self.step
+            obs, action = self._record(min(size or left, left))
+            self.obs = np.concatenate([self.obs, obs])
+            self.action = np.concatenate([self.action, action])
+            row = self.imitator.imitate(self.obs, self.action)
+            self.seconds += time.perf_counter() - begun
+            measures = self.judge.evaluate(self.imitator.policy).measures
+            row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
+            progress.score(row)
+            progress.update(self.step, time.perf_counter())
+            self.log.write(self.step, {"seconds": self.seconds, **row})
+            self.save()
+        return True
+
+    def _record(self, count: int) -> tuple[NDArray, NDArray[np.int64]]:
+        """Plays so many transitions: the teacher at first, then the imitator, with the teacher's advice."""
+        rng = np.random.default_rng([self.config.settings.seed, self.step])
+        player = self.imitator.policy if self.step else self.teacher
+        actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
+        mixture = Mixture([player], 0.0, actions, rng, self.teacher)
+        seed = int(rng.integers(EVALUATION_SEED - self.env.num_envs))
+        recorded = collect(self.env, mixture, count, seed, quiet=True)
+        obs = recorded.obs.reshape(-1, *recorded.obs.shape[2:])[:count]
+        return obs, np.asarray(recorded.advice).reshape(-1)[:count]
+
+    def compare(self) -> None:
+        """Evaluates the imitator, the random agent and the references; prints and keeps the scores."""
+        self.judge.compare(self.imitator.policy, self.run, self.done)
+
+    def close(self) -> None:
+        """Closes files and environments."""
+        self.log.close()
+        self.env.close()
+        self.judge.close()

@@ -1,0 +1,200 @@
+"""Encoders keep scikit-learn's promises, row by row, and are saved as numbers."""
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Box, Discrete
+from meze.agents import checkpoint
+from meze.agents.encoders import encoder_specs, find_encoder
+
+SPACE = Box(0, 255, (3, 2, 2), np.uint8)
+SMALL = {
+    "kmeans": {"k": 8},
+    "gaussian-mixture": {"k": 4},
+    "pca": {"components": 3},
+    "svd": {"components": 3},
+    "tree": {"leaves": 16},
+    "tiles": {"tilings": 2, "tiles": 2, "size": 64},
+}
+NAMES = [spec.name for spec in encoder_specs()]
+
+
+def observations(seed, count=400):
+    """Grids with few different cells that are not zero, in four heaps."""
+    rng = np.random.default_rng(seed)
+    heaps = np.array([[9, 0, 0, 200], [0, 120, 60, 0], [255, 255, 0, 0], [0, 0, 0, 40]])
+    cells = heaps[rng.integers(4, size=(count, 3))].reshape(count, 3, 2, 2)
+    return np.clip(cells + rng.integers(-4, 5, cells.shape) * (cells > 0), 0, 255).astype(np.uint8)
+
+
+def targets(obs):
+    return obs.reshape(len(obs), -1)[:, :4].astype(np.float32) @ [1.0, -2.0, 0.5, 0.0]
+
+
+def made(name, seed=0):
+    chain = find_encoder(name)
+    settings = SMALL.get(name, {}) if "+" not in name else {}
+    return chain.make(SPACE, chain.config_class()(**settings), seed)
+
+
+def fitted(name, seed=0):
+    obs = observations(1)
+    return made(name, seed).fit(obs, targets(obs))
+
+
+def assert_alike(found, codes):
+    """Indices are equal; vectors may be rounded otherwise, by libraries that sum in batches."""
+    assert found.dtype == codes.dtype
+    if codes.dtype == np.int64:
+        assert (found == codes).all()
+    else:
+        assert found == pytest.approx(codes, rel=1e-3, abs=1e-4)
+
+
+@pytest.mark.parametrize("name", [*NAMES, "pca+kmeans", "svd+tiles"])
+def test_codes_lie_in_the_space_and_are_the_same_one_by_one_again_and_loaded(name, tmp_path):
+    if name == "pca+kmeans":  # fewer observations than the default's groups
+        config = find_encoder(name).config_class()
+        kinds = {field.name: field.type for field in config.__dataclass_fields__.values()}
+        encoder = find_encoder(name).make(SPACE, config(pca=kinds["pca"](3), kmeans=kinds["kmeans"](8)), 0)
+        encoder.fit(observations(1))
+    else:
+        encoder = fitted(name)
+    unseen = np.concatenate(
+        [observations(2, 50), np.random.default_rng(0).integers(0, 256, (50, 3, 2, 2), dtype=np.uint8)]
+    )
+    codes = encoder.transform(unseen)
+    assert len(codes) == 100 and all(encoder.space.contains(code) for code in codes)
+    assert len(np.unique(codes, axis=0)) > 1
+    assert_alike(np.stack([encoder.transform(row[None])[0] for row in unseen]), codes)
+    if "+" not in name:
+        assert_alike(fitted(name).transform(unseen), codes)
+        path = tmp_path / "encoder.safetensors"
+        checkpoint.save(path, encoder.state_dict())
+        loaded = made(name, seed=5)
+        loaded.load_state_dict(checkpoint.load(path))
+        assert loaded.space == encoder.space and (loaded.transform(unseen) == codes).all()
+
+
+def scaled(obs):
+    """What scikit-learn is given."""
+    rows = observations(1).reshape(400, -1).astype(np.float32)
+    return obs.reshape(len(obs), -1) / np.maximum(rows.max(axis=0), 1)
+
+
+def test_nearest_centres_components_gaussians_and_leaves_are_those_of_scikit_learn():
+    from sklearn.decomposition import PCA
+    from sklearn.mixture import GaussianMixture
+    from sklearn.tree import DecisionTreeRegressor
+
+    obs, unseen = observations(1), observations(2, 200)
+    centres = fitted("kmeans").state_dict()["0.centres"]
+    distances = ((scaled(unseen)[:, None] - centres) ** 2).sum(axis=2)
+    assert (fitted("kmeans").transform(unseen) == distances.argmin(axis=1)).all()
+
+    pca = PCA(3).fit(scaled(obs))
+    found = fitted("pca").transform(unseen)
+    assert np.abs(found) == pytest.approx(np.abs(pca.transform(scaled(unseen))), abs=1e-4)
+
+    state = fitted("gaussian-mixture").state_dict()
+    model = GaussianMixture(4, covariance_type="diag")
+    model.means_, model.weights_ = state["0.means"].astype(float), state["0.shares"].astype(float)
+    model.precisions_cholesky_ = np.sqrt(state["0.precisions"].astype(float))
+    assert (fitted("gaussian-mixture").transform(unseen) == model.predict(scaled(unseen))).all()
+
+    # Which leaf is which number may differ: equal leaves must be equal codes.
+    tree = DecisionTreeRegressor(max_leaf_nodes=16, min_samples_leaf=5, random_state=0)
+    leaves = tree.fit(scaled(obs).astype(np.float32), targets(obs)).apply(scaled(unseen).astype(np.float32))
+    codes = fitted("tree").transform(unseen)
+    assert len(set(zip(leaves, codes, strict=True))) == len(set(leaves)) == len(set(codes))
+
+
+def test_what_dbscan_has_never_seen_is_an_anomaly_and_is_counted():
+    encoder = fitted("dbscan")
+    (part,) = encoder._parts
+    before = part.anomalies
+    strange = np.full((3, 3, 2, 2), 255, np.uint8)
+    anomaly = encoder.space.n - 1
+    assert (encoder.transform(strange) == anomaly).all() and part.anomalies == before + 3
+    assert (encoder.transform(observations(1)) == anomaly).mean() < 0.2
+
+
+def test_neighbouring_places_share_tiles_and_distant_ones_do_not():
+    space = Box(0, 1, (2,), np.float32)
+    chain = find_encoder("tiles")
+    encoder = chain.make(space, chain.config_class()(tilings=8, tiles=4, size=1024), 0)
+    encoder.fit(np.array([[0, 0], [1, 1]], np.float32))
+    here, near, far = encoder.transform(np.array([[0.5, 0.5], [0.53, 0.5], [0.9, 0.1]], np.float32))
+    assert here.sum() == near.sum() == far.sum() == 8
+    assert here @ near > 4 and here @ far == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("kmean", "unknown encoder 'kmean'; did you mean 'kmeans'?"),
+        ("kmeans+pca", "kmeans makes indices, which can't be encoded further"),
+        ("pca+pca", "each can stand in it once"),
+    ],
+)
+def test_names_that_mean_nothing_are_refused(name, words):
+    with pytest.raises(ValueError, match=words.replace("?", r"\?")):
+        find_encoder(name)
+
+
+def test_numbers_and_too_few_observations_are_refused():
+    chain = find_encoder("kmeans")
+    with pytest.raises(ValueError, match="encoders need observations that are arrays; got Discrete"):
+        chain.make(Discrete(4), chain.config_class()(), 0)
+    with pytest.raises(ValueError, match="512 groups need as many observations; there are 400"):
+        chain.make(SPACE, chain.config_class()(), 0).fit(observations(1))
+    with pytest.raises(ValueError, match="has to be fitted first"):
+        made("pca").transform(observations(1))
+    with pytest.raises(ValueError, match="k must be at least 1; got 0"):
+        chain.config_class()(k=0)
+
+
+@pytest.mark.parametrize(("field", "value"), [("left", 10_000), ("right", -7), ("feature", 99), ("leaf", 3)])
+def test_trees_that_lead_out_of_their_arrays_are_refused(field, value):
+    state = dict(fitted("tree").state_dict())
+    changed = state[f"0.{field}"].copy()
+    changed[0] = value
+    state[f"0.{field}"] = changed
+    if field == "leaf":  # the root is no leaf: what stands there is not read
+        changed[-1] = value + 10_000
+    with pytest.raises(ValueError, match="tree is damaged"):
+        made("tree").load_state_dict(state)
+
+
+def test_a_file_that_names_other_types_is_refused():
+    import skops.io
+    from sklearn.base import BaseEstimator
+
+    class Ridge(BaseEstimator):
+        def __init__(self):
+            self.anything = np.random.RandomState
+
+    state = dict(fitted("ridge").state_dict())
+    state["0.estimator"] = np.frombuffer(skops.io.dumps(Ridge()), np.uint8)
+    with pytest.raises(ValueError, match="the estimator can't be read"):
+        made("ridge").load_state_dict(state)
+    state["0.estimator"] = fitted("linear").state_dict()["0.estimator"]
+    with pytest.raises(ValueError, match="holds a LinearRegression, where a Ridge should be"):
+        made("ridge").load_state_dict(state)
+    state["0.estimator"] = state["0.estimator"][:100]
+    with pytest.raises(ValueError, match="the estimator can't be read"):
+        made("ridge").load_state_dict(state)
+
+
+def test_damaged_trees_inside_estimators_are_refused():
+    from meze.agents.estimators import from_bytes, to_bytes
+    from sklearn.ensemble import HistGradientBoostingRegressor, RandomForestRegressor
+
+    rows = observations(1).reshape(400, -1).astype(np.float32)
+    forest = RandomForestRegressor(3, max_depth=3).fit(rows, targets(rows))
+    forest.estimators_[1].tree_.children_left[0] = 10_000
+    with pytest.raises(ValueError, match="trees are damaged"):
+        from_bytes(to_bytes(forest), RandomForestRegressor)
+    boosted = HistGradientBoostingRegressor(max_iter=3).fit(rows, targets(rows))
+    boosted._predictors[2][0].nodes["right"][0] = 10_000
+    with pytest.raises(ValueError, match="trees are damaged"):
+        from_bytes(to_bytes(boosted), HistGradientBoostingRegressor)

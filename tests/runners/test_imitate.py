@@ -1,0 +1,167 @@
+"""Runs of imitators, and runs with encoders: from the command line to evaluation, and on after a stop."""
+
+import json
+
+import numpy as np
+import pytest
+from meze.agents import checkpoint
+from meze.runners import cli, rundir
+from meze.runners.collect import Recorded
+from meze.runners.rundir import RunDir
+from run_files import assert_same_end, kill_and_resume, only_run, rows
+
+SMALL = ["--num-envs", "16", "--eval-episodes", "16", "--env.pool-size", "8"]
+
+
+def trained(tmp_path, *args):
+    assert cli.main(["train", *args, "--out", str(tmp_path)]) == 0
+    return only_run(tmp_path)
+
+
+TREE = ["--agent.classifier", "tree"]
+
+
+@pytest.mark.parametrize(
+    ("agent", "flags", "fits"), [("clone", TREE, 1), ("dagger", [*TREE, "--agent.round", "500"], 4)]
+)
+def test_imitators_learn_from_the_expert_and_are_evaluated(agent, flags, fits, tmp_path):
+    run = trained(tmp_path, agent, "city", *SMALL, "--steps", "2000", *flags)
+    assert len(rows(run)) == fits
+    scores = json.loads((run / "evaluation.json").read_text())["scores"]
+    assert scores[agent]["return"]["mean"] > scores["random"]["return"]["mean"]
+    assert cli.main(["evaluate", "city", str(run), "--episodes", "16", "--json"]) == 0
+    policy, env = rundir.load(run, num_envs=4)
+    obs, info = env.reset(seed=0)
+    action, _ = policy.act(obs, explore=False, mask=info["action_mask"])
+    assert (info["action_mask"][np.arange(4), action] == 1).all()
+
+
+def test_dagger_goes_on_as_if_it_had_never_stopped(tmp_path):
+    flags = [*SMALL, "--steps", "2000", *TREE, "--agent.round", "250", "--seed", "3"]
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    args = ["train", "dagger", "city", *flags, "--out"]
+    run = trained(whole, *args[1:-1])
+    other, checkpoints = kill_and_resume([*args, str(killed)], killed, (2,))
+    assert checkpoints < 8
+    assert cli.main(["train", "--resume", str(other)]) == 0
+    assert_same_end(run, other)
+
+
+def test_who_has_no_teacher_is_told(capsys, tmp_path):
+    assert cli.main(["train", "clone", "CartPole-v1", "--out", str(tmp_path)]) == 2
+    assert "CartPole-v1 has no reference to learn from; name a run as the teacher" in capsys.readouterr().err
+
+
+def test_a_run_can_be_the_teacher(tmp_path):
+    teacher = trained(tmp_path / "a", "q-learning", "corridor")
+    flags = ["--teacher", str(teacher), "--steps", "500", *TREE]
+    run = trained(tmp_path / "b", "clone", "corridor", *flags)
+    scores = json.loads((run / "evaluation.json").read_text())["scores"]
+    own = json.loads((teacher / "evaluation.json").read_text())["scores"]
+    assert scores["clone"]["return"]["mean"] == own["q-learning"]["return"]["mean"]
+
+
+FIT = ["--encoder", "kmeans", "--encoder.k", "32", "--fit.samples", "2000"]
+ENCODED = ["q-learning", "city", *SMALL, "--steps", "4000", *FIT]
+
+
+def test_a_run_with_an_encoder_is_evaluated_watched_and_loaded_like_any_other(tmp_path, capsys):
+    run = trained(tmp_path, *ENCODED)
+    assert "kmeans: fitted on 2,000 observations" in capsys.readouterr().out
+    assert json.loads((run / "config.json").read_text())["encoder"]["config"]["k"] == 32
+    assert cli.main(["evaluate", "city", str(run), "--episodes", "16"]) == 0
+    assert cli.main(["watch", str(run), "--steps", "5", "--record", str(tmp_path / "a.gif")]) == 0
+    policy, env = rundir.load(run, num_envs=3)
+    obs, info = env.reset(seed=0)
+    assert obs.shape[0] == 3 and obs.ndim == 4
+    assert policy.act(obs, explore=False, mask=info["action_mask"])[0].shape == (3,)
+
+
+def test_a_run_with_an_encoder_goes_on_as_if_it_had_never_stopped(tmp_path):
+    run = trained(tmp_path / "whole", *ENCODED)
+    killed = tmp_path / "killed"
+    other, _ = kill_and_resume(["train", *ENCODED, "--out", str(killed)], killed, (2,))
+    assert cli.main(["train", "--resume", str(other)]) == 0
+    assert_same_end(run, other)
+
+
+@pytest.mark.parametrize("agent", ["pqn", "sb3-a2c", "genetic", "clone"])
+def test_every_kind_of_agent_takes_codes(agent, tmp_path):
+    flags = ["--steps", "3000", "--num-envs", "16"]
+    if agent == "genetic":
+        flags = ["--generations", "2", "--episodes", "1", "--agent.population", "20"]
+    flags += ["--eval-episodes", "16", "--env.pool-size", "8"]
+    fit = ["--encoder.pca.components", "6", "--fit.samples", "1000", "--fit.target", "return"]
+    run = trained(tmp_path, agent, "city", "--encoder", "pca+ridge", *fit, *flags)
+    assert cli.main(["evaluate", "city", str(run), "--episodes", "8"]) == 0
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--encoder", "kmean"], "unknown encoder 'kmean'; did you mean 'kmeans'?"),
+        (["--encoder", "pca"], "q-learning needs"),
+        (["--encoder", "kmeans", "--encoder.k", "0"], "k must be at least 1; got 0"),
+        (["--encoder", "kmeans", "--fit.policies", "nobody"], "unknown agent or run 'nobody'"),
+        (["--encoder", "kmeans", "--env.observation", "index"], "encoders need observations that are arrays"),
+    ],
+)
+def test_encoders_that_do_not_fit_are_refused_and_leave_nothing(flags, words, tmp_path, capsys):
+    assert (
+        cli.main(["train", "q-learning", "city", "--fit.samples", "600", *flags, "--out", str(tmp_path)]) == 2
+    )
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_encoder_that_was_altered_is_refused(tmp_path, capsys):
+    run = trained(tmp_path, *ENCODED)
+    path = run / "encoder.safetensors"
+    state = checkpoint.load(path)
+    state["0.scale"] = state["0.scale"][:5]
+    checkpoint.save(path, state)
+    assert cli.main(["evaluate", "city", str(run), "--episodes", "8"]) == 2
+    assert "the encoder was fitted on other observations" in capsys.readouterr().err
+    path.unlink()
+    assert cli.main(["evaluate", "city", str(run), "--episodes", "8"]) == 2
+    assert "encoder.safetensors" in capsys.readouterr().err
+    with pytest.raises(ValueError, match="altered"):
+        plain = json.loads((run / "config.json").read_text()) | {"encoder": {"name": "kmeans"}}
+        (run / "config.json").write_text(json.dumps(plain))
+        RunDir.open(run).config()
+
+
+def recorded():
+    """Two streams of six steps: episodes of 2 and 3 steps and one that is cut off; one of 6."""
+    ended = np.zeros((6, 2), bool)
+    ended[[1, 4], 0] = ended[5, 1] = True
+    cost = np.zeros((6, 2), np.float32)
+    cost[4, 0] = 1
+    ones = np.ones((6, 2), np.float32)
+    numbers = np.arange(12).reshape(6, 2)
+    return Recorded(numbers, numbers, numbers, ones, cost, ended)
+
+
+def test_targets_are_what_came_afterwards():
+    data = recorded()
+    assert data.steps_to_go().T.tolist() == [[2, 1, 3, 2, 1, -1], [6, 5, 4, 3, 2, 1]]
+    steps, known = data.targets("steps", 2)
+    assert known.T.tolist() == [[True] * 5 + [False], [True] * 6]
+    harm, _ = data.targets("harm", 2)
+    assert harm.T.tolist() == [[0, 0, 0, 1, 1, 0], [0] * 6]
+    values, _ = data.targets("return", 2)  # the discount is 1/2
+    assert values[:, 0].tolist() == [1.5, 1, 1.75, 1.5, 1, 1]
+
+
+def test_training_and_test_sets_never_share_an_episode():
+    rng = np.random.default_rng(0)
+    ended = rng.random((400, 16)) < 0.05
+    zeros = np.zeros((400, 16), np.float32)
+    data = Recorded(zeros, zeros, zeros, zeros, zeros, ended)
+    for_test, episode = data.for_test, data.episode
+    assert 0.1 < for_test.mean() < 0.3
+    assert not set(episode[for_test]) & set(episode[~for_test])
+    for b in range(16):  # an episode is what lies between two ends of a stream
+        changes = np.flatnonzero(np.diff(episode[:, b])) + 1
+        assert (changes == np.flatnonzero(ended[:-1, b]) + 1).all()
