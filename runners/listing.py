@@ -105,9 +105,9 @@ def offered(environment: Environment) -> list[AgentSpec]:
             config = default_env_config(environment, spec)
             env = make_vector(environment, config, 1, AutoresetMode.DISABLED)
             env.close()
-            if spec.is_trained and fits(
-                environment, spec, env.single_observation_space, env.single_action_space
-            ):
+            spaces = env.single_observation_space, env.single_action_space
+            taught = spec.kind != "imitator" or reference_names(environment, config)
+            if spec.is_trained and taught and fits(environment, spec, *spaces):
                 agents.append(spec)
     return agents
 

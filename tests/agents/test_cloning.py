@@ -11,7 +11,7 @@ from meze.agents.registry import make_agent
 SPACE, ACTIONS = Box(0, 255, (2, 3), np.uint8), Discrete(3, start=5)
 
 
-def shown(count=300):
+def shown(count=1000):
     """A teacher that looks at a single number; what it does never reaches the third action."""
     obs = np.random.default_rng(0).integers(0, 256, (count, 2, 3), dtype=np.uint8)
     return obs, np.where(obs[:, 1, 1] > 100, 6, 5)
