@@ -8,7 +8,8 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import importlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -37,6 +38,8 @@ class EncoderSpec:
     """Whether it is fitted on targets."""
     estimator: str | None = None
     """Which of scikit-learn's estimators predicts."""
+    extra: str = "sklearn"
+    """The extra of the distribution that it is fitted with, as in `pip install meze[sklearn]`."""
 
     def config_class(self) -> type:
         """Loads the class of its settings."""
@@ -107,6 +110,22 @@ _ENCODERS = {
             "projections:ProjectionConfig",
         ),
         EncoderSpec(
+            "autoencoder",
+            "autoencoders:Autoencoder",
+            "vector",
+            "narrowest layer of a network that rebuilds its input (Hinton & Salakhutdinov 2006)",
+            "autoencoders:AutoencoderConfig",
+            extra="torch",
+        ),
+        EncoderSpec(
+            "vae",
+            "autoencoders:VariationalAutoencoder",
+            "vector",
+            "the same with codes that lie smoothly (Kingma & Welling 2014)",
+            "autoencoders:VariationalConfig",
+            extra="torch",
+        ),
+        EncoderSpec(
             "tiles", "projections:Tiles", "vector", "tile coding (Albus 1971)", "projections:TilesConfig"
         ),
         _predictor("linear", "what least squares predict"),
@@ -122,6 +141,17 @@ _ENCODERS = {
         _classifier("naive-bayes", "classes' probabilities by naive Bayes"),
     )
 }
+
+
+@contextmanager
+def _needed(spec: EncoderSpec) -> Iterator[None]:
+    """Says which extra of the distribution to install, where one is missing."""
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        raise ValueError(
+            f"{spec.name} needs {error.name}, which is not installed: pip install 'meze[{spec.extra}]'"
+        ) from None
 
 
 def encoder_specs() -> tuple[EncoderSpec, ...]:
@@ -208,7 +238,8 @@ class Chain:
             if k:
                 obs = self._parts[k - 1].transform(obs)
                 self._follow(k)
-            self._parts[k].fit(obs, targets)
+            with _needed(self._specs[k]):
+                self._parts[k].fit(obs, targets)
         return self
 
     def transform(self, obs: NDArray) -> NDArray:
@@ -235,7 +266,8 @@ class Chain:
             if k:
                 self._follow(k)
             own = {name.partition(".")[2]: each for name, each in state.items() if name.startswith(f"{k}.")}
-            self._parts[k].load_state_dict(own)
+            with _needed(self._specs[k]):
+                self._parts[k].load_state_dict(own)
 
     def _follow(self, k: int) -> None:
         """Makes the k-th encoder, now that the one before it is known."""

@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "score agents and runs side by side"),
     "watch": ("watch", "see an agent act in a window, or record it"),
     "play": ("play", "act yourself, by keyboard"),
+    "collect": ("collect", "record what policies see and do, as arrays"),
     "bench": ("bench", "measure steps per second"),
     "envs": ("listing", "list environments and agents, and what fits what"),
 }

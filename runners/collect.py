@@ -7,6 +7,8 @@ never share one.
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -21,11 +23,14 @@ from numpy.typing import NDArray
 
 from ..agents.base import Memory, Policy
 from ..agents.encoders import EncoderChain
-from .encoding import Encoding, FitSettings, Target
+from .encoding import Encoding, FitSettings, MixtureSettings, Target
 from .evaluate import find_contestant
+from .presets import ARRAYS, default_env_config, observation_modes
 from .progress import ProgressLine
-from .resolve import Environment, make_vector
+from .resolve import Environment, find_environment, make_vector
 from .rollout import Rollout
+from .rundir import EVALUATION_SEED, write_json
+from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
 
 TEST_SHARE = 5
 """Every fifth episode is for tests."""
@@ -164,10 +169,13 @@ def collect(
         policy: who plays.
         num_steps: steps of all environments together, rounded up to whole ones of each.
         seed: environment i starts from `seed + i`.
-        folder: where the recording is written while it is made, as `.npy` files; None: to memory.
+        folder: a new one, to which the recording is written while it is made, as `.npy` files; None: to
+            memory.
         quiet: whether to show no progress.
     """
     rollout = Rollout(env, policy, seed)
+    if folder:
+        folder.mkdir(parents=True)
     length, streams = -(-num_steps // env.num_envs), env.num_envs
     space, actions = env.single_observation_space, env.single_action_space
     kinds: dict[str, tuple[Any, tuple[int, ...]]] = {
@@ -216,15 +224,24 @@ def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> 
 
 
 def play_mixture(
-    env: VectorEnv, environment: Environment, fit: FitSettings, seed: int, folder: Path | None = None
+    env: VectorEnv,
+    environment: Environment,
+    mixture: MixtureSettings,
+    num_steps: int,
+    seed: int,
+    *,
+    asks: bool,
+    folder: Path | None = None,
 ) -> Recorded:
     """Lets a mixture of policies play and records it.
 
     Args:
         env: vector environment in `SAME_STEP`.
         environment: what it is.
-        fit: who plays, and how much is wanted of it.
+        mixture: who plays.
+        num_steps: steps of all environments together.
         seed: of the episodes and of the random actions.
+        asks: whether the teacher is asked what it would do.
         folder: see `collect`.
 
     Raises:
@@ -233,12 +250,11 @@ def play_mixture(
     actions = env.single_action_space
     if not isinstance(actions, Discrete):
         raise ValueError(f"recording needs Discrete actions; got {actions}")
-    policies = [find_contestant(name, environment).policy(env) for name in fit.policies]
+    policies = [find_contestant(name, environment).policy(env) for name in mixture.policies]
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
-    asks = fit.target == "action"
-    teacher = find_teacher(env, environment, fit.teacher) if asks else None
-    mixture = Mixture(policies, fit.epsilon, int(actions.n), rng, teacher)
-    return collect(env, mixture, fit.samples, seed, folder)
+    teacher = find_teacher(env, environment, mixture.teacher) if asks else None
+    player = Mixture(policies, mixture.epsilon, int(actions.n), rng, teacher)
+    return collect(env, player, num_steps, seed, folder)
 
 
 def fit_encoding(
@@ -254,7 +270,8 @@ def fit_encoding(
         env.single_observation_space, config, seed
     )  # a misfit shows before anything is played
     begun = time.perf_counter()
-    recorded = play_mixture(env, environment, fit, seed)
+    asks = chain.supervised and fit.target == "action"
+    recorded = play_mixture(env, environment, fit, fit.samples, seed, asks=asks)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     obs, targets = recorded.samples(fit.samples, fit.target if chain.supervised else None, fit.horizon, rng)
     encoder.fit(obs, targets)
@@ -265,3 +282,93 @@ def fit_encoding(
         f"codes are {encoder.space}"
     )
     return found
+
+
+# --- The command ----------------------------------------------------------------------------------------
+
+USAGE = "meze collect ENV [flags]"
+DESCRIPTION = """Records what policies see, do and earn in ENV, as plain arrays (.npy) in a folder.
+
+Arrays are (steps, environments, ...): obs, action, advice (what the teacher would have done; without one,
+what was done), reward, cost and ended. `meze.runners.collect.read_recorded` reads them again, tells episodes
+and targets, and keeps those for tests apart."""
+
+
+@dataclass(frozen=True)
+class CollectSettings(MixtureSettings):
+    """How much is recorded, and where.
+
+    Raises:
+        ValueError: for a number below 1.
+    """
+
+    steps: int = 100_000
+    """Steps of all environments together."""
+    ask: bool = False
+    """Ask the teacher at each step."""
+    num_envs: int = 256
+    """Environments that run side by side."""
+    num_threads: int = 1
+    """Threads that step the environments (the project's own worlds only)."""
+    seed: int = 0
+    """Environment i starts from seed + i."""
+    out: Path = Path("data")
+    """Folder in which the recording gets its own: <out>/<env>-s<seed>."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        for name in ("steps", "num_envs", "num_threads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if not 0 <= self.seed <= EVALUATION_SEED - self.num_envs:
+            raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - self.num_envs}; got {self.seed}")
+
+
+def read_recorded(folder: Path) -> Recorded:
+    """Reads a recording, which stays on disk until it is used.
+
+    Raises:
+        ValueError: one line, when a file is missing or damaged.
+    """
+    columns = {}
+    for field in dataclasses.fields(Recorded):
+        path = folder / f"{field.name}.npy"
+        try:
+            columns[field.name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise ValueError(f"{path} can't be read ({' '.join(str(error).split())})") from None
+    if len({column.shape[:2] for column in columns.values()}) != 1 or columns["ended"].dtype != np.bool_:
+        raise ValueError(f"{folder}: its arrays do not belong together")
+    return Recorded(**columns)
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    names = leading_names(args)
+    if asks_for_help(args) or not names:
+        print_help(USAGE, DESCRIPTION)
+        return 0
+    if len(names) != 1:
+        raise ValueError(f"usage: {USAGE}")
+    environment = find_environment(names[0])
+    config = default_env_config(environment)
+    if offered := [mode for mode in ARRAYS if mode in observation_modes(environment.config)]:
+        config = dataclasses.replace(config, observation=offered[0])
+    default = group("Collect", run=CollectSettings(), env=config)
+    given = parse(default, args[1:], prog=f"meze collect {names[0]}", description=DESCRIPTION)
+    run, stem = given.run, f"{environment.name}-s{given.run.seed}"
+    env = make_vector(
+        environment, given.env, run.num_envs, AutoresetMode.SAME_STEP, num_threads=run.num_threads
+    )
+    stems = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
+    folder = next(run.out / free for free in stems if not (run.out / free).exists())
+    recorded = play_mixture(env, environment, run, run.steps, run.seed, asks=run.ask, folder=folder)
+    env.close()
+    write_json(
+        folder / "data.json",
+        {"env": {"id": environment.id, "config": to_plain(given.env)}, "run": to_plain(run)},
+    )
+    length, streams = recorded.ended.shape
+    print(f"{length * streams:,} steps, {int(recorded.ended.sum()):,} episodes: {folder}")
+    return 0

@@ -20,7 +20,30 @@ Target: TypeAlias = Literal["action", "return", "steps", "harm"]
 
 
 @dataclass(frozen=True)
-class FitSettings:
+class MixtureSettings:
+    """Who plays while observations are collected.
+
+    Raises:
+        ValueError: for a share outside 0 to 1, or nobody.
+    """
+
+    policies: tuple[str, ...] = ("random",)
+    """Who plays: `random`, references of the world, folders of runs. They share the environments evenly."""
+    epsilon: float = 0.1
+    """Share of their actions that are random ones: without them, mistakes are never seen."""
+    teacher: str | None = None
+    """Who says what should be done: a reference of the world, by default its first, or a run's folder."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if not 0 <= self.epsilon <= 1:
+            raise ValueError(f"epsilon must lie in [0, 1]; got {self.epsilon}")
+        if not self.policies:
+            raise ValueError("policies must name at least one")
+
+
+@dataclass(frozen=True)
+class FitSettings(MixtureSettings):
     """On what an encoder is fitted.
 
     Raises:
@@ -29,27 +52,17 @@ class FitSettings:
 
     samples: int = 20_000
     """Observations."""
-    policies: tuple[str, ...] = ("random",)
-    """Who plays while they are collected: `random`, references of the world, folders of runs. They share the
-    environments evenly."""
-    epsilon: float = 0.1
-    """Share of their actions that are random ones: without them, mistakes are never seen."""
     target: Target = "action"
     """What supervised encoders predict: what the teacher would do, the discounted return to come, the steps
     that remain, or whether harm is done within the horizon."""
-    teacher: str | None = None
-    """Who is asked for the target `action`; by default the world's first reference."""
     horizon: int = 10
     """Steps over which returns are discounted (by 1 - 1/horizon), and within which harm is near."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
+        super().__post_init__()
         if self.samples < 1 or self.horizon < 1:
             raise ValueError(f"samples and horizon must be at least 1; got {self.samples} and {self.horizon}")
-        if not 0 <= self.epsilon <= 1:
-            raise ValueError(f"epsilon must lie in [0, 1]; got {self.epsilon}")
-        if not self.policies:
-            raise ValueError("policies must name at least one")
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ import gymnasium as gym
 from gymnasium.spaces import Box, Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from ..agents.encoders import encoder_specs
 from ..agents.registry import AgentSpec, agent_specs, make_agent
 from ..envs.core.registry import world_specs
 from .presets import default_agent_config, default_env_config, default_settings, observation_modes
@@ -19,8 +20,8 @@ from .resolve import Environment, find_environment, make_vector, reference_names
 from .scores import print_json
 from .settings import leading_names, parse
 
-DESCRIPTION = """Lists the project's worlds in each observation mode, some of Gymnasium's environments, and
-the agents that fit each. Any other gymnasium id works too: meze envs ID ..."""
+DESCRIPTION = """Lists the project's worlds in each observation mode, some of Gymnasium's environments, the
+agents that fit each, and encoders. Any other gymnasium id works too: meze envs ID ..."""
 SHOWN = ("gymnasium.envs.toy_text", "gymnasium.envs.classic_control")
 """Gymnasium's environments that are listed without being asked for."""
 
@@ -141,14 +142,20 @@ def main(args: Sequence[str]) -> int:
                 raise
             broken.append(f"{name}: {error}")  # one that needs what is not installed hides no other
     agents = [{"name": spec.name, "kind": spec.kind, "summary": spec.summary} for spec in agent_specs()]
+    encoders = [{"name": each.name, "codes": each.codes, "summary": each.summary} for each in encoder_specs()]
     if settings.json:
-        print_json({"environments": rows, "agents": agents})
+        print_json({"environments": rows, "agents": agents, "encoders": encoders})
     else:
-        _print(rows, agents, broken)
+        _print(rows, agents, encoders, broken)
     return 0
 
 
-def _print(rows: list[dict[str, Any]], agents: list[dict[str, str]], broken: list[str]) -> None:
+def _print(
+    rows: list[dict[str, Any]],
+    agents: list[dict[str, str]],
+    encoders: list[dict[str, str]],
+    broken: list[str],
+) -> None:
     from rich import box
     from rich.console import Console
     from rich.padding import Padding
@@ -163,10 +170,14 @@ def _print(rows: list[dict[str, Any]], agents: list[dict[str, str]], broken: lis
         console.print(f"not listed: {line}")
     console.print("\nAfter a world's name stands its observation mode (--env.observation).")
     console.print("Any other gymnasium id works too, package.module:Id included: meze envs ID\n")
-    table = Table(title="Agents", title_justify="left", box=box.SIMPLE)
-    for title in ("name", "", "summary"):
-        table.add_column(title, overflow="fold")
-    for agent in agents:
-        trains = "needs no training" if agent["kind"] == "policy" else "meze train"
-        table.add_row(agent["name"], trains, agent["summary"])
-    console.print(table)
+    trains = {True: "needs no training", False: "meze train"}
+    shown = [(each["name"], trains[each["kind"] == "policy"], each["summary"]) for each in agents]
+    codes = [(each["name"], each["codes"], each["summary"]) for each in encoders]
+    title = "Encoders of arrays, alone or in a chain: --encoder kmeans, --encoder pca+kmeans"
+    for head, lines in (("Agents", shown), (title, codes)):
+        table = Table(title=head, title_justify="left", box=box.SIMPLE)
+        for column in ("name", "", "summary"):
+            table.add_column(column, overflow="fold")
+        for line in lines:
+            table.add_row(*line)
+        console.print(table)

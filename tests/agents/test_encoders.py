@@ -13,6 +13,8 @@ SMALL = {
     "pca": {"components": 3},
     "svd": {"components": 3},
     "tree": {"leaves": 16},
+    "autoencoder": {"components": 3, "epochs": 5},
+    "vae": {"components": 3, "epochs": 5},
     "tiles": {"tilings": 2, "tiles": 2, "size": 64},
 }
 NAMES = [spec.name for spec in encoder_specs()]

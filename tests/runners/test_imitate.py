@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from meze.agents import checkpoint
 from meze.runners import cli, rundir
-from meze.runners.collect import Recorded
 from meze.runners.rundir import RunDir
 from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 
@@ -134,38 +133,3 @@ def test_an_encoder_that_was_altered_is_refused(tmp_path, capsys):
         plain = json.loads((run / "config.json").read_text()) | {"encoder": {"name": "kmeans"}}
         (run / "config.json").write_text(json.dumps(plain))
         RunDir.open(run).config()
-
-
-def recorded():
-    """Two streams of six steps: episodes of 2 and 3 steps and one that is cut off; one of 6."""
-    ended = np.zeros((6, 2), bool)
-    ended[[1, 4], 0] = ended[5, 1] = True
-    cost = np.zeros((6, 2), np.float32)
-    cost[4, 0] = 1
-    ones = np.ones((6, 2), np.float32)
-    numbers = np.arange(12).reshape(6, 2)
-    return Recorded(numbers, numbers, numbers, ones, cost, ended)
-
-
-def test_targets_are_what_came_afterwards():
-    data = recorded()
-    assert data.steps_to_go().T.tolist() == [[2, 1, 3, 2, 1, -1], [6, 5, 4, 3, 2, 1]]
-    steps, known = data.targets("steps", 2)
-    assert known.T.tolist() == [[True] * 5 + [False], [True] * 6]
-    harm, _ = data.targets("harm", 2)
-    assert harm.T.tolist() == [[0, 0, 0, 1, 1, 0], [0] * 6]
-    values, _ = data.targets("return", 2)  # the discount is 1/2
-    assert values[:, 0].tolist() == [1.5, 1, 1.75, 1.5, 1, 1]
-
-
-def test_training_and_test_sets_never_share_an_episode():
-    rng = np.random.default_rng(0)
-    ended = rng.random((400, 16)) < 0.05
-    zeros = np.zeros((400, 16), np.float32)
-    data = Recorded(zeros, zeros, zeros, zeros, zeros, ended)
-    for_test, episode = data.for_test, data.episode
-    assert 0.1 < for_test.mean() < 0.3
-    assert not set(episode[for_test]) & set(episode[~for_test])
-    for b in range(16):  # an episode is what lies between two ends of a stream
-        changes = np.flatnonzero(np.diff(episode[:, b])) + 1
-        assert (changes == np.flatnonzero(ended[:-1, b]) + 1).all()

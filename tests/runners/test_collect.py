@@ -1,0 +1,100 @@
+"""What is recorded of a mixture of policies, and what becomes known of it afterwards."""
+
+import json
+
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from meze.envs.core.vector import WorldVectorEnv
+from meze.runners import cli
+from meze.runners.collect import Recorded, read_recorded
+
+CITY = ["collect", "city", "--num-envs", "16", "--steps", "3000", "--env.pool-size", "8", "--seed", "7"]
+
+
+def test_a_mixture_is_recorded_on_disk_and_read_again(tmp_path, capsys):
+    flags = ["--policies", "random", "expert", "--ask", "--epsilon", "0", "--out", str(tmp_path)]
+    assert cli.main([*CITY, *flags]) == 0
+    assert "3,008 steps, " in capsys.readouterr().out
+    data = read_recorded(tmp_path / "city-s7")
+    assert json.loads((tmp_path / "city-s7" / "data.json").read_text())["env"]["id"] == "meze/City-v0"
+    assert data.obs.shape == (188, 16, 13, 9, 9) and data.obs.dtype == np.uint8
+    assert (data.action[:, 1::2] == data.advice[:, 1::2]).all()  # the expert's environments
+    assert (data.action[:, ::2] != data.advice[:, ::2]).mean() > 0.3
+    assert data.cost.sum() > 0 and data.ended.any()
+    # It is what happened: the actions lead to the observations and rewards again.
+    env = WorldVectorEnv(
+        "meze.envs.city.world:City", 16, 500, AutoresetMode.SAME_STEP, pool_size=8, observation="grid"
+    )
+    obs, _ = env.reset(seed=7)
+    for t in range(60):
+        assert (obs == data.obs[t]).all()
+        obs, reward, terminated, truncated, _ = env.step(data.action[t])
+        assert reward == pytest.approx(data.reward[t]) and ((terminated | truncated) == data.ended[t]).all()
+    assert cli.main([*CITY, *flags]) == 0  # never over an earlier one
+    again = read_recorded(tmp_path / "city-s7-2")
+    assert all((getattr(again, name) == getattr(data, name)).all() for name in ("obs", "action", "advice"))
+
+
+def test_what_was_cut_short_is_told(tmp_path):
+    with pytest.raises(ValueError, match="obs.npy can't be read"):
+        read_recorded(tmp_path)
+    for name in ("obs", "action", "advice", "reward", "cost", "ended"):
+        np.save(tmp_path / f"{name}.npy", np.zeros((3, 2), bool))
+    np.save(tmp_path / "cost.npy", np.zeros((2, 2)))
+    with pytest.raises(ValueError, match="do not belong together"):
+        read_recorded(tmp_path)
+    np.save(tmp_path / "obs.npy", np.array([object()]), allow_pickle=True)
+    with pytest.raises(ValueError, match="obs.npy can't be read"):
+        read_recorded(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (["--steps", "0"], "steps must be at least 1; got 0"),
+        (["--epsilon", "2"], "epsilon must lie in [0, 1]; got 2.0"),
+        (["--policies", "nobody"], "unknown agent or run 'nobody'"),
+        (["--seed", "-1"], "seed must lie in 0 .. "),
+    ],
+)
+def test_wrong_flags_are_one_line(flags, words, tmp_path, capsys):
+    assert cli.main([*CITY, "--out", str(tmp_path), *flags]) == 2
+    said = capsys.readouterr().err
+    assert words in said and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def recorded():
+    """Two streams of six steps: episodes of 2 and 3 steps and one that is cut off; one of 6."""
+    ended = np.zeros((6, 2), bool)
+    ended[[1, 4], 0] = ended[5, 1] = True
+    cost = np.zeros((6, 2), np.float32)
+    cost[4, 0] = 1
+    ones = np.ones((6, 2), np.float32)
+    numbers = np.arange(12).reshape(6, 2)
+    return Recorded(numbers, numbers, numbers, ones, cost, ended)
+
+
+def test_targets_are_what_came_afterwards():
+    data = recorded()
+    assert data.steps_to_go().T.tolist() == [[2, 1, 3, 2, 1, -1], [6, 5, 4, 3, 2, 1]]
+    steps, known = data.targets("steps", 2)
+    assert known.T.tolist() == [[True] * 5 + [False], [True] * 6]
+    harm, _ = data.targets("harm", 2)
+    assert harm.T.tolist() == [[0, 0, 0, 1, 1, 0], [0] * 6]
+    values, _ = data.targets("return", 2)  # the discount is 1/2
+    assert values[:, 0].tolist() == [1.5, 1, 1.75, 1.5, 1, 1]
+
+
+def test_training_and_test_sets_never_share_an_episode():
+    rng = np.random.default_rng(0)
+    ended = rng.random((400, 16)) < 0.05
+    zeros = np.zeros((400, 16), np.float32)
+    data = Recorded(zeros, zeros, zeros, zeros, zeros, ended)
+    for_test, episode = data.for_test, data.episode
+    assert 0.1 < for_test.mean() < 0.3
+    assert not set(episode[for_test]) & set(episode[~for_test])
+    for b in range(16):  # an episode is what lies between two ends of a stream
+        changes = np.flatnonzero(np.diff(episode[:, b])) + 1
+        assert (changes == np.flatnonzero(ended[:-1, b]) + 1).all()
