@@ -91,7 +91,7 @@ _ENCODERS = {
             "tree",
             "predictors:TreeLeaves",
             "index",
-            "leaf of a regression tree (Breiman et al. 1984)",
+            "leaf of a decision tree (Breiman et al. 1984)",
             "predictors:TreeConfig",
             supervised=True,
         ),

@@ -1,9 +1,8 @@
 """Encoders that predict something useful, with scikit-learn's regressors and classifiers.
 
 What is predicted are targets that come with the observations: how many steps remain, what is still to be
-earned, whether harm is near. A code is the prediction, a vector: one number of regressors, the classes'
-probabilities of classifiers (targets with more than two values are sorted into classes of equal shares). Of
-a tree it is the leaf in which the observation falls, an index.
+earned, what a teacher would do, whether harm is near. A code is the prediction, a vector; of a tree it is the
+leaf in which the observation falls, an index.
 """
 
 from __future__ import annotations
@@ -119,17 +118,20 @@ class TreeLeaves(ArrayEncoder):
 
 
 class Predictor(ArrayEncoder):
-    """Predictions of one of scikit-learn's estimators."""
+    """Predictions of one of scikit-learn's estimators.
+
+    Targets that are whole numbers are classes, of which it gives a number each: classifiers their
+    probabilities, regressors what they make of zeros with a single one.
+    """
 
     supervised: ClassVar[bool] = True
 
     def __init__(
         self, observation_space: Space, *, config: Any, rng: np.random.Generator, estimator: str
     ) -> None:
-        """Takes one environment's observations, and which of `REGRESSORS` or `CLASSIFIERS` it uses."""
+        """Takes one environment's observations, and the name in `REGRESSORS` or `CLASSIFIERS`."""
         super().__init__(observation_space, config=config, rng=rng)
-        self.classifies = estimator not in REGRESSORS
-        self._name, self._make = estimator, (CLASSIFIERS if self.classifies else REGRESSORS)[estimator]
+        self._name = estimator
         self._estimator: Any = None
 
     def _fit(self, rows: NDArray[np.float32], targets: NDArray | None) -> dict[str, NDArray]:
@@ -137,12 +139,22 @@ class Predictor(ArrayEncoder):
 
         targets = np.asarray(targets)
         chosen = self._drawn(np.arange(len(rows)), MOST_SAMPLES.get(self._name, len(rows)))
-        if self.classifies:
+        if self._name not in REGRESSORS and targets.dtype.kind == "f":
             targets = sorted_into_classes(targets, self.config.classes)
+        count = 0 if targets.dtype.kind == "f" else len(classes := np.unique(targets))
+        if count:
+            targets = np.searchsorted(classes, targets)
+            if self._name not in CLASSIFIERS:
+                targets = np.eye(count, dtype=np.float32)[targets]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # how long they are fitted is settled
-            self._estimator = self._make(self._seed(), self.width).fit(rows[chosen], targets[chosen])
-        return {"estimator": to_bytes(self._estimator)}
+            self._estimator = self._made(count).fit(rows[chosen], targets[chosen])
+        return {"estimator": to_bytes(self._estimator), "classes": np.array([count])}
+
+    def _made(self, classes: int) -> Any:
+        """An estimator, not fitted; of as many classes, or 0."""
+        makers = CLASSIFIERS if classes and self._name in CLASSIFIERS else REGRESSORS
+        return makers[self._name](self._seed(), self.width)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave.
@@ -151,22 +163,27 @@ class Predictor(ArrayEncoder):
             ValueError: when it does not fit.
         """
         super().load_state_dict(state)
-        data = self._arrays.get("estimator", np.zeros(0, np.uint8))
-        self._estimator = from_bytes(data, type(self._make(0, self.width)))
+        try:
+            data, count = self._arrays["estimator"], int(self._arrays["classes"].item())
+        except (KeyError, ValueError) as error:
+            raise ValueError(f"the encoder was cut short or altered ({error})") from None
+        self._estimator = from_bytes(data, type(self._made(count)))
         if self._estimator.n_features_in_ != self.width:
             raise ValueError(f"the encoder was fitted on other observations than {self.width} numbers")
+        if self._encode(np.zeros((1, self.width), np.float32)).shape[1] != max(count, 1):
+            raise ValueError("the encoder's estimator predicts something else")
 
     def _codes(self) -> Space:
-        return vectors(len(self._estimator.classes_) if self.classifies else 1)
+        return vectors(max(int(self._arrays["classes"].item()), 1))
 
     def _encode(self, rows: NDArray) -> NDArray[np.float32]:
         scaled = rows * self._arrays["scale"]
-        if self.classifies and hasattr(self._estimator, "predict_proba"):
+        if hasattr(self._estimator, "predict_proba"):
             return self._estimator.predict_proba(scaled).astype(np.float32)
         found = self._estimator.predict(scaled)
-        if self.classifies:
+        if hasattr(self._estimator, "classes_"):
             return (found[:, None] == self._estimator.classes_).astype(np.float32)
-        return found.astype(np.float32)[:, None]
+        return found.reshape(len(rows), -1).astype(np.float32)
 
 
 def sorted_into_classes(targets: NDArray, count: int) -> NDArray[np.int64]:

@@ -49,7 +49,8 @@ from .stopwatch import Stopwatch
 
 USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
 DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
-`meze envs` lists both; `meze train AGENT ENV --help` lists all flags with their defaults.
+`meze envs` lists both; `meze train AGENT ENV --help` lists all flags with their defaults. `--encoder NAME`
+puts an encoder before the agent, or a chain: `--encoder pca+kmeans`; with it, --help lists its settings too.
 
 Ctrl-C saves and stops (exit code 130); `meze train --resume RUN` goes on, exactly where the run stood. A run
 whose network is code of another package needs `--network package.module:Class` as well."""

@@ -130,6 +130,22 @@ def test_neighbouring_places_share_tiles_and_distant_ones_do_not():
     assert here @ near > 4 and here @ far == 0
 
 
+@pytest.mark.parametrize("name", [spec.name for spec in encoder_specs() if spec.supervised])
+def test_whole_numbers_are_classes(name):
+    obs = observations(1)
+    group = np.digitize(targets(obs), np.quantile(targets(obs), [0.33, 0.66]))
+    action = np.array([1, 4, 7])[group]
+    encoder = made(name).fit(obs, action)
+    codes = encoder.transform(obs)
+    loaded = made(name)
+    loaded.load_state_dict(encoder.state_dict())
+    assert (loaded.transform(obs) == codes).all()
+    if name == "tree":  # most of a leaf is of one class
+        codes = np.stack([np.bincount(group[codes == code], minlength=3) for code in codes])
+    assert codes.shape == (400, 3)
+    assert (codes.argmax(axis=1) == group).mean() > 0.75
+
+
 @pytest.mark.parametrize(
     ("name", "words"),
     [
