@@ -68,10 +68,8 @@ class AgentSpec:
             ) from None
 
 
-def _tabular(name: str, class_name: str, summary: str) -> AgentSpec:
-    return AgentSpec(
-        name, f"tabular:{class_name}", "learner", summary, config="tabular:TabularConfig", modes=("index",)
-    )
+def _tabular(name: str, entry: str, summary: str, config: str = "tabular:TabularConfig") -> AgentSpec:
+    return AgentSpec(name, entry, "learner", summary, config=config, modes=("index",))
 
 
 def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
@@ -128,10 +126,19 @@ _AGENTS = {
     spec.name: spec
     for spec in (
         AgentSpec("random", "random:RandomPolicy", "policy", "uniformly random among the possible actions"),
-        _tabular("q-learning", "QLearning", "off-policy TD control (Watkins & Dayan 1992)"),
-        _tabular("sarsa", "Sarsa", "on-policy TD control (Rummery & Niranjan 1994)"),
-        _tabular("expected-sarsa", "ExpectedSarsa", "SARSA in expectation (van Seijen et al. 2009)"),
-        _tabular("double-q-learning", "DoubleQLearning", "Q-learning without its bias (van Hasselt 2010)"),
+        _tabular("q-learning", "tabular:QLearning", "off-policy TD control (Watkins & Dayan 1992)"),
+        _tabular("sarsa", "tabular:Sarsa", "on-policy TD control (Rummery & Niranjan 1994)"),
+        _tabular("expected-sarsa", "tabular:ExpectedSarsa", "SARSA in expectation (van Seijen et al. 2009)"),
+        _tabular(
+            "double-q-learning", "tabular:DoubleQLearning", "Q-learning without its bias (van Hasselt 2010)"
+        ),
+        _tabular("dyna-q", "dyna:DynaQ", "Q-learning that remembers (Sutton 1990)", "dyna:DynaConfig"),
+        _tabular(
+            "value-iteration",
+            "dyna:ValueIteration",
+            "plans with the model it has learned (Bellman 1957)",
+            "dyna:ModelConfig",
+        ),
         _deep("dqn", "DQN", "deep Q-network with replay (Mnih et al. 2015)"),
         _deep("pqn", "PQN", "deep Q-network without replay (Gallici et al. 2024)"),
         _genetic("genetic", "Genetic", "genetic algorithm with self-adapting mutation (Eiben & Smith 2015)"),
