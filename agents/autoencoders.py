@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
-from .encoding import ArrayEncoder, affine, vectors
+from .encoding import Affine, ArrayEncoder, vectors
 
 
 @dataclass(frozen=True)
@@ -106,11 +106,14 @@ class Autoencoder(ArrayEncoder):
 
     def _encode(self, rows: NDArray) -> NDArray[np.float32]:
         if self._prepared is None:
-            hidden = np.ascontiguousarray((self._arrays["hidden"] * self._arrays["scale"]).T)
-            self._prepared = hidden, np.ascontiguousarray(self._arrays["code"].T)
+            hidden = (self._arrays["hidden"] * self._arrays["scale"]).T
+            code = self._arrays["code"].T
+            self._prepared = [
+                Affine(hidden, self._arrays["hidden_bias"]),
+                Affine(code, self._arrays["code_bias"]),
+            ]
         hidden, code = self._prepared
-        inner = np.maximum(affine(rows, hidden, self._arrays["hidden_bias"]), 0)
-        return affine(inner, code, self._arrays["code_bias"])
+        return code(np.maximum(hidden(rows), 0))
 
 
 class VariationalAutoencoder(Autoencoder):

@@ -13,7 +13,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
-from .encoding import ArrayEncoder, indices, lowest
+from .encoding import Affine, ArrayEncoder, indices
 
 
 @dataclass(frozen=True)
@@ -109,16 +109,12 @@ class _Centres(ArrayEncoder):
 
     def _nearest(self, rows: NDArray) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The nearest centres, and squared distances to them less the rows' own squares."""
-        weights, offsets = self._maps()
-        return lowest(rows, weights, offsets)
-
-    def _maps(self) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         # |x - c|^2 without |x|^2, which is the same for all: |c|^2 - 2 c x. x is a raw row times the scale.
         if self._prepared is None:
             centres = self._arrays["centres"]
-            weights = np.ascontiguousarray((-2 * centres * self._arrays["scale"]).T)
-            self._prepared = weights, (centres**2).sum(axis=1)
-        return self._prepared
+            weights = (-2 * centres * self._arrays["scale"]).T
+            self._prepared = Affine(weights, (centres**2).sum(axis=1))
+        return self._prepared.lowest(rows)
 
 
 class KMeans(_Centres):
@@ -213,9 +209,9 @@ class Mixture(ArrayEncoder):
             weights = np.concatenate([precisions * scale**2, -2 * precisions * means * scale], axis=1).T
             constant = (precisions * means**2).sum(axis=1) - np.log(precisions).sum(axis=1)
             constant -= 2 * np.log(self._arrays["shares"])
-            self._prepared = np.ascontiguousarray(weights), constant.astype(np.float32)
+            self._prepared = Affine(weights, constant)
         raw = rows.astype(np.float32)
-        return lowest(np.concatenate([raw**2, raw], axis=1), *self._prepared)[0]
+        return self._prepared.lowest(np.concatenate([raw**2, raw], axis=1))[0]
 
 
 def _check_enough(rows: NDArray, wanted: int, what: str) -> None:

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box
 from numba import njit
 from numpy.typing import NDArray
 
-from .encoding import ArrayEncoder, affine, vectors
+from .encoding import Affine, ArrayEncoder, vectors
 
 
 @dataclass(frozen=True)
@@ -63,9 +63,8 @@ class _Projection(ArrayEncoder):
     def _encode(self, rows: NDArray) -> NDArray[np.float32]:
         if self._prepared is None:
             components, mean = self._arrays["components"], self._arrays["mean"]
-            weights = np.ascontiguousarray((components * self._arrays["scale"]).T)
-            self._prepared = weights, -(components @ mean)
-        return affine(rows, *self._prepared)
+            self._prepared = Affine((components * self._arrays["scale"]).T, -(components @ mean))
+        return self._prepared(rows)
 
     def _check_enough(self, rows: NDArray) -> int:
         wanted = min(self.config.components, self.width)
