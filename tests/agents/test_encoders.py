@@ -5,6 +5,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from meze.agents import checkpoint
 from meze.agents.encoders import encoder_specs, find_encoder
+from meze.agents.encoding import Affine
 
 SPACE = Box(0, 255, (3, 2, 2), np.uint8)
 SMALL = {
@@ -108,6 +109,20 @@ def test_nearest_centres_components_gaussians_and_leaves_are_those_of_scikit_lea
     leaves = tree.fit(scaled(obs).astype(np.float32), targets(obs)).apply(scaled(unseen).astype(np.float32))
     codes = fitted("tree").transform(unseen)
     assert len(set(zip(leaves, codes, strict=True))) == len(set(leaves)) == len(set(codes))
+
+
+@pytest.mark.parametrize(("wide", "values"), [(5, 7), (100, 9), (200, 3)])
+def test_linear_maps_are_products_of_matrices(wide, values):
+    rng = np.random.default_rng(0)
+    rows = rng.integers(0, 256, (50, wide), dtype=np.uint8)
+    weights, offsets = rng.normal(size=(wide, values)), rng.normal(size=values)
+    linear, exact = Affine(weights, offsets), offsets + rows @ weights
+    assert linear(rows) == pytest.approx(exact, rel=1e-4, abs=0.05)
+    index, least = linear.lowest(rows)
+    assert (index == exact.argmin(axis=1)).all() and least == pytest.approx(exact.min(axis=1), rel=1e-3)
+    assert (np.concatenate([linear(row[None]) for row in rows]) == linear(rows)).all()
+    same = Affine(np.ones((wide, values)), np.zeros(values))
+    assert (same.lowest(rows)[0] == 0).all()  # the first of equals
 
 
 def test_what_dbscan_has_never_seen_is_an_anomaly_and_is_counted():
