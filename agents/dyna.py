@@ -36,8 +36,9 @@ class DynaConfig(TabularConfig):
 
     planning: int = 10
     """Remembered transitions that are learned from after each real one."""
-    memory: int = 8
-    """Outcomes of each state-action pair that are remembered, the last ones."""
+    memory: int = 32
+    """Outcomes of each state-action pair that are remembered, the last ones: too few of them, and chance is
+    taken for the world."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""

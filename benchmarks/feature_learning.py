@@ -25,7 +25,6 @@ from meze.runners.scores import statistics
 TRAIN = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
 TAUGHT = ["--fit.policies", "random", "expert", "--fit.samples", "40000"]
 MEMBERS = {
-    "q-learning, kmeans": ["q-learning", "--encoder", "kmeans", *TAUGHT],
     "q-learning, pca+kmeans": ["q-learning", "--encoder", "pca+kmeans", *TAUGHT],
     "q-learning, tree of actions": ["q-learning", "--encoder", "tree", *TAUGHT],
     "q-learning, tree of returns": ["q-learning", "--encoder", "tree", *TAUGHT, "--fit.target", "return"],
@@ -34,6 +33,8 @@ MEMBERS = {
     "clone, tree": ["clone", "--agent.classifier", "tree"],
     "dagger, random-forest": ["dagger"],
     "dagger, tree": ["dagger", "--agent.classifier", "tree"],
+    "5,000 steps: clone": ["clone", "--steps", "5000"],
+    "5,000 steps: dagger": ["dagger", "--steps", "5000", "--agent.round", "1000"],
 }
 
 

@@ -17,6 +17,15 @@ _TABULAR = {
     "agent.step_size.steps": 4_000_000,
 }
 
+_TABULAR_MODEL = {
+    "steps": 400_000,
+    "num_envs": 64,
+    "agent.gamma": 0.95,
+    "agent.epsilon.steps": 200_000,
+    "agent.step_size.end": 0.005,
+    "agent.step_size.steps": 400_000,
+}
+
 _CITY_SIGHT = {
     "agent.retina.planes": (0, 1, 2, 3, 4, 5),
     "agent.retina.rows": (3, 1, 1, 1, 3),
@@ -141,6 +150,9 @@ CITY: dict[str, dict[str, Any]] = {
         "agent.epsilon.end": 0.01,
         "agent.epsilon.steps": 3_000_000,
     },
+    # A model is learned from few transitions, each of which takes longer.
+    "dyna-q": _TABULAR_MODEL,
+    "value-iteration": _TABULAR_MODEL,
     "genetic": _GENETIC | _CITY_SIGHT,
     "random-search": _GENETIC | _CITY_SIGHT,
     "neat": _NEAT | _CITY_SIGHT,
@@ -160,8 +172,16 @@ _TABULAR_PLATFORMER = {
     "agent.step_size.steps": 4_000_000,
 }
 
+_PLATFORMER_MODEL = {
+    "steps": 1_000_000,
+    "num_envs": 256,
+    "agent.epsilon.steps": 500_000,
+    "agent.step_size.steps": 1_000_000,
+}
+
 PLATFORMER: dict[str, dict[str, Any]] = {
     **dict.fromkeys(_TABLES, _TABULAR_PLATFORMER),
+    **dict.fromkeys(("dyna-q", "value-iteration"), _TABULAR_PLATFORMER | _PLATFORMER_MODEL),
     **dict.fromkeys(("genetic", "random-search"), _GENETIC | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT),
     "neat": _NEAT | _PLATFORMER_SEARCH | _PLATFORMER_SIGHT,
     "pqn": _PQN | _DEEP_PLATFORMER | _PQN_PLATFORMER,
@@ -223,7 +243,7 @@ _DQN_KIOSK = {
 _GENETIC_KIOSK = {"generations": 100, "episodes": 48, "agent.population": 128, "agent.hidden": 8}
 
 KIOSK: dict[str, dict[str, Any]] = {
-    **dict.fromkeys(_TABLES, _TABULAR_KIOSK),
+    **dict.fromkeys((*_TABLES, "dyna-q", "value-iteration"), _TABULAR_KIOSK),
     **dict.fromkeys(("genetic", "random-search"), _CITIES | _GENETIC_KIOSK),
     "pqn": _DEEP_KIOSK | _PQN_KIOSK,
     "dqn": _DEEP_KIOSK | _DQN_KIOSK,

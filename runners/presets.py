@@ -111,6 +111,9 @@ _SLIPPERY = {
     "agent.epsilon.steps": 300_000,
 }
 
+# What chance does is in the memory; to plan much with few outcomes would be to believe them.
+_LAKE_DYNA = {"agent.memory": 64, "agent.planning": 2}
+
 GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
     "Taxi-v4": {
         "*": DETERMINISTIC | {"steps": 300_000},
@@ -158,6 +161,8 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
         **dict.fromkeys(("q-learning", "double-q-learning", "expected-sarsa", "sarsa"), _SLIPPERY),
         "dqn": _TOY_DQN | {"agent.loss": "mse"},
         "pqn": _LAKE_PQN,
+        "dyna-q": _SLIPPERY | _LAKE_DYNA,
+        "value-iteration": _SLIPPERY,
         "sb3-dqn": _SB3_TOY_DQN,
     },
     "FrozenLake-v1": {
@@ -172,6 +177,7 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "agent.epsilon.steps": 100_000,
         },
         "pqn": _LAKE_PQN,
+        "dyna-q": _LAKE_DYNA,
     },
     "FrozenLake8x8-v1": {
         "dqn": _TOY_DQN | {"agent.gamma": 0.99, "agent.loss": "mse"},
