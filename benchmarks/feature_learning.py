@@ -33,8 +33,6 @@ MEMBERS = {
     "clone, tree": ["clone", "--agent.classifier", "tree"],
     "dagger, random-forest": ["dagger"],
     "dagger, tree": ["dagger", "--agent.classifier", "tree"],
-    "1,000 steps: clone": ["clone", "--steps", "1000"],
-    "1,000 steps: dagger": ["dagger", "--steps", "1000", "--agent.round", "200"],
 }
 
 
