@@ -44,6 +44,7 @@ class Mixture:
     """Policies that share a batch: row b acts as policy b % P says, but for a share of random actions.
 
     Attributes:
+        policies: who plays.
         advice: (B,) what the teacher would have done last; what was done where there is none.
     """
 
@@ -55,7 +56,7 @@ class Mixture:
         rng: np.random.Generator,
         teacher: Policy | None = None,
     ) -> None:
-        self._policies, self._epsilon, self._num_actions, self._rng = policies, epsilon, num_actions, rng
+        self.policies, self._epsilon, self._num_actions, self._rng = policies, epsilon, num_actions, rng
         self._teacher = teacher
         self.advice: NDArray = np.zeros(0, np.int64)
 
@@ -63,9 +64,9 @@ class Mixture:
         self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
-        memories = memory or (None,) * len(self._policies)
+        memories = memory or (None,) * len(self.policies)
         each = [
-            policy.act(obs, memories[k], explore=False, mask=mask) for k, policy in enumerate(self._policies)
+            policy.act(obs, memories[k], explore=False, mask=mask) for k, policy in enumerate(self.policies)
         ]
         rows = np.arange(len(obs))
         action = np.stack([chosen for chosen, _ in each])[rows % len(each), rows]
@@ -154,26 +155,19 @@ class Recorded:
 
 
 def collect(
-    env: VectorEnv,
-    policy: Mixture,
-    num_steps: int,
-    seed: int,
-    folder: Path | None = None,
-    *,
-    quiet: bool = False,
+    rollout: Rollout, mixture: Mixture, num_steps: int, folder: Path | None = None, *, quiet: bool = False
 ) -> Recorded:
-    """Plays and records.
+    """Plays on and records.
 
     Args:
-        env: vector environment in `SAME_STEP`.
-        policy: who plays.
+        rollout: a stream of `mixture`, in `SAME_STEP`.
+        mixture: who plays.
         num_steps: steps of all environments together, rounded up to whole ones of each.
-        seed: environment i starts from `seed + i`.
         folder: a new one, to which the recording is written while it is made, as `.npy` files; None: to
             memory.
         quiet: whether to show no progress.
     """
-    rollout = Rollout(env, policy, seed)
+    env = rollout.env
     if folder:
         folder.mkdir(parents=True)
     length, streams = -(-num_steps // env.num_envs), env.num_envs
@@ -199,7 +193,7 @@ def collect(
             step, _ = rollout.step()
             columns["obs"][t], columns["action"][t] = step.obs, step.action
             columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
-            columns["advice"][t], columns["cost"][t] = policy.advice, rollout.measured("cost")
+            columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
             if progress:
                 progress.update((t + 1) * streams, time.perf_counter())
     return Recorded(**columns)
@@ -254,7 +248,7 @@ def play_mixture(
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
     teacher = find_teacher(env, environment, mixture.teacher) if asks else None
     player = Mixture(policies, mixture.epsilon, int(actions.n), rng, teacher)
-    return collect(env, player, num_steps, seed, folder)
+    return collect(Rollout(env, player, seed), player, num_steps, folder)
 
 
 def fit_encoding(

@@ -15,17 +15,19 @@ from .collect import Mixture, collect, find_teacher
 from .judge import Judge
 from .metrics import MetricsLog
 from .progress import ProgressLine
-from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore
+from .rollout import Rollout, Savable
+from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore, unpack
 
 
 class Imitation:
     """One run of an imitator: environment, teacher, data, and where they stand.
 
-    A round's episodes begin anew, and a round is saved with all that was recorded so far, so a run that was
-    killed and resumed goes through the same rounds as one that never stopped.
+    Each round goes on with the episodes of the one before, and is saved with all that was recorded so far, so
+    a run that was killed and resumed goes through the same rounds as one that never stopped. (An environment
+    that can't give its state begins new episodes instead.)
     """
 
-    losses = notes = ()  # see `Training`
+    notes = ()  # see `Training`
 
     def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
         """Makes everything, and goes on from the checkpoint `start`, if one is given."""
@@ -38,6 +40,10 @@ class Imitation:
         self.obs = np.zeros((0, *(space.shape or ())), space.dtype)
         self.action = np.zeros(0, np.int64)
         self.seconds = 0.0
+        rng = np.random.default_rng(config.settings.seed)
+        actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
+        self._mixture = Mixture([self.teacher], 0.0, actions, rng, self.teacher)
+        self._rollout = Rollout(self.env, self._mixture, config.settings.seed)
         if start is not None:
             self._restore(start)
         self.log = MetricsLog(run.path, self.step)
@@ -46,6 +52,12 @@ class Imitation:
     def step(self) -> int:
         """Transitions recorded so far."""
         return len(self.action)
+
+    @property
+    def losses(self) -> list[str]:
+        """Why a resumed run differs from one that never stopped, if it does."""
+        savable = isinstance(self.env.unwrapped, Savable)
+        return [] if savable else [f"{self.config.environment.id} can't save its state: new episodes begin"]
 
     @property
     def done(self) -> str:
@@ -60,12 +72,17 @@ class Imitation:
             if obs.shape[1:] != self.obs.shape[1:] or obs.dtype != self.obs.dtype or len(obs) != len(action):
                 raise ValueError("its data are of other observations")
             self.obs, self.action, self.seconds = obs, action, float(state["seconds"])
+            if not isinstance(self.env.unwrapped, Savable):
+                seed = (self.config.settings.seed + self.step) % EVALUATION_SEED
+                self._rollout = Rollout(self.env, self._mixture, seed)
+            self._rollout.load_state_dict(unpack(state, "rollout"))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{start} does not fit its run ({error})") from error
 
     def save(self) -> None:
         """Writes a checkpoint."""
-        parts = pack(learner=self.imitator.state_dict(), data={"obs": self.obs, "action": self.action})
+        data, rollout = {"obs": self.obs, "action": self.action}, self._rollout.state_dict()
+        parts = pack(learner=self.imitator.state_dict(), data=data, rollout=rollout)
         checkpoint.save(self.run.checkpoint_path(self.step), {"seconds": self.seconds, **parts})
 
     def progress(self) -> ProgressLine:
@@ -98,12 +115,8 @@ class Imitation:
 
     def _record(self, count: int) -> tuple[NDArray, NDArray[np.int64]]:
         """Plays so many transitions: the teacher at first, then the imitator, with the teacher's advice."""
-        rng = np.random.default_rng([self.config.settings.seed, self.step])
-        player = self.imitator.policy if self.step else self.teacher
-        actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
-        mixture = Mixture([player], 0.0, actions, rng, self.teacher)
-        seed = int(rng.integers(EVALUATION_SEED - self.env.num_envs))
-        recorded = collect(self.env, mixture, count, seed, quiet=True)
+        self._mixture.policies = [self.imitator.policy if self.step else self.teacher]
+        recorded = collect(self._rollout, self._mixture, count, quiet=True)
         obs = recorded.obs.reshape(-1, *recorded.obs.shape[2:])[:count]
         return obs, np.asarray(recorded.advice).reshape(-1)[:count]
 
