@@ -24,6 +24,7 @@ from meze.runners.scores import statistics
 
 TRAIN = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
 TAUGHT = ["--fit.policies", "random", "expert", "--fit.samples", "40000"]
+LITTLE = ["--steps", "500", "--num-envs", "8"]
 MEMBERS = {
     "q-learning, pca+kmeans": ["q-learning", "--encoder", "pca+kmeans", *TAUGHT],
     "q-learning, tree of actions": ["q-learning", "--encoder", "tree", *TAUGHT],
@@ -33,6 +34,8 @@ MEMBERS = {
     "clone, tree": ["clone", "--agent.classifier", "tree"],
     "dagger, random-forest": ["dagger"],
     "dagger, tree": ["dagger", "--agent.classifier", "tree"],
+    "clone, 500 transitions": ["clone", *LITTLE],
+    "dagger, 500 transitions": ["dagger", *LITTLE, "--agent.round", "100"],
 }
 
 
