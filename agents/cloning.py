@@ -178,7 +178,7 @@ class Cloning:
             raise ValueError(f"it was fitted on other observations than {self._width} numbers")
         data, classifier = np.asarray(state["classifier"], np.uint8), None
         if len(data):
-            classifier = from_bytes(data, type(self._make(0)))
+            classifier = from_bytes(data, self._make(0), self._width)
             known = np.asarray(classifier.classes_)
             if (
                 classifier.n_features_in_ != self._width
@@ -195,7 +195,9 @@ class Cloning:
         """(B, width) rows of numbers; of a number, zeros with a single one."""
         if self._numbers is None:
             return np.asarray(obs).reshape(len(obs), self._width).astype(np.float32)
-        return np.eye(self._width, dtype=np.float32)[np.asarray(obs) - int(self._numbers.start)]
+        rows = np.zeros((len(obs), self._width), np.float32)
+        rows[np.arange(len(obs)), np.asarray(obs) - int(self._numbers.start)] = 1
+        return rows
 
 
 class DAgger(Cloning):

@@ -172,9 +172,9 @@ class DBSCAN(_Centres):
         return indices(int(self._arrays["groups"].max()) + 2)
 
     def _encode(self, rows: NDArray) -> NDArray[np.int64]:
-        core, squared = self._nearest(rows)
-        squares = ((rows * self._arrays["scale"]) ** 2).sum(axis=1)
-        near = squares + squared <= self._arrays["radius"][0] ** 2 * (1 + 1e-5)
+        core, _ = self._nearest(rows)
+        away = rows * self._arrays["scale"] - self._arrays["centres"][core]
+        near = (away**2).sum(axis=1) <= self._arrays["radius"][0] ** 2 * (1 + 1e-5)
         self.anomalies += int((~near).sum())
         groups = self._arrays["groups"]
         return np.where(near, groups[core], groups.max() + 1)

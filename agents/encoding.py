@@ -163,7 +163,9 @@ class Affine:
     """
 
     def __init__(self, weights: NDArray, offsets: NDArray) -> None:
-        wide = len(weights) >= WIDE
+        if np.ndim(weights) != 2 or np.shape(offsets) != (np.shape(weights)[1],) or not np.size(weights):
+            raise ValueError("the encoder's arrays do not belong together")  # kernels would not notice
+        self._width, wide = len(weights), len(weights) >= WIDE
         self._weights = np.ascontiguousarray(weights.T if wide else weights, np.float32)
         self._offsets = np.ascontiguousarray(offsets, np.float32)
         self._map = _wide_map if wide else _narrow_map
@@ -171,11 +173,16 @@ class Affine:
 
     def __call__(self, rows: NDArray) -> NDArray[np.float32]:
         """(B, M) of offsets + rows @ weights, for (B, D) rows of any numbers."""
-        return self._map(rows, self._weights, self._offsets)
+        return self._map(self._checked(rows), self._weights, self._offsets)
 
     def lowest(self, rows: NDArray) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
         """The (B,) columns of the lowest of these values, the first of equals; and the (B,) values."""
-        return self._lowest(rows, self._weights, self._offsets)
+        return self._lowest(self._checked(rows), self._weights, self._offsets)
+
+    def _checked(self, rows: NDArray) -> NDArray:
+        if rows.ndim != 2 or rows.shape[1] != self._width:
+            raise ValueError("the encoder's arrays do not belong together")
+        return rows
 
 
 # Sums over a wide row may be taken in any order, so that many parts of them are added at once.

@@ -150,8 +150,13 @@ def to_bytes(estimator: Any) -> NDArray[np.uint8]:
     return np.frombuffer(skops.io.dumps(estimator), np.uint8)
 
 
-def from_bytes(data: NDArray[np.uint8], kind: type) -> Any:
+def from_bytes(data: NDArray[np.uint8], like: Any, width: int) -> Any:
     """The estimator of which `to_bytes` made bytes, which may come from a stranger.
+
+    Args:
+        data: the bytes.
+        like: an estimator that is not fitted, of the same kind and of the same parts.
+        width: numbers of each row that it was fitted on.
 
     Raises:
         ValueError: one line, when they are damaged, of another kind, or name a type that is not trusted.
@@ -162,17 +167,59 @@ def from_bytes(data: NDArray[np.uint8], kind: type) -> Any:
         estimator = skops.io.loads(np.asarray(data, np.uint8).tobytes(), trusted=list(TRUSTED))
     except Exception as error:  # a stranger's archive can fail in any way
         raise ValueError(f"the estimator can't be read ({' '.join(str(error).split())[:200]})") from None
-    if type(estimator) is not kind:
-        raise ValueError(f"the file holds a {type(estimator).__name__}, where a {kind.__name__} should be")
-    _check_trees(estimator)
+    kind = type(like).__name__
+    if type(estimator) is not type(like):
+        raise ValueError(f"the file holds a {type(estimator).__name__}, where a {kind} should be")
+    try:
+        sound = _kinds(estimator) == _kinds(like) and estimator.n_features_in_ == width
+        sound = sound and _is_sound(estimator, width)
+        _check_trees(estimator, width)
+    except ValueError:
+        raise
+    except Exception as error:  # attributes that are missing, or no arrays
+        raise ValueError(f"the {kind} is damaged ({error})") from None
+    if not sound:
+        raise ValueError(f"the {kind} is damaged, or of other observations than {width} numbers")
     return estimator
 
 
-def _check_trees(value: Any) -> None:
-    """Follows everything that an estimator holds to its trees.
+def _kinds(estimator: Any) -> list[str]:
+    """The kinds of all parts of a pipeline or a stack, as they were put together."""
+    parts = [each for _, each in getattr(estimator, "steps", None) or getattr(estimator, "estimators", [])]
+    final = getattr(estimator, "final_estimator", None)
+    return [type(each).__name__ for each in (*parts, *(() if final is None else (final,)))]
+
+
+def _is_sound(estimator: Any, width: int) -> bool:
+    """Whether arrays that compiled code reads without looking belong together."""
+    kind = type(estimator).__name__
+    if kind.startswith("KNeighbors"):
+        points, values = estimator._fit_X, np.asarray(estimator._y)
+        inside = kind == "KNeighborsRegressor" or (
+            values.dtype.kind == "i" and 0 <= values.min() and values.max() < len(estimator.classes_)
+        )
+        plain = estimator._fit_method == "brute" and estimator.effective_metric_ == "euclidean"
+        return plain and inside and points.shape == (len(values), width) and estimator._tree is None
+    if kind in ("SVC", "SVR"):
+        counts, vectors = estimator._n_support, estimator.support_vectors_
+        rows = max(1, len(counts) - 1)
+        return (
+            not estimator._sparse
+            and estimator.kernel == "rbf"
+            and (counts >= 0).all()
+            and vectors.shape == (int(counts.sum()) if kind == "SVC" else len(estimator.support_), width)
+            and estimator._dual_coef_.shape == (rows, len(vectors))
+            and len(estimator.support_) == len(vectors)
+            and len(estimator._intercept_) == (len(counts) * (len(counts) - 1) // 2 if kind == "SVC" else 1)
+        )
+    return True
+
+
+def _check_trees(value: Any, width: int) -> None:
+    """Follows everything that an estimator holds to its trees, all of which see rows of so many numbers.
 
     Raises:
-        ValueError: when a tree's nodes lead out of it.
+        ValueError: when a tree's nodes lead out of it, or ask for numbers that rows do not have.
     """
     waiting, seen = [value], set()
     while waiting:
@@ -182,14 +229,16 @@ def _check_trees(value: Any) -> None:
         seen.add(id(part))
         kind = type(part).__name__
         if kind == "Tree":
-            _check_nodes(part.children_left, part.children_right, part.feature, part.n_features)
-            if part.value.shape[0] != part.node_count:
+            _check_nodes(part.children_left, part.children_right, part.feature, width)
+            if part.value.shape[0] != part.node_count or part.n_features != width:
                 raise ValueError("the estimator's trees are damaged")
         elif kind == "TreePredictor":
             nodes = part.nodes
             left = np.where(nodes["is_leaf"], -1, nodes["left"].astype(np.int64))
             right = np.where(nodes["is_leaf"], -1, nodes["right"].astype(np.int64))
-            _check_nodes(left, right, nodes["feature_idx"], 2**31)
+            _check_nodes(left, right, nodes["feature_idx"], width)
+            if nodes["is_categorical"].any():
+                raise ValueError("the estimator's trees are damaged")
         elif isinstance(part, dict):
             waiting += part.values()
         elif isinstance(part, list | tuple) or (isinstance(part, np.ndarray) and part.dtype == object):

@@ -141,6 +141,7 @@ class Predictor(ArrayEncoder):
         chosen = self._drawn(np.arange(len(rows)), MOST_SAMPLES.get(self._name, len(rows)))
         if self._name not in REGRESSORS and targets.dtype.kind == "f":
             targets = sorted_into_classes(targets, self.config.classes)
+        rows, targets = rows[chosen], targets[chosen]
         count = 0 if targets.dtype.kind == "f" else len(classes := np.unique(targets))
         if count:
             targets = np.searchsorted(classes, targets)
@@ -148,7 +149,7 @@ class Predictor(ArrayEncoder):
                 targets = np.eye(count, dtype=np.float32)[targets]
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", ConvergenceWarning)  # how long they are fitted is settled
-            self._estimator = self._made(count).fit(rows[chosen], targets[chosen])
+            self._estimator = self._made(count).fit(rows, targets)
         return {"estimator": to_bytes(self._estimator), "classes": np.array([count])}
 
     def _made(self, classes: int) -> Any:
@@ -167,7 +168,7 @@ class Predictor(ArrayEncoder):
             data, count = self._arrays["estimator"], int(self._arrays["classes"].item())
         except (KeyError, ValueError) as error:
             raise ValueError(f"the encoder was cut short or altered ({error})") from None
-        self._estimator = from_bytes(data, type(self._made(count)))
+        self._estimator = from_bytes(data, self._made(count), self.width)
         if self._estimator.n_features_in_ != self.width:
             raise ValueError(f"the encoder was fitted on other observations than {self.width} numbers")
         if self._encode(np.zeros((1, self.width), np.float32)).shape[1] != max(count, 1):

@@ -29,7 +29,7 @@ from .presets import ARRAYS, default_env_config, observation_modes
 from .progress import ProgressLine
 from .resolve import Environment, find_environment, make_vector
 from .rollout import Rollout
-from .rundir import EVALUATION_SEED, write_json
+from .rundir import EVALUATION_SEED, read_json, write_json
 from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
 
 TEST_SHARE = 5
@@ -129,7 +129,8 @@ class Recorded:
         if target == "steps":
             return remain.astype(np.float32), seen
         left = np.arange(len(remain), 0, -1)[:, None]  # steps of the recording that are left
-        known = seen | (left >= horizon)
+        # Beyond five horizons lies less than a hundredth of a discounted return.
+        known = seen | (left >= horizon * (5 if target == "return" else 1))
         if target == "harm":
             last = np.full(remain.shape[1], horizon + 1)  # steps until harm is done
             out = np.zeros(remain.shape, np.float32)
@@ -323,8 +324,10 @@ def read_recorded(folder: Path) -> Recorded:
     """Reads a recording, which stays on disk until it is used.
 
     Raises:
+        OSError: when it was cut short.
         ValueError: one line, when a file is missing or damaged.
     """
+    read_json(folder / "data.json")  # written last: without it the recording was cut short
     columns = {}
     for field in dataclasses.fields(Recorded):
         path = folder / f"{field.name}.npy"
@@ -332,6 +335,8 @@ def read_recorded(folder: Path) -> Recorded:
             columns[field.name] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
             raise ValueError(f"{path} can't be read ({' '.join(str(error).split())})") from None
+    if not all(isinstance(column, np.ndarray) for column in columns.values()):
+        raise ValueError(f"{folder}: its arrays are archives")
     if len({column.shape[:2] for column in columns.values()}) != 1 or columns["ended"].dtype != np.bool_:
         raise ValueError(f"{folder}: its arrays do not belong together")
     return Recorded(**columns)

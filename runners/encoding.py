@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 from gymnasium.spaces import Space
 
 from ..agents import checkpoint
@@ -81,7 +82,16 @@ class Encoding:
             ValueError: when they do not fit.
         """
         encoder = self.chain.make(observation_space, self.config, 0)
-        encoder.load_state_dict(self.state)
+        try:
+            encoder.load_state_dict(self.state)
+            shown = np.zeros((1, *(observation_space.shape or ())), observation_space.dtype)
+            fits = encoder.space.contains(encoder.transform(shown)[0])
+        except ValueError:
+            raise
+        except Exception as error:  # a stranger's arrays can fail in any way
+            raise ValueError(f"the encoder is damaged ({' '.join(str(error).split())[:200]})") from error
+        if not fits:
+            raise ValueError("the encoder is damaged")
         return encoder
 
     def described(self) -> dict[str, Any]:

@@ -114,8 +114,9 @@ class Imitation:
         return True
 
     def _record(self, count: int) -> tuple[NDArray, NDArray[np.int64]]:
-        """Plays so many transitions: the teacher at first, then the imitator, with the teacher's advice."""
-        self._mixture.policies = [self.imitator.policy if self.step else self.teacher]
+        """Plays so many transitions: the teacher; in later rounds the imitator, with the teacher's advice."""
+        taught = self.step == 0 or self.config.agent_config.round_steps is None
+        self._mixture.policies = [self.teacher if taught else self.imitator.policy]
         recorded = collect(self._rollout, self._mixture, count, quiet=True)
         obs = recorded.obs.reshape(-1, *recorded.obs.shape[2:])[:count]
         return obs, np.asarray(recorded.advice).reshape(-1)[:count]

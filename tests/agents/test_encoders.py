@@ -226,8 +226,25 @@ def test_damaged_trees_inside_estimators_are_refused():
     forest = RandomForestRegressor(3, max_depth=3).fit(rows, targets(rows))
     forest.estimators_[1].tree_.children_left[0] = 10_000
     with pytest.raises(ValueError, match="trees are damaged"):
-        from_bytes(to_bytes(forest), RandomForestRegressor)
+        from_bytes(to_bytes(forest), RandomForestRegressor(), 12)
     boosted = HistGradientBoostingRegressor(max_iter=3).fit(rows, targets(rows))
     boosted._predictors[2][0].nodes["right"][0] = 10_000
     with pytest.raises(ValueError, match="trees are damaged"):
-        from_bytes(to_bytes(boosted), HistGradientBoostingRegressor)
+        from_bytes(to_bytes(boosted), HistGradientBoostingRegressor(), 12)
+
+
+def test_damaged_neighbours_and_vectors_are_refused():
+    from meze.agents.estimators import CLASSIFIERS, from_bytes, to_bytes
+
+    rows = observations(1).reshape(400, -1).astype(np.float32)
+    group = (targets(rows) > 0).astype(int)
+    for name, field in (("knn", "_y"), ("svm", "_n_support")):
+        model = CLASSIFIERS[name](0, 12).fit(rows, group)
+        assert (
+            from_bytes(to_bytes(model), CLASSIFIERS[name](0, 12), 12).predict(rows) == model.predict(rows)
+        ).all()
+        with pytest.raises(ValueError, match="of other observations than 13 numbers"):
+            from_bytes(to_bytes(model), CLASSIFIERS[name](0, 12), 13)
+        getattr(model, field)[0] = 10_000
+        with pytest.raises(ValueError, match="is damaged"):
+            from_bytes(to_bytes(model), CLASSIFIERS[name](0, 12), 12)

@@ -37,6 +37,9 @@ def test_a_mixture_is_recorded_on_disk_and_read_again(tmp_path, capsys):
 
 
 def test_what_was_cut_short_is_told(tmp_path):
+    with pytest.raises(OSError, match="data.json"):
+        read_recorded(tmp_path)
+    (tmp_path / "data.json").write_text("{}")
     with pytest.raises(ValueError, match="obs.npy can't be read"):
         read_recorded(tmp_path)
     for name in ("obs", "action", "advice", "reward", "cost", "ended"):
