@@ -212,6 +212,14 @@ def _is_sound(estimator: Any, width: int) -> bool:
             and len(estimator.support_) == len(vectors)
             and len(estimator._intercept_) == (len(counts) * (len(counts) - 1) // 2 if kind == "SVC" else 1)
         )
+    if kind.startswith("RandomForest"):
+        tree = kind.replace("RandomForest", "DecisionTree")
+        return all(type(each).__name__ == tree for each in estimator.estimators_)
+    if kind.startswith("Stacking"):
+        parts = [type(each) for _, each in estimator.estimators]
+        same = parts == [type(each) for each in estimator.estimators_]
+        same &= type(estimator.final_estimator_) is type(estimator.final_estimator)
+        return same and all(each.n_features_in_ == width for each in estimator.estimators_)
     return True
 
 

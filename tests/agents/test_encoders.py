@@ -248,3 +248,17 @@ def test_damaged_neighbours_and_vectors_are_refused():
         getattr(model, field)[0] = 10_000
         with pytest.raises(ValueError, match="is damaged"):
             from_bytes(to_bytes(model), CLASSIFIERS[name](0, 12), 12)
+
+
+@pytest.mark.parametrize("name", ["random-forest", "stacking"])
+def test_parts_of_another_kind_are_refused(name):
+    from meze.agents.estimators import CLASSIFIERS, from_bytes, to_bytes
+
+    rows = observations(1).reshape(400, -1).astype(np.float32)
+    group = (targets(rows) > 0).astype(int)
+    model = CLASSIFIERS[name](0, 12).fit(rows, group)
+    loaded = from_bytes(to_bytes(model), CLASSIFIERS[name](0, 12), 12)
+    assert (loaded.predict(rows) == model.predict(rows)).all()
+    model.estimators_[0] = CLASSIFIERS["knn"](0, 12).fit(rows, group)
+    with pytest.raises(ValueError, match="is damaged"):
+        from_bytes(to_bytes(model), CLASSIFIERS[name](0, 12), 12)
