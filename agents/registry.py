@@ -161,6 +161,10 @@ _AGENTS = {
 }
 
 
+ALIASES = {"ga": "genetic"}
+"""What agents are called for short."""
+
+
 def agent_specs() -> tuple[AgentSpec, ...]:
     """All agents, in the order of listings."""
     return tuple(_AGENTS.values())
@@ -172,6 +176,7 @@ def find_agent(name: str) -> AgentSpec:
     Raises:
         ValueError: when there is none; the message names the closest.
     """
+    name = ALIASES.get(name, name)
     if name in _AGENTS:
         return _AGENTS[name]
     close = difflib.get_close_matches(name, _AGENTS, n=1)

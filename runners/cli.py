@@ -6,7 +6,7 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from .. import __version__
 
@@ -15,6 +15,7 @@ COMMANDS = {
     "evaluate": ("evaluate", "score agents and runs side by side"),
     "watch": ("watch", "see an agent act in a window, or record it"),
     "play": ("play", "act yourself, by keyboard"),
+    "compare": ("compare", "a tournament of agents, with a report"),
     "collect": ("collect", "record what policies see and do, as arrays"),
     "bench": ("bench", "measure steps per second"),
     "envs": ("listing", "list environments and agents, and what fits what"),
@@ -45,8 +46,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if args[0] not in COMMANDS:
         return _error(_unknown_command(args[0]))
+    module = f".{COMMANDS[args[0]][0]}"
+    return run_command(lambda words: importlib.import_module(module, __package__).main(words), args[1:])
+
+
+def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:
+    """Runs a command; see `main` for the code that is returned."""
     try:
-        return importlib.import_module(f".{COMMANDS[args[0]][0]}", __package__).main(args[1:])
+        return command(args)
     except SystemExit as stop:  # after --help
         return int(stop.code or 0)
     except KeyboardInterrupt:

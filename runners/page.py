@@ -34,7 +34,7 @@ DASHES = ("-", "--", "-.", ":")
 TEXT = "#010203"
 """Stands for the page's own colour of text while a plot is drawn, so that it follows light and dark. What is
 written into a plot by hand needs it as well: `axes.text(..., color=TEXT)`."""
-STYLE = {
+STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and scaled
     "svg.hashsalt": "meze",  # equal plots are equal bytes
     "font.size": 10.0,

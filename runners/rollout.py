@@ -28,6 +28,7 @@ MEASURES = {
     "own_fault": "any",
     "objective": "last",
     "regret": "last",
+    "par_time": "last",
 }
 """What an episode is measured by beside return and length, where `info` has it: `any` step, the `sum`, or the
 `last` step's."""

@@ -46,9 +46,20 @@ def statistics(values: NDArray[np.float64]) -> dict[str, Any]:
 
 
 def score(episodes: Episodes) -> dict[str, dict[str, Any]]:
-    """Statistics of each measure; a regret below zero is that of a task whose optimum is not known."""
-    known = {name: each for name, each in episodes.measures.items() if name != "regret" or (each >= 0).all()}
-    return {name: statistics(values) for name, values in known.items()}
+    """Statistics of each measure that is known and tells of the agent."""
+    return {name: statistics(values) for name, values in told(episodes.measures).items()}
+
+
+def told(measures: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
+    """The (E,) measures that tell of an agent.
+
+    A regret below zero is that of a task whose optimum is not known, and a par time tells of the level.
+    """
+    return {
+        name: values
+        for name, values in measures.items()
+        if name != "par_time" and (name != "regret" or (values >= 0).all())
+    }
 
 
 def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
@@ -68,7 +79,7 @@ def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]
         cells = []
         for name in names:
             statistic = each.get(name)
-            cells.append(_cell(statistic, name in SHARES) if statistic else "-")
+            cells.append(cell(statistic, name in SHARES) if statistic else "-")
             if name == "return":
                 cells.append(_short(statistic["iqm"]) if statistic else "-")
         table.add_row(agent, *cells)
@@ -78,8 +89,8 @@ def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]
     console.print("Means, with their 95 % bootstrap intervals below them.\n", highlight=False)
 
 
-def _cell(statistic: Mapping[str, Any], share: bool) -> str:
-    """A mean and its interval."""
+def cell(statistic: Mapping[str, Any], share: bool) -> str:
+    """A mean, and its interval on the next line; shares in percent."""
     interval = statistic["mean_95"]
     if share:
         below = "" if interval is None else "\n" + "..".join(map(_percent, interval))
@@ -94,7 +105,7 @@ def _percent(share: float) -> str:
 
 def _short(value: float) -> str:
     """About three significant digits, without an exponent."""
-    return f"{value:.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
+    return f"{value:z.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
 
 
 def print_json(value: Any) -> None:

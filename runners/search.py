@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
 from collections.abc import Sequence
@@ -110,13 +111,14 @@ class Search:
         checkpoint.save(self.run.checkpoint_path(self.searcher.generation), state)
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
-        """Evolves up to the run's number of generations; each is saved.
+        """Evolves up to the run's number of generations, or of transitions; each generation is saved.
 
         Returns:
             False when `stop` was set before that; the generation under way will be evaluated again.
         """
         settings, searcher = self.config.settings, self.searcher
-        while searcher.generation < settings.generations:
+        limit = settings.steps or math.inf
+        while searcher.generation < settings.generations and self.steps < limit:
             start = time.perf_counter()
             population = searcher.ask()
             try:
@@ -135,8 +137,9 @@ class Search:
             progress.update(searcher.generation, now, self.steps)
             row = {"generation": searcher.generation, "seconds": self.seconds, **row}
             row["steps_per_second"] = steps / (now - start)
-            last = searcher.generation == settings.generations
-            if last or searcher.generation % (settings.eval_every or settings.generations) == 0:
+            last = searcher.generation == settings.generations or self.steps >= limit
+            tenth = (self.steps - steps) * 10 // limit != self.steps * 10 // limit
+            if last or tenth or searcher.generation % (settings.eval_every or settings.generations) == 0:
                 measures = self.judge.evaluate(searcher.policy).measures
                 row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
                 self.draw()

@@ -12,13 +12,14 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from gymnasium.vector import AutoresetMode
 
 from ..agents import checkpoint
 from ..agents.base import NonFiniteLossError
-from ..agents.encoders import find_encoder
+from ..agents.encoders import EncoderChain, find_encoder
+from ..agents.registry import AgentSpec
 from .collect import fit_encoding
 from .device import with_device
 from .encoding import FitSettings
@@ -27,7 +28,7 @@ from .judge import Judge
 from .metrics import Meter, MetricsLog
 from .presets import default_agent_config, default_env_config, default_settings
 from .progress import ProgressLine
-from .resolve import find_environment, find_learner
+from .resolve import Environment, find_environment, find_learner
 from .rollout import ROLLOUTS, Rollout, Savable
 from .rundir import (
     EVALUATION_SEED,
@@ -107,6 +108,16 @@ LENGTH = {"learner": "steps", "trainer": "steps", "imitator": "steps", "searcher
 """Kind of agent to the setting that says how long it is trained."""
 
 
+class Asked(NamedTuple):
+    """What the words after `meze train` ask for."""
+
+    agent: AgentSpec
+    environment: Environment
+    chain: EncoderChain | None
+    given: Any
+    """Settings by their groups: `run`, `files`, `agent`, `env`; with an encoder `encoder` and `fit`."""
+
+
 class Training:
     """One training run of a learner or trainer: environment, learner, and where they stand.
 
@@ -134,6 +145,11 @@ class Training:
     def done(self) -> str:
         """How far it is, in words; empty at the very beginning."""
         return f"{self.step:,} transitions" if self.step else ""
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been trained."""
+        return self._stopwatch.total
 
     @property
     def notes(self) -> Sequence[str]:
@@ -251,7 +267,16 @@ def _ctrl_c() -> Iterator[threading.Event]:
         signal.signal(signal.SIGINT, earlier)
 
 
-def _new_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
+def ask(names: Sequence[str], args: Sequence[str]) -> Asked:
+    """Reads what follows `meze train`.
+
+    Args:
+        names: agent and environment.
+        args: the flags.
+
+    Raises:
+        ValueError: one line, for names that are not known, and flags that do not fit.
+    """
     if len(names) != 2:
         raise ValueError(f"usage: {USAGE}; `meze envs` lists agents and environments")
     spec, environment = find_learner(names[0]), find_environment(names[1])
@@ -268,6 +293,12 @@ def _new_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
         **parts,
     )
     given = parse(default, flags, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
+    return Asked(spec, environment, chain, given)
+
+
+def new_run(names: Sequence[str], args: Sequence[str]) -> tuple[RunConfig, RunDir]:
+    """Fits the encoder, if one is asked for, and makes the folder of a new run; see `ask`."""
+    spec, environment, chain, given = ask(names, args)
     tenth = max(1, getattr(given.run, LENGTH[spec.kind]) // 10)
     intervals = ("eval_every", "checkpoint_every")
     unset = {name: tenth for name in intervals if getattr(given.run, name, tenth) is None}
@@ -281,7 +312,12 @@ def _new_run(args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunD
     return config, RunDir.create(given.files.out, config, command)
 
 
-def _old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
+def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
+    """Opens the folder of a run that is to go on, with what `args` change in it.
+
+    Raises:
+        ValueError: one line, when it can't.
+    """
     networks, args = take_flag(args, "--network")
     run = RunDir.open(path)
     config = run.config(names[1] if len(names) > 1 else None, networks)
@@ -302,6 +338,12 @@ def _old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunC
     return config, run
 
 
+def make_training(config: RunConfig, run: RunDir) -> Training | Search | Imitation:
+    """What trains this kind of agent, where its newest checkpoint stands."""
+    kind = {"searcher": Search, "imitator": Imitation}.get(config.agent.kind, Training)
+    return kind(config, run, run.latest_checkpoint())
+
+
 def _told(error: NonFiniteLossError, run: RunDir) -> str:
     """Keeps the batch of a loss that is no number, and says where."""
     batch, last = run.write_batch(error.batch), run.latest_checkpoint()
@@ -315,9 +357,8 @@ def main(args: Sequence[str]) -> int:
         return 0
     names = leading_names(args)
     resumed, flags = take_flag(args[len(names) :], "--resume")
-    config, run = _old_run(resumed[-1], flags, names) if resumed else _new_run(flags, names)
-    kind = {"searcher": Search, "imitator": Imitation}.get(config.agent.kind, Training)
-    training = kind(config, run, run.latest_checkpoint())
+    config, run = old_run(resumed[-1], flags, names) if resumed else new_run(names, flags)
+    training = make_training(config, run)
     if training.done:
         print(f"going on from {training.done}")
         for loss in training.losses:

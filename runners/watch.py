@@ -243,13 +243,30 @@ def watch(show: Show, viewer: Viewer, speed: float, sees: bool, title: str) -> N
             phase %= 1.0
 
 
-def record(show: Show, viewer: Viewer, path: Path, speed: float, settings: WatchSettings) -> None:
-    """Writes a recording; `path` holds either its earlier content or the whole new one."""
+def record(
+    show: Show,
+    viewer: Viewer,
+    path: Path,
+    speed: float,
+    settings: WatchSettings,
+    limit: tuple[int, int] | None = None,
+) -> None:
+    """Writes a recording; `path` holds either its earlier content or the whole new one.
+
+    Args:
+        show: what is recorded.
+        viewer: who draws it.
+        path: an .mp4 or .gif file.
+        speed: steps a second.
+        settings: how many steps and episodes.
+        limit: most width and height in pixels; by default what suits the kind of file.
+    """
     from .screen import write_gif, write_mp4
 
     gif = path.suffix.lower() == ".gif"
     between = max(1, round(SMOOTH / speed)) if viewer.smooth else 1
-    frames = _frames(show, viewer, between, (800, 600) if gif else (1280, 960), settings)
+    limit = limit or ((800, 600) if gif else (1280, 960))
+    frames = _frames(show, viewer, between, limit, settings)
     temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
     try:
         (write_gif if gif else write_mp4)(temporary, frames, speed * between)
@@ -272,6 +289,30 @@ def _frames(
         if show.finished >= settings.episodes or step == settings.steps:
             return
         show.forward()
+
+
+def write_loop(
+    path: Path, names: Sequence[str], env_config: Any, limit: tuple[int, int], seconds: float
+) -> None:
+    """Writes the first of evaluation's episodes as a small .gif that goes on for ever.
+
+    Args:
+        path: the file.
+        names: of what is shown; see `find_source`.
+        env_config: settings of its world; None: its own.
+        limit: most width and height in pixels.
+        seconds: how long it is, at most.
+
+    Raises:
+        ValueError: when it can't be drawn.
+    """
+    source = find_source(names)
+    env, show, viewer = _viewer(source, env_config or source.env_config, WatchSettings())
+    try:
+        speed = float(env.metadata.get("render_fps", 4))
+        record(show, viewer, path, speed, WatchSettings(steps=max(1, round(seconds * speed))), limit)
+    finally:
+        env.close()
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,246 @@
+"""`meze compare ENV --agents A,B,C`: a tournament of agents, with a report."""
+
+from __future__ import annotations
+
+import itertools
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from .cli import INTERRUPTED
+from .resolve import find_environment
+from .rundir import write_json
+from .settings import asks_for_help, leading_names, parse, print_help, take_flag
+from .standings import standings
+from .tournament import Budget, Tournament, make_entries
+
+USAGE = "meze compare ENV --agents A,B,C [flags], or meze compare --resume FOLDER"
+DESCRIPTION = """Trains agents with several seeds each, evaluates all of them on the same seeds, and writes a
+report: one HTML page that needs no network, and JSON.
+
+Agents are those of `meze envs`; behind a colon stands a classifier or an encoder: clone:random-forest,
+q-learning:pca+kmeans. Beside them stand `random` and the world's references, runs (their folders), and
+recorded plays (replay files, or a folder of them). Flags of the world hold for all: --env.observation is each
+agent's own, unless it is given.
+
+An imitator asks its teacher no more often than it would alone, and a search ends with the generation in
+which the budget is reached.
+
+Matches run side by side, each in a process of its own. One that fails is named with its reason, the others go
+on, and the command ends with code 1. Ctrl-C saves and stops (code 130); `meze compare --resume FOLDER` goes
+on, exactly where each match stood, and tries again what failed."""
+
+
+@dataclass(frozen=True)
+class CompareSettings:
+    """How a tournament is held.
+
+    Raises:
+        ValueError: for a number below 1.
+    """
+
+    agents: str
+    """Who takes part, with commas between them."""
+    seeds: int = 5
+    """Each agent is trained with the seeds 0 to this."""
+    budget: str = "300_000"
+    """How long each is trained: so many transitions (1e6), to which schedules are stretched, or at most so
+    many minutes (5min)."""
+    episodes: int = 1000
+    """Episodes of each evaluation."""
+    jobs: int | None = None
+    """Matches side by side; by default as many as there are cores."""
+    out: Path = Path("tournaments")
+    """Folder in which the tournament gets its own: <out>/<env>/<stamp>."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        for name in ("seeds", "episodes", "jobs"):
+            if (value := getattr(self, name)) is not None and value < 1:
+                raise ValueError(f"{name} must be at least 1; got {value}")
+
+
+@dataclass(frozen=True)
+class ResumeSettings:
+    """How a tournament goes on."""
+
+    jobs: int | None = None
+    """Matches side by side; by default as many as there are cores."""
+
+
+class Matches:
+    """Runs the matches that have no result yet, side by side.
+
+    Args:
+        tournament: whose.
+        jobs: processes at a time.
+    """
+
+    def __init__(self, tournament: Tournament, jobs: int | None) -> None:
+        self._tournament = tournament
+        self._jobs = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or 1
+        self._running: set[subprocess.Popen[Any]] = set()
+        self._lock = threading.Lock()
+        self._stopping = False
+
+    def run(self) -> dict[str, str]:
+        """Runs them all.
+
+        Returns:
+            Name of each match that failed to its reason.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C, once all have saved.
+        """
+        tournament = self._tournament
+        missing = [each for each in tournament.matches() if not tournament.result_path(*each).exists()]
+        failures: dict[str, str] = {}
+        began = time.perf_counter()
+        with ThreadPoolExecutor(self._jobs) as pool:
+            futures = {pool.submit(self._play, *match): match for match in missing}
+            try:
+                for count, future in enumerate(as_completed(futures), 1):
+                    number, seed = futures[future]
+                    name = self._name(number, seed)
+                    reason = future.result()
+                    if reason:
+                        failures[name] = reason
+                    seconds = time.perf_counter() - began
+                    news = f"failed: {reason}" if reason else "done"
+                    print(f"{count}/{len(missing)} after {seconds:.0f} s: {name} {news}", flush=True)
+            except BaseException:
+                self.stop()
+                pool.shutdown(cancel_futures=True)
+                raise
+        return failures
+
+    def stop(self) -> None:
+        """Asks all that run to save and end."""
+        with self._lock:
+            self._stopping = True
+            for process in self._running:
+                try:
+                    assert process.stdin
+                    process.stdin.write("stop\n")
+                    process.stdin.flush()
+                except OSError:  # it has ended
+                    pass
+
+    def _name(self, number: int, seed: int) -> str:
+        entry = self._tournament.entries[number]
+        return f"{entry.name} seed {seed}" if entry.kind == "trained" else entry.name
+
+    def _play(self, number: int, seed: int) -> str:
+        """Plays one match; returns why it failed, or nothing."""
+        tournament = self._tournament
+        log = tournament.path / "logs" / f"{tournament.stem(number, seed)}.log"
+        match = [str(tournament.path), tournament.environment.id, str(number), str(seed)]
+        command = [sys.executable, "-m", f"{__package__}.match", *match]
+        alone = {"OMP_NUM_THREADS": "1", "SDL_VIDEODRIVER": "dummy", "PYTHONSAFEPATH": "1"}
+        with open(log, "a", encoding="utf-8") as file:
+            with self._lock:
+                if self._stopping:
+                    return "stopped"
+                process = subprocess.Popen(
+                    command,
+                    stdin=subprocess.PIPE,
+                    stdout=file,
+                    stderr=subprocess.STDOUT,
+                    text=True,
+                    env=os.environ | alone,
+                    start_new_session=True,  # Ctrl-C in the terminal is for the tournament alone
+                )
+                self._running.add(process)
+            code = process.wait()
+            with self._lock:
+                self._running.discard(process)
+                assert process.stdin
+                process.stdin.close()
+        if code == 0:
+            return ""
+        if code < 0:
+            return f"killed by signal {-code}"
+        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1].removeprefix("meze: error: ") if lines else f"ended with code {code}"
+
+
+def split_flags(args: Sequence[str], prefix: str) -> tuple[list[str], list[str]]:
+    """Parts flags that begin with a prefix, and their values, from the others."""
+    those: list[str] = []
+    others: list[str] = []
+    into = others
+    for word in args:
+        if word.startswith("--"):
+            into = those if word.startswith(prefix) else others
+        into.append(word)
+    return those, others
+
+
+def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | None]:
+    if len(names) != 1:
+        raise ValueError(f"usage: {USAGE}")
+    env_flags, flags = split_flags(args, "--env.")
+    prog = f"meze compare {names[0]}"
+    settings = parse(CompareSettings("random"), flags, prog=prog, description=DESCRIPTION)
+    agents, _ = take_flag(flags, "--agents")
+    if not agents:
+        raise ValueError("--agents says who takes part, with commas between them; `meze envs` lists agents")
+    environment, budget = find_environment(names[0]), Budget.read(settings.budget)
+    wanted = [name.strip() for name in settings.agents.split(",") if name.strip()]
+    entries = make_entries(wanted, environment, env_flags, budget)
+    stem = time.strftime("%Y%m%d-%H%M%S")
+    stems = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
+    parent = settings.out / environment.name
+    path = next(parent / free for free in stems if not (parent / free).exists())
+    made = Tournament.create(path, environment, entries, settings.seeds, settings.episodes, budget)
+    return made, settings.jobs
+
+
+def hold(tournament: Tournament, jobs: int | None = None) -> dict[str, Any]:
+    """Runs what is missing of a tournament.
+
+    Returns:
+        Its standings.
+
+    Raises:
+        KeyboardInterrupt: after Ctrl-C, once all matches have saved.
+    """
+    failures = Matches(tournament, jobs).run()
+    return standings(tournament, failures)
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    if asks_for_help(args):
+        print_help(USAGE, DESCRIPTION)
+        return 0
+    names = leading_names(args)
+    resumed, flags = take_flag(args[len(names) :], "--resume")
+    if resumed:
+        tournament = Tournament.open(Path(resumed[-1]), names[0] if names else None)
+        given = parse(ResumeSettings(), flags, prog="meze compare --resume FOLDER", description=DESCRIPTION)
+        jobs = given.jobs
+    else:
+        tournament, jobs = _new(names, flags)
+    from .report import print_standings, write_report
+
+    try:
+        found = hold(tournament, jobs)
+    except KeyboardInterrupt:
+        print(f"stopped; go on with: meze compare --resume {tournament.path}")
+        return INTERRUPTED
+    write_json(tournament.path / "report.json", found)
+    print_standings(found)
+    page = tournament.path / "report.html"
+    write_report(found, tournament, page)
+    for name, reason in found["failures"].items():
+        print(f"meze: error: {name} failed: {reason}", file=sys.stderr)
+    print(f"report: {page}", flush=True)
+    return 1 if found["failures"] else 0

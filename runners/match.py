@@ -1,0 +1,184 @@
+"""One entry of a tournament with one seed, in a process of its own: trained, or trained on, and evaluated.
+
+    python -m meze.runners.match FOLDER ENV NUMBER SEED
+
+`compare` holds the other end of its standard input. A line there asks it to save and stop; when the input
+ends, whoever asked is gone, and it is gone too, before somebody else begins the same run.
+"""
+
+from __future__ import annotations
+
+import csv
+import os
+import sys
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from ..envs.core.replay import load as load_replay
+from . import watch
+from .cli import INTERRUPTED, run_command
+from .evaluate import find_contestant, make_evaluation_env, play_episodes
+from .resolve import Environment, make_vector
+from .rollout import Episodes, Tally, evaluate
+from .rundir import RunDir
+from .settings import from_plain
+from .tournament import Entry, Result, Tournament, yardsticks
+from .train import make_training, new_run, old_run
+
+PICTURE = (320, 240)
+"""Most width and height of a looping picture, in pixels."""
+SECONDS = 8.0
+"""How long it is, at most."""
+
+
+class _Interrupted(Exception):
+    """The tournament was asked to stop."""
+
+
+def listen(stop: threading.Event) -> None:
+    """Sets the event when a line comes in; ends the process when nothing more can come."""
+
+    def read() -> None:
+        for _ in sys.stdin:
+            stop.set()
+        os._exit(INTERRUPTED)
+
+    threading.Thread(target=read, daemon=True).start()
+
+
+def play_match(tournament: Tournament, number: int, seed: int, stop: threading.Event) -> None:
+    """Plays a match and writes its result, and with the first seed its picture.
+
+    Raises:
+        _Interrupted: when `stop` was set; what is trained is saved.
+    """
+    entry, environment = tournament.entries[number], tournament.environment
+    if entry.kind == "replays":
+        found, shown = _replayed(entry, environment), entry.words[:1]
+    else:
+        trained: tuple[Any, ...] = (np.zeros((0, 3)), 0, 0.0, True)
+        name = {"ready": entry.name, "run": entry.words[-1:] and entry.words[0]}.get(entry.kind, "")
+        if entry.kind == "trained":
+            run, *trained = _train(tournament, number, seed, stop)  # type: ignore[assignment]
+            name = str(run.path)
+        found = Result(_evaluated(tournament, name, entry).measures, *trained)
+        shown = (name,) if entry.kind != "ready" else (name, environment.id)
+    found.write(tournament.result_path(number, seed))
+    if seed == 0 and entry.shown:
+        _draw(tournament.path / "results" / f"{tournament.stem(number)}.gif", shown, entry, environment)
+
+
+def _train(
+    tournament: Tournament, number: int, seed: int, stop: threading.Event
+) -> tuple[RunDir, NDArray, int, float, bool]:
+    """Trains, or goes on training; returns the run, its curve, transitions, seconds, and whether it ended."""
+    names, flags = list(tournament.entries[number].words[:2]), list(tournament.entries[number].words[2:])
+    out = tournament.path / "runs" / tournament.stem(number)
+    begun = sorted(out.glob(f"*/*/*-s{seed}/config.json"))
+    if begun:
+        config, run = old_run(str(begun[0].parent), [], names)
+    else:
+        config, run = new_run(names, [*flags, "--seed", str(seed), "--out", str(out)])
+    training = make_training(config, run)
+    over, minutes = threading.Event(), tournament.budget.minutes
+
+    def end() -> None:
+        over.set()
+        stop.set()
+
+    try:
+        finished = True
+        left = float("inf") if minutes is None else 60 * minutes - training.seconds
+        if left > 0:
+            clock = threading.Timer(min(left, threading.TIMEOUT_MAX), end)
+            clock.daemon = True
+            clock.start()
+            with training.progress() as progress:
+                finished = training.advance(progress, stop)
+            clock.cancel()
+        if not finished and not over.is_set():
+            raise _Interrupted
+        seconds = training.seconds
+    finally:
+        training.close()
+    curve = _curve(run.path / "metrics.csv")
+    steps = int(curve[-1, 0]) if len(curve) else run.reached()
+    return run, curve, steps, seconds, finished
+
+
+def _curve(path: Path) -> NDArray[np.float64]:
+    """(K, 3) transitions, seconds and mean return of each evaluation in a run's `metrics.csv`."""
+    with open(path, newline="", encoding="utf-8") as file:
+        rows = [row for row in csv.DictReader(file) if row.get("eval_return")]
+    points = [[float(row[name]) for name in ("step", "seconds", "eval_return")] for row in rows]
+    return np.array(points).reshape(-1, 3)
+
+
+def _evaluated(tournament: Tournament, name: str, entry: Entry) -> Episodes:
+    environment = tournament.environment
+    env_config = from_plain(environment.config, entry.env, entry.name)
+    contestant = find_contestant(name, environment, env_config)
+    env = make_evaluation_env(environment, env_config, tournament.episodes)
+    try:
+        return play_episodes(env, contestant.policy(env), tournament.episodes)
+    finally:
+        env.close()
+
+
+def _replayed(entry: Entry, environment: Environment) -> Result:
+    """Plays replays again, and their episodes once more with the random agent and the best reference."""
+    played, bounds = [], []
+    for path in entry.words:
+        replay = load_replay(path)
+        if replay.id != environment.id.rpartition(":")[2]:
+            raise ValueError(f"{path} is of {replay.id}, not of {environment.id}")
+        config = from_plain(environment.config, dict(replay.config), f"{path}: config")
+        env = make_vector(environment, config, 1, AutoresetMode.DISABLED)
+        env.reset(seed=replay.seed, options=dict(replay.options))
+        tally = Tally(1)
+        for action in replay.actions:
+            _, reward, _, _, info = env.step(np.array([action]))
+            tally.add(reward, info)
+        played.append(tally.take(np.array([0])))
+        returns = []
+        for name in yardsticks(environment, config):
+            policy = find_contestant(name, environment, config).policy(env)
+            returns.append(float(evaluate(env, policy, [replay.seed]).measures["return"][0]))
+        bounds.append(returns)
+        env.close()
+    measures = {name: np.concatenate([each[name] for each in played]) for name in played[0]}
+    mean = np.mean(bounds, axis=0)
+    return Result(measures, np.zeros((0, 3)), 0, 0.0, True, mean if len(mean) == 2 else None)
+
+
+def _draw(path: Path, shown: Sequence[str], entry: Entry, environment: Environment) -> None:
+    """Writes a looping picture of the entry; none where the environment can't be drawn."""
+    try:
+        env_config = from_plain(environment.config, entry.env, entry.name) if entry.env else None
+        watch.write_loop(path, shown, env_config, PICTURE, SECONDS)
+    except ValueError as error:
+        print(f"no picture: {error}")
+
+
+def main(args: Sequence[str]) -> int:
+    """Plays the match that the arguments say."""
+    stop = threading.Event()
+    listen(stop)
+    folder, env_name, number, seed = args
+    try:
+        play_match(Tournament.open(Path(folder), env_name), int(number), int(seed), stop)
+    except _Interrupted:
+        return INTERRUPTED
+    return 0
+
+
+if __name__ == "__main__":
+    code = run_command(main, sys.argv[1:])
+    sys.stdout.flush()
+    os._exit(code)  # the thread that listens would hold the input open

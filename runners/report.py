@@ -1,0 +1,276 @@
+"""The report of a tournament: a table in the terminal, and one HTML page."""
+
+from __future__ import annotations
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .page import Page, legend_below, new_figure, style_of
+from .scores import cell
+from .tournament import Tournament
+
+MEASURES = {
+    "return": "return",
+    "success": "success",
+    "clear": "clear",
+    "cost": "harm",
+    "own_fault": "own fault",
+    "gap": "gap",
+    "regret": "regret",
+    "time_over_par": "time / par",
+    "length": "steps",
+}
+"""What tables tell of an agent beside its score, and how they call it."""
+SHARES = ("success", "clear", "own_fault", "gap", "regret")
+"""Those that are shares, shown in percent."""
+BESIDE = ("cost", "regret", "gap", "time_over_par")
+"""What is set against the score, the first that there is."""
+EXPLAINED = {
+    "cost": "Harm: the mean harm done in an episode.",
+    "own_fault": "Own fault: share of episodes in which the agent itself harmed somebody.",
+    "gap": "Gap: by how much the ways are longer than the best reference's in the same places.",
+    "regret": "Regret: by how much the ways are longer than the proven optimum.",
+    "time_over_par": "Time / par: time to the flag over the expert's, in levels that were cleared.",
+}
+WORST = -0.5
+"""Normalised score at which plots of learning end."""
+TERMINAL = tuple(name for name in MEASURES if name not in ("return", "length"))
+"""Those of the terminal's table, which fits 80 columns."""
+
+
+def score_name(found: Mapping[str, Any]) -> str:
+    """What scores are."""
+    return "normalised score" if found["reference"] else "mean return"
+
+
+def measure_names(found: Mapping[str, Any]) -> list[str]:
+    """The measures that any agent has, in the order of tables; regret says what a gap would."""
+    there = {name for agent in found["agents"].values() for name in agent["measures"]}
+    if "regret" in there:
+        there.discard("gap")
+    return [name for name in MEASURES if name in there]
+
+
+def ranked(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
+    """Agents and what is told of them, the best first."""
+    return sorted(found["agents"].items(), key=lambda item: -item[1]["score"]["iqm"])
+
+
+def table_rows(found: Mapping[str, Any], names: Sequence[str]) -> Iterator[list[str]]:
+    """Rows of the table of scores: agent, runs, score, measures, seconds."""
+    for agent, told in ranked(found):
+        score = {"mean": told["score"]["iqm"], "mean_95": told["score"]["iqm_95"]}
+        measures = [
+            cell(told["measures"][name], name in SHARES) if name in told["measures"] else "-"
+            for name in names
+        ]
+        runs = str(len(told["runs"])) if told["kind"] == "trained" else "-"
+        seconds = np.median([run["seconds"] for run in told["runs"]])
+        yield [agent, runs, cell(score, False), *measures, f"{seconds:.0f}" if seconds else "-"]
+
+
+def column_names(names: Sequence[str]) -> list[str]:
+    """Heads of the columns of `table_rows`."""
+    return ["agent", "runs", "IQM", *(MEASURES[name] for name in names), "s"]
+
+
+def footnote(found: Mapping[str, Any]) -> str:
+    """What the table's numbers are."""
+    scale = (
+        "IQM: interquartile mean of the runs' normalised scores; the random agent has 0, "
+        f"{found['reference']} has 1 in the same episodes."
+        if found["reference"]
+        else "IQM: interquartile mean of the runs' mean returns; this world has no reference."
+    )
+    return (
+        f"{scale} Below: 95 % bootstrap intervals, over runs; where there is one run alone, over its "
+        "episodes. s: seconds of training, the runs' median."
+    )
+
+
+def print_standings(found: Mapping[str, Any]) -> None:
+    """Prints one row an agent."""
+    from rich import box
+    from rich.console import Console
+    from rich.table import Table
+
+    names = [name for name in measure_names(found) if name in TERMINAL]
+    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    first, *others = column_names(names)
+    table.add_column(first, overflow="fold")
+    for name in others:
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in table_rows(found, names):
+        table.add_row(*row)
+    console = Console()
+    console.print(f"\n{headline(found)}", highlight=False)
+    console.print(table)
+    console.print(footnote(found) + "\n", highlight=False)
+
+
+def headline(found: Mapping[str, Any]) -> str:
+    """What was done, in a line."""
+    return (
+        f"{found['env']}, {found['episodes']:,} episodes each, after {found['budget']}, "
+        f"{found['seeds']} seed{'s' if found['seeds'] > 1 else ''}"
+    )
+
+
+def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -> None:
+    """Writes the page.
+
+    Args:
+        found: the standings.
+        tournament: whose pictures are shown.
+        path: the file.
+    """
+    page = Page(f"Tournament in {found['env']}", headline(found) + ".")
+    names = measure_names(found)
+    page.heading("Scores")
+    page.table(column_names(names), list(table_rows(found, names)))
+    page.paragraph(" ".join([footnote(found), *(EXPLAINED[name] for name in names if name in EXPLAINED)]))
+    for name, reason in found["failures"].items():
+        page.paragraph(f"Failed: {name}: {reason}")
+    scores = score_name(found)
+    figures = [(_score_plot(found), f"Interquartile means of the {scores}s, with their intervals.")]
+    beside = next((name for name in BESIDE if name in names), None)
+    if beside:
+        figures.append((_beside(found, beside), f"Each run. {EXPLAINED[beside]}"))
+    page.figures(figures)
+    if any(run["curve"] for agent in found["agents"].values() for run in agent["runs"]):
+        page.heading("Learning")
+        band = "Means of the runs; bands go from the lowest to the highest run."
+        page.figures(
+            [
+                (_curves(found, 0), f"By transitions. {band}"),
+                (_curves(found, 1), "By seconds of training, evaluations left out; one core a run."),
+            ]
+        )
+    page.heading("How sure is it?")
+    figures = [(_profiles(found), f"Performance profiles: share of runs whose {scores} is above.")]
+    if len(found["improvement"]) > 1:
+        figures.append((_improvement(found), "Probability that a run of the row beats one of the column."))
+    page.figures(figures)
+    page.paragraph(
+        "Interquartile means, profiles and probabilities of improvement are those of Agarwal et al. (2021); "
+        "intervals come from the bootstrap over runs. Few runs say little: look at the intervals."
+    )
+    _pictures(page, tournament)
+    page.heading("How it was made")
+    page.paragraph("Each with every seed; what each run was and said is in the tournament's folder.")
+    for agent, told in found["agents"].items():
+        if told["kind"] == "trained":
+            page.paragraph(f"{agent}: meze train {shlex.join(told['words'])}")
+    page.save(path)
+
+
+def _styles(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
+    """Each agent's colour and dashes, the same in all plots."""
+    return {name: style_of(k) for k, name in enumerate(found["agents"])}
+
+
+def _score_plot(found: Mapping[str, Any]) -> Any:
+    figure, axes = new_figure()
+    agents = ranked(found)[::-1]
+    for k, (name, told) in enumerate(agents):
+        score, style = told["score"], _styles(found)[name]
+        low, high = score["iqm_95"] or (score["iqm"], score["iqm"])
+        axes.plot([low, high], [k, k], color=style["color"], linewidth=7, alpha=0.35, solid_capstyle="butt")
+        axes.plot(score["iqm"], k, "|", color=style["color"], markersize=14, markeredgewidth=2.5)
+    axes.set_yticks(range(len(agents)), [name for name, _ in agents])
+    axes.set_ylim(-0.6, len(agents) - 0.4)
+    axes.set_xlabel(score_name(found))
+    return figure
+
+
+def _curves(found: Mapping[str, Any], by: int) -> Any:
+    """Scores against transitions (0) or seconds (1)."""
+    figure, axes = new_figure()
+    for name, told in found["agents"].items():
+        style, curves = _styles(found)[name], [np.array(run["curve"]) for run in told["runs"] if run["curve"]]
+        if not curves:
+            if told["kind"] != "trained":
+                axes.axhline(told["score"]["mean"], label=name, linewidth=1, **style)
+            continue
+        # Runs of one agent are evaluated after as many transitions, give or take the last.
+        length = min(map(len, curves))
+        stacked = np.stack([curve[:length] for curve in curves])
+        x, scores = np.median(stacked[:, :, by], axis=0), stacked[:, :, 2]
+        axes.plot(x, scores.mean(axis=0), label=name, marker=".", **style)
+        axes.fill_between(
+            x, scores.min(axis=0), scores.max(axis=0), color=style["color"], alpha=0.15, linewidth=0
+        )
+    if axes.get_lines():
+        axes.set_xscale("log")
+    if found["reference"]:  # who begins far below the random agent would press all others together
+        axes.set_ylim(bottom=max(axes.get_ylim()[0], WORST))
+    axes.set_xlabel("seconds of training" if by else "transitions")
+    axes.set_ylabel(score_name(found))
+    legend_below(axes)
+    return figure
+
+
+def _profiles(found: Mapping[str, Any]) -> Any:
+    figure, axes = new_figure()
+    for name, told in found["agents"].items():
+        style, (shares, *ends) = _styles(found)[name], told["profile"]
+        axes.plot(found["thresholds"], shares, label=name, drawstyle="steps-post", **style)
+        if ends:
+            axes.fill_between(
+                found["thresholds"], *ends, color=style["color"], alpha=0.15, linewidth=0, step="post"
+            )
+    axes.set_xlabel(score_name(found))
+    axes.set_ylabel("share of runs above")
+    axes.set_ylim(-0.03, 1.03)
+    legend_below(axes)
+    return figure
+
+
+def _improvement(found: Mapping[str, Any]) -> Any:
+    figure, axes = new_figure()
+    names = [name for name, _ in ranked(found) if name in found["improvement"]]
+    table = np.full((len(names), len(names)), np.nan)
+    for y, row in enumerate(names):
+        for x, column in enumerate(names):
+            if row != column:
+                table[y, x] = found["improvement"][row][column][0]
+    axes.imshow(table, cmap="RdBu", vmin=0, vmax=1, aspect="auto")
+    for (y, x), value in np.ndenumerate(table):
+        if np.isfinite(value):
+            colour = "white" if abs(value - 0.5) > 0.3 else "black"
+            axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
+    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
+    axes.set_yticks(range(len(names)), names)
+    axes.grid(visible=False)
+    return figure
+
+
+def _beside(found: Mapping[str, Any], measure: str) -> Any:
+    """Each run's score and what it is set against."""
+    figure, axes = new_figure()
+    factor = 100 if measure in SHARES else 1
+    for name, told in found["agents"].items():
+        runs = [run for run in told["runs"] if measure in run["measures"]]
+        x, y = [run["score"] for run in runs], [factor * run["measures"][measure] for run in runs]
+        axes.plot(x, y, "o", color=_styles(found)[name]["color"], label=name, alpha=0.8)
+    axes.set_xlabel(score_name(found))
+    axes.set_ylabel(MEASURES[measure] + (" (%)" if factor == 100 else ""))
+    legend_below(axes)
+    return figure
+
+
+def _pictures(page: Page, tournament: Tournament) -> None:
+    """Shows a looping picture of each entry that has one."""
+    pictures = []
+    for number, entry in enumerate(tournament.entries):
+        path = tournament.path / "results" / f"{tournament.stem(number)}.gif"
+        if entry.shown and path.exists():
+            pictures.append((path.read_bytes(), entry.name))
+    if pictures:
+        page.heading("At work")
+        page.paragraph("The first of evaluation's episodes, with the first seed's agent.")
+        page.pictures(pictures)
