@@ -4,7 +4,7 @@ BIN := .venv/bin
 STAMP := .venv/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint format bench results
+.PHONY: help train test lint format bench results browser
 
 help:
 	@echo "make train   install, train Q-learning in the city, compare it with the random agent and the expert"
@@ -25,8 +25,14 @@ $(STAMP): pyproject.toml constraints.txt
 train: $(STAMP)
 	$(BIN)/meze train q-learning city
 
-test: $(STAMP)
+test: $(STAMP) browser
 	$(BIN)/python -m pytest -n 2
+
+# Reports are looked at in Chromium, which Debian's root can install; elsewhere these few tests skip themselves.
+browser:
+	@command -v chromium chromedriver >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	&& apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
+	chromium chromium-driver; } || echo "no Chromium: the tests of reports in a browser are left out"
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -100,6 +100,7 @@ def svg_of(figure: Figure) -> str:
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :].replace(TEXT, "currentColor")
+    svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     # Names that each plot would give its parts, and that nothing refers to.
     svg = re.sub(r' id="(figure|axes|patch|line2d|text|matplotlib|xtick|ytick|legend)[\w.]*"', "", svg)
     return re.sub(r"^<svg[^>]*>", lambda tag: re.sub(r' (width|height)="[^"]*"', "", tag[0]), svg)

@@ -19,21 +19,19 @@ MEASURES = {
     "clear": "clear",
     "cost": "harm",
     "own_fault": "own fault",
-    "gap": "gap",
     "regret": "regret",
     "time_over_par": "time / par",
     "length": "steps",
 }
 """What tables tell of an agent beside its score, and how they call it."""
-SHARES = ("success", "clear", "own_fault", "gap", "regret")
+SHARES = ("success", "clear", "own_fault", "regret")
 """Those that are shares, shown in percent."""
-BESIDE = ("cost", "regret", "gap", "time_over_par")
+BESIDE = ("cost", "regret", "time_over_par")
 """What is set against the score, the first that there is."""
 EXPLAINED = {
     "cost": "Harm: the mean harm done in an episode.",
     "own_fault": "Own fault: share of episodes in which the agent itself harmed somebody.",
-    "gap": "Gap: by how much the ways are longer than the best reference's in the same places.",
-    "regret": "Regret: by how much the ways are longer than the proven optimum.",
+    "regret": "Regret: by how much the ways are longer than with the best solution that is known.",
     "time_over_par": "Time / par: time to the flag over the expert's, in levels that were cleared.",
 }
 WORST = -0.5
@@ -48,10 +46,8 @@ def score_name(found: Mapping[str, Any]) -> str:
 
 
 def measure_names(found: Mapping[str, Any]) -> list[str]:
-    """The measures that any agent has, in the order of tables; regret says what a gap would."""
+    """The measures that any agent has, in the order of tables."""
     there = {name for agent in found["agents"].values() for name in agent["measures"]}
-    if "regret" in there:
-        there.discard("gap")
     return [name for name in MEASURES if name in there]
 
 
@@ -86,8 +82,9 @@ def footnote(found: Mapping[str, Any]) -> str:
         if found["reference"]
         else "IQM: interquartile mean of the runs' mean returns; this world has no reference."
     )
+    others = "".join(f" {name} plays elsewhere: {what}." for name, what in found["elsewhere"].items())
     return (
-        f"{scale} Below: 95 % bootstrap intervals, over runs; where there is one run alone, over its "
+        f"{scale}{others} Below: 95 % bootstrap intervals, over runs; where there is one run alone, over its "
         "episodes. s: seconds of training, the runs' median."
     )
 

@@ -48,6 +48,7 @@ def standings(tournament: Tournament, failures: dict[str, str]) -> dict[str, Any
         "episodes": tournament.episodes,
         "reference": scale.reference,
         "agents": agents,
+        "elsewhere": _elsewhere(list(shown.values())),
         "thresholds": thresholds.tolist(),
         "improvement": {
             x: {
@@ -57,6 +58,24 @@ def standings(tournament: Tournament, failures: dict[str, str]) -> dict[str, Any
         },
         "failures": failures,
     }
+
+
+def _elsewhere(entries: list[Entry]) -> dict[str, str]:
+    """Who plays in another world than the first, by name, and what is different there.
+
+    Its episodes are others, and its score is normalised by what random agent and reference do in those.
+    """
+    usual = next((entry.env for entry in entries if entry.env), {})
+    found = {}
+    for entry in entries:
+        different = [
+            f"{name} {value}"
+            for name, value in entry.env.items()
+            if name != "observation" and value != usual[name]
+        ]
+        if different:
+            found[entry.name] = ", ".join(different)
+    return found
 
 
 class Scale:
@@ -137,10 +156,11 @@ def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, 
     if len(runs) > 1:
         scores = np.array([run["score"] for run in runs])
         found["score"] = _over_runs(scores)
-        names = runs[0]["measures"]
-        found["measures"] = {
-            name: _over_runs(np.array([run["measures"][name] for run in runs])) for name in names
-        }
+        columns: dict[str, list[float]] = {}  # who never cleared a level has no time to the flag
+        for run in runs:
+            for name, value in run["measures"].items():
+                columns.setdefault(name, []).append(value)
+        found["measures"] = {name: _over_runs(np.array(values)) for name, values in columns.items()}
     else:  # one run has no spread of its own: that of its episodes is told
         found["score"] = episode_statistics(scale.score(entry, first, first.measures["return"]))
         # In one run the score is a mean: quarters of the episodes are not left out.
@@ -156,8 +176,8 @@ def _measures(entry: Entry, result: Result, scale: Scale) -> dict[str, NDArray[n
     """An entry's (E,) measures, with those that need a yardstick."""
     measures = told(result.measures)
     objective = scale.objective(entry)
-    if "objective" in measures and objective is not None and len(objective) == len(measures["objective"]):
-        measures["gap"] = measures["objective"] / np.maximum(objective, 1e-9) - 1.0
+    if "regret" not in measures and "objective" in measures and objective is not None:
+        measures["regret"] = measures["objective"] / objective - 1.0  # over the best that is known
     par = result.measures.get("par_time")
     if par is not None:
         within = (result.measures["clear"] > 0) & (par > 0)

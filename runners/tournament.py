@@ -10,6 +10,7 @@ from __future__ import annotations
 import dataclasses
 import io
 import json
+import math
 import os
 import re
 from collections.abc import Iterator, Sequence
@@ -52,7 +53,7 @@ class Budget:
         number, minutes = text.removesuffix("min"), text.endswith("min")
         try:
             value = float(number)
-            if not (value > 0 and (minutes or value == int(value))):
+            if not (0 < value < math.inf and (minutes or value == int(value))):
                 raise ValueError
         except (ValueError, OverflowError):
             raise ValueError(f"budget is transitions (1e6) or minutes (5min); got {text!r}") from None

@@ -1,0 +1,257 @@
+"""Tournaments: who takes part, what fails, what is told, and that they go on as if they had never stopped."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from meze.agents.registry import find_agent
+from meze.runners import cli, train
+from meze.runners.report import print_standings
+from meze.runners.resolve import find_environment
+from meze.runners.tournament import Budget, Result, Tournament, budget_flags, make_entries, make_entry
+
+CITY = ["--env.pool-size", "8", "--episodes", "8"]
+PROGRAM = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
+STEPS = Budget(steps=2000)
+
+
+def folder(out):
+    (found,) = out.glob("*/*/tournament.json")
+    return found.parent
+
+
+def told(out):
+    """The report, without what a clock said."""
+    report = json.loads((folder(out) / "report.json").read_text())
+    for agent in report["agents"].values():
+        for run in agent["runs"]:
+            del run["seconds"]
+            run["curve"] = [[steps, score] for steps, _, score in run["curve"]]
+    return report
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A small tournament, not interrupted; its folder's parent, and what the command returned."""
+    out = tmp_path_factory.mktemp("whole")
+    agents = "random,expert,q-learning,clone:tree"
+    args = ["compare", "city", "--agents", agents, "--seeds", "2", "--budget", "8000", *CITY]
+    return out, cli.main([*args, "--out", str(out)]), args
+
+
+def test_everybody_is_evaluated_and_normalised(whole, capsys):
+    out, code, _ = whole
+    assert code == 0
+    report = told(out)
+    agents = report["agents"]
+    assert list(agents) == ["random", "expert", "q-learning", "clone:tree"]
+    assert agents["random"]["score"]["mean"] == pytest.approx(0)
+    assert agents["expert"]["score"]["mean"] == pytest.approx(1)
+    low, high = (agents[name]["measures"]["return"]["mean"] for name in ("random", "expert"))
+    for run in agents["q-learning"]["runs"]:
+        assert run["score"] == pytest.approx((run["measures"]["return"] - low) / (high - low))
+    assert [run["seed"] for run in agents["clone:tree"]["runs"]] == [0, 1]
+    assert agents["clone:tree"]["words"][2:6] == ["--env.pool-size", "8", "--agent.classifier", "tree"]
+    both = report["improvement"]
+    assert both["q-learning"]["clone:tree"][0] == pytest.approx(1 - both["clone:tree"]["q-learning"][0])
+    print_standings(json.loads((folder(out) / "report.json").read_text()))
+    assert max(map(len, capsys.readouterr().out.splitlines())) <= 80
+
+
+def test_scores_are_those_of_evaluate(whole, capsys):
+    out, _, _ = whole
+    (run,) = (folder(out) / "runs").glob("02-*/city/q-learning/*-s1")
+    capsys.readouterr()
+    assert cli.main(["evaluate", "city", str(run), "--episodes", "8", "--json"]) == 0
+    (evaluated,) = json.loads(capsys.readouterr().out)["scores"].values()
+    measures = told(out)["agents"]["q-learning"]["runs"][1]["measures"]
+    assert measures["return"] == pytest.approx(evaluated["return"]["mean"])
+    assert measures["success"] == pytest.approx(evaluated["success"]["mean"])
+
+
+def test_a_killed_tournament_comes_to_the_same(whole, tmp_path):
+    out, _, args = whole
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *args, "--jobs", "1", "--out", str(tmp_path)],
+        stdout=subprocess.DEVNULL,
+    )
+    while not list(tmp_path.glob("*/*/runs/*/*/q-learning/*/checkpoints/step-*")):
+        assert process.poll() is None, "ended before it was killed"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert not (folder(tmp_path) / "report.json").exists()
+    assert cli.main(["compare", "--resume", str(folder(tmp_path))]) == 0
+    assert told(tmp_path) == told(out)
+
+
+def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path):
+    args = ["compare", "city", "--agents", "pqn", "--seeds", "1", "--budget", "1e7", *CITY]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *args, "--jobs", "1", "--out", str(tmp_path)],
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    while not list(tmp_path.glob("*/*/runs/*/*/pqn/*/metrics.csv")):
+        assert process.poll() is None, "ended before it was stopped"
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    said, _ = process.communicate(timeout=60)
+    assert process.returncode == 130 and f"meze compare --resume {folder(tmp_path)}" in said
+    assert list(tmp_path.glob("*/*/runs/*/*/pqn/*/checkpoints/step-*"))
+
+
+def test_who_fails_is_named_and_the_rest_goes_on(tmp_path, capfd):
+    args = ["compare", "CartPole-v1", "--agents", "random,q-learning,random-search", "--seeds", "1"]
+    assert cli.main([*args, "--budget", "500", "--episodes", "4", "--out", str(tmp_path)]) == 1
+    said = capfd.readouterr()
+    assert "q-learning seed 0 failed: " in said.err and "Box" in said.err
+    report = told(tmp_path)
+    assert set(report["agents"]) == {"random", "random-search"}
+    assert report["reference"] is None
+    assert (
+        report["agents"]["random"]["score"]["mean"]
+        == report["agents"]["random"]["measures"]["return"]["mean"]
+    )
+    page = (folder(tmp_path) / "report.html").read_text()
+    assert "Failed: q-learning seed 0" in page
+
+
+def test_recorded_plays_stand_in_the_table(tmp_path, whole):
+    from meze.envs.core.env import WorldEnv
+    from meze.envs.core.registry import world_specs
+    from meze.envs.core.replay import Replay
+
+    (spec,) = (spec for spec in world_specs() if spec.name == "city")
+    plays = tmp_path / "plays"
+    plays.mkdir()
+    returns = []
+    for seed in (3, 4):
+        env = WorldEnv(spec.world, pool_size=8)
+        env.reset(seed=seed)
+        rewards = [env.step(0)[1] for _ in range(5)]
+        returns.append(sum(rewards))
+        Replay(spec.id, seed, (0,) * 5, {"pool_size": 8}, agent="human").save(plays / f"{seed}.json")
+    args = ["compare", "city", "--agents", f"random,{plays}", *CITY, "--out", str(tmp_path / "out")]
+    assert cli.main(args) == 0
+    agents = told(tmp_path / "out")["agents"]
+    assert agents["plays"]["measures"]["return"]["mean"] == pytest.approx(np.mean(returns))
+    assert agents["plays"]["measures"]["length"]["mean"] == 5
+
+
+@pytest.mark.parametrize(
+    ("text", "budget"),
+    [("1e6", Budget(1_000_000)), ("5min", Budget(minutes=5.0)), ("0.5min", Budget(minutes=0.5))],
+)
+def test_budgets(text, budget):
+    assert Budget.read(text) == budget
+
+
+@pytest.mark.parametrize("text", ["", "much", "0", "-1", "1.5", "nan", "1e400", "infmin", "min"])
+def test_a_budget_that_makes_no_sense_is_refused(text):
+    with pytest.raises(ValueError, match="transitions"):
+        Budget.read(text)
+
+
+def test_schedules_are_stretched_to_the_budget():
+    asked = train.ask(["q-learning", "city"], [])
+    usual, epsilon = asked.given.run.steps, asked.given.agent.epsilon
+    flags = budget_flags(asked, Budget(steps=3 * usual))
+    again = train.ask(["q-learning", "city"], flags).given
+    assert again.run.steps == 3 * usual and again.agent.epsilon.steps == 3 * epsilon.steps
+    assert epsilon.start != epsilon.end
+    assert budget_flags(asked, Budget(minutes=1.0)) == []
+    searcher = train.ask(["random-search", "city"], budget_flags(train.ask(["ga", "city"], []), STEPS)).given
+    assert searcher.run.steps == 2000
+
+
+def test_each_world_has_its_yardsticks():
+    city = find_environment("city")
+    entries = make_entries(["q-learning"], city, [], STEPS)
+    assert [(entry.name, entry.shown) for entry in entries] == [
+        ("q-learning", True),
+        ("random", False),
+        ("expert", False),
+    ]
+    assert {entry.env["split"] for entry in entries} == {"test"}
+    assert len(make_entries(["random", "expert", "dqn", "q-learning"], city, [], STEPS)) == 4
+
+
+def test_behind_a_colon_stands_a_classifier_or_an_encoder():
+    city = find_environment("city")
+    assert "--agent.classifier" in make_entry("dagger:knn", city, [], STEPS).words
+    assert "--encoder" in make_entry("q-learning:pca+kmeans", city, [], STEPS).words
+    assert make_entry("ga", city, [], STEPS).words[0] == find_agent("ga").name == "genetic"
+
+
+@pytest.mark.parametrize(
+    ("args", "message"),
+    [
+        (["city"], "--agents"),
+        (["city", "--agents", "dqnn"], "did you mean 'dqn'"),
+        (["city", "--agents", "clone:oak"], "oak"),
+        (["city", "--agents", "sarsa,sarsa"], "sarsa is named twice"),
+        (["city", "--agents", "sarsa", "--seeds", "0"], "seeds must be at least 1"),
+        (["city", "--agents", "sarsa", "--env.size", "many"], "--env.size"),
+        (["--resume", "nowhere"], "nowhere is not a tournament's folder"),
+    ],
+)
+def test_what_a_user_gets_wrong_is_told_in_one_line(args, message, capsys, tmp_path):
+    assert cli.main(["compare", *args, *([] if "--resume" in args else ["--out", str(tmp_path)])]) == 2
+    said = capsys.readouterr().err
+    assert message in said and said.count("\n") == 1
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_altered_folder_is_refused(whole, tmp_path):
+    out, _, _ = whole
+    copy = tmp_path / "copy"
+    shutil.copytree(folder(out), copy)
+    plain = json.loads((copy / "tournament.json").read_text())
+    for change in (
+        {"format": 99},
+        {"env": "os:City"},
+        {"entries": 3},
+        {"seeds": "many"},
+        {"entries": [{**plain["entries"][0], "kind": "code"}]},
+    ):
+        (copy / "tournament.json").write_text(json.dumps(plain | change))
+        with pytest.raises(ValueError):
+            Tournament.open(copy)
+
+
+@pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])
+def test_a_damaged_result_is_refused(content, tmp_path):
+    path = tmp_path / "result.npz"
+    path.write_bytes(content)
+    with pytest.raises(ValueError, match="damaged"):
+        Result.read(path)
+
+
+def test_a_result_with_objects_is_refused(tmp_path):
+    class Trap:
+        def __reduce__(self):
+            return os.mkdir, (str(tmp_path / "sprung"),)
+
+    path = tmp_path / "result.npz"
+    np.savez(path, **{"measure.return": np.array([Trap()], object), "curve": 0, "steps": 0, "seconds": 0})
+    with pytest.raises(ValueError, match="damaged"):
+        Result.read(path)
+    assert not (tmp_path / "sprung").exists()
+
+
+def test_a_result_is_read_as_it_was_written(tmp_path):
+    result = Result({"return": np.array([1.0, 2.0])}, np.ones((2, 3)), 5, 0.5, True, np.array([0.0, 1.0]))
+    result.write(tmp_path / "result.npz")
+    again = Result.read(tmp_path / "result.npz")
+    assert (again.measures["return"] == result.measures["return"]).all() and (
+        again.curve == result.curve
+    ).all()
+    assert again.bounds is not None and (again.bounds == result.bounds).all()
+    assert (again.steps, again.seconds, again.finished) == (5, 0.5, True)

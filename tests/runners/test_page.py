@@ -1,0 +1,130 @@
+"""Reports in a real browser, without a network: as a picture of a screen, on a telephone, in the dark.
+
+They need Chromium and its driver (Debian: chromium, chromium-driver), which `make test` installs where it
+can.
+"""
+
+import shutil
+
+import pytest
+from meze.runners import cli
+from meze.runners.page import Page, legend_below, new_figure, style_of
+
+NEEDED = [shutil.which("chromium"), shutil.which("chromedriver")]
+browser_test = pytest.mark.skipif(None in NEEDED, reason="needs chromium and chromedriver")
+
+PHONE, DESK = (360, 780), (1200, 900)
+SMALLEST_TEXT = 9  # pixels
+
+
+def small_page():
+    page = Page("Peas & <Beans>", "A page.")
+    page.heading("Numbers")
+    page.table(["what", *map(str, range(30))], [["x", *["1.00\n0.90..1.10"] * 30]])
+    figure, axes = new_figure()
+    axes.plot([0, 1], [0, 1], label="line", **style_of(0))
+    axes.set_xlabel("time")
+    legend_below(axes)
+    page.figures([(figure, "A line.")])
+    return page
+
+
+def test_a_page_is_the_same_each_time_and_escapes_what_it_is_given():
+    html = small_page().html()
+    assert html == small_page().html()
+    assert "Peas &amp; &lt;Beans&gt;" in html and "<Beans>" not in html
+    assert "http" not in html.replace("http://www.w3.org/", "")  # names of formats are no addresses
+    assert "currentColor" in html and "#010203" not in html
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    from selenium.webdriver import Chrome, ChromeOptions
+    from selenium.webdriver.chrome.service import Service
+
+    options = ChromeOptions()
+    options.binary_location = NEEDED[0]
+    for flag in (
+        "--headless=new",
+        "--no-sandbox",
+        "--disable-gpu",
+        "--disable-background-networking",
+        "--disable-component-update",
+        "--disable-sync",
+        "--no-first-run",
+        f"--user-data-dir={tmp_path_factory.mktemp('profile')}",
+    ):
+        options.add_argument(flag)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+    driver = Chrome(options, Service(NEEDED[1]))
+    yield driver
+    driver.quit()
+
+
+def show(browser, path, size, scheme="light"):
+    """Opens a page on a screen of this size; returns what it asked the network for, and its complaints."""
+    width, height = size
+    metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 500}
+    browser.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+    feature = {"name": "prefers-color-scheme", "value": scheme}
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": [feature]})
+    for log in ("browser", "performance"):
+        browser.get_log(log)
+    browser.get(path.as_uri())
+    asked = [
+        entry["message"]
+        for entry in browser.get_log("performance")
+        if '"Network.requestWillBeSent"' in entry["message"] and '"url":"http' in entry["message"]
+    ]
+    return asked, browser.get_log("browser")
+
+
+def brightness(browser, element, what):
+    """Of an element's colour, 0 to 255."""
+    script = "return getComputedStyle(arguments[0])[arguments[1]].match(/[0-9.]+/g).slice(0, 3).map(Number)"
+    return sum(browser.execute_script(script, element, what)) / 3
+
+
+def check(browser, path):
+    """Whether a report can be read on a desk and on a telephone, by day and by night."""
+    from selenium.webdriver.common.by import By
+
+    for size, scheme in ((DESK, "light"), (PHONE, "light"), (PHONE, "dark")):
+        asked, complaints = show(browser, path, size, scheme)
+        assert not asked and not complaints
+        assert browser.execute_script("return document.documentElement.scrollWidth") <= size[0]
+        body = browser.find_element(By.TAG_NAME, "body")
+        back, text = (brightness(browser, body, what) for what in ("backgroundColor", "color"))
+        assert (back > 200 > 60 > text) if scheme == "light" else (back < 60 < 200 < text)
+        for svg in browser.find_elements(By.CSS_SELECTOR, "figure svg"):
+            assert svg.size["width"] > 250 and svg.size["height"] > 150
+            assert svg.find_elements(By.CSS_SELECTOR, "path")
+            words = svg.find_elements(By.CSS_SELECTOR, "text")
+            assert words and abs(brightness(browser, words[0], "fill") - text) < 30
+            heights = "return [...arguments[0].querySelectorAll('text')].map(t => t.getBoundingClientRect())"
+            boxes = browser.execute_script(heights, svg)
+            assert min(max(box["height"], box["width"]) for box in boxes) >= SMALLEST_TEXT / 2
+            assert sorted(box["height"] for box in boxes)[len(boxes) // 2] >= SMALLEST_TEXT
+        for picture in browser.find_elements(By.CSS_SELECTOR, "figure img"):
+            assert browser.execute_script("return arguments[0].naturalWidth", picture) > 100
+
+
+@browser_test
+def test_a_page_can_be_read_on_a_telephone_and_in_the_dark(browser, tmp_path):
+    small_page().save(tmp_path / "page.html")
+    check(browser, tmp_path / "page.html")
+
+
+@browser_test
+def test_the_report_of_a_tournament_in_a_browser(browser, tmp_path):
+    from selenium.webdriver.common.by import By
+
+    args = ["compare", "city", "--agents", "random,expert,q-learning,sarsa", "--seeds", "2"]
+    small = ["--budget", "2000", "--episodes", "4", "--env.pool-size", "4"]
+    assert cli.main([*args, *small, "--out", str(tmp_path)]) == 0
+    (report,) = tmp_path.glob("*/*/report.html")
+    check(browser, report)
+    assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg")) == 6
+    assert len(browser.find_elements(By.CSS_SELECTOR, "figure img")) == 4
+    shown = {cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "td:first-child")}
+    assert shown == {"random", "expert", "q-learning", "sarsa"}
