@@ -34,6 +34,8 @@ EXPLAINED = {
     "regret": "Regret: by how much the ways are longer than with the best solution that is known.",
     "time_over_par": "Time / par: time to the flag over the expert's, in levels that were cleared.",
 }
+WIDE = 30
+"""From this ratio of the last to the first point on, plots of learning are logarithmic."""
 WORST = -0.5
 """Normalised score at which plots of learning end."""
 TERMINAL = tuple(name for name in MEASURES if name not in ("return", "length"))
@@ -201,14 +203,29 @@ def _curves(found: Mapping[str, Any], by: int) -> Any:
         axes.fill_between(
             x, scores.min(axis=0), scores.max(axis=0), color=style["color"], alpha=0.15, linewidth=0
         )
-    if axes.get_lines():
-        axes.set_xscale("log")
+    _spread(axes, "{x:g}" if by else "")
     if found["reference"]:  # who begins far below the random agent would press all others together
         axes.set_ylim(bottom=max(axes.get_ylim()[0], WORST))
     axes.set_xlabel("seconds of training" if by else "transitions")
     axes.set_ylabel(score_name(found))
     legend_below(axes)
     return figure
+
+
+def _spread(axes: Any, form: str) -> None:
+    """Scales the x axis so that who took ten times as long leaves room for the others.
+
+    Args:
+        axes: with all that is drawn.
+        form: how numbers are written; without one, 10000 is 10k.
+    """
+    from matplotlib.ticker import EngFormatter, NullFormatter, StrMethodFormatter
+
+    every = np.concatenate([line.get_xdata() for line in axes.get_lines() if line.get_marker() == "."])
+    if every.max() > WIDE * every.min() > 0:
+        axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(StrMethodFormatter(form) if form else EngFormatter(sep=""))
+    axes.xaxis.set_minor_formatter(NullFormatter())
 
 
 def _profiles(found: Mapping[str, Any]) -> Any:
