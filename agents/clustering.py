@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from .encoding import Affine, ArrayEncoder, indices
 
+CLIMBS = 128
+"""Observations from which mean-shift climbs; a peak to which none of so many leads is of few observations."""
+
 
 @dataclass(frozen=True)
 class KMeansConfig:
@@ -139,7 +142,8 @@ class MeanShift(_Centres):
         radius = estimate_bandwidth(rows, quantile=self.config.quantile)
         if radius <= 0:
             raise ValueError("mean-shift: the observations are all alike; a greater quantile may help")
-        model = MeanShift(bandwidth=radius, bin_seeding=True).fit(rows)
+        # From the corners of bins, scikit-learn's quicker way, none would begin: they lie far from wide rows.
+        model = MeanShift(bandwidth=radius, seeds=self._drawn(rows, CLIMBS)).fit(rows)
         return {"centres": model.cluster_centers_.astype(np.float32)}
 
 

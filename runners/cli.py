@@ -16,6 +16,7 @@ COMMANDS = {
     "watch": ("watch", "see an agent act in a window, or record it"),
     "play": ("play", "act yourself, by keyboard"),
     "collect": ("collect", "record what policies see and do, as arrays"),
+    "features": ("features", "compare encoders of observations"),
     "bench": ("bench", "measure steps per second"),
     "envs": ("listing", "list environments and agents, and what fits what"),
 }

@@ -15,6 +15,7 @@ from ..core.batch import bind_policy
 from ..core.streets import STEPS
 from ..core.world import REWARD_SCALE, Kernels, Renderer
 from .config import CityConfig
+from .jams import Segments, find_segments, jam_one
 from .kernels import mask_one, reset_one, step_one
 from .maps import build_pool, load_pool
 from .observe import (
@@ -232,6 +233,14 @@ class City:
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`expert` follows the shortest route and the rules, knowing the true state."""
         return {"expert": bind_policy(expert_one)}
+
+    def jam(self, state: NDArray) -> NDArray[np.float32]:
+        """(N,) how jammed the road ahead is: the share of the next 12 cells of the route that cars take."""
+        return (bind_policy(jam_one)(self._params, state) / 1024).astype(np.float32)
+
+    def segments(self, number: int) -> Segments:
+        """The road segments of a map of the pool."""
+        return find_segments(self._params, number)
 
     def renderer(self) -> Renderer:
         """Draws the city with pygame."""
