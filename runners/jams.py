@@ -131,7 +131,8 @@ def study_jams(traffic: Traffic, names: tuple[str, ...] = tuple(REGRESSORS), see
     day, hour, place, occupancy = traffic.rows()
     for_test = np.isin(day, test_days)
     seen = traffic.occupancy[train_days]
-    whole = np.zeros(seen.shape[1:])
+    places = seen.shape[2]
+    whole = np.zeros((HOURS, places))
     predicted = {
         "mean by hour": whole + seen.mean(axis=(0, 2))[:, None],
         "mean by place": whole + seen.mean(axis=(0, 1)),
@@ -139,7 +140,7 @@ def study_jams(traffic: Traffic, names: tuple[str, ...] = tuple(REGRESSORS), see
     }
     rng = np.random.default_rng(seed)
     inputs = traffic.inputs(*(each.ravel() for each in np.indices(whole.shape)))
-    of_row = hour * whole.shape[1] + place
+    of_row = hour * places + place
     for name in names:
         rows = np.flatnonzero(~for_test)
         if (most := MOST_SAMPLES.get(name, len(rows))) < len(rows):

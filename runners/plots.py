@@ -42,7 +42,7 @@ def state_plots(judge: Judge, seed: int) -> Plots:
     clusters = KMeans(GROUPS, random_state=seed).fit(train).predict(rows)
     flat = PCA(2, random_state=seed).fit(train)
     parts = min(50, *rows.shape)
-    perplexity = min(NEIGHBOURS, (len(rows) - 1) // 3)
+    perplexity = max(1, min(NEIGHBOURS, (len(rows) - 1) // 3))
     tsne = TSNE(2, perplexity=perplexity, init="pca", random_state=seed)
     places = {
         "PCA": flat.transform(rows),
@@ -56,8 +56,11 @@ def state_plots(judge: Judge, seed: int) -> Plots:
         plots += [
             (_cloud(points, shown.value, "value"), f"{note}; colour: the discounted return to come."),
             (_cloud(points, np.asarray(clusters), "cluster"), f"{note}; colour: k-means, {GROUPS} groups."),
-            (_cloud(points[ended], shown.steps[ended], "time to go"), f"{note}; colour: steps to go."),
         ]
+        if ended.any():
+            plots.append(
+                (_cloud(points[ended], shown.steps[ended], "time to go"), f"{note}; colour: steps to go.")
+            )
     return plots
 
 

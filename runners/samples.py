@@ -68,7 +68,7 @@ def split(
     """
     target, known = recorded.targets(fit.target, fit.horizon)
     value, valued = recorded.targets("return", fit.horizon)
-    columns = (recorded.obs, recorded.episode, target, value, recorded.steps_to_go())
+    episode, steps = recorded.episode, recorded.steps_to_go()
     held = max(1, fit.samples // 5)
     parts = []
     for chosen, count in ((~recorded.for_test, fit.samples - held), (recorded.for_test, held)):
@@ -77,8 +77,8 @@ def split(
             flat = np.sort(rng.choice(flat, count, replace=False))
         t, b = np.unravel_index(flat, recorded.ended.shape)
         action = np.asarray(recorded.advice[t, b], np.int64) if asked else None
-        obs, episode, goal, worth, steps = (np.asarray(column[t, b]) for column in columns)
-        parts.append(Sample(obs, episode, goal, worth, steps, action))
+        obs = np.asarray(recorded.obs[t, b])
+        parts.append(Sample(obs, episode[t, b], target[t, b], value[t, b], steps[t, b], action))
     if any(len(np.unique(part.episode)) < 2 for part in parts):
         raise ValueError("too few episodes were played to hold some out; more --samples give more of them")
     return parts[0], parts[1]
