@@ -19,7 +19,7 @@ from .collect import FIT_ENVS, NO_JAMS, find_jam, play_mixture
 from .encoding import FitSettings
 from .heldout import Score
 from .jams import JamStudy, study_jams, watch_traffic
-from .page import Page
+from .page import Page, new_figure
 from .plots import jam_plots, state_plots
 from .presets import ARRAYS, default_env_config, observation_modes
 from .resolve import Environment, find_environment, make_vector, reference_names
@@ -187,7 +187,10 @@ def prediction_table(found: Sequence[Judged]) -> tuple[list[str], list[list[str]
 def learning_table(
     environment: Environment, env_config: Any, names: Sequence[str]
 ) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of what each encoder adds to the same Q-learner at the same number of steps."""
+    """Columns and rows of what each encoder adds to the same Q-learner at the same number of steps.
+
+    Nothing yet: a tournament will fill it. A page leaves out tables without rows.
+    """
     return [], []
 
 
@@ -294,6 +297,7 @@ def main(args: Sequence[str]) -> int:
     default = group("Features", run=settings, env=config)
     given = parse(default, args[1:], prog=f"meze features {names[0]}", description=DESCRIPTION)
     settings = given.run
+    new_figure()  # a library that is missing shows before anything is played
     judged = score_encoders(environment, given.env, settings)
     traffic = watch_traffic(environment, given.env, seed=settings.seed)
     study = study_jams(traffic, seed=settings.seed) if traffic else None

@@ -71,6 +71,9 @@ class City:
     (for each cell nearer along the shortest legal route; potential-based), `time`, `collision`, `red_light`,
     `illegal`, `ambulance` (for each tick that it is held up).
 
+    `jam(state)` tells how full the next 12 cells of the route are, `segments(map)` which cells are one piece
+    of street: for those who predict traffic.
+
     `info` has further `progress` (0 to 1), `distance`, `hour`, `success`, `cost` (harm done), `harm_car`,
     `harm_person`, `harm_ambulance` and `own_fault`: harm is the car's own fault unless it waited or moved
     lawfully onto a free cell that nobody had claimed.
