@@ -189,8 +189,10 @@ class Predictor(ArrayEncoder):
 
 def sorted_into_classes(targets: NDArray, count: int) -> NDArray[np.int64]:
     """(N,) numbers of the classes of targets, of about equal shares; two values are two classes."""
+    return np.searchsorted(class_edges(targets, count), targets, side="right")
+
+
+def class_edges(targets: NDArray, count: int) -> NDArray:
+    """(C - 1,) edges of the classes of targets: the least of each class but the first."""
     values = np.unique(targets)
-    if len(values) <= 2:
-        return np.searchsorted(values, targets)
-    edges = np.unique(np.quantile(targets, np.arange(1, count) / count))
-    return np.searchsorted(edges, targets, side="right")
+    return values[1:] if len(values) <= 2 else np.unique(np.quantile(targets, np.arange(1, count) / count))

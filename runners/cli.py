@@ -17,6 +17,7 @@ COMMANDS = {
     "play": ("play", "act yourself, by keyboard"),
     "compare": ("compare", "a tournament of agents, with a report"),
     "collect": ("collect", "record what policies see and do, as arrays"),
+    "features": ("features", "compare encoders of observations"),
     "bench": ("bench", "measure steps per second"),
     "envs": ("listing", "list environments and agents, and what fits what"),
 }

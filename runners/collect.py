@@ -8,9 +8,8 @@ never share one.
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
@@ -29,7 +28,7 @@ from .presets import ARRAYS, default_env_config, observation_modes
 from .progress import ProgressLine
 from .resolve import Environment, find_environment, make_vector
 from .rollout import Rollout
-from .rundir import EVALUATION_SEED, read_json, write_json
+from .rundir import EVALUATION_SEED, free_folder, read_json, write_json
 from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
 
 TEST_SHARE = 5
@@ -38,6 +37,7 @@ FIT_ENVS = 64
 """Environments that play side by side while observations for an encoder are collected."""
 UNKNOWN = -1
 """Steps that remain in an episode whose end was not seen."""
+NO_JAMS = "the target jam needs a world that tells how jammed the road ahead is, as city does"
 
 
 class Mixture:
@@ -96,6 +96,8 @@ class Recorded:
     """(T, B) harm done, where the world counts it; else zeros."""
     ended: NDArray[np.bool_]
     """(T, B) whether the episode ended with the step."""
+    jam: NDArray[np.float32] | None = None
+    """(T, B) how jammed the road ahead was, 0 to 1; None where the world has no `jam`."""
 
     @property
     def episode(self) -> NDArray[np.int64]:
@@ -121,9 +123,17 @@ class Recorded:
         return out
 
     def targets(self, target: Target, horizon: int) -> tuple[NDArray, NDArray[np.bool_]]:
-        """What is to be predicted, (T, B), and where it is known."""
+        """What is to be predicted, (T, B), and where it is known.
+
+        Raises:
+            ValueError: for jams, where the world does not tell of them.
+        """
         if target == "action":
             return np.asarray(self.advice), np.ones_like(self.ended)
+        if target == "jam":
+            if self.jam is None:
+                raise ValueError(NO_JAMS)
+            return np.asarray(self.jam), np.ones_like(self.ended)
         remain = self.steps_to_go()
         seen = remain != UNKNOWN
         if target == "steps":
@@ -181,6 +191,9 @@ def collect(
         "cost": (np.float32, ()),
         "ended": (np.bool_, ()),
     }
+    jam = find_jam(env)
+    if jam:
+        kinds["jam"] = (np.float32, ())
     columns = {}
     for name, (dtype, shape) in kinds.items():
         whole = (length, streams, *shape)
@@ -191,6 +204,8 @@ def collect(
             columns[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=whole)
     with nullcontext() if quiet else ProgressLine(length * streams) as progress:
         for t in range(length):
+            if jam:
+                columns["jam"][t] = jam()
             step, _ = rollout.step()
             columns["obs"][t], columns["action"][t] = step.obs, step.action
             columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
@@ -198,6 +213,13 @@ def collect(
             if progress:
                 progress.update((t + 1) * streams, time.perf_counter())
     return Recorded(**columns)
+
+
+def find_jam(env: VectorEnv) -> Callable[[], NDArray[np.float32]] | None:
+    """What tells how jammed the road ahead is now, (B,) from 0 to 1; None where the world does not."""
+    bare: Any = env.unwrapped
+    jam = getattr(getattr(bare, "world", None), "jam", None)
+    return jam and (lambda: jam(bare.state))
 
 
 def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> Policy:
@@ -261,6 +283,8 @@ def fit_encoding(
         ValueError: when observations or policies do not fit.
     """
     env = make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)
+    if chain.supervised and fit.target == "jam" and not find_jam(env):
+        raise ValueError(NO_JAMS)
     encoder = chain.make(
         env.single_observation_space, config, seed
     )  # a misfit shows before anything is played
@@ -285,8 +309,8 @@ USAGE = "meze collect ENV [flags]"
 DESCRIPTION = """Records what policies see, do and earn in ENV, as plain arrays (.npy) in a folder.
 
 Arrays are (steps, environments, ...): obs, action, advice (what the teacher would have done; without one,
-what was done), reward, cost and ended. `meze.runners.collect.read_recorded` reads them again, tells episodes
-and targets, and keeps those for tests apart."""
+what was done), reward, cost, ended and, of worlds that tell it, jam. `meze.runners.collect.read_recorded`
+reads them again, tells episodes and targets, and keeps those for tests apart."""
 
 
 @dataclass(frozen=True)
@@ -331,6 +355,8 @@ def read_recorded(folder: Path) -> Recorded:
     columns = {}
     for field in dataclasses.fields(Recorded):
         path = folder / f"{field.name}.npy"
+        if field.name == "jam" and not path.exists():
+            continue
         try:
             columns[field.name] = np.load(path, mmap_mode="r", allow_pickle=False)
         except (OSError, ValueError, EOFError) as error:
@@ -360,8 +386,7 @@ def main(args: Sequence[str]) -> int:
     env = make_vector(
         environment, given.env, run.num_envs, AutoresetMode.SAME_STEP, num_threads=run.num_threads
     )
-    stems = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
-    folder = next(run.out / free for free in stems if not (run.out / free).exists())
+    folder = free_folder(run.out, stem)
     recorded = play_mixture(env, environment, run, run.steps, run.seed, asks=run.ask, folder=folder)
     env.close()
     write_json(

@@ -17,7 +17,7 @@ from .settings import from_plain, to_plain
 FILE = "encoder.safetensors"
 """What was fitted, in a run's folder."""
 
-Target: TypeAlias = Literal["action", "return", "steps", "harm"]
+Target: TypeAlias = Literal["action", "return", "steps", "harm", "jam"]
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class FitSettings(MixtureSettings):
     """Observations."""
     target: Target = "action"
     """What supervised encoders predict: what the teacher would do, the discounted return to come, the steps
-    that remain, or whether harm is done within the horizon."""
+    that remain, whether harm is done within the horizon, or how jammed the road ahead is."""
     horizon: int = 10
     """Steps over which returns are discounted (by 1 - 1/horizon), and within which harm is near."""
 

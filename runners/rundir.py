@@ -387,6 +387,12 @@ def load(
     return learner.policy, env
 
 
+def free_folder(out: Path, stem: str) -> Path:
+    """A folder in `out` that is not there yet: `stem`, or `stem-2` and so on."""
+    stems = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
+    return next(out / free for free in stems if not (out / free).exists())
+
+
 def write_json(path: Path, value: Any) -> None:
     """Writes a JSON file so that `path` holds either its earlier content or the whole new one."""
     temporary = path.with_name(path.name + ".tmp")

@@ -15,6 +15,7 @@ from ..core.batch import bind_policy
 from ..core.streets import STEPS
 from ..core.world import REWARD_SCALE, Kernels, Renderer
 from .config import CityConfig
+from .jams import Segments, find_segments, jam_one
 from .kernels import mask_one, reset_one, step_one
 from .maps import build_pool, load_pool
 from .observe import (
@@ -69,6 +70,9 @@ class City:
     The sum of named parts, reported as `info["reward_<name>"]`, weighted by the config: `arrival`, `progress`
     (for each cell nearer along the shortest legal route; potential-based), `time`, `collision`, `red_light`,
     `illegal`, `ambulance` (for each tick that it is held up).
+
+    `jam(state)` tells how full the next 12 cells of the route are, `segments(map)` which cells are one piece
+    of street: for those who predict traffic.
 
     `info` has further `progress` (0 to 1), `distance`, `hour`, `success`, `cost` (harm done), `harm_car`,
     `harm_person`, `harm_ambulance` and `own_fault`: harm is the car's own fault unless it waited or moved
@@ -232,6 +236,14 @@ class City:
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`expert` follows the shortest route and the rules, knowing the true state."""
         return {"expert": bind_policy(expert_one)}
+
+    def jam(self, state: NDArray) -> NDArray[np.float32]:
+        """(N,) how jammed the road ahead is: the share of the next 12 cells of the route that cars take."""
+        return (bind_policy(jam_one)(self._params, state) / 1024).astype(np.float32)
+
+    def segments(self, number: int) -> Segments:
+        """The road segments of a map of the pool."""
+        return find_segments(self._params, number)
 
     def renderer(self) -> Renderer:
         """Draws the city with pygame."""

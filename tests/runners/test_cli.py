@@ -65,7 +65,7 @@ def test_bad_input_is_one_line_and_code_2(line, words, capsys, tmp_path, monkeyp
     assert not list(tmp_path.iterdir())  # no folder of a run that never began
 
 
-COMMANDS = ("", "train", "evaluate", "watch", "play", "collect", "bench", "envs")
+COMMANDS = ("", "train", "evaluate", "watch", "play", "collect", "features", "bench", "envs")
 IN_FULL = ("train sarsa city", "evaluate city random", "watch random city", "play city", "bench city")
 
 

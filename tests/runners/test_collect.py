@@ -1,5 +1,6 @@
 """What is recorded of a mixture of policies, and what becomes known of it afterwards."""
 
+import dataclasses
 import json
 
 import numpy as np
@@ -22,13 +23,14 @@ def test_a_mixture_is_recorded_on_disk_and_read_again(tmp_path, capsys):
     assert (data.action[:, 1::2] == data.advice[:, 1::2]).all()  # the expert's environments
     assert (data.action[:, ::2] != data.advice[:, ::2]).mean() > 0.3
     assert data.cost.sum() > 0 and data.ended.any()
-    # It is what happened: the actions lead to the observations and rewards again.
+    assert data.jam is not None and data.jam.dtype == np.float32 and 0 < data.jam.mean() < data.jam.max() <= 1
+    # It is what happened: the actions lead to the observations, jams and rewards again.
     env = WorldVectorEnv(
         "meze.envs.city.world:City", 16, 500, AutoresetMode.SAME_STEP, pool_size=8, observation="grid"
     )
     obs, _ = env.reset(seed=7)
     for t in range(60):
-        assert (obs == data.obs[t]).all()
+        assert (obs == data.obs[t]).all() and (env.world.jam(env.state) == data.jam[t]).all()
         obs, reward, terminated, truncated, _ = env.step(data.action[t])
         assert reward == pytest.approx(data.reward[t]) and ((terminated | truncated) == data.ended[t]).all()
     assert cli.main([*CITY, *flags]) == 0  # never over an earlier one
@@ -88,6 +90,15 @@ def test_targets_are_what_came_afterwards():
     assert harm.T.tolist() == [[0, 0, 0, 1, 1, 0], [0] * 6]
     values, _ = data.targets("return", 2)  # the discount is 1/2
     assert values[:, 0].tolist() == [1.5, 1, 1.75, 1.5, 1, 1]
+
+
+def test_jams_are_a_target_where_the_world_tells_them():
+    data = recorded()
+    with pytest.raises(ValueError, match="the target jam needs a world that tells"):
+        data.targets("jam", 2)
+    jams = np.linspace(0, 1, 12, dtype=np.float32).reshape(6, 2)
+    found, known = dataclasses.replace(data, jam=jams).targets("jam", 2)
+    assert (found == jams).all() and known.all()
 
 
 def test_training_and_test_sets_never_share_an_episode():

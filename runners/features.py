@@ -1,0 +1,309 @@
+"""`meze features ENV`: fits encoders, scores them on held-out episodes, and writes a report."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from ..agents.encoders import EncoderChain, encoder_specs, find_encoder
+from .collect import FIT_ENVS, NO_JAMS, find_jam, play_mixture
+from .encoding import FitSettings
+from .heldout import Score
+from .jams import JamStudy, study_jams, watch_traffic
+from .page import Page, new_figure
+from .plots import jam_plots, state_plots
+from .presets import ARRAYS, default_env_config, observation_modes
+from .resolve import Environment, find_environment, make_vector, reference_names
+from .rundir import free_folder, write_json
+from .samples import Judge, Judged, split
+from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
+
+USAGE = "meze features ENV [flags]"
+DESCRIPTION = """Fits encoders on what policies see in ENV and scores them on held-out episodes: a table, and
+a report in a folder (report.html, report.json). Beside them stand two yardsticks: what can be told of
+nothing, and of all numbers of an observation.
+
+rebuilt: share of the observations' variance that a linear readout of the codes rebuilds (of an index: the
+mean). predicts: what a supervised encoder itself predicts of --target. return R^2, action: the same readout,
+of the discounted return to come and of the teacher's action. All on episodes that nothing was fitted on, with
+95 % bootstrap intervals over episodes."""
+
+PLOTTED = "gradient-boosting"
+"""The regressor whose jams are plotted, settled before any score was seen."""
+THIN = 3
+"""Steps that are played for each observation that is kept: neighbours in time are almost equal."""
+CHAINS = ("pca+kmeans", "pca+gaussian-mixture", "pca+tiles")
+"""Compared by default beside all encoders that stand alone; tiles need short vectors."""
+
+
+@dataclass(frozen=True)
+class FeaturesSettings(FitSettings):
+    """What is compared, and on what.
+
+    Raises:
+        ValueError: for a number out of its range, or an unknown encoder.
+    """
+
+    samples: int = 10_000
+    """Observations; a fifth of them, of other episodes, is held out."""
+    encoders: tuple[str, ...] = (
+        *(spec.name for spec in encoder_specs() if spec.name != "tiles"),
+        *CHAINS,
+    )
+    """Encoders, or chains of them such as pca+kmeans, with their default settings."""
+    seed: int = 0
+    """Of the episodes and of all fits."""
+    out: Path = Path("reports")
+    """Folder in which the report gets its own: <out>/features-<env>-s<seed>."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        for name in self.encoders:
+            find_encoder(name)
+
+
+def score_encoders(
+    environment: Environment, env_config: Any, settings: FeaturesSettings
+) -> tuple[Judge, list[Judged], dict[str, str]]:
+    """Plays, and fits and scores each encoder.
+
+    Returns:
+        The judge with its training and held-out sample, what it found, and of encoders that could not be
+        fitted the reason.
+
+    Raises:
+        ValueError: when policies, target or observations do not fit.
+    """
+    env = make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)
+    chains = [find_encoder(name) for name in settings.encoders]
+    asked = bool(reference_names(environment, env_config)) or settings.teacher is not None
+    if settings.target == "jam" and not find_jam(env):
+        raise ValueError(NO_JAMS)
+    if settings.target == "action" and not asked:
+        raise ValueError(f"{environment.id} has no reference to learn from; name a run as the --teacher")
+    made = [_make(chain, env.single_observation_space, settings.seed) for chain in chains]
+    recorded = play_mixture(env, environment, settings, THIN * settings.samples, settings.seed, asks=asked)
+    env.close()
+    rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 1]))
+    judge = Judge(*split(recorded, settings, asked, rng))
+    found, refused = judge.yardsticks(), {}
+    for chain, (encoder, config) in zip(chains, made, strict=True):
+        with Console().status(f"{chain.name} ({len(found) - 1} of {len(chains)})"):
+            try:
+                found.append(judge(chain, encoder, config))
+            except ValueError as error:
+                refused[chain.name] = " ".join(str(error).split())
+    return judge, found, refused
+
+
+def _make(chain: EncoderChain, space: Any, seed: int) -> tuple[Any, Any]:
+    config = chain.config_class()()
+    return chain.make(space, config, seed), config
+
+
+# --- What is told ---------------------------------------------------------------------------------------
+
+
+def _cell(score: Score | None, percent: bool) -> str:
+    """A score, with its interval below."""
+    if score is None:
+        return "-"
+    value, low, high = (100 * each if percent else each for each in score)
+    digits = 1 if percent else 2
+    unit = " %" if percent else ""
+    if low == high:
+        return f"{value:.{digits}f}{unit}"
+    return f"{value:.{digits}f}{unit}\n{low:.{digits}f}..{high:.{digits}f}"
+
+
+def table(found: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the comparison."""
+    columns = ["encoder", "codes", "rebuilt", "predicts", "return R^2", "action", "us/obs"]
+    rows = []
+    for each in found:
+        speed = (
+            "-" if not each.microseconds else f"{each.microseconds:.{0 if each.microseconds >= 10 else 1}f}"
+        )
+        cells = [
+            f"{100 * each.rebuilt:.0f} %",
+            _cell(each.predicts, each.measure != "R^2"),
+            _cell(each.value, False),
+            _cell(each.action, True),
+        ]
+        rows.append([each.name, each.codes, *cells, speed])
+    return columns, rows
+
+
+def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """Prints a table: names to the left, numbers to the right."""
+    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
+    for number, column in enumerate(columns):
+        shown.add_column(column, justify="right" if number else "left", no_wrap=bool(number), overflow="fold")
+    for row in rows:
+        shown.add_row(*row)
+    console = Console()
+    console.print(f"\n{title}", highlight=False)
+    console.print(shown)
+
+
+def jam_table(study: JamStudy) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of the scores of jam predictors."""
+    return ["predictor", "R^2", "95 % interval"], [
+        [name, f"{score.value:.3f}", f"{score.low:.3f}..{score.high:.3f}"]
+        for name, score in study.scores.items()
+    ]
+
+
+def group_table(found: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of what is told of encoders that make indices."""
+    rows = []
+    for each in (each for each in found if each.silhouette is not None):
+        anomalies = "-" if each.anomalies is None else f"{100 * each.anomalies:.1f} %"
+        rows.append([each.name, each.codes, str(each.used), f"{each.silhouette:.2f}", anomalies])
+    return ["encoder", "indices", "used", "silhouette", "anomalies"], rows
+
+
+def prediction_table(found: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of what supervised encoders predict, beside the trivial predictor."""
+    rows = []
+    for each in found:
+        if each.predicts is not None and each.trivial is not None:
+            share = each.measure != "R^2"
+            trivial = f"{100 * each.trivial:.1f} %" if share else f"{each.trivial:.2f}"
+            rows.append([each.name, each.measure, _cell(each.predicts, share), trivial])
+    return ["encoder", "measure", "score", "trivial predictor"], rows
+
+
+def learning_table(
+    environment: Environment, env_config: Any, names: Sequence[str]
+) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of what each encoder adds to the same Q-learner at the same number of steps.
+
+    Nothing yet: a tournament will fill it. A page leaves out tables without rows.
+    """
+    return [], []
+
+
+@dataclass(frozen=True)
+class Report:
+    """All that was found."""
+
+    environment: Environment
+    env_config: Any
+    settings: FeaturesSettings
+    judge: Judge
+    found: list[Judged]
+    refused: dict[str, str]
+    """Encoders that could not be fitted, and why."""
+    jams: JamStudy | None
+    """Where the world has roads that jam."""
+
+    @property
+    def title(self) -> str:
+        """What was compared, in one line."""
+        train, test = self.judge.train, self.judge.test
+        episodes = [len(np.unique(part.episode)) for part in (train, test)]
+        return (
+            f"{self.environment.id}: fitted on {len(train.obs):,} observations of {episodes[0]} episodes, "
+            f"judged by {len(test.obs):,} of {episodes[1]} others"
+        )
+
+    def show(self) -> None:
+        """Prints the tables."""
+        print_rows(self.title, *table(self.found))
+        for name, reason in self.refused.items():
+            print(f"{name} could not be fitted: {reason}")
+        if self.jams:
+            print_rows(_jam_title(self.jams), *jam_table(self.jams))
+
+    def write(self, folder: Path) -> None:
+        """Writes report.json and report.html into a new folder."""
+        folder.mkdir(parents=True)
+        write_json(
+            folder / "report.json",
+            {
+                "env": {"id": self.environment.id, "config": to_plain(self.env_config)},
+                "run": to_plain(self.settings),
+                "observations": [len(part.obs) for part in (self.judge.train, self.judge.test)],
+                "encoders": [dataclasses.asdict(each) for each in self.found],
+                "refused": self.refused,
+                "jams": self.jams and {name: list(score) for name, score in self.jams.scores.items()},
+            },
+        )
+        self._page().save(folder / "report.html")
+
+    def _page(self) -> Page:
+        page = Page(f"Features of {self.environment.name}", self.title)
+        page.paragraph(" ".join(DESCRIPTION.partition("\n\n")[2].split()))
+        page.table(*table(self.found))
+        for name, reason in self.refused.items():
+            page.paragraph(f"{name} could not be fitted: {reason}.")
+        for heading, (columns, rows) in {
+            "What each adds to the same Q-learner": learning_table(
+                self.environment, self.env_config, self.settings.encoders
+            ),
+            f"Supervised encoders: {self.settings.target}": prediction_table(self.found),
+            "Groups": group_table(self.found),
+        }.items():
+            if rows:
+                page.heading(heading)
+                page.table(columns, rows)
+        page.heading("Visited states")
+        page.figures(state_plots(self.judge, self.settings.seed))
+        if self.jams:
+            page.heading("Traffic jams")
+            page.paragraph(_jam_title(self.jams) + ". " + JAM_NOTE)
+            page.table(*jam_table(self.jams))
+            page.figures(jam_plots(self.jams, PLOTTED))
+        return page
+
+
+JAM_NOTE = (
+    "A day differs from the others by chance alone, so the mean by hour and place over very many days would "
+    "be the best predictor there can be; what it leaves is noise."
+)
+
+
+def _jam_title(study: JamStudy) -> str:
+    days, hours, places = study.traffic.occupancy.shape
+    held = len(study.test_days)
+    return f"Share of cells taken by hour, on {places} road segments: R^2 on {held} held-out days of {days}"
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    names = leading_names(args)
+    if asks_for_help(args) or not names:
+        print_help(USAGE, DESCRIPTION)
+        return 0
+    if len(names) != 1:
+        raise ValueError(f"usage: {USAGE}")
+    environment = find_environment(names[0])
+    config = default_env_config(environment)
+    if offered := [mode for mode in ARRAYS if mode in observation_modes(environment.config)]:
+        config = dataclasses.replace(config, observation=offered[0])
+    references = reference_names(environment, config)[:1]
+    settings = FeaturesSettings(policies=("random", *references), target="action" if references else "return")
+    default = group("Features", run=settings, env=config)
+    given = parse(default, args[1:], prog=f"meze features {names[0]}", description=DESCRIPTION)
+    settings = given.run
+    new_figure()  # a library that is missing shows before anything is played
+    judged = score_encoders(environment, given.env, settings)
+    traffic = watch_traffic(environment, given.env, seed=settings.seed)
+    study = study_jams(traffic, seed=settings.seed) if traffic else None
+    report = Report(environment, given.env, settings, *judged, study)
+    report.show()
+    folder = free_folder(settings.out, f"features-{environment.name}-s{settings.seed}")
+    report.write(folder)
+    print(f"report: {folder / 'report.html'}")
+    return 0
