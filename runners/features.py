@@ -16,12 +16,24 @@ from rich.table import Table
 
 from ..agents.encoders import EncoderChain, encoder_specs, find_encoder
 from .collect import FIT_ENVS, NO_JAMS, find_jam, play_mixture
+from .compare import split_flags
 from .encoding import FitSettings
 from .heldout import Score
 from .jams import JamStudy, study_jams, watch_traffic
+from .learners import compare_learners
 from .page import Page, new_figure
 from .plots import jam_plots, state_plots
 from .presets import ARRAYS, default_env_config, observation_modes
+from .report import (
+    column_names,
+    curves,
+    footnote,
+    headline,
+    measure_names,
+    print_standings,
+    score_plot,
+    table_rows,
+)
 from .resolve import Environment, find_environment, make_vector, reference_names
 from .rundir import free_folder, write_json
 from .samples import Judge, Judged, split
@@ -60,14 +72,20 @@ class FeaturesSettings(FitSettings):
         *CHAINS,
     )
     """Encoders, or chains of them such as pca+kmeans, with their default settings."""
+    steps: int = 50_000
+    """Transitions of each Q-learner that is trained behind an encoder whose codes are indices."""
+    seeds: int = 3
+    """Q-learners behind each of them; 0: none."""
     seed: int = 0
-    """Of the episodes and of all fits."""
+    """Of the episodes and of all fits; each Q-learner's encoder is fitted with its own."""
     out: Path = Path("reports")
     """Folder in which the report gets its own: <out>/features-<env>-s<seed>."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
+        if self.steps < 1 or self.seeds < 0:
+            raise ValueError(f"steps and seeds must not be negative; got {self.steps} and {self.seeds}")
         for name in self.encoders:
             find_encoder(name)
 
@@ -184,16 +202,6 @@ def prediction_table(found: Sequence[Judged]) -> tuple[list[str], list[list[str]
     return ["encoder", "measure", "score", "trivial predictor"], rows
 
 
-def learning_table(
-    environment: Environment, env_config: Any, names: Sequence[str]
-) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of what each encoder adds to the same Q-learner at the same number of steps.
-
-    Nothing yet: a tournament will fill it. A page leaves out tables without rows.
-    """
-    return [], []
-
-
 @dataclass(frozen=True)
 class Report:
     """All that was found."""
@@ -205,6 +213,8 @@ class Report:
     found: list[Judged]
     refused: dict[str, str]
     """Encoders that could not be fitted, and why."""
+    learners: dict[str, Any] | None
+    """The standings of the Q-learners, if any were trained."""
     jams: JamStudy | None
     """Where the world has roads that jam."""
 
@@ -223,12 +233,13 @@ class Report:
         print_rows(self.title, *table(self.found))
         for name, reason in self.refused.items():
             print(f"{name} could not be fitted: {reason}")
+        if self.learners:
+            print_standings(self.learners)
         if self.jams:
             print_rows(_jam_title(self.jams), *jam_table(self.jams))
 
     def write(self, folder: Path) -> None:
-        """Writes report.json and report.html into a new folder."""
-        folder.mkdir(parents=True)
+        """Writes report.json and report.html into its folder."""
         write_json(
             folder / "report.json",
             {
@@ -237,6 +248,7 @@ class Report:
                 "observations": [len(part.obs) for part in (self.judge.train, self.judge.test)],
                 "encoders": [dataclasses.asdict(each) for each in self.found],
                 "refused": self.refused,
+                "learners": self.learners,
                 "jams": self.jams and {name: list(score) for name, score in self.jams.scores.items()},
             },
         )
@@ -248,10 +260,14 @@ class Report:
         page.table(*table(self.found))
         for name, reason in self.refused.items():
             page.paragraph(f"{name} could not be fitted: {reason}.")
+        if self.learners:
+            page.heading("What each adds to the same Q-learner")
+            names = measure_names(self.learners)
+            page.table(column_names(names), list(table_rows(self.learners, names)))
+            page.paragraph(f"{headline(self.learners)}. {footnote(self.learners)}")
+            caption = "Interquartile means of the Q-learners, with their intervals."
+            page.figures([(score_plot(self.learners), caption), (curves(self.learners, 0), "As they learn.")])
         for heading, (columns, rows) in {
-            "What each adds to the same Q-learner": learning_table(
-                self.environment, self.env_config, self.settings.encoders
-            ),
             f"Supervised encoders: {self.settings.target}": prediction_table(self.found),
             "Groups": group_table(self.found),
         }.items():
@@ -280,6 +296,26 @@ def _jam_title(study: JamStudy) -> str:
     return f"Share of cells taken by hour, on {places} road segments: R^2 on {held} held-out days of {days}"
 
 
+def _learners(
+    environment: Environment,
+    args: Sequence[str],
+    found: Sequence[Judged],
+    settings: FeaturesSettings,
+    folder: Path,
+) -> dict[str, Any] | None:
+    """Compares Q-learners behind the encoders whose codes are indices, and with the world's own index."""
+    env_flags, _ = split_flags(args, "--env.")
+    own = [""] if "index" in observation_modes(environment.config) else []
+    indices = [each.name for each in found if each.used is not None]
+    if not own + indices:
+        return None
+    print(f"Q-learners behind {len(indices)} encoders, {settings.steps:,} transitions each")
+    fit: FitSettings = settings
+    return compare_learners(
+        environment, env_flags, own + indices, fit, settings.steps, settings.seeds, folder / "learners"
+    )
+
+
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
@@ -301,9 +337,11 @@ def main(args: Sequence[str]) -> int:
     judged = score_encoders(environment, given.env, settings)
     traffic = watch_traffic(environment, given.env, seed=settings.seed)
     study = study_jams(traffic, seed=settings.seed) if traffic else None
-    report = Report(environment, given.env, settings, *judged, study)
-    report.show()
     folder = free_folder(settings.out, f"features-{environment.name}-s{settings.seed}")
+    folder.mkdir(parents=True)
+    learners = _learners(environment, args[1:], judged[1], settings, folder) if settings.seeds else None
+    report = Report(environment, given.env, settings, *judged, learners, study)
+    report.show()
     report.write(folder)
     print(f"report: {folder / 'report.html'}")
     return 0

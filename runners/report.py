@@ -135,7 +135,7 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
     for name, reason in found["failures"].items():
         page.paragraph(f"Failed: {name}: {reason}")
     scores = score_name(found)
-    figures = [(_score_plot(found), f"Interquartile means of the {scores}s, with their intervals.")]
+    figures = [(score_plot(found), f"Interquartile means of the {scores}s, with their intervals.")]
     beside = next((name for name in BESIDE if name in names), None)
     if beside:
         figures.append((_beside(found, beside), f"Each run. {EXPLAINED[beside]}"))
@@ -145,8 +145,8 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
         band = "Means of the runs; bands go from the lowest to the highest run."
         page.figures(
             [
-                (_curves(found, 0), f"By transitions. {band}"),
-                (_curves(found, 1), "By seconds of training, evaluations left out; one core a run."),
+                (curves(found, 0), f"By transitions. {band}"),
+                (curves(found, 1), "By seconds of training, evaluations left out; one core a run."),
             ]
         )
     page.heading("How sure is it?")
@@ -172,7 +172,8 @@ def _styles(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
     return {name: style_of(k) for k, name in enumerate(found["agents"])}
 
 
-def _score_plot(found: Mapping[str, Any]) -> Any:
+def score_plot(found: Mapping[str, Any]) -> Any:
+    """Interquartile means with their intervals, the best on top."""
     figure, axes = new_figure()
     agents = ranked(found)[::-1]
     for k, (name, told) in enumerate(agents):
@@ -186,7 +187,7 @@ def _score_plot(found: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _curves(found: Mapping[str, Any], by: int) -> Any:
+def curves(found: Mapping[str, Any], by: int) -> Any:
     """Scores against transitions (0) or seconds (1)."""
     figure, axes = new_figure()
     for name, told in found["agents"].items():

@@ -102,7 +102,7 @@ class SearchSettings:
 
     generations: int = 100
     """Generations to evaluate."""
-    steps: int | None = None
+    max_steps: int | None = None
     """Transitions after which no further generation begins; by default only generations are counted. With it
     the best genome is also evaluated after each tenth of them."""
     episodes: int = 3
@@ -122,7 +122,7 @@ class SearchSettings:
     def __post_init__(self) -> None:
         """Checks the fields."""
         _check_positive(self, "generations", "episodes", "num_threads", "eval_episodes")
-        _check_positive(self, "steps", "eval_every", "max_episode_steps")
+        _check_positive(self, "max_steps", "eval_every", "max_episode_steps")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative; got {self.seed}")
 

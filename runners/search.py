@@ -117,7 +117,7 @@ class Search:
             False when `stop` was set before that; the generation under way will be evaluated again.
         """
         settings, searcher = self.config.settings, self.searcher
-        limit = settings.steps or math.inf
+        limit = settings.max_steps or math.inf
         while searcher.generation < settings.generations and self.steps < limit:
             start = time.perf_counter()
             population = searcher.ask()

@@ -253,7 +253,11 @@ class Tournament:
 
 
 def make_entries(
-    names: Sequence[str], environment: Environment, env_flags: Sequence[str], budget: Budget
+    names: Sequence[str],
+    environment: Environment,
+    env_flags: Sequence[str],
+    budget: Budget,
+    fit_flags: Sequence[str] = (),
 ) -> list[Entry]:
     """Finds out who is meant, and adds the yardsticks of each world that they play in.
 
@@ -263,11 +267,12 @@ def make_entries(
         environment: where they act.
         env_flags: `--env.` flags that hold for all who are not runs or replays.
         budget: how long they are trained.
+        fit_flags: `--fit.` flags of those with an encoder.
 
     Raises:
         ValueError: one line, when one is not known.
     """
-    entries = [make_entry(name, environment, env_flags, budget) for name in names]
+    entries = [make_entry(name, environment, env_flags, budget, fit_flags) for name in names]
     called = [entry.name for entry in entries]
     if doubled := {name for name in called if called.count(name) > 1}:
         raise ValueError(f"{min(doubled)} is named twice")
@@ -286,7 +291,13 @@ def yardsticks(environment: Environment, env_config: Any) -> tuple[str, ...]:
     return ("random", *reference_names(environment, env_config)[-1:])
 
 
-def make_entry(name: str, environment: Environment, env_flags: Sequence[str], budget: Budget) -> Entry:
+def make_entry(
+    name: str,
+    environment: Environment,
+    env_flags: Sequence[str],
+    budget: Budget,
+    fit_flags: Sequence[str] = (),
+) -> Entry:
     """Finds out who is meant by a name; see `make_entries`."""
     path = Path(name)
     if path.is_file() or (path.is_dir() and not (path / "config.json").is_file()):
@@ -305,8 +316,10 @@ def make_entry(name: str, environment: Environment, env_flags: Sequence[str], bu
     if not colon and agent in ("random", *reference_names(environment, given)):
         return Entry(name, "ready", (), env=to_plain(on_test_split(given)))
     spec, flags = find_agent(agent), list(env_flags)
-    if colon:
-        flags += ["--agent.classifier" if spec.kind == "imitator" else "--encoder", variant]
+    if colon and spec.kind == "imitator":
+        flags += ["--agent.classifier", variant]
+    elif colon:
+        flags += ["--encoder", variant, *fit_flags]
     asked = ask([spec.name, environment.id], flags)
     words = (spec.name, environment.id, *flags, *budget_flags(asked, budget))
     return Entry(name, "trained", words, env=to_plain(on_test_split(asked.given.env)))
@@ -320,7 +333,7 @@ def budget_flags(asked: Asked, budget: Budget) -> list[str]:
     if budget.steps is None:
         return []
     if asked.agent.kind == "searcher":
-        return ["--generations", str(MANY), "--steps", str(budget.steps)]
+        return ["--generations", str(MANY), "--max-steps", str(budget.steps)]
     usual = asked.given.run.steps
     steps = min(budget.steps, usual) if asked.agent.kind == "imitator" else budget.steps
     flags = ["--steps", str(steps)]

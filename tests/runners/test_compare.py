@@ -168,7 +168,7 @@ def test_schedules_are_stretched_to_the_budget():
     assert epsilon.start != epsilon.end
     assert budget_flags(asked, Budget(minutes=1.0)) == []
     searcher = train.ask(["random-search", "city"], budget_flags(train.ask(["ga", "city"], []), STEPS)).given
-    assert searcher.run.steps == 2000
+    assert searcher.run.max_steps == 2000
 
 
 def test_each_world_has_its_yardsticks():

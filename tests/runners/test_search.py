@@ -237,3 +237,13 @@ def test_threads_change_nothing(genome, tmp_path, monkeypatch) -> None:
     for threads in "1", "3":
         assert cli.main([*args, "--num-threads", threads, "--out", str(tmp_path / threads)]) == 0
     assert_same_end(only_run(tmp_path / "1"), only_run(tmp_path / "3"))
+
+
+def test_no_generation_begins_after_the_last_step(tmp_path) -> None:
+    whole, part = tmp_path / "whole", tmp_path / "part"
+    args = ["train", "genetic", "corridor", *FLAGS["genetic"], "--generations", "6", "--out"]
+    assert cli.main([*args, str(whole)]) == 0
+    steps = [int(row["step"]) for row in rows(only_run(whole))]
+    assert cli.main([*args, str(part), "--max-steps", str(steps[2] - 1)]) == 0
+    assert [int(row["step"]) for row in rows(only_run(part))] == steps[:3]
+    assert rows(only_run(part))[-1]["eval_return"]
