@@ -22,7 +22,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 from .base import Memory, State
-from .estimators import CLASSIFIERS, MOST_SAMPLES, from_bytes, to_bytes
+from .estimators import CLASSIFIERS, MOST_SAMPLES, from_bytes, predicted, to_bytes
 
 ClassifierName: TypeAlias = Literal[
     "logistic",
@@ -154,12 +154,9 @@ class Cloning:
         out = np.zeros((len(obs), self.num_actions))
         if self._classifier is None:
             return out
-        rows = self._rows(obs) * self._scale
         known = self._classifier.classes_
-        if hasattr(self._classifier, "predict_proba"):
-            out[:, known] = self._classifier.predict_proba(rows)
-        else:
-            out[:, known] = self._classifier.predict(rows)[:, None] == known
+        found = predicted(self.config.classifier, self._classifier, self._rows(obs) * self._scale)
+        out[:, known] = found if found.ndim == 2 else found[:, None] == known
         return out
 
     def state_dict(self) -> State:

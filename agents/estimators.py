@@ -22,6 +22,8 @@ TRUSTED = (
 """Types beside skops's own that an estimator's file may hold."""
 LEAVES = 512
 """Most leaves of a tree that stands alone."""
+BLOCK = 64
+"""Rows of which an estimator that multiplies matrices predicts at once."""
 
 
 def _polynomial(seed: int, width: int) -> Any:
@@ -141,6 +143,31 @@ CLASSIFIERS: dict[str, Callable[[int, int], Any]] = {
 """The same for classifiers."""
 MOST_SAMPLES = {"svm": 5_000, "knn": 20_000, "stacking": 20_000}
 """Observations that an estimator is fitted on at most, where its time grows faster than their number."""
+ROW_BY_ROW = {"naive-bayes", "tree", "svm", "random-forest", "gradient-boosting"}
+"""Estimators that look at each row by itself; the others multiply matrices."""
+
+
+def predicted(name: str, estimator: Any, rows: NDArray) -> NDArray:
+    """What a fitted estimator makes of each row, whatever the batch and whoever is beside it.
+
+    Products of matrices are rounded otherwise where there are more or fewer rows. So estimators that use them
+    are given blocks of one size, the last one filled up with zeros.
+
+    Args:
+        name: the estimator's.
+        estimator: fitted.
+        rows: (B, width).
+
+    Returns:
+        (B, classes) probabilities; (B,) or (B, values) predictions of those that give none.
+    """
+    predict = getattr(estimator, "predict_proba", estimator.predict)
+    if name in ROW_BY_ROW:
+        return predict(rows)
+    count = -(-len(rows) // BLOCK)
+    filled = np.zeros((count, BLOCK, rows.shape[1]), rows.dtype)
+    filled.reshape(-1, rows.shape[1])[: len(rows)] = rows
+    return np.concatenate([predict(block) for block in filled])[: len(rows)]
 
 
 def to_bytes(estimator: Any) -> NDArray[np.uint8]:

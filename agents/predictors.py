@@ -17,7 +17,7 @@ from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
 from .encoding import ArrayEncoder, indices, leaf_numbers, vectors
-from .estimators import CLASSIFIERS, MOST_SAMPLES, REGRESSORS, from_bytes, to_bytes
+from .estimators import CLASSIFIERS, MOST_SAMPLES, REGRESSORS, from_bytes, predicted, to_bytes
 
 
 @dataclass(frozen=True)
@@ -178,11 +178,8 @@ class Predictor(ArrayEncoder):
         return vectors(max(int(self._arrays["classes"].item()), 1))
 
     def _encode(self, rows: NDArray) -> NDArray[np.float32]:
-        scaled = rows * self._arrays["scale"]
-        if hasattr(self._estimator, "predict_proba"):
-            return self._estimator.predict_proba(scaled).astype(np.float32)
-        found = self._estimator.predict(scaled)
-        if hasattr(self._estimator, "classes_"):
+        found = predicted(self._name, self._estimator, rows * self._arrays["scale"])
+        if found.ndim == 1 and hasattr(self._estimator, "classes_"):
             return (found[:, None] == self._estimator.classes_).astype(np.float32)
         return found.reshape(len(rows), -1).astype(np.float32)
 

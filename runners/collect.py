@@ -43,8 +43,10 @@ NO_JAMS = "the target jam needs a world that tells how jammed the road ahead is,
 class Mixture:
     """Policies that share a batch: row b acts as policy b % P says, but for a share of random actions.
 
+    Its memory is that of each of them, and last the teacher's.
+
     Attributes:
-        policies: who plays.
+        policies: who plays; others may take their places, if they are as many.
         advice: (B,) what the teacher would have done last; what was done where there is none.
     """
 
@@ -64,18 +66,17 @@ class Mixture:
         self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
-        memories = memory or (None,) * len(self.policies)
-        each = [
-            policy.act(obs, memories[k], explore=False, mask=mask) for k, policy in enumerate(self.policies)
-        ]
+        asked = [*self.policies, self._teacher] if self._teacher else self.policies
+        memories = memory or (None,) * len(asked)
+        each = [policy.act(obs, memories[k], explore=False, mask=mask) for k, policy in enumerate(asked)]
         rows = np.arange(len(obs))
-        action = np.stack([chosen for chosen, _ in each])[rows % len(each), rows]
+        action = np.stack([chosen for chosen, _ in each])[rows % len(self.policies), rows]
         weights = self._rng.random((len(obs), self._num_actions))
         if mask is not None:
             weights = weights * (mask != 0)
         random = self._rng.random(len(obs)) < self._epsilon
         action = np.where(random, weights.argmax(axis=1), action)
-        self.advice = self._teacher.act(obs, explore=False, mask=mask)[0] if self._teacher else action
+        self.advice = each[-1][0] if self._teacher else action
         kept = tuple(kept for _, kept in each)
         return action, kept if any(part is not None for part in kept) else None
 

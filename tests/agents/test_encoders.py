@@ -6,6 +6,7 @@ from gymnasium.spaces import Box, Discrete
 from meze.agents import checkpoint
 from meze.agents.encoders import encoder_specs, find_encoder
 from meze.agents.encoding import Affine
+from meze.agents.estimators import CLASSIFIERS, REGRESSORS, predicted
 
 SPACE = Box(0, 255, (3, 2, 2), np.uint8)
 SMALL = {
@@ -44,15 +45,6 @@ def fitted(name, seed=0):
     return made(name, seed).fit(obs, targets(obs))
 
 
-def assert_alike(found, codes):
-    """Indices are equal; vectors may be rounded otherwise, by libraries that sum in batches."""
-    assert found.dtype == codes.dtype
-    if codes.dtype == np.int64:
-        assert (found == codes).all()
-    else:
-        assert found == pytest.approx(codes, rel=1e-3, abs=1e-4)
-
-
 @pytest.mark.parametrize("name", [*NAMES, "pca+kmeans", "svd+tiles"])
 def test_codes_lie_in_the_space_and_are_the_same_one_by_one_again_and_loaded(name, tmp_path):
     if name == "pca+kmeans":  # fewer observations than the default's groups
@@ -68,14 +60,35 @@ def test_codes_lie_in_the_space_and_are_the_same_one_by_one_again_and_loaded(nam
     codes = encoder.transform(unseen)
     assert len(codes) == 100 and all(encoder.space.contains(code) for code in codes)
     assert len(np.unique(codes, axis=0)) > 1
-    assert_alike(np.stack([encoder.transform(row[None])[0] for row in unseen]), codes)
+    assert (np.stack([encoder.transform(row[None])[0] for row in unseen]) == codes).all()
     if "+" not in name:
-        assert_alike(fitted(name).transform(unseen), codes)
+        assert (fitted(name).transform(unseen) == codes).all()
         path = tmp_path / "encoder.safetensors"
         checkpoint.save(path, encoder.state_dict())
         loaded = made(name, seed=5)
         loaded.load_state_dict(checkpoint.load(path))
         assert loaded.space == encoder.space and (loaded.transform(unseen) == codes).all()
+
+
+MODELS = [*(("regressor", name) for name in REGRESSORS), *(("classifier", name) for name in CLASSIFIERS)]
+
+
+@pytest.mark.parametrize(("kind", "name"), MODELS)
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_what_is_predicted_of_a_row_does_not_depend_on_the_others(kind, name):
+    rng = np.random.default_rng(0)
+    rows = (rng.integers(0, 5, (300, 200)) / 4).astype(np.float32)
+    values = rows[:, :9].sum(axis=1)
+    table, aims = (REGRESSORS, values) if kind == "regressor" else (CLASSIFIERS, (values > 4.5).astype(int))
+    model = table[name](0, 200).fit(rows, aims)
+    whole = predicted(name, model, rows)
+    assert len(whole) == 300 and len(np.unique(whole, axis=0)) > 1
+    for size in (1, 7, 100):
+        few = range(0, min(300, 30 * size), size)
+        parts = np.concatenate([predicted(name, model, rows[at : at + size]) for at in few])
+        assert (parts == whole[: len(parts)]).all()
+    mixed = rng.permutation(300)[:130]
+    assert (predicted(name, model, rows[mixed]) == whole[mixed]).all()
 
 
 def scaled(obs):
@@ -234,7 +247,7 @@ def test_damaged_trees_inside_estimators_are_refused():
 
 
 def test_damaged_neighbours_and_vectors_are_refused():
-    from meze.agents.estimators import CLASSIFIERS, from_bytes, to_bytes
+    from meze.agents.estimators import from_bytes, to_bytes
 
     rows = observations(1).reshape(400, -1).astype(np.float32)
     group = (targets(rows) > 0).astype(int)
@@ -252,7 +265,7 @@ def test_damaged_neighbours_and_vectors_are_refused():
 
 @pytest.mark.parametrize("name", ["random-forest", "stacking"])
 def test_parts_of_another_kind_are_refused(name):
-    from meze.agents.estimators import CLASSIFIERS, from_bytes, to_bytes
+    from meze.agents.estimators import from_bytes, to_bytes
 
     rows = observations(1).reshape(400, -1).astype(np.float32)
     group = (targets(rows) > 0).astype(int)

@@ -8,7 +8,8 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
-from meze.runners.collect import Recorded, read_recorded
+from meze.runners.collect import Mixture, Recorded, collect, read_recorded
+from meze.runners.rollout import Rollout
 
 CITY = ["collect", "city", "--num-envs", "16", "--steps", "3000", "--env.pool-size", "8", "--seed", "7"]
 
@@ -52,6 +53,33 @@ def test_what_was_cut_short_is_told(tmp_path):
     np.save(tmp_path / "obs.npy", np.array([object()]), allow_pickle=True)
     with pytest.raises(ValueError, match="obs.npy can't be read"):
         read_recorded(tmp_path)
+
+
+class Counting:
+    """Does one thing after the other, each episode anew, and remembers how far it is."""
+
+    def act(self, obs, memory=None, *, explore, mask=None):
+        steps = np.zeros(len(obs), np.int64) if memory is None else memory
+        return steps % 4, steps + 1
+
+
+class Turning:
+    """Turns left and remembers nothing."""
+
+    def act(self, obs, memory=None, *, explore, mask=None):
+        return np.full(len(obs), 2), None
+
+
+@pytest.mark.parametrize("players", [[Turning()], [Counting(), Turning()]])
+def test_a_teacher_remembers_the_episode(players):
+    env = WorldVectorEnv("meze.envs.city.world:City", 16, 50, AutoresetMode.SAME_STEP, pool_size=8)
+    mixture = Mixture(players, 0.5, 4, np.random.default_rng(0), Counting())
+    data = collect(Rollout(env, mixture, seed=0), mixture, 3000, quiet=True)
+    assert data.ended.any(axis=0).all()
+    steps = np.zeros(16, np.int64)
+    for advice, ended in zip(data.advice, data.ended, strict=True):
+        assert (advice == steps % 4).all()
+        steps = np.where(ended, 0, steps + 1)
 
 
 @pytest.mark.parametrize(
