@@ -49,7 +49,7 @@ class CompareSettings:
     agents: str
     """Who takes part, with commas between them."""
     seeds: int = 5
-    """Each agent is trained with the seeds 0 to this."""
+    """With so many each agent is trained: 0, 10,000, 20,000 ..., so that no two runs share episodes."""
     budget: str = "300_000"
     """How long each is trained: so many transitions (1e6), to which schedules are stretched, or at most so
     many minutes (5min)."""

@@ -32,6 +32,8 @@ from .train import Asked, ask
 
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
+APART = 10_000
+"""Between two seeds. Environment i starts from seed + i: runs with seeds side by side share episodes."""
 MANY = 10**9
 """Generations of a search that ends by its transitions."""
 
@@ -151,7 +153,7 @@ class Tournament:
     environment: Environment
     entries: tuple[Entry, ...]
     seeds: int
-    """Each trained entry is trained with the seeds 0 to this."""
+    """With so many each trained entry is trained: 0, 10,000, 20,000 ..."""
     episodes: int
     """Episodes of each evaluation."""
     budget: Budget
@@ -226,7 +228,8 @@ class Tournament:
         for k in order:
             if self.entries[k].kind != "trained":
                 yield k, 0
-        for seed in range(self.seeds):  # whatever is there when it is cut off has about as many seeds of each
+        # Seed by seed: what is there when it is cut off has about as many runs of each.
+        for seed in range(0, self.seeds * APART, APART):
             for k in order:
                 if self.entries[k].kind == "trained":
                     yield k, seed
