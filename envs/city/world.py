@@ -16,7 +16,7 @@ from ..core.streets import STEPS
 from ..core.world import REWARD_SCALE, Kernels, Renderer
 from .config import CityConfig
 from .kernels import mask_one, reset_one, step_one
-from .maps import build_pool, load_pool
+from .maps import build_pool, close_street, load_pool
 from .observe import (
     NUM_PLANES,
     NUM_SITUATIONS,
@@ -99,10 +99,17 @@ class City:
             config: settings, by default all defaults.
 
         Raises:
-            ValueError: for maps that do not exist, are faulty, or too large.
+            ValueError: for maps that do not exist, are faulty or too large, and streets that can't be closed.
         """
         self.config = config = config or CityConfig()
         self.maps = load_pool(config.map, config.split, config.pool_size, config.streets)
+        self._pool = build_pool(self.maps)
+        if config.closed is not None:
+            if len(self.maps) > 1:
+                raise ValueError("closed names a street of one map; choose a map, or a pool_size of 1")
+            destinations = self._pool.destinations
+            self.maps = [close_street(self.maps[0], *config.closed, destinations[0])]
+            self._pool = build_pool(self.maps, destinations)
         height, width = self.maps[0].kind.shape
         num_cells = next((size for size in CELL_STEPS if size >= height * width), None)
         if num_cells is None:
@@ -128,10 +135,6 @@ class City:
             observe = observe_place
             self.observation_space = Discrete(height * width * 4 * self._pool.destinations.shape[1])
         self.kernels = Kernels(reset_one, step_one, observe, mask_one)
-
-    @cached_property
-    def _pool(self):
-        return build_pool(self.maps)
 
     @cached_property
     def _params(self) -> CityParams:
