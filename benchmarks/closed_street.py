@@ -1,6 +1,6 @@
 """Model-based and model-free on one map: sample efficiency, and what happens when a street is closed.
 
-    python benchmarks/closed_street.py                                  # about half an hour on one core
+    python benchmarks/closed_street.py                                  # ten minutes on a core of its own
     python benchmarks/closed_street.py --seeds 2 --before 1000000 --after 100000 --picture /tmp/closed-street
 
 Q-learning, Dyna-Q and value iteration on a learned model drive downtown on the `place` index, all with the
@@ -19,6 +19,7 @@ import itertools
 import tempfile
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -122,27 +123,41 @@ def report(phase: str, judge: Judge, marks, found) -> None:
         print(f"{mark:11,.0f}", *(f"{text:>24}" for text in texts))
     for name, scores in found.items():
         first = [next((m for m, s in zip(marks, run, strict=True) if s >= GOOD), np.inf) for run in scores]
-        print(f"{name}: {GOOD} first after {np.median(first):,.0f} (each seed: {first})", flush=True)
+        low, middle, high = np.quantile(first, (0, 0.5, 1), method="nearest")
+        when = (
+            f"after {middle:,.0f} (median; {low:,.0f} to {high:,.0f})" if middle < np.inf else "not reached"
+        )
+        print(f"{name}: {GOOD} {when}", flush=True)
 
 
-def draw(axis, marks, found, label: str) -> None:
-    """Means over the seeds, with their intervals."""
-    for name, scores in found.items():
-        each = [statistics(column) for column in scores.T]
-        low, high = zip(*(one["mean_95"] for one in each), strict=True)
-        colour, marker = LOOKS[name]
-        axis.plot(marks, [one["mean"] for one in each], label=name, color=colour, marker=marker, markersize=5)
-        axis.fill_between(marks, low, high, color=colour, alpha=0.25, linewidth=0)
-    axis.axhline(1, color="black", linestyle="--", linewidth=1, label="expert")
-    axis.axhline(0, color="black", linestyle=":", linewidth=1, label="random")
-    axis.set_xlabel(label)
-    axis.grid(alpha=0.3)
+def draw(results, picture: Path) -> None:
+    """One panel a phase: means over the seeds, with their intervals, against transitions."""
+    import matplotlib.pyplot as plt
+
+    plt.rcParams.update({"svg.hashsalt": "meze", "font.size": 11})
+    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), layout="constrained")
+    for axis, (phase, (marks, found)) in zip(axes, results.items(), strict=True):
+        for name, scores in found.items():
+            each = [statistics(column) for column in scores.T]
+            low, high = zip(*(one["mean_95"] for one in each), strict=True)
+            colour, marker = LOOKS[name]
+            axis.plot(marks, [one["mean"] for one in each], label=name, color=colour, marker=marker)
+            axis.fill_between(marks, low, high, color=colour, alpha=0.25, linewidth=0)
+        axis.axhline(1, color="black", linestyle="--", linewidth=1, label="expert")
+        axis.set_xlabel("transitions on the open map" if phase == "open" else "transitions since the closing")
+        axis.grid(alpha=0.3)
+    axes[0].set_xscale("log")
+    axes[1].set_xscale("symlog", linthresh=1_000, linscale=0.4)  # with room for zero
+    axes[1].set_xlim(left=-200)
+    axes[1].set_xticks([0, *(tick for tick in axes[1].get_xticks() if 1_000 <= tick <= marks[-1])])
+    axes[0].set_ylabel("normalised score (random 0, expert 1)")
+    axes[1].legend(frameon=False, loc=(0.03, 0.52))
+    figure.savefig(picture.with_suffix(".svg"), metadata={"Date": None})
+    figure.savefig(picture.with_suffix(".png"), dpi=130)
 
 
 def main() -> None:
     """Trains all, closes the street, trains on, prints and draws."""
-    import matplotlib.pyplot as plt
-
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -152,37 +167,29 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=500)
     parser.add_argument("--picture", type=Path, default=Path("docs/closed-street"))
     given = parser.parse_args()
-    plt.rcParams.update({"svg.hashsalt": "meze", "font.size": 11})
-    figure, axes = plt.subplots(1, 2, figsize=(10, 4.2), sharey=True, layout="constrained")
+    phases = {
+        "open": np.geomspace(10_000, given.before, 12),
+        "closed": np.array([0, *np.geomspace(1_000, given.after, 13)]),
+    }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "downtown.txt"
         path.write_text(format_map(shipped_map("downtown")).replace("*", "+"))  # no signals
         config = CityConfig(map=str(path), observation="index", index="place", **QUIET)
-        judge = Judge(config, given.episodes)
+        judge, learners, results = Judge(config, given.episodes), {}, {}
         spaces = judge.env.single_observation_space, judge.env.single_action_space
-        learners = {
-            name: [make_agent(name, *spaces, num_envs=NUM_ENVS, config=c, seed=k) for k in range(given.seeds)]
-            for name, c in AGENTS.items()
-        }
-        marks = np.geomspace(10_000, given.before, 12)
-        found = train(learners, config, 0, marks, judge)
-        report("open", judge, marks, found)
-        draw(axes[0], marks, found, "transitions on the open map")
-
-        cell, share = most_used(itertools.chain(*learners.values()), config, judge)
-        print(f"\nthe street at {cell}, where the agents are {share:.1%} of the time, is closed")
-        config = replace(config, closed=cell)
-        judge = Judge(config, given.episodes)
-        marks = np.array([0, *np.geomspace(1_000, given.after, 13)])
-        found = train(learners, config, NUM_ENVS * given.seeds, marks, judge)
-        report("closed", judge, marks, found)
-        draw(axes[1], marks, found, "transitions since a street was closed")
-    axes[0].set_xscale("log")
-    axes[1].set_xscale("symlog", linthresh=1000)
-    axes[0].set_ylabel("normalised score")
-    axes[0].legend(frameon=False)
-    for ending in (".svg", ".png"):
-        figure.savefig(given.picture.with_suffix(ending), dpi=130)
+        for name, settings in AGENTS.items():
+            make = partial(make_agent, name, *spaces, num_envs=NUM_ENVS, config=settings)
+            learners[name] = [make(seed=seed) for seed in range(given.seeds)]
+        for phase, marks in phases.items():
+            if phase == "closed":
+                cell, share = most_used(itertools.chain(*learners.values()), config, judge)
+                print(f"\nthe street at {cell}, where the agents are {share:.1%} of the time, is closed")
+                config = replace(config, closed=cell)
+                judge = Judge(config, given.episodes)
+            first_seed = NUM_ENVS * given.seeds * len(results)
+            results[phase] = marks, train(learners, config, first_seed, marks, judge)
+            report(phase, judge, *results[phase])
+    draw(results, given.picture)
 
 
 if __name__ == "__main__":
