@@ -24,7 +24,10 @@ _PLAINER = (
         r"\1 must be an integer; got \2",
     ),
     (r"^Error parsing (--\S+): could not convert string to float: (.*)", r"\1 must be a number; got \2"),
-    (r"^Error parsing (--\S+): no type matching {None}\|(\S+) .* \[(.*)\].*", r"\1 takes \2; got \3"),
+    (
+        r"^Error parsing (--\S+): no type matching {None}\|{?([^}]+?)}? could .* \[(.*)\].*",
+        r"\1 takes \2; got \3",
+    ),
     (r"^Missing value for argument '(\S+)'.*", r"\1 needs a value"),
     (r"^Error parsing (--\S+): ", r"\1: "),
     (r"^Error parsing [^-\s]\S*: ", ""),  # a group: its own words name the setting

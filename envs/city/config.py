@@ -33,6 +33,9 @@ class CityConfig:
     """Share of junctions with signals."""
     left_hand: bool = False
     """Drive on the left."""
+    closed: tuple[int, int] | None = None
+    """A street of a single map that is closed to traffic, from junction to junction: column and row of one of
+    its cells, counted from 0. Destinations stay as they are on the open map."""
 
     observation: Literal["grid", "index"] = "grid"
     """`grid`: what is around the car, as planes; `index`: one number, for tables."""
@@ -101,6 +104,12 @@ class CityConfig:
             raise ValueError(f"view must be odd, got {self.view}")
         if self.hour is not None:
             _check(self, "hour", 0, 23)
+        if self.closed is not None and (
+            not isinstance(self.closed, tuple | list)
+            or len(self.closed) != 2
+            or not all(isinstance(number, int) for number in self.closed)
+        ):
+            raise ValueError(f"closed must be column and row of a cell, got {self.closed!r}")
         for name, low, high in (
             ("cars", 0, MAX_CARS),
             ("pedestrians", 0, 1024),

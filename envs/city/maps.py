@@ -19,11 +19,14 @@ from ..core.streets import (
     JUNCTION,
     ROAD,
     SIDEWALK,
+    MapError,
     StreetConfig,
     StreetMap,
     ahead,
     distances,
+    format_map,
     generate,
+    parse_map,
     read_map,
     shipped_map,
     shipped_maps,
@@ -35,6 +38,8 @@ FIRST_SEED = {"train": 0, "test": 1_000_000_000}
 """First seed of the generated maps; a pool is far too small to reach from one range into the other."""
 
 MAX_POOL_SIZE = 4096
+NUM_DESTINATIONS = 32
+"""Of each map."""
 
 CELL = np.dtype(
     [
@@ -127,12 +132,64 @@ def load_pool(
     raise ValueError(f"unknown map {map!r}; {hint}")
 
 
-def build_pool(maps: Sequence[StreetMap], num_destinations: int = 32) -> Pool:
+def street_at(streets: StreetMap, x: int, y: int) -> NDArray[np.bool_]:
+    """The lanes side by side, from junction to junction, to which a cell belongs.
+
+    Args:
+        streets: the map.
+        x: the cell's column.
+        y: its row.
+
+    Returns:
+        (H, W) their cells, zebra crossings included.
+
+    Raises:
+        ValueError: where no lane is.
+    """
+    lanes = (streets.kind == ROAD) | (streets.kind == CROSSING)
+    height, width = lanes.shape
+    if not (0 <= x < width and 0 <= y < height and lanes[y, x]):
+        raise ValueError(f"map {streets.name} has no lane in column {x}, row {y} (both counted from 0)")
+    street = np.zeros_like(lanes)
+    street[y, x] = True
+    while True:
+        grown = lanes & np.logical_or.reduce([street, *(ahead(street, h, False) for h in range(4))])
+        if (grown == street).all():
+            return street
+        street = grown
+
+
+def close_street(streets: StreetMap, x: int, y: int, destinations: NDArray[np.int32]) -> StreetMap:
+    """The map on which a street, given by one of its cells, is sidewalk; nothing else changes.
+
+    Args:
+        streets: the map.
+        x: the cell's column.
+        y: its row.
+        destinations: (D,) cells that must stay where they are.
+
+    Raises:
+        ValueError: where no lane is, when a destination lies on the street, or when one could not drive from
+            everywhere to everywhere any more.
+    """
+    street, problem = street_at(streets, x, y), "a destination lies on it"
+    if not street.flat[destinations].any():
+        rows = [list(row) for row in format_map(streets).splitlines()]
+        for v, u in np.argwhere(street) + (len(rows) - len(street), 0):
+            rows[v][u] = "."
+        try:
+            return parse_map("\n".join(map("".join, rows)), streets.name)
+        except MapError as error:
+            problem = str(error)
+    raise ValueError(f"the street in column {x}, row {y} can't be closed: {problem}")
+
+
+def build_pool(maps: Sequence[StreetMap], destinations: int | NDArray[np.int32] = NUM_DESTINATIONS) -> Pool:
     """Computes the tables of some maps.
 
     Args:
         maps: maps of one size.
-        num_destinations: number of destinations of each map.
+        destinations: number of destinations of each map, chosen far from each other; or (M, D) their cells.
 
     Raises:
         ValueError: if the maps differ in size, or one has no room for a car.
@@ -166,8 +223,9 @@ def build_pool(maps: Sequence[StreetMap], num_destinations: int = 32) -> Pool:
         raise ValueError(
             f"map {maps[int(k)].name}: no lane cell away from the junctions, where a car could stand"
         )
-    destinations = _spread(lanes, num_destinations, width)
-    distance = np.empty((len(maps), num_destinations, height, width), np.uint16)
+    if isinstance(destinations, int):
+        destinations = _spread(lanes, destinations, width)
+    distance = np.empty((*destinations.shape, height, width), np.uint16)
     for m, targets, out in zip(maps, destinations, distance, strict=True):
         distances(m.exits, targets, out)
 
@@ -181,7 +239,7 @@ def build_pool(maps: Sequence[StreetMap], num_destinations: int = 32) -> Pool:
         lanes=lanes,
         walks=walks,
         destinations=destinations,
-        distance=distance.reshape(len(maps), num_destinations, -1),
+        distance=distance.reshape(*destinations.shape, -1),
         counts=np.stack([num_lanes, num_walks, num_junctions, num_cells], axis=1).astype(np.int32),
     )
     for table in pool:

@@ -17,7 +17,7 @@ from ..core.world import REWARD_SCALE, Kernels, Renderer
 from .config import CityConfig
 from .jams import Segments, find_segments, jam_one
 from .kernels import mask_one, reset_one, step_one
-from .maps import build_pool, load_pool
+from .maps import NUM_DESTINATIONS, build_pool, close_street, load_pool
 from .observe import (
     NUM_PLANES,
     NUM_SITUATIONS,
@@ -103,10 +103,16 @@ class City:
             config: settings, by default all defaults.
 
         Raises:
-            ValueError: for maps that do not exist, are faulty, or too large.
+            ValueError: for maps that do not exist, are faulty or too large, and streets that can't be closed.
         """
         self.config = config = config or CityConfig()
         self.maps = load_pool(config.map, config.split, config.pool_size, config.streets)
+        self._destinations = NUM_DESTINATIONS
+        if config.closed is not None:
+            if len(self.maps) > 1:
+                raise ValueError("closed names a street of one map; choose a map, or a pool_size of 1")
+            self._destinations = build_pool(self.maps).destinations
+            self.maps = [close_street(self.maps[0], *config.closed, self._destinations[0])]
         height, width = self.maps[0].kind.shape
         num_cells = next((size for size in CELL_STEPS if size >= height * width), None)
         if num_cells is None:
@@ -135,7 +141,7 @@ class City:
 
     @cached_property
     def _pool(self):
-        return build_pool(self.maps)
+        return build_pool(self.maps, self._destinations)
 
     @cached_property
     def _params(self) -> CityParams:

@@ -24,7 +24,7 @@ MAPS = [
     generate(StreetConfig(width=40, height=30, one_way=0.6, left_hand=True), 2),
     generate(StreetConfig(width=40, height=30, block=14, one_way=1, signals=1), 3),
 ]
-POOL = build_pool(MAPS, num_destinations=12)
+POOL = build_pool(MAPS, destinations=12)
 HEIGHT, WIDTH = MAPS[0].kind.shape
 
 each_map = pytest.mark.parametrize(("k", "m"), list(enumerate(MAPS)))
@@ -198,7 +198,7 @@ def test_tables_are_read_only_contiguous_and_of_fixed_types():
 
 
 def test_a_map_has_the_same_tables_in_every_pool():
-    alone = build_pool(MAPS[1:2], num_destinations=12)
+    alone = build_pool(MAPS[1:2], destinations=12)
     for name in ("cells", "destinations", "distance", "counts"):
         np.testing.assert_array_equal(getattr(alone, name)[0], getattr(POOL, name)[1])
     for name in ("lanes", "walks", "signals"):
@@ -208,7 +208,7 @@ def test_a_map_has_the_same_tables_in_every_pool():
 
 def test_destinations_repeat_on_a_tiny_map():
     ring = parse_map("+>>>+\n^...v\n+<<<+", "ring")  # the only free cells are in the middle of two sides
-    pool = build_pool([ring], num_destinations=5)
+    pool = build_pool([ring], destinations=5)
     assert set(pool.destinations[0].tolist()) == {2, 12}
 
 
