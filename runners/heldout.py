@@ -79,10 +79,9 @@ class Readout:
             self._otherwise = self._means
         else:
             from sklearn.linear_model import Ridge
-            from sklearn.pipeline import make_pipeline
-            from sklearn.preprocessing import StandardScaler
 
-            self._model = make_pipeline(StandardScaler(), Ridge(1.0)).fit(codes.astype(np.float64), wanted)
+            # Not standardised: numbers that are nearly always zero, as tiles are, would count too much.
+            self._model = Ridge(1.0).fit(codes.astype(np.float64), wanted)
 
     def __call__(self, codes: NDArray) -> NDArray[np.float64]:
         """(N, K) predictions."""

@@ -72,7 +72,7 @@ def watch_traffic(
         seed: of the first; each hour of each day has its own.
 
     Returns:
-        None for worlds without road segments.
+        None for worlds without road segments, and where all trips end before traffic has queued.
     """
     world = environment.world and load_object(environment.world.world)
     if not hasattr(world, "segments"):
@@ -96,7 +96,9 @@ def watch_traffic(
             obs, _ = env.reset(options={**options, "reset_mask": ended})
             age[ended] = 0
     env.close()
-    occupancy = (sums / np.maximum(counts, 1)[:, None]).reshape(days, HOURS, -1)
+    if not counts.all():
+        return None
+    occupancy = (sums / counts[:, None]).reshape(days, HOURS, -1)
     return Traffic(occupancy, segments.of_cell.reshape(env.world.shape), segments.features)
 
 
