@@ -306,7 +306,7 @@ def _learners(
     """Compares Q-learners behind the encoders whose codes are indices, and with the world's own index."""
     env_flags, _ = split_flags(args, "--env.")
     own = [""] if "index" in observation_modes(environment.config) else []
-    indices = [each.name for each in found if each.used is not None]
+    indices = [each.name for each in found if each.used is not None and each.name in settings.encoders]
     if not own + indices:
         return None
     print(f"Q-learners behind {len(indices)} encoders, {settings.steps:,} transitions each")
