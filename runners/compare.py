@@ -85,7 +85,7 @@ class Matches:
 
     def __init__(self, tournament: Tournament, jobs: int | None) -> None:
         self._tournament = tournament
-        self._jobs = jobs or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else jobs or 1
+        self._jobs = jobs or os.cpu_count() or 1
         self._running: set[subprocess.Popen[Any]] = set()
         self._lock = threading.Lock()
         self._stopping = False

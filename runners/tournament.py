@@ -325,7 +325,9 @@ def make_entry(
         flags += ["--encoder", variant, *fit_flags]
     asked = ask([spec.name, environment.id], flags)
     words = (spec.name, environment.id, *flags, *budget_flags(asked, budget))
-    return Entry(name, "trained", words, env=to_plain(on_test_split(asked.given.env)))
+    # However many maps or levels it was trained on, it is judged on those that all are judged on.
+    common = {each: getattr(given, each) for each in ("pool_size",) if hasattr(given, each)}
+    return Entry(name, "trained", words, env=to_plain(on_test_split(asked.given.env)) | common)
 
 
 def budget_flags(asked: Asked, budget: Budget) -> list[str]:

@@ -180,7 +180,10 @@ def test_each_world_has_its_yardsticks():
         ("expert", False),
     ]
     assert {entry.env["split"] for entry in entries} == {"test"}
-    assert len(make_entries(["random", "expert", "dqn", "q-learning"], city, [], STEPS)) == 4
+    # dqn is trained on more maps, but judged on the same.
+    everybody = make_entries(["random", "expert", "dqn", "q-learning"], city, [], STEPS)
+    assert len(everybody) == 4 and len({entry.world for entry in everybody}) == 1
+    assert make_entry("dqn", city, ["--env.pool-size", "8"], STEPS).env["pool_size"] == 8
 
 
 def test_behind_a_colon_stands_a_classifier_or_an_encoder():
