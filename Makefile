@@ -30,7 +30,7 @@ test: $(STAMP) browser
 
 # Reports are looked at in Chromium, which Debian's root can install; elsewhere these few tests skip themselves.
 browser:
-	@command -v chromium chromedriver >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
+	@{ command -v chromium && command -v chromedriver; } >/dev/null || { [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null \
 	&& apt-get update -q && DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends \
 	chromium chromium-driver; } || echo "no Chromium: the tests of reports in a browser are left out"
 

@@ -69,10 +69,19 @@ class CompareSettings:
 
 @dataclass(frozen=True)
 class ResumeSettings:
-    """How a tournament goes on."""
+    """How a tournament goes on.
+
+    Raises:
+        ValueError: for a number below 1.
+    """
 
     jobs: int | None = None
     """Matches side by side; by default as many as there are cores."""
+
+    def __post_init__(self) -> None:
+        """Checks the field."""
+        if self.jobs is not None and self.jobs < 1:
+            raise ValueError(f"jobs must be at least 1; got {self.jobs}")
 
 
 class Matches:
@@ -85,7 +94,8 @@ class Matches:
 
     def __init__(self, tournament: Tournament, jobs: int | None) -> None:
         self._tournament = tournament
-        self._jobs = jobs or os.cpu_count() or 1
+        free = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
+        self._jobs = jobs or len(free(0))
         self._running: set[subprocess.Popen[Any]] = set()
         self._lock = threading.Lock()
         self._stopping = False
@@ -229,8 +239,10 @@ def main(args: Sequence[str]) -> int:
         jobs = given.jobs
     else:
         tournament, jobs = _new(names, flags)
+    from .page import new_figure
     from .report import print_standings, write_report
 
+    new_figure()  # a library that is missing shows before anything is played
     try:
         found = hold(tournament, jobs)
     except KeyboardInterrupt:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +29,7 @@ from .report import (
     column_names,
     curves,
     footnote,
+    has_curves,
     headline,
     measure_names,
     print_standings,
@@ -266,7 +268,12 @@ class Report:
             page.table(column_names(names), list(table_rows(self.learners, names)))
             page.paragraph(f"{headline(self.learners)}. {footnote(self.learners)}")
             caption = "Interquartile means of the Q-learners, with their intervals."
-            page.figures([(score_plot(self.learners), caption), (curves(self.learners, 0), "As they learn.")])
+            figures = [(score_plot(self.learners), caption)]
+            if has_curves(self.learners):
+                figures.append((curves(self.learners, 0), "As they learn."))
+            page.figures(figures)
+            for name, reason in self.learners["failures"].items():
+                page.paragraph(f"Failed: {name}: {reason}")
         for heading, (columns, rows) in {
             f"Supervised encoders: {self.settings.target}": prediction_table(self.found),
             "Groups": group_table(self.found),
@@ -344,4 +351,7 @@ def main(args: Sequence[str]) -> int:
     report.show()
     report.write(folder)
     print(f"report: {folder / 'report.html'}")
-    return 0
+    failures = learners["failures"] if learners else {}
+    for name, reason in failures.items():
+        print(f"meze: error: {name} failed: {reason}", file=sys.stderr)
+    return 1 if failures else 0

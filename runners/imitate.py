@@ -53,6 +53,8 @@ class Imitation:
         """Transitions recorded so far."""
         return len(self.action)
 
+    transitions = step
+
     @property
     def losses(self) -> list[str]:
         """Why a resumed run differs from one that never stopped, if it does."""

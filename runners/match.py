@@ -9,6 +9,7 @@ ends, whoever asked is gone, and it is gone too, before somebody else begins the
 from __future__ import annotations
 
 import csv
+import math
 import os
 import sys
 import threading
@@ -17,15 +18,18 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
+from ..agents.base import Policy
+from ..envs.core.replay import Replay
 from ..envs.core.replay import load as load_replay
+from ..envs.core.replay import play as play_again
 from . import watch
 from .cli import INTERRUPTED, run_command
 from .evaluate import find_contestant, make_evaluation_env, play_episodes
-from .resolve import Environment, make_vector
-from .rollout import Episodes, Tally, evaluate
+from .resolve import Environment, load_object, make_vector
+from .rollout import Episodes, Tally, action_mask
 from .rundir import RunDir
 from .settings import from_plain
 from .tournament import Entry, Result, Tournament, yardsticks
@@ -35,6 +39,10 @@ PICTURE = (320, 240)
 """Most width and height of a looping picture, in pixels."""
 SECONDS = 8.0
 """How long it is, at most."""
+
+
+CLOCK = 0.05
+"""Seconds between two looks at how long training took."""
 
 
 class _Interrupted(Exception):
@@ -63,22 +71,23 @@ def play_match(tournament: Tournament, number: int, seed: int, stop: threading.E
         found, shown = _replayed(entry, environment), entry.words[:1]
     else:
         trained: tuple[Any, ...] = (np.zeros((0, 3)), 0, 0.0, True)
-        name = {"ready": entry.name, "run": entry.words[-1:] and entry.words[0]}.get(entry.kind, "")
+        name = entry.words[0] if entry.kind == "run" else entry.name
         if entry.kind == "trained":
             run, *trained = _train(tournament, number, seed, stop)  # type: ignore[assignment]
             name = str(run.path)
         found = Result(_evaluated(tournament, name, entry).measures, *trained)
-        shown = (name,) if entry.kind != "ready" else (name, environment.id)
-    found.write(tournament.result_path(number, seed))
+        shown = (name, environment.id)
     if seed == 0 and entry.shown:
         _draw(tournament.path / "results" / f"{tournament.stem(number)}.gif", shown, entry, environment)
+    found.write(tournament.result_path(number, seed))  # last: whoever has a result is not played again
 
 
 def _train(
     tournament: Tournament, number: int, seed: int, stop: threading.Event
 ) -> tuple[RunDir, NDArray, int, float, bool]:
     """Trains, or goes on training; returns the run, its curve, transitions, seconds, and whether it ended."""
-    names, flags = list(tournament.entries[number].words[:2]), list(tournament.entries[number].words[2:])
+    agent, _, *flags = tournament.entries[number].words
+    names = [agent, tournament.environment.id]
     out = tournament.path / "runs" / tournament.stem(number)
     begun = sorted(out.glob(f"*/*/*-s{seed}/config.json"))
     if begun:
@@ -86,34 +95,32 @@ def _train(
     else:
         config, run = new_run(names, [*flags, "--seed", str(seed), "--out", str(out)])
     training = make_training(config, run)
-    over, minutes = threading.Event(), tournament.budget.minutes
+    limit = 60 * (tournament.budget.minutes or math.inf)
+    ended = threading.Event()
 
-    def end() -> None:
-        over.set()
+    def watch_clock() -> None:  # evaluations are no training, so a plain timer would not do
+        while not ended.wait(CLOCK) and training.seconds < limit:
+            pass
         stop.set()
 
     try:
-        finished = True
-        left = float("inf") if minutes is None else 60 * minutes - training.seconds
-        if left > 0:
-            clock = threading.Timer(min(left, threading.TIMEOUT_MAX), end)
-            clock.daemon = True
-            clock.start()
+        if training.seconds < limit:
+            threading.Thread(target=watch_clock, daemon=True).start()
             with training.progress() as progress:
                 finished = training.advance(progress, stop)
-            clock.cancel()
-        if not finished and not over.is_set():
-            raise _Interrupted
-        seconds = training.seconds
+            ended.set()
+            if not finished and training.seconds < limit:
+                raise _Interrupted
+        seconds, steps = training.seconds, training.transitions
     finally:
         training.close()
-    curve = _curve(run.path / "metrics.csv")
-    steps = int(curve[-1, 0]) if len(curve) else run.reached()
-    return run, curve, steps, seconds, finished
+    return run, _curve(run.path / "metrics.csv"), steps, seconds, seconds < limit
 
 
 def _curve(path: Path) -> NDArray[np.float64]:
     """(K, 3) transitions, seconds and mean return of each evaluation in a run's `metrics.csv`."""
+    if not path.exists():  # it was stopped before the first
+        return np.zeros((0, 3))
     with open(path, newline="", encoding="utf-8") as file:
         rows = [row for row in csv.DictReader(file) if row.get("eval_return")]
     points = [[float(row[name]) for name in ("step", "seconds", "eval_return")] for row in rows]
@@ -132,37 +139,57 @@ def _evaluated(tournament: Tournament, name: str, entry: Entry) -> Episodes:
 
 
 def _replayed(entry: Entry, environment: Environment) -> Result:
-    """Plays replays again, and their episodes once more with the random agent and the best reference."""
+    """Plays replays again, and their episodes once more with the random agent and the best reference.
+
+    Raises:
+        ValueError: when one is of another world, or goes another way than it was recorded.
+    """
     played, bounds = [], []
     for path in entry.words:
         replay = load_replay(path)
         if replay.id != environment.id.rpartition(":")[2]:
             raise ValueError(f"{path} is of {replay.id}, not of {environment.id}")
+        for _ in play_again(replay):  # which tells whether it is what was played
+            pass
         config = from_plain(environment.config, dict(replay.config), f"{path}: config")
-        env = make_vector(environment, config, 1, AutoresetMode.DISABLED)
-        env.reset(seed=replay.seed, options=dict(replay.options))
-        tally = Tally(1)
-        for action in replay.actions:
-            _, reward, _, _, info = env.step(np.array([action]))
-            tally.add(reward, info)
-        played.append(tally.take(np.array([0])))
-        returns = []
-        for name in yardsticks(environment, config):
-            policy = find_contestant(name, environment, config).policy(env)
-            returns.append(float(evaluate(env, policy, [replay.seed]).measures["return"][0]))
-        bounds.append(returns)
+        limit = max(len(replay.actions), by_hand(environment) or environment.max_episode_steps)
+        env = make_vector(environment, config, 1, AutoresetMode.DISABLED, max_episode_steps=limit)
+        played.append(_episode(env, replay, watch.ScriptPolicy(replay.actions), len(replay.actions)))
+        others = [find_contestant(name, environment, config) for name in yardsticks(environment, config)]
+        ends = [_episode(env, replay, other.policy(env), limit)["return"].mean() for other in others]
+        bounds.append(ends)
         env.close()
     measures = {name: np.concatenate([each[name] for each in played]) for name in played[0]}
     mean = np.mean(bounds, axis=0)
     return Result(measures, np.zeros((0, 3)), 0, 0.0, True, mean if len(mean) == 2 else None)
 
 
+def _episode(env: VectorEnv, replay: Replay, policy: Policy, steps: int) -> dict[str, NDArray[np.float64]]:
+    """The (1,) measures of a replay's episode, played by somebody for so many steps at most."""
+    tally, memory = Tally(1), None
+    obs, info = env.reset(seed=replay.seed, options=dict(replay.options))
+    for _ in range(steps):
+        action, memory = policy.act(obs, memory, explore=False, mask=action_mask(info))
+        obs, reward, terminated, truncated, info = env.step(action)
+        tally.add(reward, info)
+        if (terminated | truncated).any():
+            break
+    return tally.take(np.array([0]))
+
+
+def by_hand(environment: Environment) -> int | None:
+    """Steps after which an episode is cut off that is played by hand, where the world says so."""
+    world = environment.world and load_object(environment.world.world)
+    return getattr(world, "play_settings", {}).get("run.max_episode_steps")
+
+
 def _draw(path: Path, shown: Sequence[str], entry: Entry, environment: Environment) -> None:
     """Writes a looping picture of the entry; none where the environment can't be drawn."""
+    own = entry.kind == "replays"
     try:
-        env_config = from_plain(environment.config, entry.env, entry.name) if entry.env else None
+        env_config = None if own else from_plain(environment.config, entry.env, entry.name)
         watch.write_loop(path, shown, env_config, PICTURE, SECONDS)
-    except ValueError as error:
+    except Exception as error:  # others' environments fail to draw in many ways; the score stands
         print(f"no picture: {error}")
 
 

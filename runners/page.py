@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import html
 import io
 import os
 import re
@@ -91,8 +92,14 @@ def legend_below(axes: Axes, columns: int = 2) -> None:
     )
 
 
-def svg_of(figure: Figure) -> str:
-    """A plot as SVG to stand in a page."""
+def svg_of(figure: Figure, number: int, caption: str) -> str:
+    """A plot as SVG to stand in a page.
+
+    Args:
+        figure: the plot.
+        number: its number in the page; names in it begin with that.
+        caption: what it shows, for those who have it read aloud.
+    """
     import matplotlib as mpl
 
     out = io.StringIO()
@@ -101,9 +108,10 @@ def svg_of(figure: Figure) -> str:
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :].replace(TEXT, "currentColor")
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
-    # Names that each plot would give its parts, and that nothing refers to.
-    svg = re.sub(r' id="(figure|axes|patch|line2d|text|matplotlib|xtick|ytick|legend)[\w.]*"', "", svg)
-    return re.sub(r"^<svg[^>]*>", lambda tag: re.sub(r' (width|height)="[^"]*"', "", tag[0]), svg)
+    svg = re.sub(r'( id="| xlink:href="#|url\(#)', rf"\g<1>f{number}-", svg)
+    head, rest = svg.split(">", 1)
+    head = re.sub(r' (width|height)="[^"]*"', "", head)
+    return f'{head} role="img" aria-label="{html.escape(caption)}">{rest}'
 
 
 class Page:
@@ -117,6 +125,7 @@ class Page:
     def __init__(self, title: str, lead: str) -> None:
         self._title, self._lead = title, lead
         self._parts: list[dict[str, Any]] = []
+        self._plots = 0
 
     def heading(self, text: str) -> None:
         """Begins a section."""
@@ -137,7 +146,11 @@ class Page:
 
     def figures(self, figures: Sequence[tuple[Figure, str]]) -> None:
         """Adds plots side by side, each with its caption."""
-        self._parts.append({"kind": "figures", "figures": [(svg_of(each), text) for each, text in figures]})
+        drawn = []
+        for figure, caption in figures:
+            self._plots += 1
+            drawn.append((svg_of(figure, self._plots, caption), caption))
+        self._parts.append({"kind": "figures", "figures": drawn})
 
     def pictures(self, pictures: Sequence[tuple[bytes, str]]) -> None:
         """Adds pictures side by side: contents of GIF or PNG files, each with its caption."""

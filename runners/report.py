@@ -31,9 +31,11 @@ BESIDE = ("cost", "regret", "time_over_par")
 EXPLAINED = {
     "cost": "Harm: the mean harm done in an episode.",
     "own_fault": "Own fault: share of episodes in which the agent itself harmed somebody.",
-    "regret": "Regret: by how much the ways are longer than with the best solution that is known.",
+    "regret": "Regret: how far the result is from the best that is known, as a share of it.",
     "time_over_par": "Time / par: time to the flag over the expert's, in levels that were cleared.",
 }
+NARROWEST = 12
+"""Columns of the terminal that names of agents have at least; longer ones are folded."""
 WIDE = 30
 """From this ratio of the last to the first point on, plots of learning are logarithmic."""
 WORST = -0.5
@@ -92,23 +94,35 @@ def footnote(found: Mapping[str, Any]) -> str:
 
 
 def print_standings(found: Mapping[str, Any]) -> None:
-    """Prints one row an agent."""
-    from rich import box
+    """Prints one row an agent, with as many measures as the terminal is wide."""
     from rich.console import Console
-    from rich.table import Table
+    from rich.measure import Measurement
 
     names = [name for name in measure_names(found) if name in TERMINAL]
+    console = Console()
+    while True:
+        table = _rich_table(found, names)
+        if not names or Measurement.get(console, console.options, table).minimum <= console.width:
+            break
+        names.pop()
+    console.print(f"\n{headline(found)}", highlight=False, markup=False)
+    console.print(table)
+    console.print(footnote(found) + "\n", highlight=False, markup=False)
+
+
+def _rich_table(found: Mapping[str, Any], names: Sequence[str]) -> Any:
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
+
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
     first, *others = column_names(names)
-    table.add_column(first, overflow="fold")
+    table.add_column(first, overflow="fold", min_width=NARROWEST)
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
     for row in table_rows(found, names):
-        table.add_row(*row)
-    console = Console()
-    console.print(f"\n{headline(found)}", highlight=False)
-    console.print(table)
-    console.print(footnote(found) + "\n", highlight=False)
+        table.add_row(*map(Text, row))  # names are no markup
+    return table
 
 
 def headline(found: Mapping[str, Any]) -> str:
@@ -140,7 +154,7 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
     if beside:
         figures.append((_beside(found, beside), f"Each run. {EXPLAINED[beside]}"))
     page.figures(figures)
-    if any(run["curve"] for agent in found["agents"].values() for run in agent["runs"]):
+    if has_curves(found):
         page.heading("Learning")
         band = "Means of the runs; bands go from the lowest to the highest run."
         page.figures(
@@ -185,6 +199,11 @@ def score_plot(found: Mapping[str, Any]) -> Any:
     axes.set_ylim(-0.6, len(agents) - 0.4)
     axes.set_xlabel(score_name(found))
     return figure
+
+
+def has_curves(found: Mapping[str, Any]) -> bool:
+    """Whether anybody was evaluated while it was trained."""
+    return any(run["curve"] for agent in found["agents"].values() for run in agent["runs"])
 
 
 def curves(found: Mapping[str, Any], by: int) -> Any:

@@ -212,7 +212,9 @@ class RunDir:
         path.mkdir(parents=True)
         run = cls(path)
         run.checkpoints.mkdir()
-        write_json(
+        if config.encoding:
+            config.encoding.write(path)
+        write_json(  # last, as it makes the folder a run's
             path / "config.json",
             {
                 "format": FORMAT,
@@ -225,8 +227,6 @@ class RunDir:
                 "versions": _versions(),
             },
         )
-        if config.encoding:
-            config.encoding.write(path)
         return run
 
     @classmethod

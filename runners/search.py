@@ -96,6 +96,11 @@ class Search:
         self.log = MetricsLog(run.path, self.steps)
 
     @property
+    def transitions(self) -> int:
+        """How many its episodes had."""
+        return self.steps
+
+    @property
     def done(self) -> str:
         """How far it is, in words; empty at the very beginning."""
         return f"{self.searcher.generation:,} generations" if self.searcher.generation else ""

@@ -9,13 +9,14 @@ from numpy.typing import NDArray
 
 from .scores import statistics as episode_statistics
 from .scores import told
+from .settings import from_plain
 from .statistics import (
     interquartile_mean,
     interval,
     performance_profile,
     probability_of_improvement,
 )
-from .tournament import Entry, Result, Tournament
+from .tournament import Entry, Result, Tournament, yardsticks
 
 THRESHOLDS = 101
 """Scores at which performance profiles are told."""
@@ -71,7 +72,7 @@ def _elsewhere(entries: list[Entry]) -> dict[str, str]:
         different = [
             f"{name} {value}"
             for name, value in entry.env.items()
-            if name != "observation" and value != usual[name]
+            if name != "observation" and value != usual.get(name)
         ]
         if different:
             found[entry.name] = ", ".join(different)
@@ -83,20 +84,18 @@ class Scale:
 
     def __init__(self, tournament: Tournament, results: dict[int, dict[int, Result]]) -> None:
         self._by_world: dict[str, dict[str, Result]] = {}
-        self._settings = tournament
         for number, found in results.items():
             entry = tournament.entries[number]
             if entry.kind == "ready":
                 self._by_world.setdefault(entry.world, {})[entry.name] = found[0]
-        names = [name for found in self._by_world.values() for name in found if name != "random"]
-        last = [entry.name for entry in tournament.entries if entry.name in names]
-        self.reference: str | None = self._best(tournament) if last else None
+        self.reference = self._best(tournament)
+        shown = [(tournament.entries[k], each) for k, found in results.items() for each in found.values()]
+        # One scale for all, or none: returns must not stand among normalised scores.
+        if any(entry.shown and self.bounds(entry, result) is None for entry, result in shown):
+            self.reference = None
 
     @staticmethod
     def _best(tournament: Tournament) -> str | None:
-        from .settings import from_plain
-        from .tournament import yardsticks
-
         for entry in tournament.entries:
             if entry.env:
                 config = from_plain(tournament.environment.config, entry.env, entry.name)
@@ -109,19 +108,22 @@ class Scale:
         return self.reference is not None
 
     def bounds(self, entry: Entry, result: Result) -> tuple[float, float] | None:
-        """Mean returns of random agent and reference where this result is from."""
-        if result.bounds is not None:
-            return float(result.bounds[0]), float(result.bounds[1])
-        found = self._by_world.get(entry.world, {})
-        if self.reference is None or "random" not in found or self.reference not in found:
+        """Mean returns of random agent and reference in its episodes; None where they are no scale."""
+        if self.reference is None:
             return None
-        low, high = (found[name].measures["return"].mean() for name in ("random", self.reference))
-        return float(low), float(high)
+        if result.bounds is not None:
+            low, high = result.bounds.tolist()
+            return (low, high) if low < high else None
+        found = self._by_world.get(entry.world, {})
+        if "random" not in found or self.reference not in found:
+            return None
+        low, high = (float(found[name].measures["return"].mean()) for name in ("random", self.reference))
+        return (low, high) if low < high else None
 
     def score(self, entry: Entry, result: Result, returns: NDArray | float) -> Any:
         """Returns on the scale; as they are where there is no reference."""
         bounds = self.bounds(entry, result)
-        if not self.normalised or bounds is None:
+        if bounds is None:
             return returns
         low, high = bounds
         return (returns - low) / (high - low)
@@ -177,9 +179,10 @@ def _measures(entry: Entry, result: Result, scale: Scale) -> dict[str, NDArray[n
     measures = told(result.measures)
     objective = scale.objective(entry)
     if "regret" not in measures and "objective" in measures and objective is not None:
-        measures["regret"] = measures["objective"] / objective - 1.0  # over the best that is known
+        best = np.maximum(np.abs(objective), 1e-9)  # that is known
+        measures["regret"] = np.abs(measures["objective"] - objective) / best
     par = result.measures.get("par_time")
-    if par is not None:
+    if par is not None and "clear" in result.measures:
         within = (result.measures["clear"] > 0) & (par > 0)
         if within.any():  # of those levels that were cleared
             ticks = result.measures["length"] * entry.env.get("frame_skip", 1)

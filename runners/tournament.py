@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 
 from ..agents.registry import find_agent
 from ..agents.schedules import Schedule
+from ..envs.core.replay import load as load_replay
 from .evaluate import on_test_split
 from .presets import default_env_config
 from .resolve import Environment, find_environment, reference_names
@@ -34,6 +35,11 @@ FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
 APART = 10_000
 """Between two seeds. Environment i starts from seed + i: runs with seeds side by side share episodes."""
+FLAGS = re.compile(
+    r"--(env\.[\w.-]+|fit\.[\w.-]+|encoder|agent\.classifier|agent(\.[\w-]+)+\.steps|steps|generations|max-steps)"
+    r"(=.*)?|-[\d.]+(e-?\d+)?"
+)
+"""Flags of `meze train`, and negative numbers, that a member may have: none of them names code."""
 MANY = 10**9
 """Generations of a search that ends by its transitions."""
 
@@ -61,6 +67,12 @@ class Budget:
             raise ValueError(f"budget is transitions (1e6) or minutes (5min); got {text!r}") from None
         return cls(minutes=value) if minutes else cls(steps=int(value))
 
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        given = [each for each in (self.steps, self.minutes) if each is not None]
+        if len(given) != 1 or not 0 < given[0] < math.inf:
+            raise ValueError("a budget is a number of transitions, or of minutes")
+
     def __str__(self) -> str:
         """In words."""
         return f"{self.minutes:g} minutes" if self.minutes else f"{self.steps:,} transitions"
@@ -83,7 +95,17 @@ class Entry:
     shown: bool = True
     """Whether it stands in the tables; a yardstick that nobody asked for does not."""
     env: dict[str, Any] = field(default_factory=dict)
-    """Settings of its world, plain; none of replays, which have their own."""
+    """Settings of its world, plain; of replays, which have their own, those of the first."""
+
+    def __post_init__(self) -> None:
+        """Checks the words, which may come from a stranger: who is trained may have no flags but ours."""
+        if self.kind == "ready":
+            return
+        least = {"trained": 2, "run": 1, "replays": 1}[self.kind]
+        flags = [word for word in self.words if word.startswith("-")] if self.kind == "trained" else []
+        strange = [flag for flag in flags if not FLAGS.fullmatch(flag)]
+        if len(self.words) < least or strange or (self.kind == "trained" and "-" in self.words[0][:1]):
+            raise ValueError(f"{self.name}: {' '.join(strange) or 'its words'} can't stand in a tournament")
 
     @property
     def world(self) -> str:
@@ -127,12 +149,14 @@ class Result:
             ValueError: one line, when it is damaged.
         """
         try:
-            with np.load(path, allow_pickle=False) as file:
-                arrays = {name: file[name] for name in file.files}
+            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
+                arrays = {name: archive[name] for name in archive.files}
             measures = {name[8:]: values for name, values in arrays.items() if name.startswith("measure.")}
             if len({values.shape for values in measures.values()}) != 1 or measures["return"].ndim != 1:
                 raise ValueError("its measures do not belong together")
             measures = {name: values.astype(np.float64) for name, values in measures.items()}
+            if not all(len(values) and np.isfinite(values).all() for values in measures.values()):
+                raise ValueError("its measures are no numbers")
             return cls(
                 measures,
                 arrays["curve"].astype(np.float64).reshape(-1, 3),
@@ -210,6 +234,8 @@ class Tournament:
                 from_plain(int, plain[name], f"{file}: {name}") for name in ("seeds", "episodes")
             )
             budget = from_plain(Budget, plain["budget"], f"{file}: budget")
+            if seeds < 1 or episodes < 1 or not all(isinstance(env, dict) for env in envs):
+                raise ValueError(f"{file} was cut short or altered")
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{file} was cut short or altered") from error
         if env_name is None and ":" in env_id:
@@ -219,6 +245,8 @@ class Tournament:
         environment = find_environment(env_name or env_id)
         if environment.id.rpartition(":")[2] != env_id.rpartition(":")[2]:
             raise ValueError(f"{path} is on {env_id}, not on {environment.id}")
+        for entry, env in zip(entries, envs, strict=True):
+            from_plain(environment.config, env, f"{file}: {entry.name}")
         entries = [dataclasses.replace(entry, env=env) for entry, env in zip(entries, envs, strict=True)]
         return cls(path, environment, tuple(entries), seeds, episodes, budget)
 
@@ -307,7 +335,9 @@ def make_entry(
         replays = [path] if path.is_file() else sorted(path.glob("*.json"))
         if not replays:
             raise ValueError(f"{path} holds neither a run nor replays")
-        return Entry(path.stem, "replays", tuple(str(each.resolve()) for each in replays))
+        first = from_plain(environment.config, dict(load_replay(replays[0]).config), f"{replays[0]}: config")
+        words = tuple(str(each.resolve()) for each in replays)
+        return Entry(path.stem, "replays", words, env=to_plain(first))
     if path.is_dir():
         config = RunDir.open(path).config(environment.id)
         where = on_test_split(config.env_config)

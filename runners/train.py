@@ -152,6 +152,11 @@ class Training:
         return self._stopwatch.total
 
     @property
+    def transitions(self) -> int:
+        """On how many it has been trained."""
+        return self.step
+
+    @property
     def notes(self) -> Sequence[str]:
         """What the learner has to say before it is trained, in lines."""
         return getattr(self.learner, "notes", ())

@@ -14,7 +14,17 @@ from meze.agents.registry import find_agent
 from meze.runners import cli, train
 from meze.runners.report import print_standings
 from meze.runners.resolve import find_environment
-from meze.runners.tournament import Budget, Result, Tournament, budget_flags, make_entries, make_entry
+from meze.runners.standings import standings
+from meze.runners.tournament import (
+    APART,
+    Budget,
+    Entry,
+    Result,
+    Tournament,
+    budget_flags,
+    make_entries,
+    make_entry,
+)
 
 CITY = ["--env.pool-size", "8", "--episodes", "8"]
 PROGRAM = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -107,6 +117,19 @@ def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path):
     assert list(tmp_path.glob("*/*/runs/*/*/pqn/*/checkpoints/step-*"))
 
 
+def test_minutes_end_training_and_stay_over(tmp_path):
+    args = ["compare", "city", "--agents", "q-learning", "--seeds", "1", "--budget", "0.005min", *CITY]
+    assert cli.main([*args, "--out", str(tmp_path)]) == 0
+    (run,) = told(tmp_path)["agents"]["q-learning"]["runs"]
+    usual = train.ask(["q-learning", "city"], []).given.run.steps
+    assert not run["finished"] and 0 < run["steps"] < usual
+    (result,) = folder(tmp_path).glob("results/00-*.npz")
+    result.unlink()
+    assert cli.main(["compare", "--resume", str(folder(tmp_path))]) == 0  # is not trained on
+    (again,) = told(tmp_path)["agents"]["q-learning"]["runs"]
+    assert again == run
+
+
 def test_who_fails_is_named_and_the_rest_goes_on(tmp_path, capfd):
     args = ["compare", "CartPole-v1", "--agents", "random,q-learning,random-search", "--seeds", "1"]
     assert cli.main([*args, "--budget", "500", "--episodes", "4", "--out", str(tmp_path)]) == 1
@@ -144,6 +167,13 @@ def test_recorded_plays_stand_in_the_table(tmp_path, whole):
     assert agents["plays"]["measures"]["return"]["mean"] == pytest.approx(np.mean(returns))
     assert agents["plays"]["measures"]["length"]["mean"] == 5
 
+    altered = json.loads((plays / "3.json").read_text()) | {"state_hash": 1}
+    (plays / "3.json").write_text(json.dumps(altered))
+    assert (
+        cli.main(["compare", "city", "--agents", f"random,{plays}", *CITY, "--out", str(tmp_path / "b")]) == 1
+    )
+    assert set(told(tmp_path / "b")["agents"]) == {"random"}
+
 
 @pytest.mark.parametrize(
     ("text", "budget"),
@@ -169,6 +199,41 @@ def test_schedules_are_stretched_to_the_budget():
     assert budget_flags(asked, Budget(minutes=1.0)) == []
     searcher = train.ask(["random-search", "city"], budget_flags(train.ask(["ga", "city"], []), STEPS)).given
     assert searcher.run.max_steps == 2000
+
+
+def make(path, returns):
+    """A tournament of which only the scores are there: name to (runs, episodes) returns."""
+    city = find_environment("city")
+    env = make_entry("random", city, [], STEPS).env
+    entries = [
+        Entry(name, "ready" if name in ("random", "expert") else "trained", ("sarsa", "city"), env=env)
+        for name in returns
+    ]
+    tournament = Tournament.create(path, city, entries, 2, 4, STEPS)
+    for number, runs in enumerate(returns.values()):
+        for k, values in enumerate(runs):
+            result = Result({"return": np.array(values, float)}, np.array([[1, 1, 2.0]]), 1, 1.0, True)
+            result.write(tournament.result_path(number, k * APART))
+    return tournament
+
+
+def test_who_stands_between_random_and_expert(tmp_path):
+    returns = {"random": [[0, 2]], "expert": [[10, 12]], "a": [[1, 1], [6, 6]]}
+    found = standings(make(tmp_path / "t", returns), {})
+    assert [run["score"] for run in found["agents"]["a"]["runs"]] == pytest.approx([0.0, 0.5])
+    assert found["agents"]["a"]["runs"][0]["curve"] == [[1.0, 1.0, pytest.approx(0.1)]]
+
+
+@pytest.mark.parametrize(
+    "returns", [{"random": [[3]], "expert": [[3]]}, {"expert": [[3]]}, {"random": [[3]]}]
+)
+def test_without_a_scale_returns_stand_as_they_are(returns, tmp_path):
+    tournament = make(tmp_path / "t", {**returns, "a": [[1], [6]]})
+    found = standings(tournament, {})
+    assert found["reference"] is None
+    assert [run["score"] for run in found["agents"]["a"]["runs"]] == [1.0, 6.0]
+    json.dumps(found, allow_nan=False)
+    print_standings(found)
 
 
 def test_each_world_has_its_yardsticks():
@@ -227,6 +292,42 @@ def test_an_altered_folder_is_refused(whole, tmp_path):
         (copy / "tournament.json").write_text(json.dumps(plain | change))
         with pytest.raises(ValueError):
             Tournament.open(copy)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["q-learning", "city", "--network", "trap:Net"],
+        ["dqn", "city", "--agent.net.kind", "trap:Net"],
+        ["q-learning", "city", "--help"],
+        ["q-learning", "city", "--out", "elsewhere"],
+        ["q-learning", "city", "-h"],
+        ["q-learning"],
+        [],
+    ],
+)
+def test_a_stranger_can_not_add_flags(words, whole, tmp_path):
+    out, _, _ = whole
+    plain = json.loads((folder(out) / "tournament.json").read_text())
+    (tmp_path / "tournament.json").write_text(
+        json.dumps(plain | {"entries": [{**plain["entries"][2], "words": words}]})
+    )
+    with pytest.raises(ValueError):
+        Tournament.open(tmp_path)
+
+
+def test_a_stranger_can_not_name_another_environment(whole, tmp_path, monkeypatch):
+    out, _, _ = whole
+    (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    copy = tmp_path / "copy"
+    shutil.copytree(folder(out), copy)
+    plain = json.loads((copy / "tournament.json").read_text())
+    plain["entries"] = [each for each in plain["entries"] if each["name"] == "q-learning"]
+    plain["entries"][0]["words"][1] = "trap:CartPole-v1"
+    (copy / "tournament.json").write_text(json.dumps(plain | {"seeds": 1}))
+    assert cli.main(["compare", "--resume", str(copy)]) == 0  # it plays in the tournament's own
+    assert not (tmp_path / "sprung").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])

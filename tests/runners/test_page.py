@@ -126,5 +126,5 @@ def test_the_report_of_a_tournament_in_a_browser(browser, tmp_path):
     check(browser, report)
     assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg")) == 6
     assert len(browser.find_elements(By.CSS_SELECTOR, "figure img")) == 4
-    shown = {cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "td:first-child")}
+    shown = {cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "tbody th")}
     assert shown == {"random", "expert", "q-learning", "sarsa"}
