@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import signal
 import subprocess
 import sys
 import threading
@@ -222,6 +223,8 @@ def hold(tournament: Tournament, jobs: int | None = None) -> dict[str, Any]:
     Raises:
         KeyboardInterrupt: after Ctrl-C, once all matches have saved.
     """
+    if threading.current_thread() is threading.main_thread():  # even where a shell had it ignored
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     failures = Matches(tournament, jobs).run()
     return standings(tournament, failures)
 

@@ -112,7 +112,10 @@ def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path):
         assert process.poll() is None, "ended before it was stopped"
         time.sleep(0.01)
     process.send_signal(signal.SIGINT)
-    said, _ = process.communicate(timeout=60)
+    try:
+        said, _ = process.communicate(timeout=100)
+    finally:
+        process.kill()
     assert process.returncode == 130 and f"meze compare --resume {folder(tmp_path)}" in said
     assert list(tmp_path.glob("*/*/runs/*/*/pqn/*/checkpoints/step-*"))
 
