@@ -53,6 +53,8 @@ of the discounted return to come and of the teacher's action. All on episodes th
 
 PLOTTED = "gradient-boosting"
 """The regressor whose jams are plotted, settled before any score was seen."""
+SLOWEST = 200.0
+"""Microseconds that an encoder may take for an observation: a Q-learner and its evaluations see millions."""
 THIN = 3
 """Steps that are played for each observation that is kept: neighbours in time are almost equal."""
 COMPARED = (
@@ -313,7 +315,11 @@ def _learners(
     """Compares Q-learners behind the encoders whose codes are indices, and with the world's own index."""
     env_flags, _ = split_flags(args, "--env.")
     own = [""] if "index" in observation_modes(environment.config) else []
-    indices = [each.name for each in found if each.name in settings.encoders and each.used is not None]
+    offered = [each for each in found if each.name in settings.encoders and each.used is not None]
+    indices = [each.name for each in offered if each.microseconds <= SLOWEST]
+    for each in offered:
+        if each.name not in indices:
+            print(f"{each.name} takes {each.microseconds:.0f} us an observation: no Q-learner behind it")
     if not own + indices:
         return None
     print(f"Q-learners behind {len(indices)} encoders, {settings.steps:,} transitions each")
