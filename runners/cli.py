@@ -18,6 +18,7 @@ COMMANDS = {
     "compare": ("compare", "a tournament of agents, with a report"),
     "collect": ("collect", "record what policies see and do, as arrays"),
     "features": ("features", "compare encoders of observations"),
+    "import-map": ("import_map", "make a map of an extract of OpenStreetMap"),
     "bench": ("bench", "measure steps per second"),
     "envs": ("listing", "list environments and agents, and what fits what"),
 }
@@ -100,7 +101,7 @@ def _unknown_command(name: str) -> str:
 
 
 def _help() -> str:
-    lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    lines = [f"  {name:<12}{summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: meze COMMAND ...",

@@ -124,6 +124,8 @@ def load_pool(
         return [shipped_map(map)]
     if Path(map).exists() or Path(map).name != map or map.endswith(".txt"):
         return [read_map(map)]
+    if Path(f"{map}.txt").exists():
+        return [read_map(f"{map}.txt")]
     names = ("generated", *shipped_maps())
     close = difflib.get_close_matches(map, names, 1)
     hint = (

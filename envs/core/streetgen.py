@@ -254,10 +254,10 @@ def draw(config: StreetConfig, seed: int) -> NDArray[np.uint8]:
             below = node + lattice.nx
             zebras = _zebras(end - begin, is_junction[node], is_junction[below], zebra_draws[node, 1])
             _pave(grid[begin:end, columns.block(i)], across, zebras)
-    return _add_sidewalks(grid)
+    return add_sidewalks(grid)
 
 
-def _add_sidewalks(grid: NDArray[np.uint8]) -> NDArray[np.uint8]:
+def add_sidewalks(grid: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Fills the empty cells: sidewalk where a street is within one cell, round corners too, else building."""
     near = np.pad(grid > 0, 1)
     near = near[:-2] | near[1:-1] | near[2:]

@@ -7,32 +7,44 @@ are all that the worlds need to know. Maps come from the generator or from ASCII
     #        building               ^ > v <  lane with its heading
     .        sidewalk               N E S W  zebra crossing over a lane with that heading
     +        junction               *        junction with signals
+    ,        open ground
 
-Lines that begin with `;` before the grid are comments; the comment `; left-hand` says that traffic keeps
-left.
+Lines that begin with `;` before the grid are comments. Of these, `; left-hand` says that traffic keeps left,
+`; cell 5 m` how long a cell is, and `; credit ...` whom the map is owed to.
+
+Where a lane runs into a junction that nothing leaves ahead, to the left or to the right, traffic turns round.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
 from importlib.resources.abc import Traversable
 from os import PathLike, fspath
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from .routes import (
+    MAX_JUNCTION,
+    NONE,
+    UNREACHABLE,
+    add_junction_exits,
+    distances,
+    label_parts,
+    search,
+    turn_paths,
+)
 from .streetgen import StreetConfig, draw
 from .textfile import read_text
 
 __all__ = [
     "BUILDING", "CROSSING", "JUNCTION", "NONE", "ROAD", "SIDEWALK", "STEPS", "UNREACHABLE", "MapError",
-    "StreetConfig", "StreetMap", "ahead", "distances", "format_map", "generate", "parse_map", "read_map",
-    "shipped_map", "shipped_maps", "turn_paths",
+    "StreetConfig", "StreetMap", "ahead", "distances", "format_map", "generate", "legal_moves", "parse_map",
+    "read_map", "shipped_map", "shipped_maps", "turn_paths",
 ]  # fmt: skip
 
 BUILDING, SIDEWALK, ROAD, CROSSING, JUNCTION = range(5)
@@ -41,17 +53,10 @@ BUILDING, SIDEWALK, ROAD, CROSSING, JUNCTION = range(5)
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
 """(dy, dx) of the headings north 0, east 1, south 2, west 3; y grows downwards."""
 
-NONE = 255
-"""The heading of cells that are not lanes."""
-
-UNREACHABLE = 65535
-"""The distance where no route leads."""
-
 MAX_SIDE = 1024  # of a map file; more is a mistake or an attack
-MAX_JUNCTION = 64  # cells
 
-_CHARACTERS = "#.^>v<NESW+*"
-_KINDS = (BUILDING, SIDEWALK, *[ROAD] * 4, *[CROSSING] * 4, JUNCTION, JUNCTION)
+_CHARACTERS = "#.^>v<NESW+*,"
+_KINDS = (BUILDING, SIDEWALK, *[ROAD] * 4, *[CROSSING] * 4, JUNCTION, JUNCTION, BUILDING)
 _KIND_OF = np.full(128, NONE, np.uint8)
 _HEADING_OF = np.full(128, NONE, np.uint8)
 for _index, _character in enumerate(_CHARACTERS):
@@ -79,11 +84,17 @@ class StreetMap:
     """(J,) whether a junction has signals."""
     junction: NDArray[np.int16]
     """(H, W) number of the junction that a cell belongs to, -1 outside."""
+    ground: NDArray[np.bool_]
+    """(H, W) cells of kind BUILDING on which nothing is built."""
     left_hand: bool = False
     """Traffic keeps left."""
+    cell_metres: float | None = None
+    """How long a cell is, where the map is of a real place."""
+    credit: str = ""
+    """Whom the map is owed to, to be shown wherever it is."""
 
     def __post_init__(self) -> None:
-        for array in (self.kind, self.exits, self.signalled, self.junction):
+        for array in (self.kind, self.exits, self.signalled, self.junction, self.ground):
             array.flags.writeable = False
 
     @property
@@ -133,7 +144,7 @@ def parse_map(text: str, name: str) -> StreetMap:
     comments = 0
     while comments < len(lines) and lines[comments].startswith(";"):
         comments += 1
-    left_hand = any(line[1:].strip().lower() == "left-hand" for line in lines[:comments])
+    facts = _read_comments(lines[:comments], name)
     rows = lines[comments:]
     if not rows:
         raise MapError(f"{name}: the map is empty")
@@ -148,18 +159,42 @@ def parse_map(text: str, name: str) -> StreetMap:
             if character not in _CHARACTERS:
                 _fail(name, comments + 1 + y, x + 1, f"unknown character {ascii(character)}")
     grid = np.frombuffer("".join(rows).encode("ascii"), np.uint8).reshape(len(rows), width)
-    return _build(grid, name, left_hand, first_line=comments + 1)
+    return replace(_build(grid, name, facts.get("left_hand", False), first_line=comments + 1), **facts)
+
+
+def _read_comments(lines: Sequence[str], name: str) -> dict[str, Any]:
+    """What the comments before a map tell of it: fields of StreetMap."""
+    facts: dict[str, Any] = {}
+    for number, line in enumerate(lines, 1):
+        words = line[1:].split()
+        if [word.lower() for word in words] == ["left-hand"]:
+            facts["left_hand"] = True
+        elif words[:1] == ["credit"]:
+            facts["credit"] = " ".join(words[1:])
+        elif len(words) == 3 and words[0] == "cell" and words[2] == "m":
+            try:
+                facts["cell_metres"] = float(words[1])
+            except ValueError:
+                facts["cell_metres"] = 0.0
+            if not 0.1 <= facts["cell_metres"] <= 1000:
+                _fail(name, number, 8, f"a cell is 0.1 to 1000 m long, not {words[1]}")
+    return facts
 
 
 def format_map(streets: StreetMap) -> str:
     """Writes a map as ASCII; `parse_map` of the result gives an equal map."""
     grid = np.array([ord(_CHARACTERS[k]) for k in (0, 1)] + [0] * 3, np.uint8)[streets.kind]
+    grid[streets.ground] = ord(_CHARACTERS[-1])
     for kind, characters in ((ROAD, b"^>v<"), (CROSSING, b"NESW")):
         cells = streets.kind == kind
         grid[cells] = np.array(list(characters), np.uint8)[streets.heading[cells]]
     cells = streets.kind == JUNCTION
     grid[cells] = np.where(streets.signalled[streets.junction[cells]], ord("*"), ord("+"))
     header = "; left-hand\n" if streets.left_hand else ""
+    if streets.cell_metres is not None:
+        header += f"; cell {streets.cell_metres:g} m\n"
+    if streets.credit:
+        header += f"; credit {streets.credit}\n"
     return header + "".join(row.tobytes().decode("ascii") + "\n" for row in grid)
 
 
@@ -213,7 +248,7 @@ def _build(grid: NDArray[np.uint8], name: str, left_hand: bool, first_line: int)
         left_hand: traffic keeps left.
         first_line: line number of the grid's first row, for errors.
     """
-    kind, heading = _KIND_OF[grid], _HEADING_OF[grid]
+    kind, heading, exits, junction, clash = legal_moves(grid, left_hand)
 
     def refuse(cells: NDArray, problem: str) -> None:
         """Fails at the first cell that is set; the problem may mention its character as {0}."""
@@ -221,7 +256,7 @@ def _build(grid: NDArray[np.uint8], name: str, left_hand: bool, first_line: int)
             y, x = divmod(int(cells.argmax()), grid.shape[1])
             _fail(name, first_line + y, x + 1, problem.format(chr(grid[y, x])))
 
-    junction, count = _label(kind == JUNCTION)
+    count = int(junction.max()) + 1
     if count > np.iinfo(np.int16).max:
         raise MapError(f"{name}: {count} junctions are too many")
     size = np.bincount(junction.ravel() + 1)
@@ -233,11 +268,7 @@ def _build(grid: NDArray[np.uint8], name: str, left_hand: bool, first_line: int)
     refuse((grid == ord("+")) & signalled[junction], "junction of both '+' and '*'")
 
     _check_lanes(kind, heading, refuse)
-    exits = np.where(heading != NONE, 1 << (heading % 8), 0).astype(np.uint8)
-    refuse(
-        _add_junction_exits(heading, junction, exits),
-        "lanes before and behind this junction head against each other",
-    )
+    refuse(clash, "lanes before and behind this junction head against each other")
     lanes = (exits > 0) | (junction >= 0)
     if not lanes.any():
         raise MapError(f"{name}: no lane on the map")
@@ -246,15 +277,34 @@ def _build(grid: NDArray[np.uint8], name: str, left_hand: bool, first_line: int)
     y, x = divmod(start, grid.shape[1])
     for forward, verb in ((True, "be reached from"), (False, "reach")):
         distance = np.empty(grid.shape, np.uint16)
-        if not _search(exits, start, forward, distance):
+        if not search(exits, start, forward, distance):
             raise MapError(f"{name}: a way on this map is longer than {UNREACHABLE - 1} cells")
         place = f"line {first_line + y}, column {x + 1}"
         refuse(lanes & (distance == UNREACHABLE), f"this cell can't {verb} {place}")
     approaches = np.flatnonzero(_approaches(heading, junction))
     stuck = np.zeros(grid.size, bool)
     stuck[approaches[(turn_paths(heading, exits, junction, approaches)[:, :, 0] < 0).all(axis=1)]] = True
-    refuse(stuck.reshape(grid.shape), "from lane '{0}' the junction can only be left by turning round")
-    return StreetMap(name, kind, exits, signalled[:count], junction.astype(np.int16), left_hand)
+    refuse(stuck.reshape(grid.shape), "from lane '{0}' there is no way out of the junction")
+    ground = grid == ord(",")
+    return StreetMap(name, kind, exits, signalled[:count], junction.astype(np.int16), ground, left_hand)
+
+
+def legal_moves(grid: NDArray[np.uint8], left_hand: bool) -> tuple[NDArray, ...]:
+    """What the characters of a map mean, whether or not it can be driven on.
+
+    Args:
+        grid: (H, W) characters of an ASCII map, 0 where nothing is drawn yet.
+        left_hand: traffic keeps left.
+
+    Returns:
+        (H, W) arrays: kinds, headings of lanes, exit bits, junction numbers (-1 outside), and where lanes
+        before and behind a junction head against each other.
+    """
+    kind, heading = _KIND_OF[grid], _HEADING_OF[grid]
+    junction, _ = label_parts(kind == JUNCTION)
+    exits = np.where(heading != NONE, 1 << (heading % 8), 0).astype(np.uint8)
+    clash = add_junction_exits(heading, junction, exits, left_hand)
+    return kind, heading, exits, junction, clash
 
 
 def _check_lanes(kind: NDArray, heading: NDArray, refuse: Callable[[NDArray, str], None]) -> None:
@@ -281,189 +331,3 @@ def _check_lanes(kind: NDArray, heading: NDArray, refuse: Callable[[NDArray, str
 def _approaches(heading: NDArray, junction: NDArray) -> NDArray[np.bool_]:
     """Lane cells whose next cell is a junction cell; (..., H, W)."""
     return np.logical_or.reduce([(heading == h) & (ahead(junction, h, -1) >= 0) for h in range(4)])
-
-
-@njit(cache=True)
-def _neighbour(y, x, heading, height, width):
-    """The cell one step on, or (-1, -1) beyond the edge."""
-    y += (heading == 2) - (heading == 0)
-    x += (heading == 1) - (heading == 3)
-    if y < 0 or x < 0 or y >= height or x >= width:
-        return -1, -1
-    return y, x
-
-
-@njit(cache=True)
-def _label(mask):
-    """Numbers the 4-connected components of `mask` in the order of their first cells.
-
-    Returns:
-        (H, W) int32 component numbers, -1 outside, and their count.
-    """
-    height, width = mask.shape
-    label = np.full((height, width), -1, np.int32)
-    stack = np.empty(mask.size, np.int32)
-    count = 0
-    for first in range(mask.size):
-        if not mask[first // width, first % width] or label[first // width, first % width] >= 0:
-            continue
-        label[first // width, first % width] = count
-        stack[0] = first
-        top = 1
-        while top:
-            top -= 1
-            cell = stack[top]
-            for h in range(4):
-                y, x = _neighbour(cell // width, cell % width, h, height, width)
-                if y >= 0 and mask[y, x] and label[y, x] < 0:
-                    label[y, x] = count
-                    stack[top] = y * width + x
-                    top += 1
-        count += 1
-    return label, count
-
-
-@njit(cache=True)
-def _add_junction_exits(heading, junction, exits):
-    """Gives junction cells the headings of the lanes that cross them, where a lane or the junction goes on.
-
-    Args:
-        heading: (H, W) headings of the lanes.
-        junction: (H, W) junction numbers.
-        exits: (H, W) exit bits, to which those of the junction cells are added.
-
-    Returns:
-        (H, W) bool, cells whose lanes before and behind the junction disagree.
-    """
-    height, width = heading.shape
-    clash = np.zeros((height, width), np.bool_)
-    for cell in range(heading.size):
-        y, x = cell // width, cell % width
-        if junction[y, x] < 0:
-            continue
-        for axis in range(2):
-            lane = NONE
-            for h in (axis, axis + 2):
-                v, u = _neighbour(y, x, h, height, width)
-                while v >= 0 and junction[v, u] >= 0:
-                    v, u = _neighbour(v, u, h, height, width)
-                if v < 0 or heading[v, u] == NONE or heading[v, u] % 2 != axis:
-                    continue
-                clash[y, x] |= lane != NONE and lane != heading[v, u]
-                lane = heading[v, u]
-            if lane != NONE:
-                v, u = _neighbour(y, x, lane, height, width)
-                if v >= 0 and (junction[v, u] >= 0 or heading[v, u] == lane):
-                    exits[y, x] |= 1 << lane
-    return clash
-
-
-# ------------------------------------------------------------ routes
-
-
-@njit(cache=True)
-def _search(exits, start, forward, distance):
-    """Breadth-first search over the legal moves.
-
-    Args:
-        exits: (H, W) exit bits.
-        start: cell number to search from.
-        forward: whether to find the ways from `start`, or the ways to it.
-        distance: (H, W) uint16, overwritten with the number of moves, UNREACHABLE where there is no way.
-
-    Returns:
-        False if a way is too long for uint16.
-    """
-    height, width = exits.shape
-    distance[:] = UNREACHABLE
-    distance[start // width, start % width] = 0
-    queue = np.empty(exits.size, np.int32)
-    queue[0] = start
-    head, tail = 0, 1
-    while head < tail:
-        cell = queue[head]
-        head += 1
-        y, x = cell // width, cell % width
-        moves = np.int64(distance[y, x]) + 1
-        for h in range(4):
-            v, u = _neighbour(y, x, h if forward else h ^ 2, height, width)
-            if v < 0 or distance[v, u] != UNREACHABLE:
-                continue
-            if (exits[y, x] if forward else exits[v, u]) >> h & 1:
-                if moves >= UNREACHABLE:
-                    return False
-                distance[v, u] = moves
-                queue[tail] = v * width + u
-                tail += 1
-    return True
-
-
-@njit(cache=True)
-def distances(exits, targets, out):
-    """Shortest ways to some cells.
-
-    Args:
-        exits: (H, W) uint8 exit bits of a map.
-        targets: (D,) cell numbers y * W + x.
-        out: (D, H, W) uint16, overwritten with the number of legal moves from each cell to each target,
-            UNREACHABLE where no way leads.
-    """
-    for d in range(len(targets)):
-        _search(exits, targets[d], False, out[d])
-
-
-@njit(cache=True)
-def turn_paths(heading, exits, junction, approaches):
-    """Shortest paths through the junctions.
-
-    Args:
-        heading: (H, W) uint8 headings of the lanes.
-        exits: (H, W) uint8 exit bits.
-        junction: (H, W) junction numbers.
-        approaches: (A,) cell numbers of lane cells whose next cell is a junction cell.
-
-    Returns:
-        (A, 3, 65) int32: for each approach and turn (straight, left, right) the cells of the junction that
-        are passed, then the lane cell beyond; -1 behind the end and where that turn does not exist.
-    """
-    height, width = exits.shape
-    paths = np.full((len(approaches), 3, MAX_JUNCTION + 1), -1, np.int32)
-    queue = np.empty(MAX_JUNCTION + 1, np.int32)
-    parent = np.empty(MAX_JUNCTION + 1, np.int32)  # position in the queue
-    seen = np.full((height, width), -1, np.int32)
-    for a in range(len(approaches)):
-        y, x = approaches[a] // width, approaches[a] % width
-        entry = heading[y, x]
-        y, x = _neighbour(y, x, entry, height, width)
-        queue[0], parent[0], seen[y, x] = y * width + x, -1, a
-        head, tail = 0, 1
-        while head < tail:
-            y, x = queue[head] // width, queue[head] % width
-            for h in range(4):
-                if not exits[y, x] >> h & 1:
-                    continue
-                v, u = _neighbour(y, x, h, height, width)
-                if junction[v, u] >= 0:
-                    if seen[v, u] != a:
-                        queue[tail], parent[tail], seen[v, u] = v * width + u, head, a
-                        tail += 1
-                    continue
-                turn = (0, 2, 3, 1)[(h - entry) % 4]  # 3: round, which no car does
-                if turn < 3 and paths[a, turn, 0] < 0:
-                    _write_path(queue, parent, head, v * width + u, paths[a, turn])
-            head += 1
-    return paths
-
-
-@njit(cache=True)
-def _write_path(queue, parent, last, beyond, path):
-    """Writes the way that a search took to the entry `last` of its queue, and the cell beyond."""
-    length, k = 0, last
-    while k >= 0:
-        length, k = length + 1, parent[k]
-    path[length] = beyond
-    k = last
-    while k >= 0:
-        length -= 1
-        path[length] = queue[k]
-        k = parent[k]

@@ -252,11 +252,30 @@ ERRORS = [
     ("+>+>+\n^.v..\n+<+..", "line 1, column 5", "no way out of this junction cell"),
     ("+>+\n^.v\n+<+\n...\n+>+\n^.v\n+<+", "line 5, column 1", "can't be reached from line 1, column 1"),
     ("+>+>>+>+\n^.v..^.v\n+<+..+<+", "line 1, column 4", "can't reach line 1, column 1"),
-    ("+<<<++\nv...v^\nv...v^\n+>>>++", "line 3, column 5", "can only be left by turning round"),
     ("....\n.##.", None, "no lane on the map"),
     ("; nothing\n\n", None, "the map is empty"),
     ("." * 1025, None, "at most 1024 x 1024"),
 ]
+
+
+@pytest.mark.parametrize("left_hand", [False, True])
+def test_traffic_turns_round_where_nothing_else_is_left(left_hand):
+    """Dead ends: a street of two lanes between two of them; mirrored, where traffic keeps left."""
+    text = "+<<<+\n+>>>+\n"
+    m = parse_map(f"; left-hand\n{text[6:]}{text[:6]}" if left_hand else text, "dead ends")
+    assert len(list(moves(m))) == m.kind.size
+    approach = np.array([3, 6] if left_hand else [8, 1], np.int32)
+    there, back = streets.turn_paths(m.heading, m.exits, m.junction, approach)
+    assert there[0, :4].tolist() == ([4, 9, 8, -1] if left_hand else [9, 4, 3, -1])
+    assert back[0, :4].tolist() == ([5, 0, 1, -1] if left_hand else [0, 5, 6, -1])
+    assert (there[1:] == -1).all() and (back[1:] == -1).all()
+
+
+def test_who_can_turn_off_does_not_turn_round():
+    m = parse_map("+<<<++\nv...v^\nv...v^\n+>>>++", "a street into a bend")
+    down, along = streets.turn_paths(m.heading, m.exits, m.junction, np.array([16, 21], np.int32))
+    assert down[0, :4].tolist() == [22, 23, 17, -1] and (down[1:] == -1).all()
+    assert along[1, :4].tolist() == [22, 23, 17, -1] and (along[::2] == -1).all()
 
 
 @pytest.mark.parametrize(("text", "place", "problem"), ERRORS)

@@ -1,0 +1,194 @@
+"""From a file of OpenStreetMap to a street map, with a report of what became of it."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from copy import deepcopy
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from ..core.streets import MAX_SIDE, MapError, StreetMap, parse_map
+from .countries import left_country
+from .distortion import compare_connections, compare_distances
+from .drawing import PITCH, Drawing
+from .lattice import Layout, lay_out
+from .merging import merge
+from .network import Network, give_signals, main_bearing, make_network, turn
+from .reader import Box, Extract, OsmError, read
+
+CREDIT = "(c) OpenStreetMap contributors, ODbL 1.0, openstreetmap.org/copyright"
+MAIN_ROAD = 4  # rank from which crossing streets are given signals, where the data has none at all
+
+
+@dataclass(frozen=True)
+class Import:
+    """A map made of a file, and what became of the file's streets."""
+
+    streets: StreetMap
+    """The map."""
+    text: str
+    """The map as ASCII, with comments."""
+    report: dict[str, dict[str, Any]]
+    """Groups of facts by their names."""
+
+
+def import_map(
+    path: Path,
+    name: str,
+    *,
+    cell: float = 5.0,
+    box: Box | None = None,
+    side: Literal["left", "right"] | None = None,
+    service: bool = False,
+) -> Import:
+    """Makes a street map of a file of OpenStreetMap.
+
+    Args:
+        path: of an `.osm`, `.osm.bz2` or `.osm.pbf` file.
+        name: of the map.
+        cell: metres of a cell.
+        box: part of the file; by default the bounds that it names, or all of it.
+        side: on which traffic drives; by default what the data says, or else the country.
+        service: whether service roads are streets.
+
+    Raises:
+        OsmError: one line that says what is wrong with the file, or the part of it.
+    """
+    extract = read(path, box, service=service)
+    left_hand, why = _drives_left(extract, side)
+    inferred: Counter[str] = Counter(
+        {name: count for name, count in extract.counts.items() if "driven" in name}
+    )
+    merged: Counter[str] = Counter()
+    dropped: Counter[str] = Counter()
+    network = make_network(extract)
+    _check_size(network, cell, path)
+    dropped["streets outside the largest part"] = network.keep_largest()
+    if not network.streets:
+        raise OsmError(f"{path}: no street leads back to where it began: nothing to drive in circles on")
+    network.dissolve()
+    give_signals(network)
+    angle = main_bearing(network)
+    turn(network, angle)
+    truth = deepcopy(network)
+    if not extract.signals:
+        _infer_signals(network, inferred)
+
+    reach = PITCH * cell
+    merge(network, reach, merged)
+    layout = lay_out(network, reach, dropped)
+    _keep_largest(layout, network, dropped)
+    drawing = Drawing(layout, network.signals, left_hand)
+    drawing.prune(dropped)
+    kept = drawing.add_zebras(dropped, inferred)
+    grid = drawing.finish(network, cell)
+    rows = "".join(row.tobytes().decode("ascii") + "\n" for row in grid)
+    text = _comments(path, cell, angle, left_hand) + rows
+    try:
+        streets = parse_map(text, name)
+    except MapError as error:
+        raise OsmError(f"{path}: no map could be made of these streets ({error})") from None
+    report = {
+        "read": _what_was_read(extract),
+        "kept": _what_was_kept(streets, layout, truth) | {"crossings": kept},
+        "merged": dict(merged),
+        "inferred": {"traffic": f"{'left' if left_hand else 'right'}-hand ({why})"} | inferred,
+        "dropped": {name: count for name, count in dropped.items() if count},
+        "map": {"cells": f"{grid.shape[1]} x {grid.shape[0]}", "metres a cell": cell}
+        | {"turned by degrees": round(math.degrees(angle), 1)},
+        "fidelity": _fidelity(drawing, streets, layout, truth, network, cell),
+    }
+    return Import(streets, text, report)
+
+
+def _drives_left(extract: Extract, side: Literal["left", "right"] | None) -> tuple[bool, str]:
+    """Whether traffic keeps left, and how that is known."""
+    if side is not None:
+        return side == "left", "as told"
+    if extract.sides["left"] != extract.sides["right"]:
+        return extract.sides["left"] > extract.sides["right"], "the data says so"
+    places = np.array(list(extract.places.values()) or [(0.0, 0.0)])
+    lon, lat = np.median(places, axis=0)
+    country = left_country(lat, lon)
+    return country is not None, country or "most countries"
+
+
+def _check_size(network: Network, cell: float, path: Path) -> None:
+    lines = np.vstack([street.line for street in network.streets])
+    width, height = np.ptp(lines, axis=0)
+    if max(width, height) / cell > MAX_SIDE - 6 * PITCH:
+        raise OsmError(
+            f"{path}: the streets span {width / 1000:.1f} x {height / 1000:.1f} km, at {cell:g} m a cell more"
+            f" than {MAX_SIDE} x {MAX_SIDE} cells; choose a part with --box S,W,N,E, or larger cells"
+        )
+
+
+def _infer_signals(network: Network, inferred: Counter[str]) -> None:
+    """Gives signals to the junctions of main roads of an extract that names no signals at all."""
+    for node, arms in network.arms().items():
+        if len(arms) > 2 and sum(network.streets[k].rank >= MAIN_ROAD for k in arms) > 2:
+            network.signals.add(node)
+            inferred["signals, where main roads meet"] += 1
+
+
+def _keep_largest(layout: Layout, network: Network, dropped: Counter[str]) -> None:
+    """Takes the routes off the layout that can't be reached any more, since others found no way."""
+    rest = Network(dict(network.places), [route.street for route in layout.routes])
+    dropped["streets cut off by these"] = rest.keep_largest()
+    inside = {id(street) for street in rest.streets}
+    layout.routes = [route for route in layout.routes if id(route.street) in inside]
+
+
+def _comments(path: Path, cell: float, angle: float, left_hand: bool) -> str:
+    """The lines before a map."""
+    lines = [f"made of {path.name}, turned by {math.degrees(angle):.1f} degrees", f"cell {cell:g} m"]
+    lines += ["left-hand"] * left_hand + [f"credit {CREDIT}"]
+    return "".join(f"; {line}\n" for line in lines)
+
+
+def _what_was_read(extract: Extract) -> dict[str, Any]:
+    counts = {"nodes": len(extract.places), "signals": len(extract.signals)}
+    counts["crossings"] = len(extract.crossings)
+    return counts | {name: count for name, count in extract.counts.items() if "driven" not in name}
+
+
+def _what_was_kept(streets: StreetMap, layout: Layout, truth: Network) -> dict[str, Any]:
+    metres = sum(route.street.length for route in layout.routes)
+    true_metres = sum(street.length for street in truth.streets)
+    return {
+        "kilometres of streets": f"{metres / 1000:.2f} of {true_metres / 1000:.2f}",
+        "streets between junctions": len(layout.routes),
+        "one-way streets": sum(route.street.ahead != route.street.back for route in layout.routes),
+        "junctions with signals": int(streets.signalled.sum()),
+    }
+
+
+def _share(part: int, whole: int) -> float:
+    return round(part / whole, 3) if whole else 1.0
+
+
+def _fidelity(
+    drawing: Drawing, streets: StreetMap, layout: Layout, truth: Network, network: Network, cell: float
+) -> dict[str, Any]:
+    """How far the map is from the true streets."""
+    ratios = compare_distances(drawing, streets.exits, truth, cell, seed=0)
+    found = compare_connections(layout, truth, network)
+    low, high = np.quantile(ratios, [0.5, 0.95])
+    return {
+        "map distance / true distance, median": round(float(low), 3),
+        "map distance / true distance, 95th percentile": round(float(high), 3),
+        "pairs of places": len(ratios),
+        "junctions": found.junctions,
+        "share of junctions kept": _share(found.alone + found.merged, found.junctions),
+        "share of junctions kept, not merged": _share(found.alone, found.junctions),
+        "share of connections kept, by direction": _share(found.directions_kept, found.directions),
+        "one-way streets": found.one_ways,
+        "one-way streets merged with their opposites": found.one_ways_merged,
+        "share of the other one-way streets kept": _share(
+            found.one_ways_kept, found.one_ways - found.one_ways_merged
+        ),
+    }

@@ -1,0 +1,221 @@
+"""Reads what a street map needs from an OpenStreetMap file: streets, signals, crossings, houses.
+
+The rules for tags are those of the OpenStreetMap wiki: https://wiki.openstreetmap.org/wiki/Key:highway,
+Key:oneway, Key:access, Tag:junction=roundabout.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ENDINGS = (".osm", ".osm.bz2", ".osm.pbf")
+MAX_NODES = 1_000_000  # inside the box
+MAX_WAYS = 200_000  # streets and houses
+
+RANKS = {
+    "motorway": 7, "motorway_link": 7, "trunk": 6, "trunk_link": 6, "primary": 5, "primary_link": 5,
+    "secondary": 4, "secondary_link": 4, "tertiary": 3, "tertiary_link": 3, "unclassified": 2, "road": 2,
+    "residential": 2, "living_street": 1, "service": 0,
+}  # fmt: skip
+"""Classes of drivable ways; the higher the more important."""
+
+CLOSED = {"no", "private", "agricultural", "forestry", "delivery", "emergency", "psv", "bus"}
+YES, NO = {"yes", "true", "1"}, {"no", "false", "0"}
+
+
+class OsmError(ValueError):
+    """A file that can't become a map; the message is one line."""
+
+
+class Box(NamedTuple):
+    """A box of degrees."""
+
+    south: float
+    west: float
+    north: float
+    east: float
+
+    def __contains__(self, place: object) -> bool:
+        lon, lat = place  # type: ignore[misc]
+        return self.south <= lat <= self.north and self.west <= lon <= self.east
+
+
+class Way(NamedTuple):
+    """A drivable way."""
+
+    nodes: list[int]
+    """Node numbers, in the way's direction; those outside the box and those that are missing too."""
+    rank: int
+    """Importance, see RANKS."""
+    ahead: bool
+    """Whether one may drive in the way's direction ..."""
+    back: bool
+    """... and against it."""
+    lanes: int
+    """In all directions together."""
+
+
+@dataclass
+class Extract:
+    """What was taken from a file."""
+
+    places: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Longitude and latitude of the nodes inside the box."""
+    ways: list[Way] = field(default_factory=list)
+    """Drivable ways."""
+    houses: list[list[int]] = field(default_factory=list)
+    """Nodes of the outlines of buildings."""
+    signals: set[int] = field(default_factory=set)
+    """Nodes with traffic signals."""
+    crossings: set[int] = field(default_factory=set)
+    """Nodes at which people cross a street."""
+    sides: Counter[str] = field(default_factory=Counter)
+    """How often the data says `left` or `right` of traffic."""
+    counts: Counter[str] = field(default_factory=Counter)
+    """What was read, inferred and dropped."""
+
+
+def directions(tags: Mapping[str, str]) -> tuple[bool, bool, str | None]:
+    """Whether one may drive along a way and against it.
+
+    Args:
+        tags: of the way.
+
+    Returns:
+        Ahead, back, and what had to be assumed, if anything.
+    """
+    word = tags.get("oneway", "").lower()
+    if word in ("-1", "reverse"):
+        return False, True, None
+    if word in YES:
+        return True, False, None
+    if word in NO:
+        return True, True, None
+    if word in ("reversible", "alternating"):
+        return True, True, f"{word} streets driven both ways"
+    if tags.get("junction") in ("roundabout", "circular"):
+        return True, False, None
+    if tags.get("highway") in ("motorway", "motorway_link"):
+        return True, False, None
+    return True, True, f"oneway={word[:20]!r} taken for two-way" if word else None
+
+
+def is_open(tags: Mapping[str, str]) -> bool:
+    """Whether anybody may drive on a way; the most special of the access tags decides."""
+    for key in ("motorcar", "motor_vehicle", "vehicle", "access"):
+        if key in tags:
+            return tags[key] not in CLOSED
+    return True
+
+
+def is_drivable(tags: Mapping[str, str], service: bool) -> bool:
+    """Whether a way belongs to the streets of the map."""
+    kind = tags.get("highway", "")
+    return kind in RANKS and (service or kind != "service") and tags.get("area") != "yes" and is_open(tags)
+
+
+def read(path: Path, box: Box | None = None, *, service: bool = False) -> Extract:
+    """Reads a file, in two passes, keeping only what lies in the box.
+
+    Args:
+        path: of an `.osm`, `.osm.bz2` or `.osm.pbf` file.
+        box: what to read; by default the bounds that the file itself names, or all of it.
+        service: whether service roads are streets.
+
+    Raises:
+        OsmError: one line, when the file is no such file, is broken, or holds too much.
+    """
+    if not path.name.endswith(ENDINGS):
+        raise OsmError(f"{path}: the name must end in {', '.join(ENDINGS)}")
+    if not path.is_file():
+        raise OsmError(f"{path}: no such file")
+    try:
+        import osmium
+    except ModuleNotFoundError:
+        raise OsmError("importing maps needs osmium: pip install 'meze[maps]'") from None
+    extract = Extract()
+    try:
+        if box is None:
+            box = _bounds(osmium, path)
+        _read_nodes(_objects(osmium, path, "NODE"), box, extract, path)
+        _read_ways(_objects(osmium, path, "WAY"), service, extract, path)
+    except (RuntimeError, ValueError, UnicodeError, MemoryError) as error:
+        if isinstance(error, OsmError):
+            raise
+        raise OsmError(f"{path}: can't be read: {' '.join(str(error).split())[:200]}") from None
+    return extract
+
+
+def _objects(osmium: Any, path: Path, kind: str) -> Iterator[Any]:
+    return iter(osmium.FileProcessor(str(path), getattr(osmium.osm, kind)))
+
+
+def _bounds(osmium: Any, path: Path) -> Box | None:
+    """The bounds that a file's header names."""
+    reader = osmium.io.Reader(str(path), osmium.osm.NOTHING)
+    try:
+        box = reader.header().box()
+    finally:
+        reader.close()
+    if not box.valid():
+        return None
+    return Box(box.bottom_left.lat, box.bottom_left.lon, box.top_right.lat, box.top_right.lon)
+
+
+def _read_nodes(nodes: Iterator[Any], box: Box | None, extract: Extract, path: Path) -> None:
+    for node in nodes:
+        place = node.location
+        if not place.valid():
+            raise OsmError(f"{path}: node {node.id} lies at no place on earth")
+        at = place.lon, place.lat
+        if box is not None and at not in box:
+            continue
+        if len(extract.places) == MAX_NODES:
+            raise OsmError(f"{path}: more than {MAX_NODES:,} nodes; choose a part of it with --box S,W,N,E")
+        extract.places[node.id] = at
+        if not len(node.tags):
+            continue
+        tags = node.tags
+        if tags.get("highway") == "traffic_signals" or tags.get("crossing") == "traffic_signals":
+            extract.signals.add(node.id)
+        if tags.get("highway") == "crossing" and tags.get("crossing") != "no":
+            extract.crossings.add(node.id)
+
+
+def _read_ways(ways: Iterator[Any], service: bool, extract: Extract, path: Path) -> None:
+    counts = extract.counts
+    for way in ways:
+        tags = dict(way.tags)
+        if not ("highway" in tags or "building" in tags):
+            continue
+        nodes = [node.ref for node in way.nodes]
+        if not any(node in extract.places for node in nodes):
+            continue
+        if len(extract.ways) + len(extract.houses) == MAX_WAYS:
+            raise OsmError(f"{path}: more than {MAX_WAYS:,} ways; choose a part of it with --box S,W,N,E")
+        if side := tags.get("driving_side"):
+            extract.sides[side] += 1
+        if "highway" not in tags:
+            extract.houses.append(nodes)
+        elif is_drivable(tags, service):
+            ahead, back, assumed = directions(tags)
+            if assumed:
+                counts[assumed] += 1
+            extract.ways.append(Way(nodes, RANKS[tags["highway"]], ahead, back, _lanes(tags, ahead and back)))
+        else:
+            closed = tags["highway"] in RANKS
+            counts[
+                "drivable ways left out (service roads, private)" if closed else "footways and the like"
+            ] += 1
+    counts["streets"], counts["buildings"] = len(extract.ways), len(extract.houses)
+
+
+def _lanes(tags: Mapping[str, str], two_way: bool) -> int:
+    try:
+        return max(1, int(tags["lanes"]))
+    except (KeyError, ValueError):
+        return 1 + two_way

@@ -1,0 +1,96 @@
+"""`meze import-map`: a file of OpenStreetMap becomes a map to drive and to place kiosks on."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+from ..envs.osm.reader import Box
+from .rundir import write_json
+from .settings import asks_for_help, group, leading_names, parse, print_help
+
+USAGE = "meze import-map FILE --out NAME [flags]"
+DESCRIPTION = """Makes a street map of FILE, an extract of OpenStreetMap (.osm, .osm.bz2 or .osm.pbf). The map
+goes to NAME.txt, what became of the streets to NAME.json. `--env.map NAME.txt` drives on it,
+`--env.source NAME.txt` places kiosks on it. No network is needed.
+
+Such maps are owed to the OpenStreetMap contributors under the ODbL: their first lines say so."""
+
+
+@dataclass(frozen=True)
+class ImportSettings:
+    """What to make of a file."""
+
+    out: str = ""
+    """Name of the map, or path of its file."""
+    cell: float = 5.0
+    """Metres of a cell, 1 to 100: about as long as a car. Streets lie on a lattice of 4 cells; what is closer
+    together is merged, and counted."""
+    box: str | None = None
+    """South, west, north, east in degrees, such as 52.47,13.43,52.48,13.44 (with a minus: --box=-32.04,...);
+    by default the bounds that the file names, or all of it."""
+    side: Literal["left", "right"] | None = None
+    """On which traffic drives; by default what the data says, or else the country."""
+    service: bool = False
+    """Service roads are streets, too."""
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    if asks_for_help(args):
+        print_help(USAGE, DESCRIPTION)
+        return 0
+    names = leading_names(args)
+    if len(names) != 1:
+        raise ValueError(f"usage: {USAGE}")
+    default = group("ImportMap", run=ImportSettings())
+    given = parse(default, args[1:], prog="meze import-map FILE", description=DESCRIPTION).run
+    if not given.out:
+        raise ValueError("--out needs the name of the map")
+    if not 1 <= given.cell <= 100:
+        raise ValueError(f"--cell must be from 1 to 100 metres, got {given.cell:g}")
+    target = Path(given.out if given.out.endswith(".txt") else f"{given.out}.txt")
+    if target.exists():
+        raise ValueError(f"{target} is there already; choose another name, or remove it")
+    if not target.parent.is_dir():
+        raise ValueError(f"there is no folder {target.parent}")
+    from ..envs.osm.importing import import_map
+
+    box = None if given.box is None else read_box(given.box)
+    made = import_map(
+        Path(names[0]), target.stem, cell=given.cell, box=box, side=given.side, service=given.service
+    )
+    target.write_text(made.text, encoding="utf-8")
+    write_json(target.with_suffix(".json"), made.report)
+    for line in report_lines(made.report):
+        print(line)
+    print(f"\nmap:      {target}\ndrive it: meze train q-learning city --env.map {target}")
+    return 0
+
+
+def read_box(text: str) -> Box:
+    """Reads `S,W,N,E`.
+
+    Raises:
+        ValueError: when these are no four degrees, or no box.
+    """
+    try:
+        box = Box(*map(float, text.split(",")))
+    except (TypeError, ValueError):
+        raise ValueError(f"--box is south,west,north,east in degrees, not {text!r}") from None
+    if not (-90 <= box.south < box.north <= 90 and -180 <= box.west < box.east <= 180):
+        raise ValueError(f"--box {text}: south must be less than north and west less than east, in degrees")
+    return box
+
+
+def report_lines(report: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """The report as lines of at most 80 columns."""
+    lines = []
+    for group_name, facts in report.items():
+        lines.append(group_name)
+        for name, value in facts.items() or [("nothing", "")]:
+            shown = f"{value:,}" if isinstance(value, int | float) else str(value)
+            lines.append(f"  {name:<48} {shown}")
+    return lines
