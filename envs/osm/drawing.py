@@ -177,15 +177,30 @@ class Drawing:
 
     # ------------------------------------------------------------ what lies on and beside the streets
 
-    def prune(self, counts: Counter[str]) -> None:
-        """Takes away the cells that can't be reached from all others, or can't reach them."""
+    def prune(self) -> bool:
+        """Takes away the cells that can't be reached from all others, or can't reach them.
+
+        Returns:
+            Whether lanes were among them, and not only corners of junctions.
+        """
+        lanes = np.isin(self.grid, _LANES)
         while True:
             exits = legal_moves(self.grid, self._left_hand)[2]
             outside = (self.grid > 0) & ~largest_part(exits)
             if not outside.any():
-                return
-            counts["lane cells without a way"] += int((outside & (self.grid > ord("+"))).sum())
+                return bool((lanes & (self.grid == 0)).any())
             self.grid[outside] = 0
+
+    def driven(self, route: Route) -> tuple[bool, bool]:
+        """Whether there are still lanes along a street, and against it."""
+        lanes = [
+            (self.grid[cell] > 0, heading == section.heading)
+            for section in self.sections(route)
+            for cell, heading in zip(section.cells, section.headings, strict=True)
+        ]
+        return all(there for there, ahead in lanes if ahead), all(
+            there for there, ahead in lanes if not ahead
+        )
 
     def add_zebras(self, dropped: Counter[str], inferred: Counter[str]) -> int:
         """Draws the crossings that the data names, and at signals those that it does not.
@@ -239,7 +254,7 @@ class Drawing:
         grid = add_sidewalks(self.grid)
         if not network.houses:
             return grid
-        shift = PITCH * self.layout.origin + CORE + 1
+        shift = PITCH * self.layout.origin + CORE + 0.5  # a cell is where its middle is
         picture = Image.new("1", grid.shape[::-1])
         draw = ImageDraw.Draw(picture)
         for house in network.houses:

@@ -34,6 +34,8 @@ class Import:
     """The map as ASCII, with comments."""
     report: dict[str, dict[str, Any]]
     """Groups of facts by their names."""
+    layout: Layout
+    """Where each node and each street of the city lies on the map."""
 
 
 def import_map(
@@ -65,7 +67,10 @@ def import_map(
     )
     merged: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
-    network = make_network(extract)
+    try:
+        network = make_network(extract)
+    except OsmError as error:
+        raise OsmError(f"{path}: {error}") from None
     _check_size(network, cell, path)
     dropped["streets outside the largest part"] = network.keep_largest()
     if not network.streets:
@@ -82,8 +87,7 @@ def import_map(
     merge(network, reach, merged)
     layout = lay_out(network, reach, dropped)
     _keep_largest(layout, network, dropped)
-    drawing = Drawing(layout, network.signals, left_hand)
-    drawing.prune(dropped)
+    drawing = _draw(layout, network, left_hand, dropped)
     kept = drawing.add_zebras(dropped, inferred)
     grid = drawing.finish(network, cell)
     rows = "".join(row.tobytes().decode("ascii") + "\n" for row in grid)
@@ -102,7 +106,7 @@ def import_map(
         | {"turned by degrees": round(math.degrees(angle), 1)},
         "fidelity": _fidelity(drawing, streets, layout, truth, network, cell),
     }
-    return Import(streets, text, report)
+    return Import(streets, text, report, layout)
 
 
 def _drives_left(extract: Extract, side: Literal["left", "right"] | None) -> tuple[bool, str]:
@@ -141,6 +145,21 @@ def _keep_largest(layout: Layout, network: Network, dropped: Counter[str]) -> No
     dropped["streets cut off by these"] = rest.keep_largest()
     inside = {id(street) for street in rest.streets}
     layout.routes = [route for route in layout.routes if id(route.street) in inside]
+
+
+def _draw(layout: Layout, network: Network, left_hand: bool, dropped: Counter[str]) -> Drawing:
+    """Draws the streets, without those directions from which nothing leads on in cells."""
+    while True:
+        drawing = Drawing(layout, network.signals, left_hand)
+        if not drawing.prune():
+            return drawing
+        for route in layout.routes:
+            street, (ahead, back) = route.street, drawing.driven(route)
+            dropped["directions of streets that lead nowhere"] += (street.ahead > ahead) + (
+                street.back > back
+            )
+            street.ahead, street.back = street.ahead and ahead, street.back and back
+        layout.routes = [route for route in layout.routes if route.street.ahead or route.street.back]
 
 
 def _comments(path: Path, cell: float, angle: float, left_hand: bool) -> str:

@@ -19,8 +19,14 @@ from numpy.typing import NDArray
 from .network import Network, Street, at_offset
 
 ROUNDS = 60
+SHIFTS = ((0.0, 0.0), (0.5, 0.5), (0.25, 0.75), (0.75, 0.25), (0.5, 0.0), (0.0, 0.5))
+"""By which the lattice is shifted, in places, one after the other until every street finds a way ..."""
+FEW = 1000
+"""... in cities of so many streets; in larger ones some always fail, and tries take long."""
 MARGIN = 6  # lattice places around a street within which it is routed
 FAR = 0.35  # cost of a place per squared lattice distance to the street's true line
+BESIDE = 0.3
+"""Cost of a node's place for each other node beside it, which takes one of its exits, in squared places."""
 BEND = 0.6  # cost of a bend, in places
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
 
@@ -43,7 +49,7 @@ class Layout:
     nodes: dict[int, tuple[int, int]]
     """(row, column) of each node."""
     routes: list[Route]
-    origin: NDArray[np.int_]
+    origin: NDArray[np.float64]
     """(2,) column and row of the network's origin."""
 
 
@@ -55,24 +61,31 @@ def lay_out(network: Network, reach: float, counts: Counter[str]) -> Layout:
         reach: metres between two places.
         counts: of what was dropped, to which is added.
     """
+    tries = (_try(network, reach, np.array(shift)) for shift in SHIFTS)
+    best = next(tries)
+    for layout in tries if len(network.streets) <= FEW else ():
+        if len(best.routes) == len(network.streets):
+            break
+        best = max(best, layout, key=lambda each: len(each.routes))
+    counts["streets dropped, since no way was left for them"] += len(network.streets) - len(best.routes)
+    return best
+
+
+def _try(network: Network, reach: float, shift: NDArray[np.float64]) -> Layout:
+    """Lays the network on a lattice that is shifted by parts of a place."""
     corner = np.min([s.line.min(axis=0) for s in network.streets], axis=0) / reach
     far = np.max([s.line.max(axis=0) for s in network.streets], axis=0) / reach
-    shift = 1 - np.floor(corner).astype(int)
-    columns, rows = (np.ceil(far).astype(int) + shift + 2).tolist()
-    nodes = _place_nodes(network, reach, shift, (rows, columns))
-    lines = [s.line[:, ::-1] / reach + shift[::-1] for s in network.streets]
+    origin = 1 - np.floor(corner) + shift
+    columns, rows = (np.ceil(far + origin).astype(int) + 2).tolist()
+    nodes = _place_nodes(network, reach, origin, (rows, columns))
+    lines = [s.line[:, ::-1] / reach + origin[::-1] for s in network.streets]
     found = _negotiate(network, nodes, lines, (rows, columns))
-    routes = []
-    for street, cells in zip(network.streets, found, strict=True):
-        if cells is None:
-            counts["streets dropped, since no way was left for them"] += 1
-        else:
-            routes.append(Route(street, cells))
-    return Layout((rows, columns), nodes, routes, shift)
+    routes = [Route(s, cells) for s, cells in zip(network.streets, found, strict=True) if cells is not None]
+    return Layout((rows, columns), nodes, routes, origin)
 
 
 def _place_nodes(
-    network: Network, reach: float, shift: NDArray[np.int_], shape: tuple[int, int]
+    network: Network, reach: float, shift: NDArray[np.float64], shape: tuple[int, int]
 ) -> dict[int, tuple[int, int]]:
     """Gives each node the free place nearest to its own, those with most streets first."""
     arms = network.arms()
@@ -87,7 +100,12 @@ def _place_nodes(
         candidates = ((row + dy, column + dx) for dy, dx in near)
         free = [(r, c) for r, c in candidates if 0 <= r < shape[0] and 0 <= c < shape[1]]
         free = [place for place in free if place not in taken][:9]
-        best = min(free, key=lambda p: ((p[0] - y) ** 2 + (p[1] - x) ** 2, p))
+
+        def cost(place: tuple[int, int], y: float = y, x: float = x) -> float:
+            beside = sum((place[0] + dy, place[1] + dx) in taken for dy, dx in STEPS)
+            return (place[0] - y) ** 2 + (place[1] - x) ** 2 + BESIDE * beside
+
+        best = min(free, key=lambda place: (cost(place), place))
         taken[best] = node
     return {node: place for place, node in taken.items()}
 

@@ -62,11 +62,17 @@ def _cut_opposite(network: Network, reach: float) -> None:
             continue
         for other in one_way:
             low, high = boxes[id(other)]
-            if node in (other.tail, other.head) or not ((low <= place) & (place <= high)).all():
+            if not ((low <= place) & (place <= high)).all():
                 continue
-            gap, offset, heading = _nearest(other.line, place)
-            if gap >= reach or not 1 < offset < other.length - 1:
+            # Of its own street, which may come back beside it, a node looks at the middle only.
+            skipped = 2 * reach if node in (other.tail, other.head) else 1.0
+            if other.length < 2 * skipped + reach:
                 continue
+            line = other.between(skipped, other.length - skipped)
+            gap, offset, heading = _nearest(line, place)
+            if gap >= reach or not 0 < offset < other.length - 2 * skipped:
+                continue
+            offset += skipped
             if any(_against(s, place, heading * (1 if other.ahead else -1)) for s in through):
                 number += 1
                 cuts.setdefault(id(other), []).append((offset, number))

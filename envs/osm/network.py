@@ -86,8 +86,8 @@ class Network:
     def keep_largest(self) -> int:
         """Keeps the largest part in which one can drive from everywhere to everywhere.
 
-        Nobody turns round but where there is no other way on. A direction of a street that can't be driven
-        so is taken from it.
+        At junctions and dead ends one may turn round, but not where a two-way street just becomes a one-way
+        street. A direction of a street that can't be driven so is taken from it.
 
         Returns:
             The number of streets that are gone.
@@ -95,15 +95,18 @@ class Network:
         arcs = [
             (k, goes) for k, s in enumerate(self.streets) for goes in (True, False) if (s.back, s.ahead)[goes]
         ]
+        arms = self.arms()
         leaving: dict[int, list[int]] = {node: [] for node in self.places}
         for number, (k, goes) in enumerate(arcs):
             leaving[self.streets[k].tail if goes else self.streets[k].head].append(number)
         tails, heads = [], []
         for number, (k, goes) in enumerate(arcs):
-            onwards = leaving[self.streets[k].head if goes else self.streets[k].tail]
-            others = [other for other in onwards if arcs[other] != (k, not goes)] or onwards
-            tails += [number] * len(others)
-            heads += others
+            node = self.streets[k].head if goes else self.streets[k].tail
+            onwards = leaving[node]
+            if len(arms[node]) == 2 and len(onwards) > 1 and not self._is_two_way(arms[node]):
+                onwards = [other for other in onwards if arcs[other] != (k, not goes)]
+            tails += [number] * len(onwards)
+            heads += onwards
         graph = coo_matrix((np.ones(len(tails), np.int8), (tails, heads)), shape=(len(arcs),) * 2)
         _, part = connected_components(graph, connection="strong")
         going_on = np.isin(np.arange(len(arcs)), tails)
@@ -118,6 +121,9 @@ class Network:
         self.places = {node: place for node, place in self.places.items() if node in used}
         self.signals &= used
         return before - len(self.streets)
+
+    def _is_two_way(self, streets: list[int]) -> bool:
+        return all(self.streets[k].ahead and self.streets[k].back for k in streets)
 
     def dissolve(self) -> None:
         """Joins the two streets of each node at which nothing meets, where both allow the same directions."""
@@ -181,7 +187,7 @@ def make_network(extract: Extract) -> Network:
             used.update(nodes)
             used.update((nodes[0], nodes[-1]))
     if not pieces:
-        raise OsmError("there is no street to drive on in this box")
+        raise OsmError("no street to drive on here")
     houses = [[node for node in house if node in extract.places] for house in extract.houses]
     metres = _project(extract, [*used, *(node for house in houses for node in house)])
     network = Network({}, [])
