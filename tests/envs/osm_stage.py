@@ -68,7 +68,7 @@ def crossroads(streets: StreetMap):
 
 
 def random_city(side, seed, spacing=90.0):
-    """The text of a file with a jittered lattice of streets, of which some are missing, one-way, diagonal, dead ends."""
+    """A file with a jittered lattice of streets, some missing, one-way, diagonal or dead ends."""
     random = np.random.default_rng(seed)
     places, ways, tags = {}, [], {}
 

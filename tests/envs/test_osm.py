@@ -307,7 +307,8 @@ def test_shipped_maps_of_real_places(name):
 
 
 TRICK = """<?xml version="1.0"?><!DOCTYPE osm [<!ENTITY a "aaaaaaaaaa"><!ENTITY b "&a;&a;&a;&a;&a;&a;&a;&a;">
-<!ENTITY x SYSTEM "file:///etc/passwd">]><osm version="0.6"><node id="1" lat="1" lon="1"><tag k="a" v="&b;&x;"/></node></osm>"""
+<!ENTITY x SYSTEM "file:///etc/passwd">]>
+<osm version="0.6"><node id="1" lat="1" lon="1"><tag k="a" v="&b;&x;"/></node></osm>"""
 
 
 @pytest.mark.parametrize(
