@@ -125,7 +125,7 @@ def foreign_import_fault(imp: Import) -> str | None:
     top = imp.module.split(".")[0]
     if library in {"meze", *FOLDERS}:
         return "imports inside the project are relative"
-    if library == "pygame" and not imp.module.endswith(".renderer") and imp.module not in WINDOWS:
+    if library == "pygame" and not imp.module.endswith("renderer") and imp.module not in WINDOWS:
         if not (imp.module == "envs.core.env" and imp.lazy):
             return "pygame only in renderers and windows"
     if library in LEARNING_LIBRARIES and top != "agents" and not imp.lazy:

@@ -6,9 +6,7 @@ pool.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
@@ -24,12 +22,10 @@ from ..core.streets import (
     StreetMap,
     ahead,
     distances,
+    find_map,
     format_map,
     generate,
     parse_map,
-    read_map,
-    shipped_map,
-    shipped_maps,
     turn_paths,
 )
 from .state import INSIDE_JUNCTION, JUNCTION_AHEAD, LANE_AHEAD, NO_LANE, ZEBRA_AHEAD
@@ -120,18 +116,7 @@ def load_pool(
         if not 1 <= pool_size <= MAX_POOL_SIZE:
             raise ValueError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, not {pool_size}")
         return [generate(streets, FIRST_SEED[split] + k) for k in range(pool_size)]
-    if map in shipped_maps():
-        return [shipped_map(map)]
-    if Path(map).exists() or Path(map).name != map or map.endswith(".txt"):
-        return [read_map(map)]
-    if Path(f"{map}.txt").exists():
-        return [read_map(f"{map}.txt")]
-    names = ("generated", *shipped_maps())
-    close = difflib.get_close_matches(map, names, 1)
-    hint = (
-        f"did you mean {close[0]!r}?" if close else f"there are {', '.join(names)}, or the path of a map file"
-    )
-    raise ValueError(f"unknown map {map!r}; {hint}")
+    return [find_map(map)]
 
 
 def street_at(streets: StreetMap, x: int, y: int) -> NDArray[np.bool_]:

@@ -99,7 +99,7 @@ class Scene:
         m, clock = int(e["map"]), int(e["clock"])
         ego, *cars = self._make_way(e, phase, [self.ego(e, phase), *self.cars(e, phase)])
         ambulance = self._ambulance(e, phase)
-        flag = self._between(int(self._params.destinations[m, e["destination"]]))
+        flag = self.place(m, int(e["destination"]))
         for x, y in self._route(m, int(e["destination"]), int(e["cars"]["cell"][0])):
             yield Thing("route", x, y)
         yield flag._replace(sprite="ring_pin")
@@ -120,6 +120,10 @@ class Scene:
         yield flag._replace(sprite="pin", y=flag.y - bob)
         if e["info"]["cost"] and phase > 0.6:
             yield ego._replace(sprite="burst", quarters=0.0)
+
+    def place(self, m: int, destination: int) -> Thing:
+        """Where a destination of a map is."""
+        return self._between(int(self._params.destinations[m, destination]))
 
     def ego(self, e: np.void, phase: float) -> Thing:
         """The ego car, which turns as it moves off."""
@@ -269,7 +273,7 @@ class Lot(NamedTuple):
 @lru_cache(8)
 def divide(streets: StreetMap) -> list[Lot]:
     """Divides the building cells into lots of at most 4 x 4 cells."""
-    free = streets.kind == BUILDING
+    free = (streets.kind == BUILDING) & ~streets.ground
     lots = []
     for y, x in np.argwhere(free).tolist():
         if not free[y, x]:

@@ -91,7 +91,7 @@ class Panel:
         self.y = 0
         self._left, self._right = self.MARGIN, surface.get_width() - self.MARGIN
         self._fonts = {size: pygame.font.Font(None, size) for size in (19, 22, 30, 40)}
-        self._text = lru_cache(1024)(self._render)
+        self.image = lru_cache(1024)(self._render)
 
     def begin(self) -> None:
         """Wipes the board; the next line is the first."""
@@ -104,12 +104,12 @@ class Panel:
 
     def write(self, text: str, x: int, y: int, color: Color = TEXT, size: int = 22) -> None:
         """Writes one line from a place to the panel's margin."""
-        self.surface.blit(self._text(text, color, size, self._right - x), (x, y))
+        self.surface.blit(self.image(text, color, size, self._right - x), (x, y))
 
     def row(self, label: str, value: str, color: Color = TEXT) -> None:
         """Writes a line of label and value."""
         label_width = self._fonts[19].size(label)[0] + 10
-        image = self._text(value, color, 22, max(40, self._right - self._left - label_width))
+        image = self.image(value, color, 22, max(40, self._right - self._left - label_width))
         self.surface.blit(image, (self._right - image.get_width(), self.y))
         self.write(label, self._left, self.y + 1, FAINT, 19)
         self.y += self.LINE

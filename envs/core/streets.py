@@ -17,6 +17,7 @@ Where a lane runs into a junction that nothing leaves ahead, to the left or to t
 
 from __future__ import annotations
 
+import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -43,8 +44,8 @@ from .textfile import read_text
 
 __all__ = [
     "BUILDING", "CROSSING", "JUNCTION", "NONE", "ROAD", "SIDEWALK", "STEPS", "UNREACHABLE", "MapError",
-    "StreetConfig", "StreetMap", "ahead", "distances", "format_map", "generate", "legal_moves", "parse_map",
-    "read_map", "shipped_map", "shipped_maps", "turn_paths",
+    "StreetConfig", "StreetMap", "ahead", "distances", "find_map", "format_map", "generate", "legal_moves",
+    "parse_map", "read_map", "shipped_map", "shipped_maps", "turn_paths",
 ]  # fmt: skip
 
 BUILDING, SIDEWALK, ROAD, CROSSING, JUNCTION = range(5)
@@ -210,6 +211,24 @@ def shipped_maps() -> tuple[str, ...]:
 def shipped_map(name: str) -> StreetMap:
     """Reads one of the `shipped_maps`."""
     return read_map(_map_folder() / f"{name}.txt")
+
+
+def find_map(name: str) -> StreetMap:
+    """Reads the map of a name: a shipped one, the path of a file, or `name`.txt where it lies here.
+
+    Raises:
+        MapError: when there is none, or it can't be driven on.
+    """
+    if name in shipped_maps():
+        return shipped_map(name)
+    if Path(name).exists() or Path(name).name != name or name.endswith(".txt"):
+        return read_map(name)
+    if Path(f"{name}.txt").exists():
+        return read_map(f"{name}.txt")
+    names = ("generated", *shipped_maps())
+    close = difflib.get_close_matches(name, names, 1)
+    there = f"there are {', '.join(names)}, or the path of a map file"
+    raise MapError(f"unknown map {name!r}; " + (f"did you mean {close[0]!r}?" if close else there))
 
 
 # ------------------------------------------------------------ from characters to legal moves

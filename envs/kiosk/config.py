@@ -24,6 +24,9 @@ class KioskConfig:
     """Number of generated cities."""
     layout: Literal["districts", "uniform", "streets"] = "districts"
     """Where people live in generated cities: crowded in districts, anywhere, or along streets."""
+    map: str = "generated"
+    """The name of a shipped map of streets, or the path of one: then people live along its streets, whatever
+    the layout, and a step is a metre if the map says how long its cells are."""
     points: int = 100
     """Demand points of generated and fresh cities."""
     sites: int = 50

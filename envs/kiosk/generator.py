@@ -8,7 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.streets import BUILDING, StreetConfig
+from ..core.streets import BUILDING, SIDEWALK, StreetConfig, StreetMap, ahead
 from ..core.streets import generate as generate_streets
 from .instances import MAX_COORDINATE, MAX_KIOSKS, Instance, from_coordinates, on_streets
 
@@ -16,6 +16,7 @@ FIRST_SEED = {"train": 0, "test": 1_000_000_000}
 """First seed of the generated instances; a pool is far too small to reach from one range into the other."""
 
 MAX_PLACES = 10_000
+FRONT_GARDEN = 3  # cells between a house and the sidewalk on which its people step
 LAYOUTS = ("districts", "uniform", "streets")
 
 
@@ -77,24 +78,26 @@ class _Random:
         return (drawn * 2.0**-53 * bound).astype(np.int64).reshape(shape)
 
 
-def generate(config: TownConfig, seed: int) -> Instance:
+def generate(config: TownConfig, seed: int, streets: StreetMap | None = None) -> Instance:
     """Makes an instance; equal arguments give equal instances.
 
     Args:
         config: what it looks like.
         seed: a non-negative integer; see FIRST_SEED.
+        streets: a city along whose streets people live, whatever the layout.
     """
     random = _Random(seed)
     weights = 1 + random.below(config.max_people, config.num_points)
     rivals = np.arange(config.num_rivals)
     count = config.num_points + config.num_sites
-    if config.layout == "streets":
-        city = generate_streets(StreetConfig(width=config.side, height=config.side), seed)
+    if config.layout == "streets" or streets is not None:
+        city = streets or generate_streets(StreetConfig(width=config.side, height=config.side), seed)
         open_cells = np.flatnonzero(city.kind.ravel() != BUILDING)
-        cells = open_cells[random.below(len(open_cells), count)]
-        homes, sites = np.split(cells, [config.num_points])
+        addresses = open_cells if streets is None else _addresses(city)
+        homes = addresses[random.below(len(addresses), config.num_points)]
+        sites = open_cells[random.below(len(open_cells), config.num_sites)]
         town = on_streets(city, homes, config.num_kiosks, weights=weights, sites=sites, rivals=rivals)
-        return replace(town, name=f"streets-{seed}")
+        return replace(town, name=f"{'streets' if streets is None else city.name}-{seed}")
     scatter = _in_districts if config.layout == "districts" else _anywhere
     homes, sites = np.split(scatter(count, config.side, random), [config.num_points])
     return from_coordinates(
@@ -106,6 +109,15 @@ def generate(config: TownConfig, seed: int) -> Instance:
         rivals=rivals,
         metric=config.metric,
     )
+
+
+def _addresses(city: StreetMap) -> NDArray[np.int64]:
+    """The sidewalk cells beside which houses stand, or all of them where the map has no houses."""
+    near = (city.kind == BUILDING) & ~city.ground
+    for _ in range(FRONT_GARDEN):
+        near = np.logical_or.reduce([near, *(ahead(near, h, False) for h in range(4))])
+    sidewalk = city.kind == SIDEWALK
+    return np.flatnonzero(sidewalk & near if (sidewalk & near).any() else sidewalk)
 
 
 def _anywhere(count: int, side: int, random: _Random) -> NDArray[np.int64]:

@@ -56,6 +56,8 @@ class Instance:
     """How the distances were found."""
     unit: float = 1.0
     """Length of a step, in the units of the source."""
+    streets: StreetMap | None = None
+    """The city whose streets are walked, if the distances are along streets."""
     optimum: int | None = None
     """The proven least sum of weighted distances to the nearest of `num_kiosks` kiosks, where known."""
 
@@ -253,7 +255,9 @@ def on_streets(
     sites: ArrayLike | None = None,
     rivals: ArrayLike = (),
 ) -> Instance:
-    """Makes an instance of cells of a city map; a step leads to one of four neighbouring cells.
+    """Makes an instance of cells of a city map; people walk from a cell to one of four neighbouring ones.
+
+    A step is a metre where the map says how long its cells are, else a cell.
 
     Args:
         streets: the city.
@@ -275,21 +279,26 @@ def on_streets(
         if indoors.any():
             raise InstanceError(f"{name}: cell {cells[indoors.argmax()]} is a building")
     exits, way = walkable(streets), np.empty((1, *streets.kind.shape), np.uint16)
-    table = np.empty((len(corners), len(homes)), np.int32)
-    for site, row in zip(corners, table, strict=True):
+    cells = np.empty((len(corners), len(homes)), np.int32)
+    for site, row in zip(corners, cells, strict=True):
         street_distances(exits, np.array([site]), way)
         row[:] = way.ravel()[homes]
-    if (table == UNREACHABLE).any():
-        site, point = divmod(int((table == UNREACHABLE).argmax()), len(homes))
+    if (cells == UNREACHABLE).any():
+        site, point = divmod(int((cells == UNREACHABLE).argmax()), len(homes))
         raise InstanceError(f"{name}: point {point} can't be reached from site {site}")
-    width = streets.kind.shape[1]
+    width, metres = streets.kind.shape[1], streets.cell_metres or 1
+
+    def steps(cells: NDArray) -> NDArray[np.int32]:
+        return np.rint(cells * metres).astype(np.int32)
+
     return Instance(
         name,
-        table,
+        steps(cells),
         _ones_unless(weights, len(homes)),
         num_kiosks,
-        points=np.stack([homes % width, homes // width], axis=1),
-        sites=np.stack([corners % width, corners // width], axis=1),
+        points=steps(np.stack([homes % width, homes // width], axis=1)),
+        sites=steps(np.stack([corners % width, corners // width], axis=1)),
+        streets=streets,
         rivals=np.asarray(rivals, int),
         metric="streets",
     )

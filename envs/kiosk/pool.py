@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.streets import find_map
 from .config import KIOSKS, KioskConfig
 from .generator import FIRST_SEED, TownConfig, generate
 from .instances import MAX_PAIRS, Instance, InstanceError
@@ -51,7 +52,9 @@ def load_pool(config: KioskConfig) -> list[Instance]:
     if source == "generated":
         _check_size(config.pool_size, config.sites, config.points)
         first = FIRST_SEED[config.split]
-        return [generate(_town(config, seed), seed) for seed in range(first, first + config.pool_size)]
+        streets = None if config.map == "generated" else find_map(config.map)
+        seeds = range(first, first + config.pool_size)
+        return [generate(_town(config, seed), seed, streets) for seed in seeds]
     shipped = shipped_instances()
     if source == "shipped":
         return [shipped_instance(name, config.kiosks) for name in shipped]

@@ -10,8 +10,8 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core.renderer import ACCENT, BAD, FAINT, GOOD, RULE, TEXT, Color, Panel, Sprites, to_array
-from .scene import BINS, City, Histogram, Scene, colour
+from ..core.renderer import ACCENT, BAD, BOARD, FAINT, GOOD, RULE, TEXT, Color, Panel, Sprites, to_array
+from .scene import BINS, LAWN, City, Histogram, Scene, colour
 
 if TYPE_CHECKING:
     from .world import Kiosk
@@ -98,6 +98,8 @@ class KioskRenderer:
 
     def _draw_ground(self, e: np.void) -> None:
         self._map.fill(GROUND)
+        if self._draw_plan(e):
+            return
         realms = self._scene.realms(e)
         if realms is None:
             return
@@ -105,6 +107,27 @@ class KioskRenderer:
         tints = (np.array(GROUND) * (255 - REALM) + colours * REALM) // 255
         surface = pygame.surfarray.make_surface(tints[realms].swapaxes(0, 1))
         self._map.blit(pygame.transform.scale(surface, (MAP, MAP)), (0, 0))
+
+    def _draw_plan(self, e: np.void) -> bool:
+        """Draws the streets of a city, where it has any, with the realms of the kiosks on them."""
+        plan, city = self._scene.plan(e), self._scene.city(e)
+        if plan is None or city.origin is None:
+            return False
+        streets = city.instance.streets
+        assert streets is not None
+        self._map.fill(LAWN)
+        step = MAP / city.side
+        cell = (streets.cell_metres or 1) * step
+        surface = pygame.surfarray.make_surface(plan.swapaxes(0, 1))
+        size = [round(cell * side) for side in surface.get_size()]
+        corner = -city.origin * step - cell / 2  # a place is the middle of a cell
+        self._map.blit(pygame.transform.scale(surface, size), corner)
+        if streets.credit:
+            words = self._panel.image(streets.credit, TEXT, 19, MAP - 16)
+            place = words.get_rect(bottomleft=(8, MAP - 6))
+            pygame.draw.rect(self._map, BOARD, place.inflate(10, 6), border_radius=4)
+            self._map.blit(words, place)
+        return True
 
     def _draw_people(self, e: np.void, city: City) -> None:
         homes, corners = city.homes * MAP, city.corners * MAP

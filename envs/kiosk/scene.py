@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .instances import METRICS, Instance
+from ..core.streets import UNREACHABLE, distances
+from .instances import METRICS, Instance, walkable
 
 if TYPE_CHECKING:
     from .world import Kiosk
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 REALM_CELLS = 192
 """Cells along a side of the map by which the kiosks' realms are found."""
 BINS = 24
+HOUSE, PAVEMENT, STREET, LAWN = (206, 192, 172), (236, 230, 214), (252, 250, 244), (214, 222, 190)
 GOLDEN_ANGLE = 0.381966
 """Of a full turn: hues that are so far apart from each other stay apart, however many there are."""
 MOST_CITIES = 64
@@ -112,6 +114,28 @@ class Scene:
         places = np.stack([x.ravel(), y.ravel()], axis=1)
         steps = metric(places, city.instance.sites[record["kiosks"][kiosks]])
         return kiosks[steps.argmin(axis=0)].reshape(REALM_CELLS, REALM_CELLS)
+
+    def plan(self, record: np.void) -> NDArray[np.uint8] | None:
+        """(H, W, 3) colours of the cells of a city with streets, None for others.
+
+        What people walk on has the colour of the kiosk nearest to it on foot.
+        """
+        instance = self.city(record).instance
+        streets, sites = instance.streets, instance.sites
+        if streets is None or sites is None:
+            return None
+        colours = np.array([HOUSE, PAVEMENT, STREET, STREET, STREET], np.uint8)[streets.kind]
+        colours[streets.ground] = LAWN
+        chosen = record["kiosks"][record["kiosks"] >= 0]
+        if len(chosen):
+            metres = streets.cell_metres or 1
+            x, y = np.rint(sites[chosen].T / metres).astype(int)
+            ways = np.empty((len(chosen), *streets.kind.shape), np.uint16)
+            distances(walkable(streets), y * streets.kind.shape[1] + x, ways)
+            tints = np.array([colour(k) for k in range(len(chosen))])[ways.argmin(axis=0)]
+            walked = ways.min(axis=0) < UNREACHABLE
+            colours[walked] = (colours[walked] + tints[walked]) // 2
+        return colours
 
     def histogram(self, record: np.void) -> Histogram:
         """Who walks how far; there must be a kiosk."""

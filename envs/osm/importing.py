@@ -20,7 +20,7 @@ from .merging import merge
 from .network import Network, give_signals, main_bearing, make_network, turn
 from .reader import Box, Extract, OsmError, read
 
-CREDIT = "(c) OpenStreetMap contributors, ODbL 1.0, openstreetmap.org/copyright"
+CREDIT = "(c) OpenStreetMap contributors, ODbL 1.0"
 MAIN_ROAD = 4  # rank from which crossing streets are given signals, where the data has none at all
 
 
@@ -165,7 +165,7 @@ def _draw(layout: Layout, network: Network, left_hand: bool, dropped: Counter[st
 def _comments(path: Path, cell: float, angle: float, left_hand: bool) -> str:
     """The lines before a map."""
     lines = [f"made of {path.name}, turned by {math.degrees(angle):.1f} degrees", f"cell {cell:g} m"]
-    lines += ["left-hand"] * left_hand + [f"credit {CREDIT}"]
+    lines += ["left-hand"] * left_hand + [f"credit {CREDIT}", "terms: openstreetmap.org/copyright"]
     return "".join(f"; {line}\n" for line in lines)
 
 

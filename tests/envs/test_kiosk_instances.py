@@ -5,11 +5,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from meze.envs.core.streets import BUILDING, shipped_map
-from meze.envs.kiosk.generator import FIRST_SEED, LAYOUTS, TownConfig, generate
+from meze.envs.core.streets import BUILDING, SIDEWALK, shipped_map
+from meze.envs.kiosk.config import KioskConfig
+from meze.envs.kiosk.generator import FIRST_SEED, FRONT_GARDEN, LAYOUTS, TownConfig, generate
 from meze.envs.kiosk.instances import MAX_DISTANCE, Instance, InstanceError, from_coordinates, on_streets
 from meze.envs.kiosk.objective import Objective
 from meze.envs.kiosk.readers import read_instance, shipped_instance, shipped_instances
+from meze.envs.kiosk.scene import Scene
+from meze.envs.kiosk.world import Kiosk
 
 CITY = shipped_map("ring")
 OPEN = np.flatnonzero(CITY.kind.ravel() != BUILDING)
@@ -268,3 +271,47 @@ def test_test_towns_are_not_training_towns():
 def test_impossible_towns_are_refused(change: dict):
     with pytest.raises(ValueError, match="must be|do not fit"):
         TownConfig(**change)
+
+
+# ------------------------------------------------------------ on maps of real places
+
+
+def test_kiosks_on_a_map_are_walked_to_in_metres():
+    streets = shipped_map("fremantle")
+    world = Kiosk(KioskConfig(map="fremantle", pool_size=2, points=30, sites=8, kiosks=3))
+    for town in world.instances:
+        assert town.streets is not None and town.points is not None and town.sites is not None
+        assert town.name.startswith("fremantle-")
+        for site, row in zip(town.sites // 3, town.distances, strict=True):
+            steps = walked(streets.kind, site[1] * streets.kind.shape[1] + site[0])
+            cells = town.points[:, 1] // 3 * streets.kind.shape[1] + town.points[:, 0] // 3
+            assert row.tolist() == [3 * steps[cell] for cell in cells.tolist()]
+
+
+def test_people_live_where_houses_are():
+    streets = shipped_map("berlin-neukoelln")
+    town = generate(TownConfig(num_points=200), 0, streets)
+    houses = np.argwhere((streets.kind == BUILDING) & ~streets.ground)
+    assert town.points is not None
+    for x, y in town.points // 5:
+        assert streets.kind[y, x] == SIDEWALK and np.abs(houses - (y, x)).sum(axis=1).min() <= FRONT_GARDEN
+
+
+def test_unknown_maps_are_refused():
+    with pytest.raises(ValueError, match="unknown map 'fremantel'; did you mean 'fremantle'?"):
+        Kiosk(KioskConfig(map="fremantel"))
+
+
+def test_streets_have_the_colour_of_the_nearest_kiosk_on_foot():
+    world = Kiosk(KioskConfig(map="west-oakland", pool_size=1, points=30, sites=12, kiosks=2))
+    state = np.zeros(1, world.state_dtype)
+    state["kiosks"] = [4, 7]
+    city, plan = world.instances[0], Scene(world).plan(state[0])
+    assert plan is not None and city.streets is not None and city.sites is not None
+    width = city.streets.kind.shape[1]
+    ways = [walked(city.streets.kind, y * width + x) for x, y in city.sites[[4, 7]] // 5]
+    shades = [
+        {tuple(plan.reshape(-1, 3)[cell]) for cell in ways[k] if ways[k][cell] < ways[1 - k][cell]}
+        for k in (0, 1)
+    ]
+    assert shades[0] and shades[1] and not shades[0] & shades[1]

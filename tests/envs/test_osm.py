@@ -293,12 +293,12 @@ def test_turned_cities_are_turned_back(imported):
 @pytest.mark.parametrize("name", MAPS)
 def test_shipped_maps_of_real_places(name):
     streets = shipped_map(name)
-    assert streets.left_hand == MAPS[name] and streets.cell_metres == 5 and streets.credit == CREDIT
+    assert streets.left_hand == MAPS[name] and streets.credit == CREDIT
     assert streets.ground.any() and ((streets.kind == 0) & ~streets.ground).any()
     assert len(crossroads(streets)) >= 3
     extract = Path(__file__).parents[3] / "shared" / "data" / "osm" / f"{name}.osm"
     if extract.exists():
-        made = import_map(extract, name)
+        made = import_map(extract, name, cell=streets.cell_metres)
         assert np.array_equal(made.streets.kind, streets.kind)
         assert np.array_equal(made.streets.exits, streets.exits)
 
