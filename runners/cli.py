@@ -20,6 +20,7 @@ COMMANDS = {
     "features": ("features", "compare encoders of observations"),
     "bench": ("bench", "measure steps per second"),
     "envs": ("listing", "list environments and agents, and what fits what"),
+    "new-world": ("new_world", "begin a world of your own, in a package that works"),
 }
 """Sub-command to its module and a summary."""
 
@@ -100,7 +101,7 @@ def _unknown_command(name: str) -> str:
 
 
 def _help() -> str:
-    lines = [f"  {name:<10}{summary}" for name, (_, summary) in COMMANDS.items()]
+    lines = [f"  {name:<11}{summary}" for name, (_, summary) in COMMANDS.items()]
     return "\n".join(
         [
             "usage: meze COMMAND ...",

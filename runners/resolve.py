@@ -5,10 +5,9 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import os
 import sys
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
 from typing import Any
 
 import gymnasium as gym
@@ -19,6 +18,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from ..agents import registry as agents
 from ..agents.registry import AgentSpec
 from ..envs.core.registry import WorldSpec, world_specs
+from .plugins import load_plugins, one_line
 from .settings import unknown
 
 DEFAULT_STEP_LIMIT = 1000
@@ -40,50 +40,23 @@ class Environment:
     """What the project knows of it; None for the environments of others."""
 
 
-@cache
-def load_plugins() -> list[str]:
-    """Loads the entry points `meze.worlds`: modules that register worlds, or functions that do.
-
-    Returns:
-        One line for each that could not be loaded, naming it; they never stop the rest.
-    """
-    broken = []
-    for point in entry_points(group="meze.worlds"):
-        try:
-            plugin = point.load()
-            if callable(plugin):
-                plugin()
-        except Exception as error:
-            broken.append(f"plug-in {point.name!r} ({point.value}) is broken: {_one_line(error)}")
-    return broken
-
-
-def report_broken_plugins() -> None:
-    """Says on stderr which plug-ins could not be loaded."""
-    for line in load_plugins():
-        print(f"meze: warning: {line}", file=sys.stderr)
-
-
 def find_environment(name: str) -> Environment:
     """Finds an environment by a world's short name or by a gymnasium id, `package.module:Id` included.
 
     Raises:
-        ValueError: for an unknown name, with the closest known one, or a module that can't be imported.
+        ValueError: for an unknown name, with the closest known one, or code that can't be imported.
     """
-    report_broken_plugins()
+    load_plugins()
     module, _, bare = name.rpartition(":")
     if module:
-        try:
-            importlib.import_module(module)
-        except Exception as error:
-            raise ValueError(f"environment {name!r}: can't import {module!r}: {_one_line(error)}") from None
+        _import_named(module, name)
     worlds = {world.name: world for world in world_specs()}
     by_id = {world.id: world for world in worlds.values()}
     if bare in worlds or bare in by_id:
         world = worlds.get(bare) or by_id[bare]
         prefix = f"{module}:" if module else ""
         limit = world.max_episode_steps or DEFAULT_STEP_LIMIT
-        return Environment(prefix + world.id, world.name, load_object(world.config), limit, world)
+        return Environment(prefix + world.id, world.name, _part_of(world, world.config), limit, world)
     spec = gym.registry.get(bare)
     if spec is None:
         if bare in (agent.name for agent in agents.agent_specs()):
@@ -93,12 +66,31 @@ def find_environment(name: str) -> Environment:
     return Environment(name, bare.replace("/", "-"), _foreign_config(spec), limit, None)
 
 
+def _import_named(module: str, name: str) -> None:
+    """Imports what was named on the command line; what lies in the working folder is found, too."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last: it hides nothing that is installed
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        raise ValueError(f"environment {name!r}: can't import {module!r}: {one_line(error)}") from None
+
+
+def _part_of(world: WorldSpec, path: str) -> Any:
+    """Imports part of a world, which may be a plug-in's."""
+    try:
+        return load_object(path)
+    except Exception as error:
+        raise ValueError(f"world {world.name}: can't load {path}: {one_line(error)}") from error
+
+
 def find_learner(name: str) -> AgentSpec:
     """Finds an agent that can be trained.
 
     Raises:
         ValueError: for an unknown name, or an agent that does not learn.
     """
+    load_plugins()
     if name in gym.registry or name in (world.name for world in world_specs()):
         raise ValueError(f"{name} is an environment, where an agent should stand")
     spec = agents.find_agent(name)
@@ -128,6 +120,7 @@ def make_vector(
     if render:
         kwargs["render_mode"] = "rgb_array"
     if environment.world:
+        _part_of(environment.world, environment.world.world)
         kwargs |= vector_kwargs | {"num_threads": num_threads}
         vector_kwargs, how = {}, None
     else:
@@ -135,7 +128,7 @@ def make_vector(
     try:
         env = gym.make_vec(environment.id, num_envs, how, vector_kwargs, **kwargs)
     except (gym.error.Error, TypeError, ImportError) as error:
-        raise ValueError(f"can't make {environment.id}: {_one_line(error)}") from error
+        raise ValueError(f"can't make {environment.id}: {one_line(error)}") from error
     if not isinstance(env.single_observation_space, (Box, Discrete, MultiBinary, MultiDiscrete)):
         kind = type(env.single_observation_space).__name__
         raise ValueError(f"{environment.id} has {kind} observations; only arrays and numbers can be used")
@@ -157,7 +150,7 @@ def _foreign_config(spec: EnvSpec) -> type:
     try:
         parameters = inspect.signature(load_object(spec.entry_point)).parameters.values()
     except ImportError as error:
-        raise ValueError(f"environment {spec.id} can't be imported: {_one_line(error)}") from None
+        raise ValueError(f"environment {spec.id} can't be imported: {one_line(error)}") from None
     fields = []
     for parameter in parameters:
         value = spec.kwargs.get(parameter.name, parameter.default)
@@ -166,12 +159,8 @@ def _foreign_config(spec: EnvSpec) -> type:
     return dataclasses.make_dataclass("EnvConfig", fields, frozen=True)
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def reference_names(environment: Environment, config: Any) -> tuple[str, ...]:
     """Names of a world's reference policies; none for the environments of others."""
     if environment.world is None:
         return ()
-    return tuple(load_object(environment.world.world)(config).references())
+    return tuple(_part_of(environment.world, environment.world.world)(config).references())
