@@ -8,7 +8,8 @@ import inspect
 import os
 import sys
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
@@ -21,6 +22,8 @@ from ..envs.core.registry import WorldSpec, world_specs
 from .plugins import load_plugins, one_line
 from .settings import unknown
 
+Vectorization: TypeAlias = Literal["sync", "async"]
+"""Whether environments of others share this process, or have one each."""
 DEFAULT_STEP_LIMIT = 1000
 """Steps after which an episode is cut off where the environment sets no limit itself."""
 
@@ -38,6 +41,11 @@ class Environment:
     max_episode_steps: int
     world: WorldSpec | None
     """What the project knows of it; None for the environments of others."""
+
+    @property
+    def named_again(self) -> str:
+        """What must be said with a folder that was made in it, since no file may say which code to import."""
+        return f" --env {self.id}" if ":" in self.id else ""
 
 
 def find_environment(name: str) -> Environment:
@@ -106,31 +114,38 @@ def make_vector(
     autoreset: AutoresetMode,
     *,
     num_threads: int = 1,
+    vectorization: Vectorization = "sync",
     max_episode_steps: int | None = None,
     render: bool = False,
 ) -> VectorEnv:
-    """Makes a vector environment: the native one of a world, `SyncVectorEnv` of any other.
+    """Makes a vector environment: the native one of a world; of any other what `vectorization` says.
 
     Raises:
         ValueError: one line, when the environment can't be made.
     """
     kwargs = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     kwargs["max_episode_steps"] = max_episode_steps or environment.max_episode_steps
-    vector_kwargs: dict[str, Any] = {"autoreset_mode": autoreset}
     if render:
         kwargs["render_mode"] = "rgb_array"
-    if environment.world:
-        _part_of(environment.world, environment.world.world)
-        kwargs |= vector_kwargs | {"num_threads": num_threads}
-        vector_kwargs, how = {}, None
-    else:
-        how = "sync"
     try:
-        env = gym.make_vec(environment.id, num_envs, how, vector_kwargs, **kwargs)
+        if environment.world:
+            _part_of(environment.world, environment.world.world)
+            if vectorization == "async":
+                raise ValueError(f"{environment.id} is one compiled batch: use --num-threads, not async")
+            native = {"autoreset_mode": autoreset, "num_threads": num_threads}
+            env = gym.make_vec(environment.id, num_envs, **native, **kwargs)
+        elif vectorization == "async":
+            from .workers import WorkerVectorEnv
+
+            env = WorkerVectorEnv(partial(gym.make, environment.id, **kwargs), num_envs, autoreset)
+        else:
+            how = {"autoreset_mode": autoreset}
+            env = gym.make_vec(environment.id, num_envs, "sync", how, **kwargs)
     except (gym.error.Error, TypeError, ImportError) as error:
         raise ValueError(f"can't make {environment.id}: {one_line(error)}") from error
     if not isinstance(env.single_observation_space, (Box, Discrete, MultiBinary, MultiDiscrete)):
         kind = type(env.single_observation_space).__name__
+        env.close()
         raise ValueError(f"{environment.id} has {kind} observations; only arrays and numbers can be used")
     return env
 
