@@ -18,7 +18,7 @@ def load_plugins() -> None:
     """Loads all plug-ins, once; says on stderr which are broken, and why: they never stop the rest."""
     for group in GROUPS:
         for point in entry_points(group=group):
-            waiting = threading.Timer(PATIENCE, _say, [f"still waits for {_named(point)}; Ctrl-C stops"])
+            waiting = threading.Timer(PATIENCE, _say, [f"{_named(point)} is still loading; Ctrl-C stops"])
             waiting.daemon = True
             waiting.start()
             try:
