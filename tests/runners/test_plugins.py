@@ -1,9 +1,10 @@
-"""Plug-ins: worlds and agents of others are found, used and resumed; broken ones are named and stop nothing."""
+"""Plug-ins: worlds and agents of others are found, used, resumed; broken ones are named, and stop nothing."""
 
 import sys
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint
 
+import gymnasium
 import pytest
 from meze.agents import registry as agents
 from meze.agents.registry import register_agent
@@ -50,7 +51,8 @@ def odd_agent():
 
 def lost():
     register_world(id="their/Lost-v0", name="lost", world="their_plugin:Nothing", config="nowhere:Config")
-    register_world(id="their/Odd-v0", name="half", world="their_plugin:Nothing", config="their_plugin:CarefulConfig")
+    register_world(id="their/Half-v0", name="half", world="their_plugin:Nothing",
+                   config="their_plugin:CarefulConfig")
     register_agent("lost-agent", "their_plugin:Nothing", "learner", "is not there")
 """
 
@@ -72,14 +74,16 @@ def announce(tmp_path, monkeypatch) -> Iterator:
     yield announced
     plugins.load_plugins.cache_clear()
     sys.modules.pop("their_plugin", None)
+    for name in ("their/Lost-v0", "their/Half-v0"):
+        gymnasium.registry.pop(name, None)
 
 
 @pytest.mark.parametrize(
     ("value", "words"),
     [
         (
-            "no_such_package.worlds",
-            "plug-in 'no_such_package.worlds' (no_such_package.worlds) is broken: No module",
+            "no_such_package",
+            "plug-in 'no_such_package' (no_such_package) is broken: No module",
         ),
         ("json:loads", "plug-in 'loads' (json:loads) is broken: TypeError"),
         ("their_plugin:missing", "is broken: AttributeError"),
