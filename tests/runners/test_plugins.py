@@ -7,11 +7,12 @@ from importlib.metadata import EntryPoint
 import gymnasium
 import pytest
 from meze.agents import registry as agents
+from meze.agents.conformance import check_agent
 from meze.agents.registry import register_agent
 from meze.agents.tabular import QLearning
 from meze.envs.core import register_world
 from meze.envs.core import registry as worlds
-from meze.runners import cli, plugins
+from meze.runners import bench, cli, plugins
 from meze.runners.rundir import RunDir
 from run_files import only_run
 
@@ -116,6 +117,8 @@ def test_what_a_plugin_says_wrongly_hides_nothing(announce, capsys) -> None:
     assert "not listed: lost: world lost: can't load nowhere:Config: No module named 'nowhere'" in said
     assert "not listed: half: world half: can't load their_plugin:Nothing" in said
     assert "city, index" in said and "CartPole-v1" in said and "lost-agent" in said
+    assert {"corridor", "city"} <= {each.name for each in bench._all_worlds()}
+    assert "world lost: can't load" in capsys.readouterr().err
     for line in ("train q-learning lost", "evaluate half random", "train lost-agent corridor", "bench lost"):
         assert cli.main(line.split()) == 2
         said = capsys.readouterr().err
@@ -124,6 +127,8 @@ def test_what_a_plugin_says_wrongly_hides_nothing(announce, capsys) -> None:
 
 def test_an_agent_of_others_trains_resumes_and_shows(announce, tmp_path, capsys) -> None:
     announce("their_plugin:agent", group="meze.agents")
+    plugins.load_plugins()
+    check_agent("careful")
     size = ["--steps", "512", "--num-envs", "8", "--eval-episodes", "4", "--out", str(tmp_path / "runs")]
     assert cli.main(["train", "careful", "corridor", "--agent.care", "0.25", *size]) == 0
     run = only_run(tmp_path / "runs")
