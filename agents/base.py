@@ -5,7 +5,8 @@ Agents know gymnasium spaces and batches of transitions, never a world.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
@@ -58,6 +59,19 @@ class Policy(Protocol):
             (B,) actions, and the memory for the next call.
         """
         ...
+
+
+@contextmanager
+def fitting(agent: str, observation_space: Space, action_space: Space) -> Iterator[None]:
+    """Where an agent finds out whether it fits some spaces: a refusal then names the agent and both.
+
+    Raises:
+        ValueError: one line, for a ValueError within.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise ValueError(f"{agent} does not fit {observation_space} and {action_space}: {error}") from error
 
 
 class NonFiniteLossError(ValueError):

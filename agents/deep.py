@@ -15,7 +15,7 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .base import Memory, NonFiniteLossError, State, Transition
+from .base import Memory, NonFiniteLossError, State, Transition, fitting
 from .networks import NetworkConfig, make_network
 from .schedules import Schedule
 
@@ -273,13 +273,14 @@ class DeepLearner:
         Raises:
             ValueError: one line, for a space that no network fits, or a device that is not there.
         """
-        if not isinstance(action_space, Discrete):
-            raise ValueError(f"{self.name} needs Discrete actions; got {action_space}")
+        with fitting(self.name, observation_space, action_space):
+            if not isinstance(action_space, Discrete):
+                raise ValueError("it needs Discrete actions")
         self.config, self.num_envs, self.device = config, num_envs, find_device(device)
         self.num_actions, self._first_action = int(action_space.n), int(action_space.start)
         self.steps = 0
         weights_seed, draws_seed = rng.integers(2**62, size=2).tolist()
-        with torch.random.fork_rng(devices=[]):
+        with fitting(self.name, observation_space, action_space), torch.random.fork_rng(devices=[]):
             torch.manual_seed(weights_seed)
             network = make_network(observation_space, self.num_actions, config.net, config.frames)
         self.network = network.to(self.device)

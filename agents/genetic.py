@@ -24,7 +24,7 @@ from deap import tools
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from .base import State
+from .base import State, fitting
 from .features import Retina, column_scales, is_table, make_features
 from .population import (
     Actions,
@@ -273,7 +273,8 @@ class Genetic:
             ValueError: when the spaces do not fit, or a genome would be too long.
         """
         self.config = config
-        self.genome = make_genome(observation_space, action_space, config)
+        with fitting(self.name, observation_space, action_space):
+            self.genome = make_genome(observation_space, action_space, config)
         self.generation = 0
         self.rng = rng
         self._random = random.Random(int(rng.integers(2**63)))

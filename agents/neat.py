@@ -21,7 +21,7 @@ from gymnasium.spaces import Space
 from neat.reporting import ReporterSet
 from numpy.typing import NDArray
 
-from .base import State
+from .base import State, fitting
 from .features import make_features, sense
 from .neat_genomes import (
     Counter,
@@ -131,8 +131,9 @@ class Neat:
             ValueError: when the spaces do not fit.
         """
         self.config = config
-        self.features = make_features(observation_space, config.retina)
-        self.actions = Actions(action_space)
+        with fitting("neat", observation_space, action_space):
+            self.features = make_features(observation_space, config.retina)
+            self.actions = Actions(action_space)
         self.generation = 0
         self._random = random.Random(int(rng.integers(2**63)))
         self._neat: Any = neat_config(config, len(self.features.names), self.actions.num_outputs)

@@ -1,16 +1,22 @@
-"""The agents by name. Their files, and the libraries these need, load only when an agent is asked for."""
+"""The agents by name. Their files, and the libraries these need, load only when an agent is asked for.
+
+Agents of others are announced through the entry-point group `meze.agents`, and register themselves here.
+"""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 from gymnasium.spaces import Space
 
 from .base import Imitator, Learner, Policy, Searcher, Trainer
+
+Kind: TypeAlias = Literal["policy", "learner", "searcher", "trainer", "imitator"]
+"""Which protocol of `agents.base` an agent follows."""
 
 
 @dataclass(frozen=True)
@@ -20,14 +26,14 @@ class AgentSpec:
     name: str
     """Name on the command line."""
     entry: str
-    """`module:Class`, the module inside `meze.agents`. Every agent's constructor is
+    """`package.module:Class`; `.module:Class` inside `meze.agents`. Every agent's constructor is
     `(observation_space, action_space, *, num_envs, config, rng)`, with the spaces of one environment."""
-    kind: Literal["policy", "learner", "searcher", "trainer", "imitator"]
+    kind: Kind
     """Which protocol of `agents.base` the class follows."""
     summary: str
     """One line for listings."""
     config: str | None = None
-    """`module:Class` of the frozen dataclass of settings, None where there are none."""
+    """Where the frozen dataclass of its settings is, as for `entry`; None where there are none."""
     modes: tuple[str, ...] = ()
     """Observation modes of a world that suit the agent, the preferred one first; empty: any."""
     extra: str | None = None
@@ -44,7 +50,7 @@ class AgentSpec:
         """Loads the agent's class.
 
         Raises:
-            ValueError: when the extra that it needs is not installed.
+            ValueError: when the extra that it needs is not installed, or a plug-in's can't be loaded.
         """
         return self._load(self.entry)
 
@@ -52,33 +58,39 @@ class AgentSpec:
         """Loads the class of the agent's settings, all of which have defaults; None where it has none.
 
         Raises:
-            ValueError: when the extra that it needs is not installed.
+            ValueError: when the extra that it needs is not installed, or a plug-in's can't be loaded.
         """
         return None if self.config is None else self._load(self.config)
+
+    @property
+    def is_plugin(self) -> bool:
+        """Whether it is the agent of another distribution."""
+        return not self.entry.startswith(".")
 
     def _load(self, entry: str) -> type:
         module, _, name = entry.partition(":")
         try:
-            return getattr(importlib.import_module(f".{module}", __package__), name)
-        except ModuleNotFoundError as error:
-            if self.extra is None:
+            return getattr(importlib.import_module(module, __package__), name)
+        except Exception as error:
+            if self.extra is not None and isinstance(error, ModuleNotFoundError):
+                cure = f"pip install 'meze[{self.extra}]'"
+                raise ValueError(f"{self.name} needs {error.name}, which is not installed: {cure}") from None
+            if not self.is_plugin:
                 raise
-            raise ValueError(
-                f"{self.name} needs {error.name}, which is not installed: pip install 'meze[{self.extra}]'"
-            ) from None
+            raise ValueError(f"agent {self.name}: can't load {entry}: {error}") from error
 
 
-def _tabular(name: str, entry: str, summary: str, config: str = "tabular:TabularConfig") -> AgentSpec:
+def _tabular(name: str, entry: str, summary: str, config: str = ".tabular:TabularConfig") -> AgentSpec:
     return AgentSpec(name, entry, "learner", summary, config=config, modes=("index",))
 
 
 def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
     return AgentSpec(
         name,
-        f"{name}:{class_name}",
+        f".{name}:{class_name}",
         "learner",
         summary,
-        config=f"{name}:{class_name}Config",
+        config=f".{name}:{class_name}Config",
         modes=("sites", "grid", "pixels", "plain", "index"),
         extra="torch",
         on_device=True,
@@ -88,10 +100,10 @@ def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
 def _sb3(name: str, algorithm: str, summary: str) -> AgentSpec:
     return AgentSpec(
         name,
-        f"sb3:SB3{algorithm}",
+        f".sb3:SB3{algorithm}",
         "trainer",
         f"{summary}, of stable-baselines3",
-        config=f"sb3_config:{algorithm}Config",
+        config=f".sb3_config:{algorithm}Config",
         modes=("sites", "grid", "pixels", "plain", "index"),
         extra="sb3",
         on_device=True,
@@ -101,10 +113,10 @@ def _sb3(name: str, algorithm: str, summary: str) -> AgentSpec:
 def _imitator(name: str, class_name: str, summary: str) -> AgentSpec:
     return AgentSpec(
         name,
-        f"cloning:{class_name}",
+        f".cloning:{class_name}",
         "imitator",
         summary,
-        config=f"cloning:{class_name}Config",
+        config=f".cloning:{class_name}Config",
         modes=("grid", "plain", "index"),
         extra="sklearn",
     )
@@ -113,10 +125,10 @@ def _imitator(name: str, class_name: str, summary: str) -> AgentSpec:
 def _genetic(name: str, class_name: str, summary: str) -> AgentSpec:
     return AgentSpec(
         name,
-        f"genetic:{class_name}",
+        f".genetic:{class_name}",
         "searcher",
         summary,
-        config="genetic:GeneticConfig",
+        config=".genetic:GeneticConfig",
         modes=("sites", "grid", "index"),
         extra="deap",
     )
@@ -125,19 +137,19 @@ def _genetic(name: str, class_name: str, summary: str) -> AgentSpec:
 _AGENTS = {
     spec.name: spec
     for spec in (
-        AgentSpec("random", "random:RandomPolicy", "policy", "uniformly random among the possible actions"),
-        _tabular("q-learning", "tabular:QLearning", "off-policy TD control (Watkins & Dayan 1992)"),
-        _tabular("sarsa", "tabular:Sarsa", "on-policy TD control (Rummery & Niranjan 1994)"),
-        _tabular("expected-sarsa", "tabular:ExpectedSarsa", "SARSA in expectation (van Seijen et al. 2009)"),
+        AgentSpec("random", ".random:RandomPolicy", "policy", "uniformly random among the possible actions"),
+        _tabular("q-learning", ".tabular:QLearning", "off-policy TD control (Watkins & Dayan 1992)"),
+        _tabular("sarsa", ".tabular:Sarsa", "on-policy TD control (Rummery & Niranjan 1994)"),
+        _tabular("expected-sarsa", ".tabular:ExpectedSarsa", "SARSA in expectation (van Seijen et al. 2009)"),
         _tabular(
-            "double-q-learning", "tabular:DoubleQLearning", "Q-learning without its bias (van Hasselt 2010)"
+            "double-q-learning", ".tabular:DoubleQLearning", "Q-learning without its bias (van Hasselt 2010)"
         ),
-        _tabular("dyna-q", "dyna:DynaQ", "Q-learning that remembers (Sutton 1990)", "dyna:DynaConfig"),
+        _tabular("dyna-q", ".dyna:DynaQ", "Q-learning that remembers (Sutton 1990)", ".dyna:DynaConfig"),
         _tabular(
             "value-iteration",
-            "dyna:ValueIteration",
+            ".dyna:ValueIteration",
             "plans with the model it has learned (Bellman 1957)",
-            "dyna:ModelConfig",
+            ".dyna:ModelConfig",
         ),
         _deep("dqn", "DQN", "deep Q-network with replay (Mnih et al. 2015)"),
         _deep("pqn", "PQN", "deep Q-network without replay (Gallici et al. 2024)"),
@@ -145,10 +157,10 @@ _AGENTS = {
         _genetic("random-search", "RandomSearch", "the genetic algorithm's control: genomes drawn at random"),
         AgentSpec(
             "neat",
-            "neat:Neat",
+            ".neat:Neat",
             "searcher",
             "networks of evolving topology (Stanley & Miikkulainen 2002)",
-            config="neat:NeatConfig",
+            config=".neat:NeatConfig",
             modes=("grid", "index"),
             extra="neat",
         ),
@@ -163,6 +175,50 @@ _AGENTS = {
 
 ALIASES = {"ga": "genetic"}
 """What agents are called for short."""
+
+
+def register_agent(
+    name: str,
+    entry: str,
+    kind: Kind,
+    summary: str,
+    *,
+    config: str | None = None,
+    modes: tuple[str, ...] = (),
+    on_device: bool = False,
+) -> None:
+    """Registers an agent of another distribution, for all commands.
+
+    Nothing is imported until the agent is used. To register an agent again just the same is allowed. Check it
+    with `meze.agents.conformance.check_agent`.
+
+    Args:
+        name: what it is called on the command line.
+        entry: `package.module:Class`.
+        kind: which protocol of `agents.base` the class follows.
+        summary: one line for listings.
+        config: `package.module:Class` of its settings, a frozen dataclass whose fields all have defaults.
+        modes: observation modes of a world that suit it, the preferred one first; empty: any.
+        on_device: whether its constructor takes a torch `device` too.
+
+    Raises:
+        ValueError: when another agent has this name, or an argument can't be right.
+    """
+    if kind not in get_args(Kind):
+        raise ValueError(f"agent {name}: kind is one of {', '.join(get_args(Kind))}; got {kind!r}")
+    for path in filter(None, (entry, config)):
+        module, colon, attribute = path.partition(":")
+        if not (module and colon and attribute) or module.startswith("."):
+            raise ValueError(f"agent {name}: {path!r} is not of the form package.module:Class")
+    spec = AgentSpec(name, entry, kind, summary, config, tuple(modes), on_device=on_device)
+    if name in agent_names() and _AGENTS.get(name) != spec:
+        raise ValueError(f"there is an agent {name} already")
+    _AGENTS[name] = spec
+
+
+def agent_names() -> set[str]:
+    """All names that mean an agent."""
+    return {*_AGENTS, *ALIASES}
 
 
 def agent_specs() -> tuple[AgentSpec, ...]:

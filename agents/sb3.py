@@ -28,7 +28,7 @@ from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
-from .base import Memory, NonFiniteLossError, State
+from .base import Memory, NonFiniteLossError, State, fitting
 from .deep import find_device, load_module, to_array
 from .networks import NetworkConfig, Torso
 from .sb3_env import MezeVecEnv, check_counted_from_0
@@ -176,13 +176,11 @@ class SB3Trainer:
         Raises:
             ValueError: one line, for spaces that do not fit, or a device that is not there.
         """
-        fitting = isinstance(observation_space, Box | Discrete | MultiBinary | MultiDiscrete)
-        if not (fitting and isinstance(action_space, Discrete)):
-            raise ValueError(
-                f"{self.name} needs observations that are arrays or numbers, and Discrete actions; "
-                f"got {observation_space} and {action_space}"
-            )
-        check_counted_from_0(observation_space, action_space)
+        seen = isinstance(observation_space, Box | Discrete | MultiBinary | MultiDiscrete)
+        with fitting(self.name, observation_space, action_space):
+            if not (seen and isinstance(action_space, Discrete)):
+                raise ValueError("it needs observations that are arrays or numbers, and Discrete actions")
+            check_counted_from_0(observation_space, action_space)
         self.config, self.num_envs, torch_device = config, num_envs, find_device(device)
         self._random = _OwnRandom(int(rng.integers(2**62)), torch_device)
         self.model: Any = self.model_class(

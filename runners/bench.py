@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -19,6 +20,7 @@ from numpy.typing import NDArray
 from ..agents.registry import agent_specs, make_agent
 from ..envs.core.registry import world_specs
 from ..envs.core.vector import WorldVectorEnv
+from .plugins import load_plugins
 from .presets import default_agent_config, default_env_config, observation_modes, with_preset
 from .resolve import Environment, find_environment, make_vector, reference_names
 from .rollout import Rollout
@@ -236,7 +238,8 @@ def changed(config: Any) -> dict[str, Any]:
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
-    worlds = [find_environment(name) for name in names or [world.name for world in world_specs()]]
+    load_plugins()
+    worlds = [find_environment(name) for name in names] or _all_worlds()
     for world in worlds:
         if world.world is None:
             raise ValueError(f"{world.id} is not one of the project's worlds; `meze bench` lists those")
@@ -267,6 +270,17 @@ def main(args: Sequence[str]) -> int:
         rows_told = [dataclasses.asdict(row) for row in rows]
         print_json({"machine": machine, "settings": conditions, "rows": rows_told})
     return 0
+
+
+def _all_worlds() -> list[Environment]:
+    """Every world that can be loaded; of a plug-in's that can't, it is said why."""
+    worlds = []
+    for world in world_specs():
+        try:
+            worlds.append(find_environment(world.name))
+        except ValueError as error:
+            print(f"meze: warning: {error}", file=sys.stderr)
+    return worlds
 
 
 def _told(rows: Iterator[Row], settings: BenchSettings) -> list[Row]:

@@ -21,8 +21,14 @@ COMMANDS = {
     "import-map": ("import_map", "make a map of an extract of OpenStreetMap"),
     "bench": ("bench", "measure steps per second"),
     "envs": ("listing", "list environments and agents, and what fits what"),
+    "new-world": ("new_world", "begin a world of your own, in a package that works"),
 }
 """Sub-command to its module and a summary."""
+
+PLACE_OF_ENV = {"train": 1, "watch": 1} | dict.fromkeys(
+    ("evaluate", "play", "compare", "collect", "features", "bench", "envs"), 0
+)
+"""Sub-command to how many names stand before its environment's, which `--env ENV` may name as well."""
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -48,8 +54,15 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     if args[0] not in COMMANDS:
         return _error(_unknown_command(args[0]))
-    module = f".{COMMANDS[args[0]][0]}"
-    return run_command(lambda words: importlib.import_module(module, __package__).main(words), args[1:])
+    return run_command(lambda words: _run(args[0], words), args[1:])
+
+
+def _run(name: str, words: Sequence[str]) -> int:
+    from .settings import with_env
+
+    if name in PLACE_OF_ENV:
+        words = with_env(words, PLACE_OF_ENV[name])
+    return importlib.import_module(f".{COMMANDS[name][0]}", __package__).main(words)
 
 
 def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:
@@ -109,6 +122,9 @@ def _help() -> str:
             "Small worlds to learn in, and every classic way of learning to set on them.",
             "",
             *lines,
+            "",
+            "An environment is a name of `meze envs`, any Gymnasium id, or package.module:Id;",
+            "it stands in its place, or anywhere as --env ENV.",
             "",
             "Begin with:  meze train q-learning city",
             "Flags:       meze train q-learning city --help",

@@ -26,7 +26,7 @@ from .encoding import Encoding, FitSettings, MixtureSettings, Target
 from .evaluate import find_contestant
 from .presets import ARRAYS, default_env_config, observation_modes
 from .progress import ProgressLine
-from .resolve import Environment, find_environment, make_vector
+from .resolve import Environment, Vectorization, find_environment, make_vector
 from .rollout import Rollout
 from .rundir import EVALUATION_SEED, free_folder, read_json, write_json
 from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
@@ -330,6 +330,8 @@ class CollectSettings(MixtureSettings):
     """Environments that run side by side."""
     num_threads: int = 1
     """Threads that step the environments (the project's own worlds only)."""
+    vectorization: Vectorization = "sync"
+    """Environments of others step one after another, or `async`: each in a process of its own."""
     seed: int = 0
     """Environment i starts from seed + i."""
     out: Path = Path("data")
@@ -385,11 +387,18 @@ def main(args: Sequence[str]) -> int:
     given = parse(default, args[1:], prog=f"meze collect {names[0]}", description=DESCRIPTION)
     run, stem = given.run, f"{environment.name}-s{given.run.seed}"
     env = make_vector(
-        environment, given.env, run.num_envs, AutoresetMode.SAME_STEP, num_threads=run.num_threads
+        environment,
+        given.env,
+        run.num_envs,
+        AutoresetMode.SAME_STEP,
+        num_threads=run.num_threads,
+        vectorization=run.vectorization,
     )
     folder = free_folder(run.out, stem)
-    recorded = play_mixture(env, environment, run, run.steps, run.seed, asks=run.ask, folder=folder)
-    env.close()
+    try:
+        recorded = play_mixture(env, environment, run, run.steps, run.seed, asks=run.ask, folder=folder)
+    finally:
+        env.close()
     write_json(
         folder / "data.json",
         {"env": {"id": environment.id, "config": to_plain(given.env)}, "run": to_plain(run)},

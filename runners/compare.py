@@ -249,7 +249,8 @@ def main(args: Sequence[str]) -> int:
     try:
         found = hold(tournament, jobs)
     except KeyboardInterrupt:
-        print(f"stopped; go on with: meze compare --resume {tournament.path}")
+        print("stopped; go on with: ", end="")
+        print(f"meze compare --resume {tournament.path}{tournament.environment.named_again}")
         return INTERRUPTED
     write_json(tournament.path / "report.json", found)
     print_standings(found)

@@ -14,7 +14,7 @@ from ..agents.base import Policy
 from ..agents.registry import AgentSpec, agent_specs, make_agent
 from . import rollout
 from .presets import default_env_config
-from .resolve import Environment, find_environment, make_vector, reference_names
+from .resolve import Environment, Vectorization, find_environment, make_vector, reference_names
 from .rollout import Episodes, ReferencePolicy
 from .rundir import EVALUATION_SEED, RunDir
 from .scores import print_json, print_table, score
@@ -37,6 +37,8 @@ class EvaluateSettings:
     """Episodes of each agent."""
     num_threads: int = 1
     """Threads that step the environments (the project's own worlds only)."""
+    vectorization: Vectorization = "sync"
+    """Environments of others step one after another, or `async`: each in a process of its own."""
     max_episode_steps: int | None = None
     """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
     json: bool = False
@@ -120,6 +122,7 @@ def make_evaluation_env(
     episodes: int,
     *,
     num_threads: int = 1,
+    vectorization: Vectorization = "sync",
     max_episode_steps: int | None = None,
 ) -> VectorEnv:
     """Makes as many environments as suit so many episodes; the scores do not depend on their number."""
@@ -129,6 +132,7 @@ def make_evaluation_env(
         min(episodes, 256 if environment.world else 16),
         AutoresetMode.DISABLED,
         num_threads=num_threads,
+        vectorization=vectorization,
         max_episode_steps=max_episode_steps,
     )
 
@@ -170,10 +174,13 @@ def main(args: Sequence[str]) -> int:
             given.env,
             settings.episodes,
             num_threads=settings.num_threads,
+            vectorization=settings.vectorization,
             max_episode_steps=settings.max_episode_steps,
         )
-        played = play_episodes(env, contestant.policy(env), settings.episodes)
-        env.close()
+        try:
+            played = play_episodes(env, contestant.policy(env), settings.episodes)
+        finally:
+            env.close()
         scores[contestant.name] = score(played)
     if settings.json:
         print_json(evaluation_record(environment, settings.episodes, scores))

@@ -24,6 +24,7 @@ class Judge:
             on_test_split(config.env_config),
             config.settings.eval_episodes,
             num_threads=config.settings.num_threads,
+            vectorization=config.settings.vectorization,
             max_episode_steps=config.settings.max_episode_steps,
         )
 

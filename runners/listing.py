@@ -15,8 +15,9 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from ..agents.encoders import encoder_specs
 from ..agents.registry import AgentSpec, agent_specs, make_agent
 from ..envs.core.registry import world_specs
+from .plugins import load_plugins, one_line
 from .presets import default_agent_config, default_env_config, default_settings, observation_modes
-from .resolve import Environment, find_environment, make_vector, reference_names, report_broken_plugins
+from .resolve import Environment, find_environment, make_vector, reference_names
 from .scores import print_json
 from .settings import leading_names, parse
 
@@ -95,6 +96,10 @@ def fits(
         make_agent(spec.name, observation_space, action_space, num_envs=num_envs, config=config, seed=0)
     except ValueError:
         return False
+    except Exception:
+        if not spec.is_plugin:
+            raise
+        return False  # a plug-in's refusal that `check_agent` would not pass
     return True
 
 
@@ -132,15 +137,16 @@ def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
     settings = parse(ListSettings(), args[len(names) :], prog="meze envs", description=DESCRIPTION)
-    report_broken_plugins()
+    load_plugins()
     rows, broken = [], []
     for name in names or listed():
         try:
             rows += rows_of(find_environment(name))
-        except (ValueError, gym.error.Error) as error:
+        except Exception as error:
             if names:
                 raise
-            broken.append(f"{name}: {error}")  # one that needs what is not installed hides no other
+            # Whatever is wrong with a plug-in, or is not installed, hides no other.
+            broken.append(f"{name}: {one_line(error)}")
     agents = [{"name": spec.name, "kind": spec.kind, "summary": spec.summary} for spec in agent_specs()]
     encoders = [{"name": each.name, "codes": each.codes, "summary": each.summary} for each in encoder_specs()]
     if settings.json:

@@ -5,11 +5,11 @@ from __future__ import annotations
 import dataclasses
 import importlib
 import inspect
+import os
 import sys
 from dataclasses import dataclass
-from functools import cache
-from importlib.metadata import entry_points
-from typing import Any
+from functools import partial
+from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
@@ -19,8 +19,11 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from ..agents import registry as agents
 from ..agents.registry import AgentSpec
 from ..envs.core.registry import WorldSpec, world_specs
+from .plugins import load_plugins, one_line
 from .settings import unknown
 
+Vectorization: TypeAlias = Literal["sync", "async"]
+"""Whether environments of others share this process, or have one each."""
 DEFAULT_STEP_LIMIT = 1000
 """Steps after which an episode is cut off where the environment sets no limit itself."""
 
@@ -39,51 +42,29 @@ class Environment:
     world: WorldSpec | None
     """What the project knows of it; None for the environments of others."""
 
-
-@cache
-def load_plugins() -> list[str]:
-    """Loads the entry points `meze.worlds`: modules that register worlds, or functions that do.
-
-    Returns:
-        One line for each that could not be loaded, naming it; they never stop the rest.
-    """
-    broken = []
-    for point in entry_points(group="meze.worlds"):
-        try:
-            plugin = point.load()
-            if callable(plugin):
-                plugin()
-        except Exception as error:
-            broken.append(f"plug-in {point.name!r} ({point.value}) is broken: {_one_line(error)}")
-    return broken
-
-
-def report_broken_plugins() -> None:
-    """Says on stderr which plug-ins could not be loaded."""
-    for line in load_plugins():
-        print(f"meze: warning: {line}", file=sys.stderr)
+    @property
+    def named_again(self) -> str:
+        """What must be said with a folder that was made in it, since no file may say which code to import."""
+        return f" --env {self.id}" if ":" in self.id else ""
 
 
 def find_environment(name: str) -> Environment:
     """Finds an environment by a world's short name or by a gymnasium id, `package.module:Id` included.
 
     Raises:
-        ValueError: for an unknown name, with the closest known one, or a module that can't be imported.
+        ValueError: for an unknown name, with the closest known one, or code that can't be imported.
     """
-    report_broken_plugins()
+    load_plugins()
     module, _, bare = name.rpartition(":")
     if module:
-        try:
-            importlib.import_module(module)
-        except Exception as error:
-            raise ValueError(f"environment {name!r}: can't import {module!r}: {_one_line(error)}") from None
+        _import_named(module, name)
     worlds = {world.name: world for world in world_specs()}
     by_id = {world.id: world for world in worlds.values()}
     if bare in worlds or bare in by_id:
         world = worlds.get(bare) or by_id[bare]
         prefix = f"{module}:" if module else ""
         limit = world.max_episode_steps or DEFAULT_STEP_LIMIT
-        return Environment(prefix + world.id, world.name, load_object(world.config), limit, world)
+        return Environment(prefix + world.id, world.name, _part_of(world, world.config), limit, world)
     spec = gym.registry.get(bare)
     if spec is None:
         if bare in (agent.name for agent in agents.agent_specs()):
@@ -93,12 +74,31 @@ def find_environment(name: str) -> Environment:
     return Environment(name, bare.replace("/", "-"), _foreign_config(spec), limit, None)
 
 
+def _import_named(module: str, name: str) -> None:
+    """Imports what was named on the command line; what lies in the working folder is found, too."""
+    if os.getcwd() not in sys.path:
+        sys.path.append(os.getcwd())  # last: it hides nothing that is installed
+    try:
+        importlib.import_module(module)
+    except Exception as error:
+        raise ValueError(f"environment {name!r}: can't import {module!r}: {one_line(error)}") from None
+
+
+def _part_of(world: WorldSpec, path: str) -> Any:
+    """Imports part of a world, which may be a plug-in's."""
+    try:
+        return load_object(path)
+    except Exception as error:
+        raise ValueError(f"world {world.name}: can't load {path}: {one_line(error)}") from error
+
+
 def find_learner(name: str) -> AgentSpec:
     """Finds an agent that can be trained.
 
     Raises:
         ValueError: for an unknown name, or an agent that does not learn.
     """
+    load_plugins()
     if name in gym.registry or name in (world.name for world in world_specs()):
         raise ValueError(f"{name} is an environment, where an agent should stand")
     spec = agents.find_agent(name)
@@ -114,30 +114,38 @@ def make_vector(
     autoreset: AutoresetMode,
     *,
     num_threads: int = 1,
+    vectorization: Vectorization = "sync",
     max_episode_steps: int | None = None,
     render: bool = False,
 ) -> VectorEnv:
-    """Makes a vector environment: the native one of a world, `SyncVectorEnv` of any other.
+    """Makes a vector environment: the native one of a world; of any other what `vectorization` says.
 
     Raises:
         ValueError: one line, when the environment can't be made.
     """
     kwargs = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
     kwargs["max_episode_steps"] = max_episode_steps or environment.max_episode_steps
-    vector_kwargs: dict[str, Any] = {"autoreset_mode": autoreset}
     if render:
         kwargs["render_mode"] = "rgb_array"
-    if environment.world:
-        kwargs |= vector_kwargs | {"num_threads": num_threads}
-        vector_kwargs, how = {}, None
-    else:
-        how = "sync"
     try:
-        env = gym.make_vec(environment.id, num_envs, how, vector_kwargs, **kwargs)
+        if environment.world:
+            _part_of(environment.world, environment.world.world)
+            if vectorization == "async":
+                raise ValueError(f"{environment.id} is one compiled batch: use --num-threads, not async")
+            native = {"autoreset_mode": autoreset, "num_threads": num_threads}
+            env = gym.make_vec(environment.id, num_envs, **native, **kwargs)
+        elif vectorization == "async":
+            from .workers import WorkerVectorEnv
+
+            env = WorkerVectorEnv(partial(gym.make, environment.id, **kwargs), num_envs, autoreset)
+        else:
+            how = {"autoreset_mode": autoreset}
+            env = gym.make_vec(environment.id, num_envs, "sync", how, **kwargs)
     except (gym.error.Error, TypeError, ImportError) as error:
-        raise ValueError(f"can't make {environment.id}: {_one_line(error)}") from error
+        raise ValueError(f"can't make {environment.id}: {one_line(error)}") from error
     if not isinstance(env.single_observation_space, (Box, Discrete, MultiBinary, MultiDiscrete)):
         kind = type(env.single_observation_space).__name__
+        env.close()
         raise ValueError(f"{environment.id} has {kind} observations; only arrays and numbers can be used")
     return env
 
@@ -157,7 +165,7 @@ def _foreign_config(spec: EnvSpec) -> type:
     try:
         parameters = inspect.signature(load_object(spec.entry_point)).parameters.values()
     except ImportError as error:
-        raise ValueError(f"environment {spec.id} can't be imported: {_one_line(error)}") from None
+        raise ValueError(f"environment {spec.id} can't be imported: {one_line(error)}") from None
     fields = []
     for parameter in parameters:
         value = spec.kwargs.get(parameter.name, parameter.default)
@@ -166,12 +174,8 @@ def _foreign_config(spec: EnvSpec) -> type:
     return dataclasses.make_dataclass("EnvConfig", fields, frozen=True)
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split()) or type(error).__name__
-
-
 def reference_names(environment: Environment, config: Any) -> tuple[str, ...]:
     """Names of a world's reference policies; none for the environments of others."""
     if environment.world is None:
         return ()
-    return tuple(load_object(environment.world.world)(config).references())
+    return tuple(_part_of(environment.world, environment.world.world)(config).references())

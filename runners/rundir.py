@@ -30,7 +30,7 @@ from ..agents.base import Policy, State, Trainable
 from ..agents.encoded import encoded
 from ..agents.registry import AgentSpec, make_agent
 from .encoding import Encoding, read_encoding
-from .resolve import Environment, find_environment, find_learner, make_vector
+from .resolve import Environment, Vectorization, find_environment, find_learner, make_vector
 from .settings import from_plain, to_plain
 
 FORMAT = 1
@@ -50,6 +50,9 @@ class TrainSettings:
     """Environments that run side by side."""
     num_threads: int = 1
     """Threads that step the environments (the project's own worlds only)."""
+    vectorization: Vectorization = "sync"
+    """Environments of others step one after another, or `async`: each in a process of its own, which pays
+    where a step takes long."""
     seed: int = 0
     """Seed of the learner and of the environments; environment i starts from seed + i."""
     eval_every: int | None = None
@@ -110,6 +113,9 @@ class SearchSettings:
     generation; a genome's fitness is its mean return."""
     num_threads: int = 1
     """Threads that step the environments (the project's own worlds only)."""
+    vectorization: Vectorization = "sync"
+    """Environments of others step one after another, or `async`: each in a process of its own, which pays
+    where a step takes long."""
     seed: int = 0
     """Seed of the search and of its episodes."""
     eval_every: int | None = None
@@ -171,6 +177,7 @@ class RunConfig:
             num_envs,
             autoreset,
             num_threads=self.settings.num_threads,
+            vectorization=self.settings.vectorization,
             max_episode_steps=self.settings.max_episode_steps,
             render=render,
         )

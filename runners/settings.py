@@ -100,6 +100,21 @@ def take_flag(args: Sequence[str], flag: str) -> tuple[list[str], list[str]]:
     return values, rest
 
 
+def with_env(args: Sequence[str], place: int) -> list[str]:
+    """Puts an environment that is named as `--env ENV` among the leading names, where it is expected.
+
+    Args:
+        args: what follows the command.
+        place: how many names stand before the environment's.
+
+    Raises:
+        ValueError: when it has no value.
+    """
+    given, rest = take_flag(args, "--env")
+    place = min(place, len(leading_names(rest)))
+    return [*rest[:place], *given[-1:], *rest[place:]]
+
+
 def parse(default: Settings, args: Sequence[str], *, prog: str, description: str) -> Settings:
     """Reads flags over a default.
 

@@ -19,16 +19,17 @@ from gymnasium.vector import AutoresetMode
 from ..agents import checkpoint
 from ..agents.base import NonFiniteLossError
 from ..agents.encoders import EncoderChain, find_encoder
-from ..agents.registry import AgentSpec
+from ..agents.registry import AgentSpec, agent_names
 from .collect import fit_encoding
 from .device import with_device
 from .encoding import FitSettings
 from .imitate import Imitation
 from .judge import Judge
 from .metrics import Meter, MetricsLog
+from .plugins import load_plugins
 from .presets import default_agent_config, default_env_config, default_settings
 from .progress import ProgressLine
-from .resolve import Environment, find_environment, find_learner
+from .resolve import Environment, Vectorization, find_environment, find_learner
 from .rollout import ROLLOUTS, Rollout, Savable
 from .rundir import (
     EVALUATION_SEED,
@@ -77,6 +78,8 @@ class ResumeSettings:
     """Transitions to learn from in all."""
     num_threads: int
     """Threads that step the environments (the project's own worlds only)."""
+    vectorization: Vectorization
+    """Whether environments of others step one after another, or `async`, in processes of their own."""
 
 
 @dataclass(frozen=True)
@@ -95,6 +98,8 @@ class ResumeSearchSettings:
     """Generations to evaluate in all."""
     num_threads: int
     """Threads that step the environments (the project's own worlds only)."""
+    vectorization: Vectorization
+    """Whether environments of others step one after another, or `async`, in processes of their own."""
 
 
 RESUME = {
@@ -325,9 +330,12 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
     """
     networks, args = take_flag(args, "--network")
     run = RunDir.open(path)
-    config = run.config(names[1] if len(names) > 1 else None, networks)
-    if names and names[0] != config.agent.name:
-        raise ValueError(f"{path} is a run of {config.agent.name}, not of {names[0]}")
+    load_plugins()
+    agents = [name for name in names[:1] if len(names) > 1 or name in agent_names()]
+    env_id = next(iter(names[len(agents) :]), None)
+    config = run.config(env_id, networks)
+    if agents and agents[0] != config.agent.name:
+        raise ValueError(f"{path} is a run of {config.agent.name}, not of {agents[0]}")
     kind, before = RESUME[settings_class(config.agent)], config.settings
     default = kind(**{field.name: getattr(before, field.name) for field in dataclasses.fields(kind)})
     given = to_plain(parse(default, args, prog="meze train --resume RUN", description=DESCRIPTION))
@@ -375,7 +383,7 @@ def main(args: Sequence[str]) -> int:
             finished = training.advance(progress, stop)
         if not finished:
             print(f"saved at {training.done or 'the very beginning'}; go on with:", end=" ")
-            print(f"meze train --resume {run.path}")
+            print(f"meze train --resume {run.path}{config.environment.named_again}")
             return INTERRUPTED
         training.compare()
     except NonFiniteLossError as error:
@@ -384,5 +392,8 @@ def main(args: Sequence[str]) -> int:
         training.close()
     # Called by its path, as make does, the program may not be on the user's search path.
     program = "meze" if shutil.which("meze") or Path(sys.argv[0]).name != "meze" else sys.argv[0]
-    print(f"run folder: {run.path}\nwatch it:   {program} watch {run.path}", flush=True)
+    print(
+        f"run folder: {run.path}\nwatch it:   {program} watch {run.path}{config.environment.named_again}",
+        flush=True,
+    )
     return 0

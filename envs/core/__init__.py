@@ -7,12 +7,17 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
+    "ChecksState": "world",
     "Kernels": "world",
     "REWARD_SCALE": "world",
     "Renderer": "world",
     "World": "world",
     "check_ranges": "world",
     "state_dtype": "world",
+    "chance": "rng",
+    "next_u64": "rng",
+    "uniform_int": "rng",
+    "rare_kernel": "kernel",
     "bind_policy": "batch",
     "WorldEnv": "env",
     "WorldVectorEnv": "vector",
@@ -22,6 +27,8 @@ _HOMES = {
     "world_specs": "registry",
     "check_world": "conformance",
     "Replay": "replay",
+    "Panel": "renderer",
+    "to_array": "renderer",
 }
 
 

@@ -31,7 +31,7 @@ def test_an_unknown_agent_gets_the_closest_match():
 def test_a_missing_extra_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
     monkeypatch.delitem(sys.modules, "meze.agents.tabular", raising=False)
-    spec = AgentSpec("deep", "tabular:QLearning", "learner", "a summary", extra="torch")
+    spec = AgentSpec("deep", ".tabular:QLearning", "learner", "a summary", extra="torch")
     with pytest.raises(ValueError, match=r"deep needs numba, .*pip install 'meze\[torch\]'"):
         spec.agent_class()
 

@@ -1,0 +1,210 @@
+"""The conformance checks of agents: our own pass, and each check has a broken agent that trips it."""
+
+import dataclasses
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from gymnasium.spaces import Discrete
+from meze.agents.conformance import check_agent
+from meze.agents.dqn import DQNConfig
+from meze.agents.networks import NetworkConfig
+from meze.agents.pqn import PQNConfig
+from meze.agents.random import RandomPolicy
+from meze.agents.registry import agent_specs
+from meze.agents.sb3_config import A2CConfig, PPOConfig
+from meze.agents.sb3_config import DQNConfig as SB3DQNConfig
+from meze.agents.schedules import Schedule
+from meze.agents.tabular import QLearning, TabularConfig
+
+SMALL, FAST, ONE = NetworkConfig(hidden=(32,)), Schedule(3e-3, 1e-3, 20_000), Schedule(1.0, 1.0, 0)
+CONFIGS = {  # where the defaults are for longer training
+    "dqn": DQNConfig(
+        net=SMALL, learning_rate=FAST, epsilon=ONE, replay=2_000, warm_up=100, batch_size=64, target_every=20,
+        replay_checkpoint="full",
+    ),
+    "pqn": PQNConfig(net=SMALL, learning_rate=FAST, epsilon=ONE, rollout=8, minibatches=2),
+    "sb3-ppo": PPOConfig(net=SMALL, learning_rate=FAST, n_steps=32, batch_size=64),
+    "sb3-a2c": A2CConfig(net=SMALL, learning_rate=FAST),
+    "sb3-dqn": SB3DQNConfig(
+        net=SMALL, learning_rate=FAST, epsilon=ONE, buffer_size=2_000, learning_starts=100, train_freq=1,
+        target_update_interval=100,
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [spec.name for spec in agent_specs()])
+def test_our_agents_conform(name):
+    check_agent(name, config=CONFIGS.get(name))
+
+
+# ---------------------------------------------------------------- broken agents
+
+
+class Own(QLearning):
+    """Q-learning, whose settings the check finds by itself."""
+
+    def __init__(self, observation_space, action_space, *, num_envs, config: TabularConfig, rng) -> None:
+        super().__init__(observation_space, action_space, num_envs=num_envs, config=config, rng=rng)
+        self.policy.act = self.change(self.policy.act)
+
+    def change(self, act):
+        return act
+
+
+class Blind(Own):
+    def change(self, act):
+        return lambda obs, memory=None, *, explore, mask=None: act(obs, memory, explore=explore)
+
+
+class Column(Own):
+    def change(self, act):
+        return lambda obs, *args, **kwargs: (act(obs, *args, **kwargs)[0][:, None], None)
+
+
+class Scribbler(Own):
+    def change(self, act):
+        def scribble(obs, *args, **kwargs):
+            actions = act(obs, *args, **kwargs)
+            obs[:] = 0
+            return actions
+
+        return scribble
+
+
+class Sheep(Own):
+    """Does everywhere what it would do in the first row, where it may."""
+
+    def change(self, act):
+        def follow(obs, memory=None, *, explore, mask=None):
+            action, _ = act(obs, explore=explore, mask=mask)
+            if mask is None:
+                return action, None
+            allowed = mask[np.arange(len(obs)), action[0]] != 0
+            return np.where(allowed, action[0], action), None
+
+        return follow
+
+
+class Gambler(Own):
+    def change(self, act):
+        def gamble(obs, memory=None, *, explore, mask=None):
+            if not explore or mask is None:
+                return act(obs, explore=explore, mask=mask)
+            return (np.random.random((len(obs), 3)) * (mask != 0)).argmax(axis=1), None
+
+        return gamble
+
+
+class Choosy(Own):
+    def __init__(self, observation_space, action_space, **kwargs) -> None:
+        if observation_space == Discrete(9):
+            raise ValueError(f"not {observation_space} and {action_space}")
+        super().__init__(observation_space, action_space, **kwargs)
+
+
+class Curt(Own):
+    def __init__(self, observation_space, action_space, **kwargs) -> None:
+        if not isinstance(action_space, Discrete) or not isinstance(observation_space, Discrete):
+            raise ValueError("no")
+        super().__init__(observation_space, action_space, **kwargs)
+
+
+class Crash(Own):
+    def __init__(self, observation_space, action_space, **kwargs) -> None:
+        super().__init__(Discrete(observation_space.n), Discrete(action_space.n), **kwargs)
+
+
+class FromZero(Own):
+    """Takes actions that begin elsewhere than at 0, and forgets it."""
+
+    def __init__(self, observation_space, action_space, **kwargs) -> None:
+        from_zero = Discrete(int(action_space.n)) if isinstance(action_space, Discrete) else action_space
+        super().__init__(observation_space, from_zero, **kwargs)
+
+
+class Lazy(Own):
+    def learn(self, batch):
+        return {}
+
+
+class Silent(Own):
+    def learn(self, batch):
+        super().learn(batch)
+
+
+class Shortsighted(Own):
+    def learn(self, batch):
+        return super().learn(batch._replace(terminated=batch.terminated | batch.truncated))
+
+
+class Dreamer(Own):
+    def learn(self, batch):
+        return super().learn(batch._replace(terminated=np.zeros_like(batch.terminated)))
+
+
+class Hoarder(Own):
+    def state_dict(self):
+        return {**super().state_dict(), "seen": {1, 2}}
+
+
+class Forgetful(Own):
+    """Its random numbers are not saved."""
+
+    def load_state_dict(self, state):
+        super().load_state_dict({**state, "rng": self.rng.bit_generator.state})
+
+
+class Rejuvenated(Own):
+    """Its schedules begin anew."""
+
+    def load_state_dict(self, state):
+        super().load_state_dict({**state, "steps": 0})
+
+
+class Unsaved(Own):
+    state_dict = None
+
+
+@dataclass
+class LooseConfig:
+    step_size: float = 0.1
+
+
+class Loose(RandomPolicy):
+    def __init__(self, observation_space, action_space, *, num_envs, config: LooseConfig, rng) -> None:
+        super().__init__(observation_space, action_space, num_envs=num_envs, config=None, rng=rng)
+
+
+@pytest.mark.parametrize(
+    ("agent", "promise"),
+    [
+        (Loose, "settings that are a frozen dataclass"),
+        (Unsaved, "needs the method state_dict"),
+        (Choosy, "it claims index, and refuses"),
+        (Curt, "one line that names both.*'no'"),
+        (Crash, "end in AttributeError"),
+        (FromZero, r"Discrete\(3, start=1\), and chose"),
+        (Column, "one possible action for each row"),
+        (Scribbler, "changes nothing that it is given"),
+        (Blind, "never takes an action"),
+        (Sheep, "depends on that row alone"),
+        (Gambler, "same random numbers"),
+        (Silent, "learn returned None"),
+        (Hoarder, "arrays and values of JSON"),
+        (Forgetful, "acts and learns on as the original"),
+        (Rejuvenated, "acts and learns on as the original"),
+        (Lazy, "better than chance"),
+        (Shortsighted, "Only `terminated` stops.*has lost its value"),
+        (Dreamer, "Only `terminated` stops.*successor has a value"),
+    ],
+)
+def test_a_broken_agent_is_found(agent, promise):
+    with pytest.raises(AssertionError, match=promise):
+        check_agent(agent, modes=None if agent is Loose else ("index",))
+
+
+def test_a_healthy_class_passes_with_its_own_settings():
+    config = dataclasses.replace(TabularConfig(), step_size=Schedule(0.5, 0.1, 5_000))
+    check_agent(Own, modes=("index",), config=config, steps=4_000)
+    check_agent("meze.agents.tabular:Sarsa", modes=("index",))
