@@ -12,6 +12,7 @@ world's best. `gap` is how much longer the ways are than with the reference, in 
 
 import argparse
 import csv
+import dataclasses
 import json
 import os
 import platform
@@ -41,6 +42,8 @@ CHECKOUT = Path(__file__).parents[1]
 RECORD = CHECKOUT / "benchmarks" / "results" / "scores.json"
 README = CHECKOUT / "README.md"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
+ELSEWHERE = {"city": [{"map": name} for name in ("berlin-neukoelln", "west-oakland", "fremantle")]}
+"""World to settings with which its agents, trained as ever, are judged as well."""
 TRAIN = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
 
 
@@ -54,13 +57,26 @@ def settings_of(environment: Environment, spec: AgentSpec, episodes: int) -> dic
     }
 
 
-def is_known(record: dict[str, Any] | None, settings: dict[str, Any], limit: float) -> bool:
-    """Whether training would only measure again what was measured."""
+def is_known(
+    record: dict[str, Any] | None, settings: dict[str, Any], limit: float, elsewhere: list[str]
+) -> bool:
+    """Whether training would only measure again what was measured.
+
+    All settings are those by default, so one that the record does not have yet changes nothing.
+    """
     return (
         record is not None
-        and record["settings"] == settings
+        and holds(settings, record["settings"])
         and (record["finished"] or record["limit"] >= limit)
+        and list(record.get("elsewhere", {})) == elsewhere
     )
+
+
+def holds(now: Any, before: Any) -> bool:
+    """Whether settings are as before, but for those that have come since."""
+    if isinstance(now, dict) and isinstance(before, dict):
+        return before.keys() <= now.keys() and all(holds(now[key], before[key]) for key in before)
+    return now == before
 
 
 def measure(environment: Environment, spec: AgentSpec, episodes: int, limit: float) -> dict[str, Any]:
@@ -87,14 +103,26 @@ def measure(environment: Environment, spec: AgentSpec, episodes: int, limit: flo
         config = RunDir.open(run).config(environment.id)
         finished = RunDir.open(run).reached() >= getattr(config.settings, LENGTH[spec.kind])
         contestant = find_contestant(str(run), environment)
-        played = play(environment, contestant.env_config, contestant.policy, episodes)
+        judged = {"": contestant.env_config}
+        for changes in ELSEWHERE.get(environment.name, ()):
+            judged[named(changes)] = dataclasses.replace(contestant.env_config, **changes)
+        found = {
+            name: scores(environment, env, play(environment, env, contestant.policy, episodes), episodes)
+            for name, env in judged.items()
+        }
     return {
         "finished": finished,
         "limit": limit,
         "seconds": float(last["seconds"]),
         "steps": int(last["step"]),
-        "scores": scores(environment, contestant.env_config, played, episodes),
+        "scores": found.pop(""),
+        "elsewhere": found,
     }
+
+
+def named(changes: dict[str, Any]) -> str:
+    """What changed settings are called in the table."""
+    return ", ".join(map(str, changes.values()))
 
 
 def play(environment: Environment, env_config: Any, policy_of: Any, episodes: int) -> Episodes:
@@ -146,6 +174,17 @@ def tables(pairs: dict[str, dict[str, Any]]) -> Iterator[str]:
             rows = [["agent", *(f"`{name}`" for name in names)], ["---"] * (1 + len(names))]
             rows += [[f"`{agent}`", *(cell(pairs[name].get(agent)) for name in names)] for agent in agents]
             yield "\n".join(f"| {' | '.join(row)} |" for row in rows)
+    for name, places in ELSEWHERE.items():
+        columns = [named(changes) for changes in places]
+        known = {each: record for each, record in pairs.get(name, {}).items() if record.get("elsewhere")}
+        if known:
+            rows = [[f"`{name}`, trained as above", *columns], ["---"] * (1 + len(columns))]
+            rows += [
+                [f"`{agent}`", *(score(known[agent]["elsewhere"][place]) for place in columns)]
+                for agent in (spec.name for spec in agent_specs())
+                if agent in known
+            ]
+            yield "\n".join(f"| {' | '.join(row)} |" for row in rows)
     if limits := {
         each["limit"] for known in pairs.values() for each in known.values() if not each["finished"]
     }:
@@ -157,7 +196,12 @@ def cell(record: dict[str, Any] | None) -> str:
     """A pair's score, and how long it was trained."""
     if record is None:
         return "-"
-    found = record["scores"]
+    seconds = f"{record['seconds']:.0f} s" + ("" if record["finished"] else " \\*")
+    return f"{score(record['scores'])}, {seconds}"
+
+
+def score(found: dict[str, Any]) -> str:
+    """A mean with its interval, and the shares that go with it."""
     if "normalised" in found:
         mean, low, high = found["normalised"]
         text = f"**{mean:.2f}** ({low:.2f} to {high:.2f})"
@@ -165,7 +209,7 @@ def cell(record: dict[str, Any] | None) -> str:
         mean, low, high = found["return"]
         text = f"**{mean:.4g}** ({low:.4g} to {high:.4g})"
     shares = [f"{name} {100 * found[name][0]:.1f} %" for name in ("success", "clear", "gap") if name in found]
-    return ", ".join([text, *shares, f"{record['seconds']:.0f} s" + ("" if record["finished"] else " \\*")])
+    return ", ".join([text, *shares])
 
 
 def write_tables(pairs: dict[str, dict[str, Any]]) -> None:
@@ -193,7 +237,8 @@ def main() -> None:
         environment = find_environment(name)
         for spec in offered(environment):
             settings = settings_of(environment, spec, given.episodes)
-            known = is_known(pairs.get(name, {}).get(spec.name), settings, given.limit)
+            elsewhere = [named(changes) for changes in ELSEWHERE.get(environment.name, ())]
+            known = is_known(pairs.get(name, {}).get(spec.name), settings, given.limit, elsewhere)
             if known or (given.agents and spec.name not in given.agents):
                 continue
             try:
