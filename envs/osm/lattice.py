@@ -29,6 +29,7 @@ BESIDE = 0.3
 """Cost of a node's place for each other node beside it, which takes one of its exits, in squared places."""
 BEND = 0.6  # cost of a bend, in places
 STEPS = ((-1, 0), (0, 1), (1, 0), (0, -1))
+NOWHERE = np.empty((0, 2), np.int64)
 
 
 @dataclass
@@ -80,7 +81,8 @@ def _try(network: Network, reach: float, shift: NDArray[np.float64]) -> Layout:
     nodes = _place_nodes(network, reach, origin, (rows, columns))
     lines = [s.line[:, ::-1] / reach + origin[::-1] for s in network.streets]
     found = _negotiate(network, nodes, lines, (rows, columns))
-    routes = [Route(s, cells) for s, cells in zip(network.streets, found, strict=True) if cells is not None]
+    places = [list(map(tuple, cells.tolist())) for cells in found]
+    routes = [Route(s, cells) for s, cells in zip(network.streets, places, strict=True) if cells]
     return Layout((rows, columns), nodes, routes, origin)
 
 
@@ -115,8 +117,8 @@ def _negotiate(
     nodes: dict[int, tuple[int, int]],
     lines: Sequence[NDArray[np.float64]],
     shape: tuple[int, int],
-) -> list[list[tuple[int, int]] | None]:
-    """Routes all streets; None where no way was left."""
+) -> list[NDArray[np.int64]]:
+    """Routes all streets; (L, 2) places of each from tail to head, none where no way was left."""
     blocked = np.zeros(shape, bool)
     for place in nodes.values():
         blocked[place] = True
@@ -124,56 +126,35 @@ def _negotiate(
     links = np.zeros((*shape, 4), np.int32)  # streets that leave a place with a heading
     windows = [_Window(line, shape) for line in lines]
     order = sorted(range(len(lines)), key=lambda k: (network.streets[k].length, k))
-    found: list[list[tuple[int, int]] | None] = [None] * len(lines)
-    given_up: set[int] = set()
-
-    def claim(cells: list[tuple[int, int]] | None, sign: int) -> None:
-        for (r, c), (v, u) in zip((cells or [])[:-1], (cells or [])[1:], strict=True):
-            h = STEPS.index((v - r, u - c))
-            links[r, c, h] += sign
-            links[v, u, h ^ 2] += sign
-        for place in (cells or [])[1:-1]:
-            use[place] += sign
-
-    def crowded(cells: list[tuple[int, int]]) -> bool:
-        return any(use[place] > 1 for place in cells[1:-1]) or any(
-            links[r, c, STEPS.index((v - r, u - c))] > 1
-            for (r, c), (v, u) in zip(cells[:-1], cells[1:], strict=True)
-        )
+    found = [NOWHERE] * len(lines)
 
     def give_up(k: int) -> None:
-        claim(found[k], -1)
-        found[k] = None
-        given_up.add(k)
+        _claim(found[k], -1, use, links)
+        found[k] = NOWHERE
 
     for turn in range(ROUNDS):
-        pressure = 0.5 * 1.3**turn
+        pressure = min(0.5 * 1.3**turn, 1e4)
         for k in order:
-            if k in given_up or (turn and found[k] is not None and not crowded(found[k])):  # type: ignore[arg-type]
+            if turn and not _crowded(found[k], use, links):
                 continue
-            claim(found[k], -1)
+            _claim(found[k], -1, use, links)
             street = network.streets[k]
             start, end = nodes[street.tail], nodes[street.head]
-            found[k] = windows[k].route(start, end, blocked, history, use, links, min(pressure, 1e4))
-            if found[k] is None:
-                given_up.add(k)
-            claim(found[k], 1)
+            found[k] = windows[k].route(start, end, blocked, history, use, links, pressure)
+            _claim(found[k], 1, use, links)
         history += 0.5 * np.maximum(use - 1, 0)
         if not (use > 1).any() and not (links > 1).any():
             break
     # Those that can't come to terms: the less important ones give way.
     for k in sorted(order, key=lambda k: (network.streets[k].rank, network.streets[k].length)):
-        if found[k] is not None and crowded(found[k]):  # type: ignore[arg-type]
+        if _crowded(found[k], use, links):
             give_up(k)
     # What was given up may find a way now.
-    for k in sorted(given_up, key=lambda k: -network.streets[k].rank):
-        street = network.streets[k]
-        cells = windows[k].route(
-            nodes[street.tail], nodes[street.head], blocked, history, use, links, np.inf, wide=True
-        )
-        if cells is not None:
-            found[k] = cells
-            claim(cells, 1)
+    for k in sorted(order, key=lambda k: -network.streets[k].rank):
+        if len(found[k]) == 0:
+            start, end = nodes[network.streets[k].tail], nodes[network.streets[k].head]
+            found[k] = windows[k].route(start, end, blocked, history, use, links, np.inf, wide=True)
+            _claim(found[k], 1, use, links)
     return found
 
 
@@ -208,8 +189,8 @@ class _Window:
         pressure: float,
         *,
         wide: bool = False,
-    ) -> list[tuple[int, int]] | None:
-        """The cheapest way from one place to another; None if there is none.
+    ) -> NDArray[np.int64]:
+        """The cheapest way from one place to another, (L, 2); none if there is none.
 
         Args:
             start: (row, column).
@@ -236,7 +217,36 @@ class _Window:
             links[inside],
             pressure,
         )
-        return [(int(r + corner[0]), int(c + corner[1])) for r, c in path] if len(path) else None
+        return path + corner
+
+
+@njit(cache=True)
+def _heading(path, k):
+    """With which heading a way leaves its place number k."""
+    dy, dx = path[k + 1, 0] - path[k, 0], path[k + 1, 1] - path[k, 1]
+    return 0 if dy < 0 else 2 if dy > 0 else 1 if dx > 0 else 3
+
+
+@njit(cache=True)
+def _claim(path, sign, use, links):
+    """Counts a way in (1), or out (-1)."""
+    for k in range(len(path) - 1):
+        h = _heading(path, k)
+        links[path[k, 0], path[k, 1], h] += sign
+        links[path[k + 1, 0], path[k + 1, 1], h ^ 2] += sign
+        if k > 0:
+            use[path[k, 0], path[k, 1]] += sign
+
+
+@njit(cache=True)
+def _crowded(path, use, links):
+    """Whether another street passes where this one does."""
+    for k in range(len(path) - 1):
+        if links[path[k, 0], path[k, 1], _heading(path, k)] > 1:
+            return True
+        if k > 0 and use[path[k, 0], path[k, 1]] > 1:
+            return True
+    return False
 
 
 @njit(cache=True)

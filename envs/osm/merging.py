@@ -51,19 +51,19 @@ def _cut_opposite(network: Network, reach: float) -> None:
     The two cuts are contracted afterwards, so that the carriageways become one street from cut to cut.
     """
     one_way = [s for s in network.streets if s.ahead != s.back]
-    boxes = {id(s): (s.line.min(axis=0) - reach, s.line.max(axis=0) + reach) for s in one_way}
+    if not one_way:
+        return
+    low = np.array([s.line.min(axis=0) for s in one_way]) - reach
+    high = np.array([s.line.max(axis=0) for s in one_way]) + reach
     number = max(network.places, default=0)
     cuts: dict[int, list[tuple[float, int]]] = {}
     links: list[Street] = []
     for node, arms in network.arms().items():
         place = network.places[node]
-        through = [network.streets[k] for k in set(arms) if id(network.streets[k]) in boxes]
+        through = [s for s in (network.streets[k] for k in set(arms)) if s.ahead != s.back]
         if len(arms) < 3 or not through:
             continue
-        for other in one_way:
-            low, high = boxes[id(other)]
-            if not ((low <= place) & (place <= high)).all():
-                continue
+        for other in (one_way[k] for k in np.flatnonzero(((low <= place) & (place <= high)).all(axis=1))):
             # Of its own street, which may come back beside it, a node looks at the middle only.
             skipped = 2 * reach if node in (other.tail, other.head) else 1.0
             if other.length < 2 * skipped + reach:
