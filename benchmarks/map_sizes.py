@@ -5,8 +5,8 @@
 
 Cities of one generated map each, and the shipped maps of real places: 16 cars and 16 pedestrians off-peak,
 and the rush hour, in which cars take 30 % of the lanes. Steps are those of 256 environments with random
-actions that observe the grid, the median of several runs. Imported are random cities, the largest of about 1 MB of
-XML with thousands of streets; what is compiled is compiled before.
+actions that observe the grid, the median of several runs. Imported are random cities, the largest of about
+1 MB of XML with thousands of streets; what is compiled is compiled before.
 """
 
 import argparse
