@@ -21,6 +21,7 @@ from .network import Network, give_signals, main_bearing, make_network, turn
 from .reader import Box, Extract, OsmError, read
 
 CREDIT = "(c) OpenStreetMap contributors, ODbL 1.0"
+NOWHERE = "directions of streets that lead nowhere"
 MAIN_ROAD = 4  # rank from which crossing streets are given signals, where the data has none at all
 
 
@@ -72,7 +73,7 @@ def import_map(
     except OsmError as error:
         raise OsmError(f"{path}: {error}") from None
     _check_size(network, cell, path)
-    dropped["streets outside the largest part"] = network.keep_largest()
+    dropped["streets outside the largest part"], dropped[NOWHERE] = network.keep_largest()
     if not network.streets:
         raise OsmError(f"{path}: no street leads back to where it began: nothing to drive in circles on")
     network.dissolve()
@@ -142,7 +143,8 @@ def _infer_signals(network: Network, inferred: Counter[str]) -> None:
 def _keep_largest(layout: Layout, network: Network, dropped: Counter[str]) -> None:
     """Takes the routes off the layout that can't be reached any more, since others found no way."""
     rest = Network(dict(network.places), [route.street for route in layout.routes])
-    dropped["streets cut off by these"] = rest.keep_largest()
+    dropped["streets cut off by these"], one_way = rest.keep_largest()
+    dropped[NOWHERE] += one_way
     inside = {id(street) for street in rest.streets}
     layout.routes = [route for route in layout.routes if id(route.street) in inside]
 
@@ -155,9 +157,7 @@ def _draw(layout: Layout, network: Network, left_hand: bool, dropped: Counter[st
             return drawing
         for route in layout.routes:
             street, (ahead, back) = route.street, drawing.driven(route)
-            dropped["directions of streets that lead nowhere"] += (street.ahead > ahead) + (
-                street.back > back
-            )
+            dropped[NOWHERE] += (street.ahead > ahead) + (street.back > back)
             street.ahead, street.back = street.ahead and ahead, street.back and back
         layout.routes = [route for route in layout.routes if route.street.ahead or route.street.back]
 

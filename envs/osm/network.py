@@ -83,14 +83,14 @@ class Network:
             arms[street.head].append(number)
         return arms
 
-    def keep_largest(self) -> int:
+    def keep_largest(self) -> tuple[int, int]:
         """Keeps the largest part in which one can drive from everywhere to everywhere.
 
         At junctions and dead ends one may turn round, but not where a two-way street just becomes a one-way
         street. A direction of a street that can't be driven so is taken from it.
 
         Returns:
-            The number of streets that are gone.
+            The number of streets that are gone, and of two-way streets that have become one-way.
         """
         arcs = [
             (k, goes) for k, s in enumerate(self.streets) for goes in (True, False) if (s.back, s.ahead)[goes]
@@ -113,14 +113,18 @@ class Network:
         metres = np.bincount(part, [self.streets[k].length for k, _ in arcs] * going_on)
         best = metres.argmax() if metres.any() else -1
         inside = {arc for arc, index in zip(arcs, part, strict=True) if index == best}
-        before = len(self.streets)
+        before, two_way = len(self.streets), sum(s.ahead and s.back for s in self.streets)
+        gone = [
+            s.ahead and s.back for k, s in enumerate(self.streets) if not {(k, True), (k, False)} & inside
+        ]
         for k, street in enumerate(self.streets):
             street.ahead, street.back = (k, True) in inside, (k, False) in inside
+        now_one_way = two_way - sum(gone) - sum(s.ahead and s.back for s in self.streets)
         self.streets = [s for s in self.streets if s.ahead or s.back]
         used = {node for s in self.streets for node in (s.tail, s.head)}
         self.places = {node: place for node, place in self.places.items() if node in used}
         self.signals &= used
-        return before - len(self.streets)
+        return before - len(self.streets), now_one_way
 
     def _is_two_way(self, streets: list[int]) -> bool:
         return all(self.streets[k].ahead and self.streets[k].back for k in streets)
