@@ -16,7 +16,8 @@ class CityConfig:
     """Settings of the city; weights and chances are rounded to 1/1024 when the world is built."""
 
     map: str = "generated"
-    """`generated` for a pool of random cities, the name of a shipped map, or the path of a map file."""
+    """`generated` for a pool of random cities, the name of a shipped map, or the path of a map file, drawn by
+    hand or made by `meze import-map`."""
     split: Literal["train", "test"] = "train"
     """Which range of seeds the generated cities come from; the two never overlap."""
     pool_size: int = 64

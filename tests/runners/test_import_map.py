@@ -1,0 +1,75 @@
+"""`meze import-map`: what a user sees, and what lies in the folder afterwards."""
+
+import json
+
+import pytest
+from meze.envs.city.config import CityConfig
+from meze.envs.city.world import City
+from meze.runners import cli
+from osm_stage import RING, RING_STREETS, osm, random_city
+
+pytest.importorskip("osmium")
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """A folder with an extract, in which the command is called."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "town.osm").write_text(random_city(4, 0))
+    return tmp_path
+
+
+def said(capsys, *words):
+    """Exit code, and lines of both streams."""
+    code = cli.main(["import-map", *words])
+    shown = capsys.readouterr()
+    return code, shown.out.splitlines(), shown.err.splitlines()
+
+
+def test_a_map_to_drive_on(folder, capsys):
+    code, lines, errors = said(capsys, "town.osm", "--out", "mine")
+    assert code == 0 and not errors and max(map(len, lines)) <= 80
+    assert lines[-1] == "drive it: meze train q-learning city --env.map mine.txt"
+    report = json.loads((folder / "mine.json").read_text())
+    assert list(report) == ["read", "kept", "merged", "inferred", "dropped", "map", "fidelity"]
+    for facts in report.values():
+        for name, value in facts.items():
+            shown = f"{value:,}" if isinstance(value, int | float) else value
+            assert f"  {name:<48} {shown}" in lines
+    for name in ("mine", "mine.txt"):
+        assert City(CityConfig(map=name)).maps[0].credit.startswith("(c) OpenStreetMap")
+    assert (folder / "mine.txt").read_text().splitlines()[0].startswith("; made of town.osm")
+    assert cli.main(["evaluate", "city", "expert", "--env.map", "mine", "--episodes", "20"]) == 0
+
+
+def test_flags(folder, capsys):
+    (folder / "ring.osm").write_text(osm(RING, RING_STREETS))
+    words = ["--cell", "4", "--side", "left", "--box", "52.49,13.39,52.51,13.41"]
+    assert said(capsys, "ring.osm", "--out", "ring", *words)[0] == 0
+    streets = City(CityConfig(map="ring.txt", observation="index")).maps[0]
+    assert streets.left_hand and streets.cell_metres == 4
+
+
+@pytest.mark.parametrize(
+    ("words", "problem"),
+    [
+        ([], "usage: meze import-map FILE --out NAME"),
+        (["town.osm"], "--out needs the name of the map"),
+        (["none.osm", "--out", "x"], "none.osm: no such file"),
+        (["town.osm", "--out", "x", "--cell", "0"], "--cell must be from 1 to 100 metres, got 0"),
+        (["town.osm", "--out", "x", "--cell", "far"], "--cell must be a number; got 'far'"),
+        (["town.osm", "--out", "x", "--box", "1,2,3"], "--box is south,west,north,east in degrees"),
+        (["town.osm", "--out", "x", "--box", "3,2,1,4"], "south must be less than north"),
+        (["town.osm", "--out", "x", "--box", "1,2,3,nan"], "south must be less than north"),
+        (["town.osm", "--out", "x", "--box", "1,2,3,4"], "town.osm: no street to drive on here"),
+        (["town.osm", "--out", "x", "--side", "middle"], "--side"),
+        (["town.osm", "--out", "nowhere/x"], "there is no folder nowhere"),
+        (["town.osm", "--out", "there"], "there.txt is there already"),
+    ],
+)
+def test_mistakes_are_told_in_one_line_and_leave_nothing_behind(folder, capsys, words, problem):
+    (folder / "there.txt").write_text("mine")
+    code, _, errors = said(capsys, *words)
+    assert code == 2 and len(errors) == 1 and problem in errors[0]
+    assert sorted(path.name for path in folder.iterdir()) == ["there.txt", "town.osm"]
+    assert (folder / "there.txt").read_text() == "mine"
