@@ -6,7 +6,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from meze.envs.core.streets import NONE, parse_map, shipped_map
+from gymnasium import make_vec
+from meze.envs.core.streets import NONE, format_map, parse_map, shipped_map
 from meze.envs.osm.drawing import CORE, PITCH
 from meze.envs.osm.importing import CREDIT, import_map
 from meze.envs.osm.network import make_network
@@ -14,6 +15,7 @@ from meze.envs.osm.reader import Box, OsmError, Way, directions, is_drivable, re
 from osm_stage import RING, RING_STREETS, crossroads, junction_graph, osm, random_city
 
 pytest.importorskip("osmium")
+EXTRACTS = Path(__file__).parents[1] / "data" / "osm"
 MAPS = {"berlin-neukoelln": False, "west-oakland": False, "fremantle": True}  # name to left-hand
 
 
@@ -296,11 +298,32 @@ def test_shipped_maps_of_real_places(name):
     assert streets.left_hand == MAPS[name] and streets.credit == CREDIT
     assert streets.ground.any() and ((streets.kind == 0) & ~streets.ground).any()
     assert len(crossroads(streets)) >= 3
-    extract = Path(__file__).parents[3] / "shared" / "data" / "osm" / f"{name}.osm"
-    if extract.exists():
-        made = import_map(extract, name, cell=streets.cell_metres)
-        assert np.array_equal(made.streets.kind, streets.kind)
-        assert np.array_equal(made.streets.exits, streets.exits)
+    made = import_map(EXTRACTS / f"{name}.osm.bz2", name, cell=streets.cell_metres)
+    again = parse_map(format_map(made.streets), name)
+    for array in ("kind", "exits", "ground", "junction", "signalled"):
+        assert np.array_equal(getattr(made.streets, array), getattr(streets, array)), array
+        assert np.array_equal(getattr(again, array), getattr(streets, array)), array
+    found = facts(made, "fidelity")
+    assert found["map distance / true distance, median"] < 1.1
+    assert found["map distance / true distance, 95th percentile"] < 1.5
+    assert found["share of junctions kept"] == 1 and found["share of junctions kept, not merged"] > 0.7
+    assert found["share of connections kept, by direction"] > 0.95
+    assert found["share of the other one-way streets kept"] == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", MAPS)
+def test_the_expert_arrives_on_real_streets(name):
+    envs = make_vec("meze/City-v0", 64, map=name, observation="index", autoreset_mode="SameStep")
+    envs.reset(seed=0)
+    expert = envs.unwrapped.reference("expert")
+    arrived = ended = 0
+    for _ in range(1500):
+        _, _, terminated, truncated, infos = envs.step(expert())
+        ended += int((terminated | truncated).sum())
+        if "final_info" in infos:
+            arrived += int(infos["final_info"]["success"].sum())
+    assert ended > 500 and arrived / ended >= 0.98
 
 
 # ------------------------------------------------------------ what can't be read
