@@ -177,18 +177,18 @@ class Drawing:
 
     # ------------------------------------------------------------ what lies on and beside the streets
 
-    def prune(self) -> bool:
+    def prune(self) -> set[tuple[int, int]]:
         """Takes away the cells that can't be reached from all others, or can't reach them.
 
         Returns:
-            Whether lanes were among them, and not only corners of junctions.
+            The places of the lattice that have lost lanes, and not only corners of junctions.
         """
         lanes = np.isin(self.grid, _LANES)
         while True:
             exits = legal_moves(self.grid, self._left_hand)[2]
             outside = (self.grid > 0) & ~largest_part(exits)
             if not outside.any():
-                return bool((lanes & (self.grid == 0)).any())
+                return {(y // PITCH, x // PITCH) for y, x in np.argwhere(lanes & (self.grid == 0)).tolist()}
             self.grid[outside] = 0
 
     def driven(self, route: Route) -> tuple[bool, bool]:

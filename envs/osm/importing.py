@@ -153,9 +153,10 @@ def _draw(layout: Layout, network: Network, left_hand: bool, dropped: Counter[st
     """Draws the streets, without those directions from which nothing leads on in cells."""
     while True:
         drawing = Drawing(layout, network.signals, left_hand)
-        if not drawing.prune():
+        lost = drawing.prune()
+        if not lost:
             return drawing
-        for route in layout.routes:
+        for route in (route for route in layout.routes if not lost.isdisjoint(route.places)):
             street, (ahead, back) = route.street, drawing.driven(route)
             dropped[NOWHERE] += (street.ahead > ahead) + (street.back > back)
             street.ahead, street.back = street.ahead and ahead, street.back and back
