@@ -14,7 +14,7 @@ from .settings import asks_for_help, group, leading_names, parse, print_help
 USAGE = "meze import-map FILE --out NAME [flags]"
 DESCRIPTION = """Makes a street map of FILE, an extract of OpenStreetMap (.osm, .osm.bz2 or .osm.pbf). The map
 goes to NAME.txt, what became of the streets to NAME.json. `--env.map NAME.txt` drives on it,
-`--env.source NAME.txt` places kiosks on it. No network is needed.
+`--env.map NAME.txt` of the kiosk places kiosks on it. No network is needed.
 
 Such maps are owed to the OpenStreetMap contributors under the ODbL: their first lines say so."""
 
@@ -52,8 +52,11 @@ def main(args: Sequence[str]) -> int:
     if not 1 <= given.cell <= 100:
         raise ValueError(f"--cell must be from 1 to 100 metres, got {given.cell:g}")
     target = Path(given.out if given.out.endswith(".txt") else f"{given.out}.txt")
-    if target.exists():
-        raise ValueError(f"{target} is there already; choose another name, or remove it")
+    if target.stem in ("", ".", ".txt") or given.out.endswith(("/", ".")):
+        raise ValueError(f"--out needs the name of a map, not {given.out!r}")
+    for path in (target, target.with_suffix(".json")):
+        if path.exists():
+            raise ValueError(f"{path} is there already; choose another name, or remove it")
     if not target.parent.is_dir():
         raise ValueError(f"there is no folder {target.parent}")
     from ..envs.osm.importing import import_map

@@ -42,12 +42,13 @@ class Connections(NamedTuple):
     alone: int
     """Of these, those that stand on the map ..."""
     merged: int
-    """... and those that stand there joined to a neighbour, or that have nothing to join any more, since the
-    carriageways that met there have become one street."""
+    """... those that stand there joined to a neighbour ..."""
+    absorbed: int
+    """... and those that are only a point of a street any more: the carriageways that met there are one."""
     directions: int
-    """Ways from one node to the next, counted by direction."""
+    """Ways from one junction or dead end of the map to the next, counted by direction."""
     directions_kept: int
-    """Of these, those that lead from node to node on the map, past no other; or within one merged node."""
+    """Of these, those that lead there on the map, past no other."""
     one_ways: int
     """One-way streets."""
     one_ways_merged: int
@@ -180,8 +181,9 @@ def compare_connections(layout: Layout, truth: Network, merged: Network) -> Conn
     members = defaultdict(int)
     for node in crossroads:
         members[became[node]] += 1
-    stands = [root for root in map(became.__getitem__, crossroads) if root in standing or root in absorbed]
-    alone = sum(members[root] == 1 and root not in absorbed for root in stands)
+    stands = [root for root in map(became.__getitem__, crossroads) if root in standing]
+    alone = sum(members[root] == 1 for root in stands)
+    points = sum(became[node] in absorbed for node in crossroads)
 
     def leads(a: int, b: int) -> bool:
         return became[a] in standing and became[b] in reached[became[a]]
@@ -191,12 +193,13 @@ def compare_connections(layout: Layout, truth: Network, merged: Network) -> Conn
         if became[s.tail] in absorbed or became[s.head] in absorbed:
             continue
         allowed = [(a, b) for a, b, goes in ((s.tail, s.head, s.ahead), (s.head, s.tail, s.back)) if goes]
-        directions += len(allowed)
-        kept += sum(leads(a, b) for a, b in allowed)
+        if became[s.tail] != became[s.head]:
+            directions += len(allowed)
+            kept += sum(leads(a, b) for a, b in allowed)
         if len(allowed) == 1:
             (a, b) = allowed[0]
             one_ways += 1
             one_ways_merged += leads(a, b) and leads(b, a)
             one_ways_kept += leads(a, b) and not leads(b, a)
-    junctions = len(crossroads), alone, len(stands) - alone
+    junctions = len(crossroads), alone, len(stands) - alone, points
     return Connections(*junctions, directions, kept, one_ways, one_ways_merged, one_ways_kept)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
@@ -73,6 +74,7 @@ def import_map(
     except OsmError as error:
         raise OsmError(f"{path}: {error}") from None
     _check_size(network, cell, path)
+    read_metres = sum(street.length for street in network.streets)
     dropped["streets outside the largest part"], dropped[NOWHERE] = network.keep_largest()
     if not network.streets:
         raise OsmError(f"{path}: no street leads back to where it began: nothing to drive in circles on")
@@ -86,8 +88,10 @@ def import_map(
 
     reach = PITCH * cell
     merge(network, reach, merged)
+    _check_left(network.streets, path, cell)
     layout = lay_out(network, reach, dropped)
     _keep_largest(layout, network, dropped)
+    _check_left(layout.routes, path, cell)
     drawing = _draw(layout, network, left_hand, dropped)
     kept = drawing.add_zebras(dropped, inferred)
     grid = drawing.finish(network, cell)
@@ -99,7 +103,7 @@ def import_map(
         raise OsmError(f"{path}: no map could be made of these streets ({error})") from None
     report = {
         "read": _what_was_read(extract),
-        "kept": _what_was_kept(streets, layout, truth) | {"crossings": kept},
+        "kept": _what_was_kept(streets, layout, truth, read_metres, reach) | {"crossings": kept},
         "merged": dict(merged),
         "inferred": {"traffic": f"{'left' if left_hand else 'right'}-hand ({why})"} | inferred,
         "dropped": {name: count for name, count in dropped.items() if count},
@@ -130,6 +134,11 @@ def _check_size(network: Network, cell: float, path: Path) -> None:
             f"{path}: the streets span {width / 1000:.1f} x {height / 1000:.1f} km, at {cell:g} m a cell more"
             f" than {MAX_SIDE} x {MAX_SIDE} cells; choose a part with --box S,W,N,E, or larger cells"
         )
+
+
+def _check_left(streets: Sequence[Any], path: Path, cell: float) -> None:
+    if not streets:
+        raise OsmError(f"{path}: at {cell:g} m a cell nothing is left of these streets; use smaller cells")
 
 
 def _infer_signals(network: Network, inferred: Counter[str]) -> None:
@@ -165,7 +174,10 @@ def _draw(layout: Layout, network: Network, left_hand: bool, dropped: Counter[st
 
 def _comments(path: Path, cell: float, angle: float, left_hand: bool) -> str:
     """The lines before a map."""
-    lines = [f"made of {path.name}, turned by {math.degrees(angle):.1f} degrees", f"cell {cell:g} m"]
+    lines = [
+        f"made of {ascii(path.name)[1:-1]}, turned by {math.degrees(angle):.1f} degrees",
+        f"cell {cell:g} m",
+    ]
     lines += ["left-hand"] * left_hand + [f"credit {CREDIT}", "terms: openstreetmap.org/copyright"]
     return "".join(f"; {line}\n" for line in lines)
 
@@ -176,11 +188,14 @@ def _what_was_read(extract: Extract) -> dict[str, Any]:
     return counts | {name: count for name, count in extract.counts.items() if "driven" not in name}
 
 
-def _what_was_kept(streets: StreetMap, layout: Layout, truth: Network) -> dict[str, Any]:
-    metres = sum(route.street.length for route in layout.routes)
-    true_metres = sum(street.length for street in truth.streets)
+def _what_was_kept(
+    streets: StreetMap, layout: Layout, truth: Network, read_metres: float, reach: float
+) -> dict[str, Any]:
+    drawn = reach * sum(len(route.places) - 1 for route in layout.routes)
     return {
-        "kilometres of streets": f"{metres / 1000:.2f} of {true_metres / 1000:.2f}",
+        "kilometres of streets read": round(read_metres / 1000, 2),
+        "kilometres in the largest part": round(sum(s.length for s in truth.streets) / 1000, 2),
+        "kilometres drawn": round(drawn / 1000, 2),
         "streets between junctions": len(layout.routes),
         "one-way streets": sum(route.street.ahead != route.street.back for route in layout.routes),
         "junctions with signals": int(streets.signalled.sum()),
@@ -197,14 +212,16 @@ def _fidelity(
     """How far the map is from the true streets."""
     ratios = compare_distances(drawing, streets.exits, truth, cell, seed=0)
     found = compare_connections(layout, truth, network)
-    low, high = np.quantile(ratios, [0.5, 0.95])
+    low, middle, high = np.quantile(ratios, [0.05, 0.5, 0.95])
     return {
-        "map distance / true distance, median": round(float(low), 3),
+        "map distance / true distance, median": round(float(middle), 3),
         "map distance / true distance, 95th percentile": round(float(high), 3),
+        "map distance / true distance, 5th percentile": round(float(low), 3),
         "pairs of places": len(ratios),
         "junctions": found.junctions,
         "share of junctions kept": _share(found.alone + found.merged, found.junctions),
         "share of junctions kept, not merged": _share(found.alone, found.junctions),
+        "junctions that are a point of a street now": found.absorbed,
         "share of connections kept, by direction": _share(found.directions_kept, found.directions),
         "one-way streets": found.one_ways,
         "one-way streets merged with their opposites": found.one_ways_merged,

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 from .network import Network, Street, along, at_offset
 
 SAME_LENGTH = 1.5  # streets between two junctions that differ by less are one, if they lie close together
+MOST_RIVALS = 8  # streets between the same two junctions
+DETOUR = 1.3  # how much longer than the way along the grid a street may be and still be routed freely
 LEAST_LOOP = 5  # reaches; shorter loops are left out
 
 
@@ -28,6 +30,7 @@ def merge(network: Network, reach: float, counts: Counter[str]) -> None:
     _join_parallel(network, reach, counts)
     _open_loops(network, reach, counts)
     _split_stars(network, reach, counts)
+    _hold_to_lines(network, reach)
 
 
 def _samples(street: Street, step: float) -> NDArray[np.float64]:
@@ -140,6 +143,7 @@ def _contract(network: Network, reach: float, counts: Counter[str]) -> None:
     for s in network.streets:
         tail, head = root(s.tail), root(s.head)
         if tail == head and s.length < LEAST_LOOP * reach:
+            counts["short streets that became part of a junction"] += 1
             continue
         s.tail, s.head = tail, head
         s.line = np.vstack([network.places[tail], s.line[1:-1], network.places[head]])
@@ -154,6 +158,9 @@ def _join_parallel(network: Network, reach: float, counts: Counter[str]) -> None
         ends = min(s.tail, s.head), max(s.tail, s.head)
         rivals = by_ends.setdefault(ends, [])
         s = s if s.tail == ends[0] else s.reverse()
+        if len(rivals) == MOST_RIVALS:
+            counts["streets left out, of many between two junctions"] += 1
+            continue
         for k, other in enumerate(rivals):
             if s.tail != s.head and _alike(s, other, reach):
                 opposite = not (s.ahead and s.back or other.ahead and other.back) and s.ahead != other.ahead
@@ -251,6 +258,22 @@ def _split_stars(network: Network, reach: float, counts: Counter[str]) -> None:
         if node in network.signals:
             network.signals.add(number)
         waiting.append(node)
+
+
+def _hold_to_lines(network: Network, reach: float) -> None:
+    """Puts nodes on streets that are longer than the way between their ends: they keep their length."""
+    number = max(network.places, default=0)
+    waiting, done = network.streets[::-1], []
+    while waiting:
+        street = waiting.pop()
+        length, chord = street.length, np.abs(street.line[-1] - street.line[0]).sum()
+        if length <= DETOUR * chord + reach or length < 4 * reach:
+            done.append(street)
+            continue
+        number += 1
+        network.places[number] = at_offset(street.line, length / 2)
+        waiting += reversed(_cut(street, [(length / 2, number)]))
+    network.streets = done
 
 
 def _leaving(street: Street, node: int, place: NDArray[np.float64], reach: float) -> float:

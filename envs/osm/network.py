@@ -95,22 +95,34 @@ class Network:
         arcs = [
             (k, goes) for k, s in enumerate(self.streets) for goes in (True, False) if (s.back, s.ahead)[goes]
         ]
-        arms = self.arms()
+        # From an arc one comes to the node that it leads to, and from there to the arcs that leave it.
+        hubs = {node: len(arcs) + k for k, node in enumerate(self.places)}
         leaving: dict[int, list[int]] = {node: [] for node in self.places}
         for number, (k, goes) in enumerate(arcs):
             leaving[self.streets[k].tail if goes else self.streets[k].head].append(number)
-        tails, heads = [], []
+        arms = self.arms()
+        no_turning = {
+            node
+            for node, streets in arms.items()
+            if len(streets) == 2 and len(leaving[node]) > 1 and not self._is_two_way(streets)
+        }
+        tails = [hubs[node] for node in leaving if node not in no_turning for _ in leaving[node]]
+        heads = [arc for node in leaving if node not in no_turning for arc in leaving[node]]
         for number, (k, goes) in enumerate(arcs):
             node = self.streets[k].head if goes else self.streets[k].tail
-            onwards = leaving[node]
-            if len(arms[node]) == 2 and len(onwards) > 1 and not self._is_two_way(arms[node]):
-                onwards = [other for other in onwards if arcs[other] != (k, not goes)]
+            onwards = [hubs[node]]
+            if node in no_turning:
+                onwards = [other for other in leaving[node] if arcs[other] != (k, not goes)]
             tails += [number] * len(onwards)
             heads += onwards
-        graph = coo_matrix((np.ones(len(tails), np.int8), (tails, heads)), shape=(len(arcs),) * 2)
+        size = len(arcs) + len(hubs)
+        graph = coo_matrix((np.ones(len(tails), np.int8), (tails, heads)), shape=(size, size))
         _, part = connected_components(graph, connection="strong")
-        going_on = np.isin(np.arange(len(arcs)), tails)
-        metres = np.bincount(part, [self.streets[k].length for k, _ in arcs] * going_on)
+        part = part[: len(arcs)]
+        lengths = np.array([self.streets[k].length for k, _ in arcs])
+        # An arc that is a part of its own leads to nowhere, unless it leads to itself: then two are alike.
+        count = np.bincount(part, minlength=1)
+        metres = np.bincount(part, lengths * ((count[part] > 1) | self._loops(arcs)), minlength=1)
         best = metres.argmax() if metres.any() else -1
         inside = {arc for arc, index in zip(arcs, part, strict=True) if index == best}
         before, two_way = len(self.streets), sum(s.ahead and s.back for s in self.streets)
@@ -125,6 +137,10 @@ class Network:
         self.places = {node: place for node, place in self.places.items() if node in used}
         self.signals &= used
         return before - len(self.streets), now_one_way
+
+    def _loops(self, arcs: list[tuple[int, bool]]) -> NDArray[np.bool_]:
+        """Whether each arc leads back to where it began."""
+        return np.array([self.streets[k].tail == self.streets[k].head for k, _ in arcs], bool)
 
     def _is_two_way(self, streets: list[int]) -> bool:
         return all(self.streets[k].ahead and self.streets[k].back for k in streets)
@@ -195,10 +211,15 @@ def make_network(extract: Extract) -> Network:
     houses = [[node for node in house if node in extract.places] for house in extract.houses]
     metres = _project(extract, [*used, *(node for house in houses for node in house)])
     network = Network({}, [])
+    seen: set[tuple[int, ...]] = set()
     for way, nodes in pieces:
         ends = [k for k, node in enumerate(nodes) if used[node] > 1]
         for first, last in zip(ends[:-1], ends[1:], strict=True):
             stretch = nodes[first : last + 1]
+            if tuple(stretch) in seen or tuple(reversed(stretch)) in seen:
+                extract.counts["streets that are there twice"] += 1
+                continue
+            seen.add(tuple(stretch))
             line = np.array([metres[node] for node in stretch])
             street = Street(stretch[0], stretch[-1], line, way.ahead, way.back, way.rank, way.lanes)
             offsets = along(line)[1:-1]

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 ENDINGS = (".osm", ".osm.bz2", ".osm.pbf")
 MAX_NODES = 1_000_000  # inside the box
 MAX_WAYS = 200_000  # streets and houses
+MAX_NODES_OF_WAY = 2000  # as OpenStreetMap allows
+UNDEFINED = 2_147_483_647  # the coordinate of a place that is not known
 
 RANKS = {
     "motorway": 7, "motorway_link": 7, "trunk": 6, "trunk_link": 6, "primary": 5, "primary_link": 5,
@@ -132,7 +134,7 @@ def read(path: Path, box: Box | None = None, *, service: bool = False) -> Extrac
     if not path.name.endswith(ENDINGS):
         raise OsmError(f"{path}: the name must end in {', '.join(ENDINGS)}")
     if not path.is_file():
-        raise OsmError(f"{path}: no such file")
+        raise OsmError(f"{path}: " + ("a folder, not a file" if path.is_dir() else "no such file"))
     try:
         import osmium
     except ModuleNotFoundError:
@@ -143,10 +145,10 @@ def read(path: Path, box: Box | None = None, *, service: bool = False) -> Extrac
             box = _bounds(osmium, path)
         _read_nodes(_objects(osmium, path, "NODE"), box, extract, path)
         _read_ways(_objects(osmium, path, "WAY"), service, extract, path)
-    except (RuntimeError, ValueError, UnicodeError, MemoryError) as error:
-        if isinstance(error, OsmError):
-            raise
-        raise OsmError(f"{path}: can't be read: {' '.join(str(error).split())[:200]}") from None
+    except OsmError:
+        raise
+    except (RuntimeError, ValueError, MemoryError, osmium.InvalidLocationError) as error:
+        raise OsmError(f"{path}: can't be read: {' '.join(str(error)[:300].split())[:100]}") from None
     return extract
 
 
@@ -169,6 +171,9 @@ def _bounds(osmium: Any, path: Path) -> Box | None:
 def _read_nodes(nodes: Iterator[Any], box: Box | None, extract: Extract, path: Path) -> None:
     for node in nodes:
         place = node.location
+        if not node.visible or place.x == UNDEFINED:
+            extract.counts["nodes without a place"] += 1
+            continue
         if not place.valid():
             raise OsmError(f"{path}: node {node.id} lies at no place on earth")
         at = place.lon, place.lat
@@ -187,7 +192,7 @@ def _read_nodes(nodes: Iterator[Any], box: Box | None, extract: Extract, path: P
 
 
 def _read_ways(ways: Iterator[Any], service: bool, extract: Extract, path: Path) -> None:
-    counts = extract.counts
+    counts, references = extract.counts, 0
     for way in ways:
         tags = dict(way.tags)
         if not ("highway" in tags or "building" in tags):
@@ -195,7 +200,10 @@ def _read_ways(ways: Iterator[Any], service: bool, extract: Extract, path: Path)
         nodes = [node.ref for node in way.nodes]
         if not any(node in extract.places for node in nodes):
             continue
-        if len(extract.ways) + len(extract.houses) == MAX_WAYS:
+        references += len(nodes)
+        if len(nodes) > MAX_NODES_OF_WAY:
+            raise OsmError(f"{path}: way {way.id} has more than {MAX_NODES_OF_WAY:,} nodes")
+        if references > 2 * MAX_NODES or len(extract.ways) + len(extract.houses) == MAX_WAYS:
             raise OsmError(f"{path}: more than {MAX_WAYS:,} ways; choose a part of it with --box S,W,N,E")
         if side := tags.get("driving_side"):
             extract.sides[side] += 1
