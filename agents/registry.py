@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import importlib
+import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -204,6 +205,10 @@ def register_agent(
     Raises:
         ValueError: when another agent has this name, or an argument can't be right.
     """
+    if not re.fullmatch(r"[a-z][a-z0-9]*(-[a-z0-9]+)*", name):
+        raise ValueError(
+            f"{name!r} can't be an agent's name: lower-case words joined by hyphens, as in q-learning"
+        )
     if kind not in get_args(Kind):
         raise ValueError(f"agent {name}: kind is one of {', '.join(get_args(Kind))}; got {kind!r}")
     for path in filter(None, (entry, config)):

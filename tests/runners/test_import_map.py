@@ -29,7 +29,7 @@ def said(capsys, *words):
 def test_a_map_to_drive_on(folder, capsys):
     code, lines, errors = said(capsys, "town.osm", "--out", "mine")
     assert code == 0 and not errors and max(map(len, lines)) <= 80
-    assert lines[-1] == "drive it: meze train q-learning city --env.map mine.txt"
+    assert lines[-1].startswith("drive it: meze train q-learning city --env.map mine.txt")
     report = json.loads((folder / "mine.json").read_text())
     assert list(report) == ["read", "kept", "merged", "inferred", "dropped", "map", "fidelity"]
     for facts in report.values():
@@ -65,11 +65,15 @@ def test_flags(folder, capsys):
         (["town.osm", "--out", "x", "--side", "middle"], "--side"),
         (["town.osm", "--out", "nowhere/x"], "there is no folder nowhere"),
         (["town.osm", "--out", "there"], "there.txt is there already"),
+        (["town.osm", "--out", "report"], "report.json is there already"),
+        (["town.osm", "--out", "."], "--out needs the name of a map, not '.'"),
+        ([".", "--out", "x"], "the name must end in .osm"),
     ],
 )
 def test_mistakes_are_told_in_one_line_and_leave_nothing_behind(folder, capsys, words, problem):
-    (folder / "there.txt").write_text("mine")
+    for name in ("there.txt", "report.json"):
+        (folder / name).write_text("mine")
     code, _, errors = said(capsys, *words)
     assert code == 2 and len(errors) == 1 and problem in errors[0]
-    assert sorted(path.name for path in folder.iterdir()) == ["there.txt", "town.osm"]
-    assert (folder / "there.txt").read_text() == "mine"
+    assert sorted(path.name for path in folder.iterdir()) == ["report.json", "there.txt", "town.osm"]
+    assert (folder / "there.txt").read_text() == (folder / "report.json").read_text() == "mine"
