@@ -252,3 +252,17 @@ KIOSK: dict[str, dict[str, Any]] = {
     | {"steps": 150_000, "num_envs": 64, "agent.n_steps": 3, "agent.ent_coef": 0.5},
     "sb3-dqn": _SB3_KIOSK | {"agent.epsilon.steps": 40_000, "agent.train_freq": 1},
 }
+
+# A situation does not tell what is behind the next corner: far rewards would only blur what it tells.
+_TABULAR_FIRE_ESCAPE = _TABULAR | {"agent.gamma": 0.85, "agent.epsilon.start": 0.5}
+_DEEP_FIRE_ESCAPE = {"agent.gamma": 0.95, "agent.net.hidden": (128, 128)}
+
+FIRE_ESCAPE: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(_TABLES, _TABULAR_FIRE_ESCAPE),
+    "pqn": _PQN
+    | _DEEP_FIRE_ESCAPE
+    | {"steps": 3_000_000, "agent.epsilon.steps": 500_000, "agent.learning_rate.steps": 3_000_000},
+    "dqn": _DQN
+    | _DEEP_FIRE_ESCAPE
+    | {"steps": 1_000_000, "agent.epsilon.steps": 200_000, "agent.learning_rate.steps": 1_000_000},
+}
