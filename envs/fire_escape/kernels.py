@@ -125,35 +125,42 @@ def burns(e, g, cell, sight):
 def reset_one(p, s, i):
     """Begins an episode: a building, two fires that burn until the alarm, the agent and the others."""
     e = s[i]
-    e.burning[:] = e.smoke[:] = e.taken[:] = 0
-    e.people[:] = e.were[:] = e.num_burning = e.info.cost = e.info.out = 0
+    e.taken[:] = e.people[:] = e.were[:] = e.info.cost = e.info.out = 0
     e.goal[:] = NEAREST
     e.info.success, e.info.health = False, 100
-    build(e)
-    ignite(e, any_cell(e))
-    ignite(e, any_cell(e))
-    for _ in range(ALARM):
-        spread(p, e)
-    for k in range(1 + p.people):
-        cell = any_cell(e)
-        for _ in range(0 if k else 256):  # the agent: out of the smoke, with one way to go that does not burn
+    start = 0
+    while start == 0:  # hardly ever is there no such start in a building
+        e.burning[:] = e.smoke[:] = e.num_burning = 0
+        build(e)
+        ignite(e, any_cell(e))
+        ignite(e, any_cell(e))
+        for _ in range(ALARM):
+            spread(p, e)
+        for _ in range(64):
+            cell = any_cell(e)
             is_free = not (burns(e, 0, cell, FAR) and burns(e, 1, cell, FAR) and burns(e, 2, cell, FAR))
             if is_free and e.smoke[cell] <= HARMLESS and e.plan[NEAREST, cell] >= TRIP:
+                start = cell
                 break
-            cell = any_cell(e)
+    for k in range(1 + p.people):
+        cell = any_cell(e) if k else start
         e.people[k] = e.were[k] = cell
         e.taken[cell] = 1
 
 
 @kernel
 def act(e, k, d):
-    """Moves somebody in a direction, -1 for none; whoever then sees fire makes for another exit."""
+    """Moves somebody in a direction, -1 for none; whoever sees fire then makes for the nearest other exit."""
     cell = e.people[k] + STEPS[d]
     if d >= 0 and e.kind[cell] < WALL and e.taken[cell] == 0 and (k == 0 or e.smoke[cell] < FIRE):
         e.taken[cell], e.taken[e.people[k]] = 1, 0
         e.people[k] = cell
-    if burns(e, e.goal[k], e.people[k], SIGHT):
-        e.goal[k] = (e.goal[k] + 1) % (EXITS + 1)
+    cell, least = e.people[k], 2 * FAR
+    if burns(e, e.goal[k], cell, SIGHT):
+        for g in range(EXITS):
+            steps = e.plan[g, cell] + FAR * burns(e, g, cell, SIGHT)
+            if steps < least:
+                least, e.goal[k] = steps, g
 
 
 @kernel
@@ -189,7 +196,7 @@ def mask_one(p, s, i, mask):
 
 @kernel
 def observe_index(p, s, i, obs):
-    """Steps to the exit it makes for, where its sign points, the last move, and what is in each direction."""
+    """Where the sign to the exit that it makes for points, the last move, and what is on each side."""
     e = s[i]
     cell, goal, last, around = e.people[0], e.goal[0], 4, 0
     for d in range(4):
@@ -198,7 +205,7 @@ def observe_index(p, s, i, obs):
         smoke = 2 if e.smoke[to] > max(HARMLESS, e.smoke[cell]) else 0  # that harms, and is thicker than here
         what = 3 if e.smoke[to] == FIRE else 1 if e.taken[to] or e.kind[to] >= WALL else smoke
         around = 4 * around + what
-    obs[i] = ((min(7, e.plan[goal, cell] // 2) * 4 + way(e, goal, cell)) * 5 + last) * 4**4 + around
+    obs[i] = (way(e, goal, cell) * 5 + last) * 4**4 + around
 
 
 @kernel

@@ -40,8 +40,8 @@ class FireEscape:
     ## Observation Space
     - `observation="grid"` (default): `Box(0, 255, (7, 11, 11), uint8)`, planes around the agent: smoke,
       fire, people, how much nearer each cell is to the exit that it makes for, and to the others in turn.
-    - `observation="index"`: `Discrete(40960)`: steps to that exit (8), where its sign points (4), the last
-      move (5), and on each side (4 ** 4) nothing, wall or somebody, harmful smoke thicker than here, fire.
+    - `observation="index"`: `Discrete(5120)`: where the sign to that exit points (4), the last move (5), and
+      on each side (4 ** 4) nothing, a wall or somebody, harmful smoke that is thicker than here, or fire.
 
     ## Rewards
     10 for getting out, -10 for harm (fire, or no health left), 0.5 for each step nearer to the next exit,
@@ -72,7 +72,7 @@ class FireEscape:
         self.observation_space: Space = Box(0, 255, (3 + EXITS + 1, kernels.VIEW, kernels.VIEW), np.uint8)
         observe: Callable = kernels.observe_grid
         if config.observation == "index":
-            self.observation_space, observe = Discrete(8 * 4 * 5 * 4**4), kernels.observe_index
+            self.observation_space, observe = Discrete(4 * 5 * 4**4), kernels.observe_index
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
         chance = round(config.spread * REWARD_SCALE)
         self._params = FireEscapeParams(config.people, chance)
