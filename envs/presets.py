@@ -263,7 +263,7 @@ _TABULAR_FIRE_ESCAPE = _TABULAR | {
 }
 _FIRE_ESCAPE_MODEL = {"agent.gamma": 0.7, "agent.epsilon.start": 0.5}
 _SB3_FIRE_ESCAPE = {"steps": 400_000, "agent.gamma": 0.95, "agent.learning_rate.steps": 400_000}
-_DEEP_FIRE_ESCAPE = {"agent.gamma": 0.95, "agent.net.hidden": (128, 128)}
+_DEEP_FIRE_ESCAPE = {"agent.gamma": 0.9, "agent.net.hidden": (128, 128)}
 
 FIRE_ESCAPE: dict[str, dict[str, Any]] = {
     **dict.fromkeys(_TABLES, _TABULAR_FIRE_ESCAPE),
@@ -276,6 +276,6 @@ FIRE_ESCAPE: dict[str, dict[str, Any]] = {
     | {"steps": 3_000_000, "agent.epsilon.steps": 500_000, "agent.learning_rate.steps": 3_000_000},
     "dqn": _DQN
     | _DEEP_FIRE_ESCAPE
-    | {"steps": 1_000_000, "agent.epsilon.steps": 200_000, "agent.learning_rate.steps": 1_000_000},
+    | {"steps": 2_000_000, "agent.epsilon.steps": 300_000, "agent.learning_rate.steps": 2_000_000},
     **{f"sb3-{name}": _SB3_FIRE_ESCAPE | own for name, own in _SB3.items()},
 }

@@ -29,7 +29,7 @@ class FireEscapeRenderer:
         self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
     ) -> NDArray[np.uint8]:
         """Draws environment `i`; see `Renderer`."""
-        e, flicker = state[i], np.random.default_rng(int(8 * (state["elapsed"][i] + phase)))
+        e, flicker = state[i], np.random.default_rng(int(state["elapsed"][i]))
         kind, smoke = (e[name].reshape(HEIGHT, WIDTH)[1:-1, 1:-1].T for name in ("kind", "smoke"))
         tiles = GROUND[kind] - np.uint8(7) * (np.indices(kind.shape).sum(axis=0) % 2 * (kind < 2))[..., None]
         self._frame.blit(pygame.transform.scale(pygame.surfarray.make_surface(tiles), SIZE), (0, 0))
