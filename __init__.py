@@ -41,6 +41,16 @@ register_world(
     summary="Place kebab kiosks so that a city of hungry people has a short walk.",
 )
 
+register_world(
+    id="meze/FireEscape-v0",
+    name="fire-escape",
+    world=f"{__name__}.envs.fire_escape.world:FireEscape",
+    config=f"{__name__}.envs.fire_escape.config:FireEscapeConfig",
+    max_episode_steps=128,
+    presets=presets.FIRE_ESCAPE,
+    summary="Find the way out of a burning building before fire and smoke do their worst.",
+)
+
 
 def load(
     run: str | Path, env_id: str | None = None, *, network: str | None = None, num_envs: int = 1

@@ -252,3 +252,30 @@ KIOSK: dict[str, dict[str, Any]] = {
     | {"steps": 150_000, "num_envs": 64, "agent.n_steps": 3, "agent.ent_coef": 0.5},
     "sb3-dqn": _SB3_KIOSK | {"agent.epsilon.steps": 40_000, "agent.train_freq": 1},
 }
+
+# A situation tells little of what is behind the next corner: far rewards would only blur what it tells.
+_TABULAR_FIRE_ESCAPE = _TABULAR | {
+    "steps": 8_000_000,
+    "agent.gamma": 0.7,
+    "agent.epsilon.start": 0.5,
+    "agent.epsilon.steps": 4_000_000,
+    "agent.step_size.steps": 8_000_000,
+}
+_FIRE_ESCAPE_MODEL = {"agent.gamma": 0.7, "agent.epsilon.start": 0.5}
+_SB3_FIRE_ESCAPE = {"steps": 400_000, "agent.gamma": 0.95, "agent.learning_rate.steps": 400_000}
+_DEEP_FIRE_ESCAPE = {"agent.gamma": 0.9, "agent.net.hidden": (128, 128)}
+
+FIRE_ESCAPE: dict[str, dict[str, Any]] = {
+    **dict.fromkeys(_TABLES, _TABULAR_FIRE_ESCAPE),
+    "sarsa": _TABULAR_FIRE_ESCAPE | {"agent.epsilon.start": 0.1, "agent.epsilon.end": 0.01},
+    **dict.fromkeys(("dyna-q", "value-iteration"), _TABULAR_MODEL | _FIRE_ESCAPE_MODEL),
+    **dict.fromkeys(("genetic", "random-search"), _GENETIC | {"generations": 200}),
+    "neat": _NEAT,
+    "pqn": _PQN
+    | _DEEP_FIRE_ESCAPE
+    | {"steps": 3_000_000, "agent.epsilon.steps": 500_000, "agent.learning_rate.steps": 3_000_000},
+    "dqn": _DQN
+    | _DEEP_FIRE_ESCAPE
+    | {"steps": 2_000_000, "agent.epsilon.steps": 300_000, "agent.learning_rate.steps": 2_000_000},
+    **{f"sb3-{name}": _SB3_FIRE_ESCAPE | own for name, own in _SB3.items()},
+}

@@ -229,13 +229,14 @@ def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> 
     Args:
         env: where it is asked.
         environment: what that is.
-        name: a reference of the world, or a run's folder; None: the world's first reference.
+        name: a reference of the world, or a run's folder; None: the world's `expert`, or its first reference.
 
     Raises:
         ValueError: when the world has no reference and none is named.
     """
     world = getattr(env.unwrapped, "world", None)
-    name = name or next(iter(world.references() if world else ()), None)
+    names = tuple(world.references()) if world else ()
+    name = name or ("expert" if "expert" in names else next(iter(names), None))
     if name is None:
         raise ValueError(f"{environment.id} has no reference to learn from; name a run as the teacher")
     return find_contestant(name, environment).policy(env)

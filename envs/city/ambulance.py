@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from ..core.kernel import kernel, rare_kernel
+from ..core.compiling import kernel, rare_kernel
 from ..core.rng import uniform_int
 from .roads import heading_towards, neighbour, put_on, route_heading, take_off, word_at
 from .state import (

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel, rare_kernel
+from ..core.compiling import kernel, rare_kernel
 from ..core.rng import next_u64, uniform_int
 from .roads import heading_towards, is_green, neighbour, put_on, take_off, word_at
 from .state import (

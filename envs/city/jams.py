@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.kernel import kernel
+from ..core.compiling import kernel
 from ..core.streets import NONE
 from .roads import neighbour, route_heading, town_of, word_at
 from .state import JUNCTION_AHEAD, VEHICLE, CityParams

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel, rare_kernel
+from ..core.compiling import kernel, rare_kernel
 from ..core.rng import uniform_int
 from .cars import clear_slot, ego_may_enter, put_car
 from .people import come_onto_pavement

@@ -10,7 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.kernel import kernel
+from ..core.compiling import kernel
 from ..core.memory import copy_bytes
 from .cars import ego_may_enter, is_called_aside, keeps_zebra_clear
 from .kernels import ego_target, is_clear

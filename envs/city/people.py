@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel
+from ..core.compiling import kernel
 from ..core.rng import chance, next_u64
 from .roads import count_on, is_lane, neighbour, word_at
 from .state import (

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel
+from ..core.compiling import kernel
 from .state import CROSSING, JUNCTION, ROAD, Town
 
 

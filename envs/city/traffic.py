@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ..core.kernel import kernel
+from ..core.compiling import kernel
 from ..core.rng import chance, uniform_int
 from .ambulance import call_ambulance, drive_ambulance, sound_siren
 from .cars import add_car, answer_cars, drive_cars, leave_cells, park_car

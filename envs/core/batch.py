@@ -15,7 +15,7 @@ from gymnasium.spaces import Discrete
 from numpy.typing import ArrayLike, NDArray
 
 from .binding import bind, entry_point
-from .kernel import kernel
+from .compiling import kernel
 from .rng import seed_stream
 from .world import REWARD_SCALE, ChecksState, Kernels, World, check_ranges
 

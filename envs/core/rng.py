@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .kernel import kernel
+from .compiling import kernel
 
 # numba makes `uint64 + int` a float: every literal that meets a uint64 is typed.
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel, rare_kernel
+from ..core.compiling import kernel, rare_kernel
 from ..core.rng import next_u64, uniform_int
 from .state import COVERAGE, NOWHERE, NUM_WALKS, P_CENTER, P_MEDIAN, REVENUE
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel
+from ..core.compiling import kernel
 from .kernels import steps_between
 from .state import (
     ALONE,

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel, rare_kernel
+from ..core.compiling import kernel, rare_kernel
 from ..core.rng import uniform_int
 from .physics import move_player
 from .state import ALIVE, MAX_SLOTS, MAX_THINGS, PIT, PIT_DEPTH, PIXEL, PLAYER_WIDTH, TILE_SHIFT

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.kernel import kernel
+from ..core.compiling import kernel
 from ..core.memory import copy_bytes
 from .state import (
     BRICK,

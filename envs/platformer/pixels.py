@@ -12,7 +12,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.kernel import kernel
+from ..core.compiling import kernel
 from ..core.memory import copy_bytes
 from .state import (
     BRICK,

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.binding import bind, fingerprint
-from ..core.kernel import kernel
+from ..core.compiling import kernel
 from .kernels import step_one
 from .state import LEVEL, PLATFORMER_STATE, PLAYER_WIDTH, RULES, RUN_SPEED, THING
 

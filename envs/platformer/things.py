@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel, rare_kernel
+from ..core.compiling import kernel, rare_kernel
 from .physics import duck, hurt, move_across, player_height
 from .state import (
     EDGE_WALKER,

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..core.kernel import kernel, rare_kernel
+from ..core.compiling import kernel, rare_kernel
 from .state import (
     BRICK,
     BUMP_TICKS,

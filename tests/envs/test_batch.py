@@ -100,7 +100,7 @@ SIZED = """
 import sys
 import numpy as np
 from meze.envs.core.env import WorldEnv
-from meze.envs.core.kernel import rare_kernel
+from meze.envs.core.compiling import rare_kernel
 from meze.envs.core.world import state_dtype
 from numba import njit
 from toy_world import Corridor, CorridorConfig, reset_one

@@ -30,7 +30,7 @@ from meze.envs.city.state import (
     WALKING,
 )
 from meze.envs.city.traffic import end_tick, move_traffic
-from meze.envs.core.kernel import kernel
+from meze.envs.core.compiling import kernel
 from meze.envs.core.streets import ROAD as LANE
 from meze.envs.core.streets import StreetMap
 from meze.envs.core.vector import WorldVectorEnv

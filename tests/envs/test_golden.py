@@ -39,6 +39,7 @@ SCENARIOS = {
         "revenue against rivals": {"source": "fresh", "objective": "revenue", "rivals": 3, "points": 40},
         "an instance of the OR-Library": {"source": "pmed1"},
     },
+    "fire-escape": {"default": {}, "a crowd and a quick fire": {"people": 16, "spread": 0.6}},
 }
 
 
@@ -75,7 +76,18 @@ def kiosk_policy(env):
     return act
 
 
-POLICIES = {"city": city_policy, "platformer": platformer_policy, "kiosk": kiosk_policy}
+def fire_escape_policy(env):
+    """Each environment follows the signs; now and then it goes where it likes."""
+    rules, row = env.reference("rules"), np.arange(8)
+    return lambda step: np.where((row + step) % 4 < 3, rules(), (row * 7 + step * 5) % 5)
+
+
+POLICIES = {
+    "city": city_policy,
+    "platformer": platformer_policy,
+    "kiosk": kiosk_policy,
+    "fire-escape": fire_escape_policy,
+}
 
 
 def trajectory_hash(name, config):

@@ -25,6 +25,7 @@ MODES = {
         {"observation": "plain", "source": "fresh", "objective": "p-center"},
         {"observation": "index", "pool_size": 2, "sites": 12, "kiosks": 4},
     ),
+    "fire-escape": ({"observation": "grid"}, {"observation": "index", "people": 16, "spread": 0.6}),
 }
 CASES = [(spec.name, settings) for spec in world_specs() for settings in MODES[spec.name]]
 

@@ -1,0 +1,21 @@
+"""What a user may set in a burning building."""
+
+from dataclasses import dataclass
+from typing import Literal
+
+
+@dataclass(frozen=True)
+class FireEscapeConfig:
+    """Settings of a burning building."""
+
+    observation: Literal["grid", "index"] = "grid"
+    """`grid`: what is around, as planes; `index`: the situation as one number, for tables."""
+    people: int = 12
+    """How many others want to get out, 0 to 16."""
+    spread: float = 0.3
+    """Chance that a cell catches fire from a flame; it is rounded to 1/1024."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields; raises ValueError."""
+        if not (0 <= self.people <= 16 and 0 <= self.spread <= 1):
+            raise ValueError(f"people is 0 to 16 and spread 0 to 1, got {self.people} and {self.spread}")

@@ -1,0 +1,112 @@
+"""The burning building as a world: its manual, its spaces and its tables."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from numpy.typing import ArrayLike, NDArray
+
+from ..core import REWARD_SCALE, Kernels, Renderer, bind_policy, check_ranges
+from . import expert, kernels
+from .config import FireEscapeConfig
+from .state import (
+    CELLS,
+    EXITS,
+    FIRE,
+    HEIGHT,
+    NEAREST,
+    OUTER,
+    STATE,
+    WALL,
+    WIDTH,
+    FireEscapeParams,
+)
+
+
+class FireEscape:
+    """Get out of a burning building, alive.
+
+    ## Description
+    Each episode has a building of its own: rooms, doors and three exits. Signs show the shortest way to
+    each, and know nothing of the fire, which has burnt in two places for 24 ticks when the alarm goes off.
+    Each tick the agent moves, then the others do, who stand in the way; then the fire spreads by chance, and
+    smoke ahead of it. Whoever sees fire on the next four steps to an exit makes for another one.
+
+    ## Action Space
+    `Discrete(5)`: wait, up, right, down, left. Nobody moves onto a cell that is taken; into the fire the
+    agent may walk. `info["action_mask"]` leaves out walls.
+
+    ## Observation Space
+    - `observation="grid"` (default): `Box(0, 255, (7, 11, 11), uint8)`, planes around the agent: smoke,
+      fire, people, how much nearer each cell is to the exit that it makes for, and to the others in turn.
+    - `observation="index"`: `Discrete(5120)`: where the sign to that exit points (4), the last move (5), and
+      on each side (4 ** 4) nothing, a wall or somebody, harmful smoke that is thicker than here, or fire.
+
+    ## Rewards
+    10 for getting out, -10 for harm (fire, or no health left), 0.5 for each step nearer to the next exit,
+    -0.05 a tick, -0.02 a point of health, of which thick smoke takes up to 8 a tick. `info` has `success`,
+    `cost` (1 with the harm), `health` (100 at first), and `out`, how many others got out.
+
+    ## Starting State
+    The agent is out of the smoke, 10 steps or more from all exits, and one of the ways does not burn.
+
+    ## Episode End
+    Terminates when the agent is out or harmed; truncated after 128 steps.
+
+    ## Arguments
+    The fields of `FireEscapeConfig`.
+
+    ## Version History
+    - v0: first version.
+    """
+
+    render_fps = 6
+    action_names = ("wait", "up", "right", "down", "left")
+    state_dtype = STATE
+
+    def __init__(self, config: FireEscapeConfig | None = None) -> None:
+        """Takes the settings, by default all defaults."""
+        self.config = config = config or FireEscapeConfig()
+        self.action_space: Space = Discrete(5)
+        self.observation_space: Space = Box(0, 255, (3 + EXITS + 1, kernels.VIEW, kernels.VIEW), np.uint8)
+        observe: Callable = kernels.observe_grid
+        if config.observation == "index":
+            self.observation_space, observe = Discrete(4 * 5 * 4**4), kernels.observe_index
+        self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
+        chance = round(config.spread * REWARD_SCALE)
+        self._params = FireEscapeParams(config.people, chance)
+
+    def params(self) -> FireEscapeParams:
+        """What all buildings have in common."""
+        return self._params
+
+    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
+        """There are no reset options."""
+        if options:
+            raise ValueError(f"a burning building takes no reset options, got {', '.join(options)}")
+        return {}
+
+    def check_state(self, state: NDArray) -> None:
+        """Refuses records with which a kernel could leave its tables; see `ChecksState`."""
+        ranges = {"kind": OUTER, "smoke": FIRE, "goal": NEAREST, "people": CELLS - 1, "burning": CELLS - 1}
+        check_ranges(state, {name: (0, most) for name, most in ranges.items()})
+        is_way, agent, others = state["kind"] < WALL, state["people"][:, :1], state["people"][:, 1:]
+        is_edge = np.pad(np.zeros((HEIGHT - 2, WIDTH - 2), bool), 1, constant_values=True).ravel()
+        count = np.count_nonzero(state["smoke"] == FIRE, axis=1)
+        burning = np.where(np.arange(CELLS) < count[:, None], state["burning"], agent)
+        used = np.concatenate([agent, np.where(others > 0, others, agent), burning], axis=1)
+        if is_way[:, is_edge].any() or not np.take_along_axis(is_way, used, axis=1).all():
+            raise ValueError("no state of this world: people or fires are in walls, or the building is open")
+        if (state["num_burning"] != count).any():
+            raise ValueError("no state of this world: num_burning is not what burns")
+
+    def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
+        """`rules` is what one would program first; `expert` knows the true state, and is the best."""
+        return {"rules": bind_policy(kernels.rules_one), "expert": expert.act}
+
+    def renderer(self) -> Renderer:
+        """Draws the building with pygame."""
+        from .renderer import FireEscapeRenderer
+
+        return FireEscapeRenderer()
