@@ -180,7 +180,7 @@ def tables(pairs: dict[str, dict[str, Any]]) -> Iterator[str]:
         if known:
             rows = [[f"`{name}`, trained as above", *columns], ["---"] * (1 + len(columns))]
             rows += [
-                [f"`{agent}`", *(score(known[agent]["elsewhere"][place]) for place in columns)]
+                [f"`{agent}`", *(score(known[agent]["elsewhere"].get(place)) for place in columns)]
                 for agent in (spec.name for spec in agent_specs())
                 if agent in known
             ]
@@ -200,8 +200,10 @@ def cell(record: dict[str, Any] | None) -> str:
     return f"{score(record['scores'])}, {seconds}"
 
 
-def score(found: dict[str, Any]) -> str:
-    """A mean with its interval, and the shares that go with it."""
+def score(found: dict[str, Any] | None) -> str:
+    """A mean with its interval, and the shares that go with it; a dash where nothing was measured."""
+    if found is None:
+        return "-"
     if "normalised" in found:
         mean, low, high = found["normalised"]
         text = f"**{mean:.2f}** ({low:.2f} to {high:.2f})"
