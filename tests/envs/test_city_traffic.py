@@ -181,6 +181,7 @@ class RingRoad(world.City):
             exits=exits,
             signalled=np.zeros(0, bool),
             junction=np.full((side, side), -1, np.int16),
+            ground=np.zeros((side, side), bool),
             left_hand=False,
         )
         original = world.load_pool
