@@ -22,6 +22,10 @@ State: TypeAlias = dict[str, Any]
 """A checkpoint's content: names to arrays, or to values that JSON can hold."""
 
 
+class OutdatedError(ValueError):
+    """What an older version saved is not read any more: it has to be trained anew."""
+
+
 class Transition(NamedTuple):
     """A batch of B transitions; row b always belongs to stream b of the batch."""
 

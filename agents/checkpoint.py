@@ -111,12 +111,24 @@ def _encode(state: Mapping[str, Any]) -> tuple[bytes | memoryview, ...]:
     except TypeError as error:
         raise ValueError(f"a checkpoint holds arrays and JSON values only: {error}") from None
     metadata = {"format": str(FORMAT), "digest": _NO_DIGEST.decode(), "meze": content}
-    data = memoryview(serialize(tensors, metadata))
-    place = (
-        bytes(data[: 8 + _header_size(data)]).index(_digest_field(_NO_DIGEST)) + len(_digest_field(b"")) - 1
-    )
-    digest = hashlib.blake2b(data, digest_size=_DIGEST_BYTES).hexdigest().encode()
-    return data[:place], digest, data[place + len(digest) :]
+    header, body = _in_order(serialize(tensors, metadata))
+    size = len(header).to_bytes(8, "little")
+    hasher = hashlib.blake2b(size + header, digest_size=_DIGEST_BYTES)
+    hasher.update(body)
+    field = _digest_field(hasher.hexdigest().encode())
+    return size, header.replace(_digest_field(_NO_DIGEST), field, 1), body
+
+
+def _in_order(data: bytes) -> tuple[bytes, memoryview]:
+    """A file's header, which safetensors writes in any order, in one order; and the rest."""
+    size = 8 + _header_size(data)
+    header = json.loads(data[8:size])
+    metadata = dict(sorted(header.pop("__metadata__").items()))
+    entries = dict(sorted(header.items(), key=lambda entry: entry[1]["data_offsets"]))
+    text = json.dumps(
+        {"__metadata__": metadata, **entries}, separators=(",", ":"), ensure_ascii=False
+    ).encode()
+    return text + b" " * (-len(text) % 8), memoryview(data)[size:]
 
 
 def _decode(tensors: dict[str, NDArray], content: dict[str, Any]) -> State:

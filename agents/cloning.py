@@ -12,7 +12,6 @@ does there.
 from __future__ import annotations
 
 import math
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
@@ -21,8 +20,9 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
-from .base import Memory, State
-from .estimators import CLASSIFIERS, MOST_SAMPLES, from_bytes, predicted, to_bytes
+from .base import Memory, OutdatedError, State
+from .estimators import MOST_SAMPLES, fit, make_model
+from .models import Model, check_range
 
 ClassifierName: TypeAlias = Literal[
     "logistic",
@@ -123,7 +123,9 @@ class Cloning:
         self._width = int(numbers.n) if numbers else math.prod(observation_space.shape or (1,))
         self._rng = rng
         self._scale = np.ones(self._width, np.float32)
-        self._classifier: Any = None  # before the first fit each action is as likely
+        self._known = np.zeros(0, np.int64)  # the actions that the classifier tells apart
+        self._fitted: dict[str, NDArray] = {}  # its arrays
+        self._classifier: Model | None = None  # before the first fit each action is as likely
 
     def imitate(self, obs: NDArray, action: NDArray) -> dict[str, float]:
         """Fits a new classifier.
@@ -135,17 +137,15 @@ class Cloning:
         Returns:
             `accuracy`: the share of these actions that it finds.
         """
-        from sklearn.exceptions import ConvergenceWarning
-
         rows, action = self._rows(obs), np.asarray(action) - self.first
         largest = np.abs(rows).max(axis=0)
         self._scale = np.divide(1, largest, out=np.zeros_like(largest), where=largest > 0)
         most = MOST_SAMPLES.get(self.config.classifier, len(rows))
         chosen = np.sort(self._rng.choice(len(rows), min(most, len(rows)), replace=False))
-        classifier = self._make(int(self._rng.integers(2**31)))
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # how long they are fitted is settled
-            self._classifier = classifier.fit(rows[chosen] * self._scale, action[chosen])
+        known, classes = np.unique(action[chosen], return_inverse=True)
+        seed = int(self._rng.integers(2**31))
+        fitted = fit(self.config.classifier, rows[chosen] * self._scale, classes, seed)
+        self._take(known, fitted)
         found = self.likely(obs[chosen]).argmax(axis=1)
         return {"accuracy": float((found == action[chosen]).mean())}
 
@@ -154,15 +154,14 @@ class Cloning:
         out = np.zeros((len(obs), self.num_actions))
         if self._classifier is None:
             return out
-        known = self._classifier.classes_
-        found = predicted(self.config.classifier, self._classifier, self._rows(obs) * self._scale)
-        out[:, known] = found if found.ndim == 2 else found[:, None] == known
+        out[:, self._known] = self._classifier(self._rows(obs) * self._scale)
         return out
 
     def state_dict(self) -> State:
         """The fitted classifier, as data."""
-        fitted = np.zeros(0, np.uint8) if self._classifier is None else to_bytes(self._classifier)
-        return {"classifier": fitted, "scale": self._scale, "random": self._rng.bit_generator.state}
+        fitted = {f"{_MODEL}{name}": each for name, each in self._fitted.items()}
+        random = self._rng.bit_generator.state
+        return {"scale": self._scale, "actions": self._known, **fitted, "random": random}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave.
@@ -173,20 +172,25 @@ class Cloning:
         scale = np.asarray(state["scale"], np.float32)
         if scale.shape != (self._width,) or not np.isfinite(scale).all():
             raise ValueError(f"it was fitted on other observations than {self._width} numbers")
-        data, classifier = np.asarray(state["classifier"], np.uint8), None
-        if len(data):
-            classifier = from_bytes(data, self._make(0), self._width)
-            known = np.asarray(classifier.classes_)
-            if (
-                classifier.n_features_in_ != self._width
-                or not np.isin(known, np.arange(self.num_actions)).all()
-            ):
-                raise ValueError("the classifier is of other observations or actions")
+        if "classifier" in state:
+            raise OutdatedError("its classifier was saved as an object of scikit-learn")
+        known = np.asarray(state["actions"])
+        if known.dtype != np.int64 or known.ndim != 1 or (np.diff(known) < 1).any():
+            raise ValueError("the classifier's actions are damaged")
+        check_range("actions", known, 0, self.num_actions)
+        fitted = {
+            name.removeprefix(_MODEL): np.asarray(each)
+            for name, each in state.items()
+            if name.startswith(_MODEL)
+        }
+        self._take(known, fitted)
         self._rng.bit_generator.state = state["random"]
-        self._scale, self._classifier = scale, classifier
+        self._scale = scale
 
-    def _make(self, seed: int) -> Any:
-        return CLASSIFIERS[self.config.classifier](seed, self._width)
+    def _take(self, known: NDArray[np.int64], fitted: dict[str, NDArray]) -> None:
+        """Has the classifier of some arrays from now on, which tells these actions apart; of none, none."""
+        model = make_model(self.config.classifier, fitted, self._width, len(known)) if len(known) else None
+        self._known, self._fitted, self._classifier = known, fitted, model
 
     def _rows(self, obs: NDArray) -> NDArray[np.float32]:
         """(B, width) rows of numbers; of a number, zeros with a single one."""
@@ -195,6 +199,10 @@ class Cloning:
         rows = np.zeros((len(obs), self._width), np.float32)
         rows[np.arange(len(obs)), np.asarray(obs) - int(self._numbers.start)] = 1
         return rows
+
+
+_MODEL = "classifier."
+"""What the names of the classifier's arrays begin with in a state."""
 
 
 class DAgger(Cloning):

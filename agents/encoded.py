@@ -14,9 +14,9 @@ import gymnasium as gym
 import numpy as np
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
-from numba import njit
 from numpy.typing import NDArray
 
+from ..caching import compiled
 from .base import Encoder, Memory, Policy, State, Transition
 
 # --- Environments ---------------------------------------------------------------------------------------
@@ -98,7 +98,7 @@ class Coder:
         return codes
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def differing(rows, others):
     """The numbers of the rows that are not equal to those of another (B, D) array."""
     found = np.empty(len(rows), np.int64)

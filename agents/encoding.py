@@ -14,9 +14,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
-from numba import njit
 from numpy.typing import NDArray
 
+from ..caching import compiled
 from .base import State
 
 WIDE = 64
@@ -186,7 +186,7 @@ class Affine:
 
 
 # Sums over a wide row may be taken in any order, so that many parts of them are added at once.
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract", "nsz"})
+@compiled(nogil=True, fastmath={"reassoc", "contract", "nsz"})
 def _dots(row, weights, offsets, out):
     """Writes offsets + weights @ row, weights (M, D)."""
     whole = len(out) // 4 * 4
@@ -208,7 +208,7 @@ def _dots(row, weights, offsets, out):
         out[m] = offsets[m] + one
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _sums(row, weights, offsets, out):
     """Writes offsets + row @ weights, weights (D, M)."""
     out[:] = offsets
@@ -217,7 +217,7 @@ def _sums(row, weights, offsets, out):
             out[m] += row[d] * weights[d, m]
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _first_lowest(values):
     """The column of the lowest value, the first of equals."""
     least = values[0]
@@ -229,7 +229,7 @@ def _first_lowest(values):
     return 0  # nothing but values that are no numbers
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _wide_map(rows, weights, offsets):
     row = np.empty(rows.shape[1], np.float32)
     out = np.empty((len(rows), len(offsets)), np.float32)
@@ -240,7 +240,7 @@ def _wide_map(rows, weights, offsets):
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _narrow_map(rows, weights, offsets):
     row = np.empty(rows.shape[1], np.float32)
     out = np.empty((len(rows), len(offsets)), np.float32)
@@ -251,7 +251,7 @@ def _narrow_map(rows, weights, offsets):
     return out
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _wide_lowest(rows, weights, offsets):
     row = np.empty(rows.shape[1], np.float32)
     values = np.empty(len(offsets), np.float32)
@@ -265,7 +265,7 @@ def _wide_lowest(rows, weights, offsets):
     return index, least
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _narrow_lowest(rows, weights, offsets):
     row = np.empty(rows.shape[1], np.float32)
     values = np.empty(len(offsets), np.float32)
@@ -277,24 +277,3 @@ def _narrow_lowest(rows, weights, offsets):
         index[b] = _first_lowest(values)
         least[b] = values[index[b]]
     return index, least
-
-
-@njit(cache=True, nogil=True)
-def leaf_numbers(rows, feature, threshold, left, right, leaf):
-    """(B,) the numbers of the leaves of a binary tree.
-
-    Args:
-        rows: (B, D) raw numbers.
-        feature: (N,) the component that node n asks for; -1 at leaves.
-        threshold: (N,) float64; up to it rows go left.
-        left: (N,) left children.
-        right: (N,) right children.
-        leaf: (N,) numbers of the leaves.
-    """
-    out = np.empty(len(rows), np.int64)
-    for b in range(len(rows)):
-        node = 0
-        while feature[node] >= 0:
-            node = left[node] if rows[b, feature[node]] <= threshold[node] else right[node]
-        out[b] = leaf[node]
-    return out

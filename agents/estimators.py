@@ -1,11 +1,11 @@
-"""scikit-learn's regressors and classifiers by name, and how they are saved without pickles.
+"""scikit-learn's regressors and classifiers by name: how each is fitted, and the arrays that then tell it.
 
-A saved estimator is a skops file, of which only the types named here are built. Compiled trees hold numbers
-of nodes that scikit-learn follows without looking, so they are checked.
+scikit-learn fits; what comes of it are the plain arrays of a model (see `models`), which a file can keep.
 """
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -13,17 +13,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-TRUSTED = (
-    "sklearn.tree._tree.Tree",
-    "sklearn.ensemble._hist_gradient_boosting.predictor.TreePredictor",
-    "sklearn.neural_network._stochastic_optimizers.AdamOptimizer",
-    "sklearn.utils._bunch.Bunch",
-)
-"""Types beside skops's own that an estimator's file may hold."""
+from .models import Arrays, Bayes, Layers, Model, Neighbours, Stack, Trees, Vectors
+
 LEAVES = 512
 """Most leaves of a tree that stands alone."""
-BLOCK = 64
-"""Rows of which an estimator that multiplies matrices predicts at once."""
 
 
 def _polynomial(seed: int, width: int) -> Any:
@@ -143,150 +136,206 @@ CLASSIFIERS: dict[str, Callable[[int, int], Any]] = {
 """The same for classifiers."""
 MOST_SAMPLES = {"svm": 5_000, "knn": 20_000, "stacking": 20_000}
 """Observations that an estimator is fitted on at most, where its time grows faster than their number."""
-ROW_BY_ROW = {"naive-bayes", "tree", "svm", "random-forest", "gradient-boosting"}
-"""Estimators that look at each row by itself; the others multiply matrices."""
 
 
-def predicted(name: str, estimator: Any, rows: NDArray) -> NDArray:
-    """What a fitted estimator makes of each row, whatever the batch and whoever is beside it.
+def fit(name: str, rows: NDArray[np.float32], targets: NDArray, seed: int) -> dict[str, NDArray]:
+    """Fits an estimator.
 
-    Products of matrices are rounded otherwise where there are more or fewer rows. So estimators that use them
-    are given blocks of one size, the last one filled up with zeros.
+    Args:
+        name: one of `CLASSIFIERS` where targets are whole numbers from 0, else one of `REGRESSORS`.
+        rows: (N, width).
+        targets: (N,) classes or numbers, or (N, V) numbers.
+        seed: of what is drawn.
+
+    Returns:
+        The arrays that tell it, for `make_model`.
+
+    Raises:
+        ValueError: when there is too little to learn from.
+    """
+    from sklearn.exceptions import ConvergenceWarning
+
+    makers = REGRESSORS if targets.dtype.kind == "f" else CLASSIFIERS
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)  # how long they are fitted is settled
+        return _told(name, makers[name](seed, rows.shape[1]).fit(rows, targets))
+
+
+def make_model(name: str, arrays: Arrays, width: int, classes: int) -> Model:
+    """The model of some arrays, which may come from a stranger.
 
     Args:
         name: the estimator's.
-        estimator: fitted.
-        rows: (B, width).
-
-    Returns:
-        (B, classes) probabilities; (B,) or (B, values) predictions of those that give none.
-    """
-    predict = getattr(estimator, "predict_proba", estimator.predict)
-    if name in ROW_BY_ROW:
-        return predict(rows)
-    count = -(-len(rows) // BLOCK)
-    filled = np.zeros((count, BLOCK, rows.shape[1]), rows.dtype)
-    filled.reshape(-1, rows.shape[1])[: len(rows)] = rows
-    return np.concatenate([predict(block) for block in filled])[: len(rows)]
-
-
-def to_bytes(estimator: Any) -> NDArray[np.uint8]:
-    """A fitted estimator as bytes."""
-    import skops.io
-
-    return np.frombuffer(skops.io.dumps(estimator), np.uint8)
-
-
-def from_bytes(data: NDArray[np.uint8], like: Any, width: int) -> Any:
-    """The estimator of which `to_bytes` made bytes, which may come from a stranger.
-
-    Args:
-        data: the bytes.
-        like: an estimator that is not fitted, of the same kind and of the same parts.
-        width: numbers of each row that it was fitted on.
+        arrays: what `fit` gave.
+        width: numbers of a row.
+        classes: how many it tells apart; 0 for plain numbers.
 
     Raises:
-        ValueError: one line, when they are damaged, of another kind, or name a type that is not trusted.
+        ValueError: one line, when they are damaged, or of other rows or classes.
     """
-    import skops.io
-
+    if not arrays or any(each.dtype.kind not in "fi" for each in arrays.values()):
+        raise ValueError(f"{name}: its arrays are missing or damaged")
     try:
-        estimator = skops.io.loads(np.asarray(data, np.uint8).tobytes(), trusted=list(TRUSTED))
-    except Exception as error:  # a stranger's archive can fail in any way
-        raise ValueError(f"the estimator can't be read ({' '.join(str(error).split())[:200]})") from None
-    kind = type(like).__name__
-    if type(estimator) is not type(like):
-        raise ValueError(f"the file holds a {type(estimator).__name__}, where a {kind} should be")
-    try:
-        sound = _kinds(estimator) == _kinds(like) and estimator.n_features_in_ == width
-        sound = sound and _is_sound(estimator, width)
-        _check_trees(estimator, width)
-    except ValueError:
-        raise
-    except Exception as error:  # attributes that are missing, or no arrays
-        raise ValueError(f"the {kind} is damaged ({error})") from None
-    if not sound:
-        raise ValueError(f"the {kind} is damaged, or of other observations than {width} numbers")
-    return estimator
+        if name == "stacking":
+            names, final = _PARTS[bool(classes)]
+            parts = [make_model(part, _part(arrays, part), width, classes) for part in names]
+            last = make_model(final, _part(arrays, "final"), Stack.width(parts, classes), classes)
+            model: Model = Stack(parts, last, classes)
+        else:
+            model = _MODELS[name](arrays, width, classes)
+    except ValueError as error:
+        raise ValueError(f"{name}: {error}") from None
+    if classes and model.outputs != classes:
+        raise ValueError(f"{name} is of other classes than {classes}")
+    return model
 
 
-def _kinds(estimator: Any) -> list[str]:
-    """The kinds of all parts of a pipeline or a stack, as they were put together."""
-    parts = [each for _, each in getattr(estimator, "steps", None) or getattr(estimator, "estimators", [])]
-    final = getattr(estimator, "final_estimator", None)
-    return [type(each).__name__ for each in (*parts, *(() if final is None else (final,)))]
+_MODELS: dict[str, Callable[[Arrays, int, int], Model]] = {
+    "linear": Layers,
+    "polynomial": partial(Layers, products=True),
+    "ridge": Layers,
+    "logistic": Layers,
+    "mlp": Layers,
+    "naive-bayes": Bayes,
+    "knn": Neighbours,
+    "tree": Trees,
+    "svm": Vectors,
+    "random-forest": partial(Trees, mean=True),
+    "gradient-boosting": partial(Trees, raw=True),
+}
+_PARTS = {True: (("tree", "naive-bayes"), "logistic"), False: (("tree", "ridge"), "ridge")}
+"""What a stack is of, classifiers or regressors, and what puts their predictions together."""
 
 
-def _is_sound(estimator: Any, width: int) -> bool:
-    """Whether arrays that compiled code reads without looking belong together."""
-    kind = type(estimator).__name__
-    if kind.startswith("KNeighbors"):
-        points, values = estimator._fit_X, np.asarray(estimator._y)
-        inside = kind == "KNeighborsRegressor" or (
-            values.dtype.kind == "i" and 0 <= values.min() and values.max() < len(estimator.classes_)
-        )
-        plain = estimator._fit_method == "brute" and estimator.effective_metric_ == "euclidean"
-        return plain and inside and points.shape == (len(values), width) and estimator._tree is None
-    if kind in ("SVC", "SVR"):
-        counts, vectors = estimator._n_support, estimator.support_vectors_
-        rows = max(1, len(counts) - 1)
-        return (
-            not estimator._sparse
-            and estimator.kernel == "rbf"
-            and (counts >= 0).all()
-            and vectors.shape == (int(counts.sum()) if kind == "SVC" else len(estimator.support_), width)
-            and estimator._dual_coef_.shape == (rows, len(vectors))
-            and len(estimator.support_) == len(vectors)
-            and len(estimator._intercept_) == (len(counts) * (len(counts) - 1) // 2 if kind == "SVC" else 1)
-        )
-    if kind.startswith("RandomForest"):
-        tree = kind.replace("RandomForest", "DecisionTree")
-        return all(type(each).__name__ == tree for each in estimator.estimators_)
-    if kind.startswith("Stacking"):
-        parts = [type(each) for _, each in estimator.estimators]
-        same = parts == [type(each) for each in estimator.estimators_]
-        same &= type(estimator.final_estimator_) is type(estimator.final_estimator)
-        return same and all(each.n_features_in_ == width for each in estimator.estimators_)
-    return True
+def _part(arrays: Arrays, part: str) -> Arrays:
+    return {name.partition(".")[2]: each for name, each in arrays.items() if name.startswith(f"{part}.")}
 
 
-def _check_trees(value: Any, width: int) -> None:
-    """Follows everything that an estimator holds to its trees, all of which see rows of so many numbers.
-
-    Raises:
-        ValueError: when a tree's nodes lead out of it, or ask for numbers that rows do not have.
-    """
-    waiting, seen = [value], set()
-    while waiting:
-        part = waiting.pop()
-        if id(part) in seen:
-            continue
-        seen.add(id(part))
-        kind = type(part).__name__
-        if kind == "Tree":
-            _check_nodes(part.children_left, part.children_right, part.feature, width)
-            if part.value.shape[0] != part.node_count or part.n_features != width:
-                raise ValueError("the estimator's trees are damaged")
-        elif kind == "TreePredictor":
-            nodes = part.nodes
-            left = np.where(nodes["is_leaf"], -1, nodes["left"].astype(np.int64))
-            right = np.where(nodes["is_leaf"], -1, nodes["right"].astype(np.int64))
-            _check_nodes(left, right, nodes["feature_idx"], width)
-            if nodes["is_categorical"].any():
-                raise ValueError("the estimator's trees are damaged")
-        elif isinstance(part, dict):
-            waiting += part.values()
-        elif isinstance(part, list | tuple) or (isinstance(part, np.ndarray) and part.dtype == object):
-            waiting += list(np.ravel(part)) if isinstance(part, np.ndarray) else part
-        elif hasattr(part, "__dict__"):
-            waiting += vars(part).values()
+# --- What a fitted estimator is, in arrays --------------------------------------------------------------
 
 
-def _check_nodes(left: NDArray, right: NDArray, feature: NDArray, width: int) -> None:
-    inner = left >= 0
-    own, count = np.flatnonzero(inner), len(left)
-    children = np.stack([left[inner], right[inner]])
-    below = len(own) == 0 or ((children > own).all() and (children < count).all())
-    known = ((feature[inner] >= 0) & (feature[inner] < width)).all()
-    if not (count and below and known and (right[~inner] < 0).all()):
-        raise ValueError("the estimator's trees are damaged")
+def _told(name: str, fitted: Any) -> dict[str, NDArray]:
+    """The arrays of a fitted estimator."""
+    if name == "stacking":
+        names, final = _PARTS[hasattr(fitted, "classes_")]
+        parts = [
+            *zip(names, names, fitted.estimators_, strict=True),
+            ("final", final, fitted.final_estimator_),
+        ]
+        return {f"{part}.{key}": each for part, kind, own in parts for key, each in _told(kind, own).items()}
+    return _TELLERS[name](fitted)
+
+
+def _layers(*maps: tuple[NDArray, NDArray]) -> dict[str, NDArray]:
+    told = {}
+    for k, (weights, offsets) in enumerate(maps):
+        told[f"{k}.weights"] = np.array(weights, np.float32, order="C")
+        told[f"{k}.offsets"] = np.array(offsets, np.float32).reshape(-1)
+    return told
+
+
+def _linear_arrays(fitted: Any) -> dict[str, NDArray]:
+    weights = np.atleast_2d(fitted.coef_).T
+    return _layers((weights, np.broadcast_to(fitted.intercept_, weights.shape[1:])))
+
+
+def _polynomial_arrays(fitted: Any) -> dict[str, NDArray]:
+    pca, scaler, _, ridge = (part for _, part in fitted.steps)
+    components = (pca.components_ / scaler.scale_[:, None]).T
+    offsets = -pca.mean_ @ components - scaler.mean_ / scaler.scale_
+    weights = np.atleast_2d(ridge.coef_).T  # the first row belongs to a one that stands in each row
+    return _layers((components, offsets), (weights[1:], weights[0] + ridge.intercept_))
+
+
+def _mlp_arrays(fitted: Any) -> dict[str, NDArray]:
+    return _layers(*zip(fitted.coefs_, fitted.intercepts_, strict=True))
+
+
+def _bayes_arrays(fitted: Any) -> dict[str, NDArray]:
+    told = {"mean": fitted.theta_, "variance": fitted.var_, "log_share": np.log(fitted.class_prior_)}
+    return {name: np.asarray(each, np.float64) for name, each in told.items()}
+
+
+def _neighbour_arrays(fitted: Any) -> dict[str, NDArray]:
+    told, had = {"point": np.asarray(fitted._fit_X, np.float32)}, np.asarray(fitted._y)
+    if hasattr(fitted, "classes_"):
+        return {**told, "label": had.astype(np.int32)}
+    return {**told, "value": had.astype(np.float64).reshape(len(had), -1)}
+
+
+def _vector_arrays(fitted: Any) -> dict[str, NDArray]:
+    told = {
+        "vector": np.asarray(fitted.support_vectors_, np.float32),
+        "weight": np.asarray(fitted._dual_coef_, np.float64),
+        "offset": np.asarray(fitted._intercept_, np.float64),
+        "gamma": np.array([fitted._gamma], np.float64),
+    }
+    return {**told, "count": fitted._n_support.astype(np.int32)} if hasattr(fitted, "classes_") else told
+
+
+def _tree_arrays(fitted: Any) -> dict[str, NDArray]:
+    return _joined([_one_tree(fitted.tree_)], fitted.tree_.value[0].size)
+
+
+def _forest_arrays(fitted: Any) -> dict[str, NDArray]:
+    trees = [each.tree_ for each in fitted.estimators_]
+    return _joined([_one_tree(each) for each in trees], trees[0].value[0].size)
+
+
+def _boosting_arrays(fitted: Any) -> dict[str, NDArray]:
+    told, start = [], fitted._baseline_prediction.ravel()
+    for trees in fitted._predictors:
+        for column, each in enumerate(trees):
+            nodes = each.nodes
+            left, right, leaves = nodes["left"], nodes["right"], nodes["is_leaf"].astype(bool)
+            told.append(_nodes(nodes["feature_idx"], nodes["num_threshold"], left, right, leaves))
+            told[-1] |= {"value": nodes["value"][leaves][:, None], "column": np.array([column])}
+    return {**_joined(told, len(start)), "start": np.asarray(start, np.float64)}
+
+
+def _one_tree(tree: Any) -> dict[str, NDArray]:
+    leaves = tree.children_left < 0
+    nodes = _nodes(tree.feature, tree.threshold, tree.children_left, tree.children_right, leaves)
+    return {**nodes, "value": tree.value[leaves].reshape(leaves.sum(), -1), "column": np.zeros(1)}
+
+
+def _nodes(
+    feature: NDArray, threshold: NDArray, left: NDArray, right: NDArray, leaves: NDArray
+) -> dict[str, NDArray]:
+    """One tree's nodes; what stands of leaves where only inner nodes have something is the same in all."""
+    return {
+        "feature": np.where(leaves, -1, feature),
+        "threshold": np.where(leaves, 0, threshold),
+        "left": np.where(leaves, 0, left),
+        "right": np.where(leaves, 0, right),
+        "leaf": np.where(leaves, np.cumsum(leaves) - 1, -1),
+    }
+
+
+def _joined(trees: list[dict[str, NDArray]], outputs: int) -> dict[str, NDArray]:
+    """The arrays of several trees, one after the other."""
+    sizes = np.cumsum([0, *(len(each["feature"]) for each in trees)])
+    leaves = np.cumsum([0, *(len(each["value"]) for each in trees)])
+    for each, first, below in zip(trees, sizes, leaves, strict=False):
+        inner = each["feature"] >= 0
+        each["left"], each["right"] = (each[side] + first * inner for side in ("left", "right"))
+        each["leaf"] = each["leaf"] + below * ~inner
+    joined = {name: np.concatenate([each[name] for each in trees]) for name in trees[0]}
+    joined |= {"root": sizes[:-1], "start": np.zeros(outputs)}
+    plain = {"threshold": np.float64, "value": np.float64, "start": np.float64}
+    return {name: np.asarray(each, plain.get(name, np.int32)) for name, each in joined.items()}
+
+
+_TELLERS: dict[str, Callable[[Any], dict[str, NDArray]]] = {
+    "linear": _linear_arrays,
+    "polynomial": _polynomial_arrays,
+    "ridge": _linear_arrays,
+    "logistic": _linear_arrays,
+    "mlp": _mlp_arrays,
+    "naive-bayes": _bayes_arrays,
+    "knn": _neighbour_arrays,
+    "tree": _tree_arrays,
+    "svm": _vector_arrays,
+    "random-forest": _forest_arrays,
+    "gradient-boosting": _boosting_arrays,
+}

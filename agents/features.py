@@ -9,8 +9,9 @@ from typing import NamedTuple, TypeGuard
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numba import njit
 from numpy.typing import NDArray
+
+from ..caching import compiled
 
 MAX_INPUTS = 1024
 """More inputs than this are refused."""
@@ -91,7 +92,7 @@ def column_scales(table: Box) -> NDArray[np.float64]:
     return np.where((largest > 0) & (largest < KNOWN), GAIN / largest.clip(1e-6), 0.0)
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def sense(row, cells, inputs, listed, met):
     """Computes the inputs of one row that are not zero, since grids are mostly empty.
 

@@ -14,13 +14,13 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numba import njit
 from numpy.typing import NDArray
 
+from ..caching import compiled
 from .base import Memory, State
 from .features import Features, sense
 
-kernel = njit(cache=True, nogil=True)
+kernel = compiled(nogil=True)
 
 
 # --- From outputs to actions ----------------------------------------------------------------------------

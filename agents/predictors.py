@@ -7,7 +7,6 @@ leaf in which the observation falls, an index.
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -16,8 +15,10 @@ import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
-from .encoding import ArrayEncoder, indices, leaf_numbers, vectors
-from .estimators import CLASSIFIERS, MOST_SAMPLES, REGRESSORS, from_bytes, predicted, to_bytes
+from .base import OutdatedError
+from .encoding import ArrayEncoder, indices, vectors
+from .estimators import CLASSIFIERS, MOST_SAMPLES, REGRESSORS, fit, make_model
+from .models import Model, check_nodes, leaf_numbers, taken
 
 
 @dataclass(frozen=True)
@@ -103,18 +104,11 @@ class TreeLeaves(ArrayEncoder):
             ValueError: when it does not fit.
         """
         super().load_state_dict(state)
-        try:
-            feature, left, right, leaf = (self._arrays[name] for name in ("feature", "left", "right", "leaf"))
-            inner, count = np.flatnonzero(feature >= 0), len(feature)
-            children = np.concatenate([left[inner], right[inner]])
-            sound = count > 0 and {len(each) for each in (left, right, leaf)} == {count}
-            sound &= bool((feature < self.width).all() and (children < count).all())
-            sound &= bool((children > np.tile(inner, 2)).all())
-            sound &= bool((np.sort(leaf[feature < 0]) == np.arange(count - len(inner))).all())
-        except (KeyError, IndexError, TypeError, ValueError) as error:
-            raise ValueError(f"the encoder's tree is damaged ({error})") from None
-        if not sound:
-            raise ValueError("the encoder's tree is damaged")
+        feature = taken(self._arrays, "feature", np.int32, None)
+        left, right = (taken(self._arrays, name, np.int32, len(feature)) for name in ("left", "right"))
+        leaf, leaves = taken(self._arrays, "leaf", np.int64, len(feature)), feature < 0
+        taken(self._arrays, "threshold", np.float64, len(feature))
+        check_nodes(feature, left, right, leaf, self.width, int(leaves.sum()))
 
 
 class Predictor(ArrayEncoder):
@@ -132,11 +126,9 @@ class Predictor(ArrayEncoder):
         """Takes one environment's observations, and the name in `REGRESSORS` or `CLASSIFIERS`."""
         super().__init__(observation_space, config=config, rng=rng)
         self._name = estimator
-        self._estimator: Any = None
+        self._model: Model | None = None
 
     def _fit(self, rows: NDArray[np.float32], targets: NDArray | None) -> dict[str, NDArray]:
-        from sklearn.exceptions import ConvergenceWarning
-
         targets = np.asarray(targets)
         chosen = self._drawn(np.arange(len(rows)), MOST_SAMPLES.get(self._name, len(rows)))
         if self._name not in REGRESSORS and targets.dtype.kind == "f":
@@ -147,15 +139,19 @@ class Predictor(ArrayEncoder):
             targets = np.searchsorted(classes, targets)
             if self._name not in CLASSIFIERS:
                 targets = np.eye(count, dtype=np.float32)[targets]
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)  # how long they are fitted is settled
-            self._estimator = self._made(count).fit(rows, targets)
-        return {"estimator": to_bytes(self._estimator), "classes": np.array([count])}
+        fitted = fit(self._name, rows, targets, self._seed())
+        arrays = {"classes": np.array([count]), **{f"{_MODEL}{name}": each for name, each in fitted.items()}}
+        self._take(arrays)
+        return arrays
 
-    def _made(self, classes: int) -> Any:
-        """An estimator, not fitted; of as many classes, or 0."""
-        makers = CLASSIFIERS if classes and self._name in CLASSIFIERS else REGRESSORS
-        return makers[self._name](self._seed(), self.width)
+    def _take(self, arrays: Mapping[str, NDArray]) -> None:
+        """Has the model of some arrays from now on."""
+        count = int(taken(arrays, "classes", np.int64, 1)[0])
+        own = {name.removeprefix(_MODEL): each for name, each in arrays.items() if name.startswith(_MODEL)}
+        model = make_model(self._name, own, self.width, count if self._name in CLASSIFIERS else 0)
+        if model.outputs != max(count, 1):
+            raise ValueError("the encoder's estimator predicts something else")
+        self._model = model
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave.
@@ -163,25 +159,21 @@ class Predictor(ArrayEncoder):
         Raises:
             ValueError: when it does not fit.
         """
+        if "estimator" in state:
+            raise OutdatedError("its encoder was saved as an object of scikit-learn")
         super().load_state_dict(state)
-        try:
-            data, count = self._arrays["estimator"], int(self._arrays["classes"].item())
-        except (KeyError, ValueError) as error:
-            raise ValueError(f"the encoder was cut short or altered ({error})") from None
-        self._estimator = from_bytes(data, self._made(count), self.width)
-        if self._estimator.n_features_in_ != self.width:
-            raise ValueError(f"the encoder was fitted on other observations than {self.width} numbers")
-        if self._encode(np.zeros((1, self.width), np.float32)).shape[1] != max(count, 1):
-            raise ValueError("the encoder's estimator predicts something else")
+        self._take(self._arrays)
 
     def _codes(self) -> Space:
         return vectors(max(int(self._arrays["classes"].item()), 1))
 
     def _encode(self, rows: NDArray) -> NDArray[np.float32]:
-        found = predicted(self._name, self._estimator, rows * self._arrays["scale"])
-        if found.ndim == 1 and hasattr(self._estimator, "classes_"):
-            return (found[:, None] == self._estimator.classes_).astype(np.float32)
-        return found.reshape(len(rows), -1).astype(np.float32)
+        assert self._model is not None
+        return self._model(rows.astype(np.float32) * self._arrays["scale"]).astype(np.float32)
+
+
+_MODEL = "model."
+"""What the names of the model's arrays begin with, among an encoder's."""
 
 
 def sorted_into_classes(targets: NDArray, count: int) -> NDArray[np.int64]:

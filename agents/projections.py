@@ -9,9 +9,9 @@ from dataclasses import dataclass
 
 import numpy as np
 from gymnasium.spaces import Box
-from numba import njit
 from numpy.typing import NDArray
 
+from ..caching import compiled
 from .encoding import Affine, ArrayEncoder, vectors
 
 
@@ -121,7 +121,7 @@ class Tiles(ArrayEncoder):
         )
 
 
-@njit(cache=True, nogil=True)
+@compiled(nogil=True)
 def _mark_tiles(places, tilings, tiles, size):
     """(B, size) ones at the tiles that hold (B, D) places, which lie from 0 to `tiles`.
 

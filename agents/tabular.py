@@ -23,9 +23,9 @@ from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Discrete, Space
-from numba import njit
 from numpy.typing import NDArray
 
+from ..caching import compiled
 from .base import Memory, State, Transition
 from .schedules import Schedule
 
@@ -33,7 +33,7 @@ MAX_TABLE_VALUES = 2**28
 """The largest table that is attempted: 2 GiB."""
 
 # An observation outside its space must raise, not write elsewhere in memory.
-kernel = njit(cache=True, boundscheck=True)
+kernel = compiled(boundscheck=True)
 
 
 @dataclass(frozen=True)

@@ -10,8 +10,9 @@ import numpy as np
 from gymnasium.spaces import Space
 
 from ..agents import checkpoint
-from ..agents.base import Encoder, State
+from ..agents.base import Encoder, OutdatedError, State
 from ..agents.encoders import EncoderChain, find_encoder
+from .outdated import refusal
 from .settings import from_plain, to_plain
 
 FILE = "encoder.safetensors"
@@ -74,6 +75,8 @@ class Encoding:
     config: Any
     fit: FitSettings
     state: State
+    folder: Path | None = None
+    """The run's folder that it was read from."""
 
     def make(self, observation_space: Space) -> Encoder:
         """Makes the fitted encoder for an environment's observations.
@@ -86,6 +89,8 @@ class Encoding:
             encoder.load_state_dict(self.state)
             shown = np.zeros((1, *(observation_space.shape or ())), observation_space.dtype)
             fits = encoder.space.contains(encoder.transform(shown)[0])
+        except OutdatedError as error:
+            raise error if self.folder is None else refusal(self.folder, error) from None
         except ValueError:
             raise
         except Exception as error:  # a stranger's arrays can fail in any way
@@ -114,6 +119,5 @@ def read_encoding(plain: Any, folder: Path) -> Encoding:
         raise ValueError(f"{where} was cut short or altered")
     chain = find_encoder(str(plain["name"]))
     config = from_plain(chain.config_class(), plain["config"], where)
-    return Encoding(
-        chain, config, from_plain(FitSettings, plain["fit"], where), checkpoint.load(folder / FILE)
-    )
+    fit = from_plain(FitSettings, plain["fit"], where)
+    return Encoding(chain, config, fit, checkpoint.load(folder / FILE), folder)

@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 
 from .. import __version__
 from ..agents import checkpoint
-from ..agents.base import Policy, State, Trainable
+from ..agents.base import OutdatedError, Policy, State, Trainable
 from ..agents.encoded import encoded
 from ..agents.registry import AgentSpec, make_agent
 from .encoding import Encoding, read_encoding
+from .outdated import refusal
 from .resolve import Environment, Vectorization, find_environment, find_learner, make_vector
 from .settings import from_plain, to_plain
 
@@ -362,6 +363,8 @@ def restore(learner: Trainable, state: Mapping[str, Any], path: Path, *, to_lear
     load = learner.load_state_dict if to_learn else getattr(learner, "load_policy", learner.load_state_dict)
     try:
         load(unpack(state, "learner"))
+    except OutdatedError as error:
+        raise refusal(path.parents[1], error) from error
     except (LookupError, TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{path} does not fit the run's learner ({error})") from error
 

@@ -6,7 +6,7 @@ import math
 import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
+from concurrent.futures import Executor
 from itertools import pairwise
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from ..agents import checkpoint
 from ..agents.base import Memory, Policy
+from ..envs.core.threads import Threads
 from .judge import Judge
 from .metrics import MetricsLog
 from .progress import ProgressLine
@@ -92,7 +93,7 @@ class Search:
                 raise ValueError(f"{start} does not fit its run ({error})") from error
         self._world = getattr(self.env.unwrapped, "world", None)
         self._batches: Batches | None = None
-        self._pool = ThreadPoolExecutor(max(1, config.settings.num_threads - 1), thread_name_prefix="meze")
+        self._pool = Threads(max(1, config.settings.num_threads - 1))
         self.log = MetricsLog(run.path, self.steps)
 
     @property

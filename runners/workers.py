@@ -53,8 +53,11 @@ class WorkerVectorEnv(AsyncVectorEnv):
         try:
             yield
         except (EOFError, ConnectionError) as error:
-            multiprocessing.connection.wait([process.sentinel for process in self.processes], 1.0)
-            codes = [process.exitcode for process in self.processes if process.exitcode is not None]
+            ended = multiprocessing.connection.wait([process.sentinel for process in self.processes], 1.0)
+            dead = [process for process in self.processes if process.sentinel in ended]
+            for process in dead:
+                process.join(1.0)  # until then it can be dead without an exit code
+            codes = sorted({process.exitcode for process in dead if process.exitcode is not None})
             raise ValueError(f"an environment's process has ended by itself (exit codes: {codes})") from error
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from functools import cache
 from itertools import pairwise
 from typing import Any, NamedTuple
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .binding import bind, entry_point
 from .compiling import kernel
 from .rng import seed_stream
+from .threads import Threads
 from .world import REWARD_SCALE, ChecksState, Kernels, World, check_ranges
 
 # What happens to an environment whose episode is over (gymnasium's AutoresetMode, as the loop reads it).
@@ -240,7 +240,7 @@ class Batch:
         self._obs_dtype = world.observation_space.dtype
         self._num_masked = self.num_actions if self.has_mask else 0
         self._finals = self._make_finals(0)
-        self._pool: ThreadPoolExecutor | None = None
+        self._threads = Threads(self.num_threads - 1)  # beside the caller's own
 
     # ------------------------------------------------------------ outputs
 
@@ -316,11 +316,9 @@ class Batch:
         if self.num_threads == 1:
             advance(*arguments, 0, self.num_envs)
             return
-        if self._pool is None:
-            self._pool = ThreadPoolExecutor(self.num_threads - 1, thread_name_prefix="meze")
         bounds = [self.num_envs * k // self.num_threads for k in range(self.num_threads + 1)]
         *others, own = pairwise(bounds)
-        futures = [self._pool.submit(advance, *arguments, lo, hi) for lo, hi in others]
+        futures = [self._threads.submit(advance, *arguments, lo, hi) for lo, hi in others]
         advance(*arguments, *own)  # a slice for the caller's thread, which would only wait
         for future in futures:
             future.result()
@@ -393,9 +391,7 @@ class Batch:
 
     def close(self) -> None:
         """Ends the threads."""
-        if self._pool is not None:
-            self._pool.shutdown()
-            self._pool = None
+        self._threads.shutdown()
 
     # ------------------------------------------------------------ copies
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
+from ...caching import is_library, nested_codes
 from .batch import bind_loop
-from .binding import is_library, nested_codes
 from .world import World
 
 

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
-from numba import njit
+
+from ...caching import compiled
 
 NONE = 255
 """The heading of cells that are not lanes."""
@@ -14,7 +15,7 @@ UNREACHABLE = 65535
 MAX_JUNCTION = 64  # cells
 
 
-@njit(cache=True)
+@compiled
 def neighbour(y, x, heading, height, width):
     """The cell one step on, or (-1, -1) beyond the edge."""
     y += (heading == 2) - (heading == 0)
@@ -24,7 +25,7 @@ def neighbour(y, x, heading, height, width):
     return y, x
 
 
-@njit(cache=True)
+@compiled
 def label_parts(mask):
     """Numbers the 4-connected components of `mask` in the order of their first cells.
 
@@ -54,7 +55,7 @@ def label_parts(mask):
     return label, count
 
 
-@njit(cache=True)
+@compiled
 def add_junction_exits(heading, junction, exits, left_hand):
     """Gives junction cells the headings of the lanes that cross them, where a lane or the junction goes on.
 
@@ -100,7 +101,7 @@ def add_junction_exits(heading, junction, exits, left_hand):
     return clash
 
 
-@njit(cache=True)
+@compiled
 def search(exits, start, forward, distance):
     """Breadth-first search over the legal moves.
 
@@ -137,7 +138,7 @@ def search(exits, start, forward, distance):
     return True
 
 
-@njit(cache=True)
+@compiled
 def distances(exits, targets, out):
     """Shortest ways to some cells.
 
@@ -151,7 +152,7 @@ def distances(exits, targets, out):
         search(exits, targets[d], False, out[d])
 
 
-@njit(cache=True)
+@compiled
 def turn_paths(heading, exits, junction, approaches):
     """Shortest paths through the junctions.
 
@@ -200,7 +201,7 @@ def turn_paths(heading, exits, junction, approaches):
     return paths
 
 
-@njit(cache=True)
+@compiled
 def _write_path(queue, parent, last, beyond, path):
     """Writes the way that a search took to the entry `last` of its queue, and the cell beyond."""
     length, k = 0, last

@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ...caching import compiled
 from .objective import Judge
 
 POPULATION = 64
@@ -104,7 +104,7 @@ def _mutate(sites: NDArray, candidates: NDArray, random: np.random.Generator) ->
         sites[random.integers(len(sites))] = new
 
 
-@njit(cache=True)
+@compiled
 def _cross(costs, mother, father):
     """A child of two sets of sites; see above.
 
@@ -143,7 +143,7 @@ def _cross(costs, mother, father):
     return np.flatnonzero(times)
 
 
-@njit(cache=True)
+@compiled
 def _two_nearest(costs, union, times, near):
     """Finds the cheapest two sites that are not dropped, equal ones if there is but one."""
     first, second = -1, -1

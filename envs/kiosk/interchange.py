@@ -18,9 +18,9 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ...caching import compiled
 from .instances import MAX_SITE_BITS, MAX_SITES
 
 
@@ -97,7 +97,7 @@ def start(costs: Costs, chosen: NDArray) -> Swaps:
     return swaps
 
 
-@njit(cache=True)
+@compiled
 def _find_near(costs, swaps, point):
     """Finds a point's two nearest sites anew."""
     found = 0
@@ -113,7 +113,7 @@ def _find_near(costs, swaps, point):
     swaps.cost[point, 1] = costs.cost[point, -1] + 1
 
 
-@njit(cache=True)
+@compiled
 def _count(costs, swaps, point, sign):
     """Adds (sign 1) or takes away (-1) what a point contributes to gain, loss and extra."""
     nearest, first, second = swaps.near[point, 0], swaps.cost[point, 0], swaps.cost[point, 1]
@@ -130,7 +130,7 @@ def _count(costs, swaps, point, sign):
             swaps.extra[site, nearest] += sign * (second - cost[j])
 
 
-@njit(cache=True)
+@compiled
 def _build(costs, swaps):
     """Fills all but the choice."""
     for point in range(len(costs.order)):
@@ -138,7 +138,7 @@ def _build(costs, swaps):
         _count(costs, swaps, point, 1)
 
 
-@njit(cache=True)
+@compiled
 def swap(costs, swaps, site, slot):
     """Brings a site in for the one in a slot."""
     swaps.slot[swaps.chosen[slot]] = -1
@@ -160,7 +160,7 @@ def swap(costs, swaps, site, slot):
         _count(costs, swaps, point, 1)
 
 
-@njit(cache=True)
+@compiled
 def _best_swap(swaps, comes, leaves):
     """The best swap of sites that may come and slots that may be left: its worth, site and slot (or -1)."""
     best, best_site, best_slot = np.iinfo(np.int64).min, -1, -1
@@ -175,7 +175,7 @@ def _best_swap(swaps, comes, leaves):
     return best, best_site, best_slot
 
 
-@njit(cache=True)
+@compiled
 def improve(costs, swaps):
     """Makes the best swap, of equals that of the lowest site, then of the lowest slot.
 
@@ -193,14 +193,14 @@ def improve(costs, swaps):
     return True
 
 
-@njit(cache=True)
+@compiled
 def descend(costs, swaps):
     """Improves a choice of sites until no swap does."""
     while improve(costs, swaps):
         pass
 
 
-@njit(cache=True)
+@compiled
 def _relink(costs, swaps, comes, best):
     """Walks to another choice, each time by the best swap towards it.
 
@@ -224,7 +224,7 @@ def _relink(costs, swaps, comes, best):
             best[:] = swaps.chosen
 
 
-@njit(cache=True)
+@compiled
 def _perturb(costs, swaps, sites, slots):
     """Swaps in some sites, whatever they cost; sites that are chosen already stay where they are."""
     for site, slot in zip(sites, slots):  # noqa: B905 (numba)

@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numba import njit
 from numpy.typing import NDArray
 
+from ...caching import compiled
 from .network import Network, Street, at_offset
 
 ROUNDS = 60
@@ -220,14 +220,14 @@ class _Window:
         return path + corner
 
 
-@njit(cache=True)
+@compiled
 def _heading(path, k):
     """With which heading a way leaves its place number k."""
     dy, dx = path[k + 1, 0] - path[k, 0], path[k + 1, 1] - path[k, 1]
     return 0 if dy < 0 else 2 if dy > 0 else 1 if dx > 0 else 3
 
 
-@njit(cache=True)
+@compiled
 def _claim(path, sign, use, links):
     """Counts a way in (1), or out (-1)."""
     for k in range(len(path) - 1):
@@ -238,7 +238,7 @@ def _claim(path, sign, use, links):
             use[path[k, 0], path[k, 1]] += sign
 
 
-@njit(cache=True)
+@compiled
 def _crowded(path, use, links):
     """Whether another street passes where this one does."""
     for k in range(len(path) - 1):
@@ -249,7 +249,7 @@ def _crowded(path, use, links):
     return False
 
 
-@njit(cache=True)
+@compiled
 def _search(row, column, end_row, end_column, far, blocked, history, use, links, pressure):
     """Dijkstra's algorithm over (place, heading); bends cost extra.
 

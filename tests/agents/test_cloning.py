@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 from meze.agents import checkpoint
+from meze.agents.base import OutdatedError
 from meze.agents.cloning import CloningConfig, DAggerConfig
 from meze.agents.estimators import CLASSIFIERS
 from meze.agents.registry import make_agent
@@ -68,8 +69,11 @@ def test_what_does_not_fit_is_refused(tmp_path):
     state = imitator.state_dict()
     with pytest.raises(ValueError, match="other observations than 12 numbers"):
         made(Box(0, 255, (12,), np.uint8), classifier="tree").load_state_dict(state)
-    with pytest.raises(ValueError, match="a DecisionTreeClassifier, where a GaussianNB should be"):
+    with pytest.raises(ValueError, match="naive-bayes: the array 'mean' is missing"):
         made(classifier="naive-bayes").load_state_dict(state)
+    older = {"scale": state["scale"], "classifier": np.frombuffer(b"PK", np.uint8), "random": state["random"]}
+    with pytest.raises(OutdatedError, match="an object of scikit-learn"):
+        made(classifier="tree").load_state_dict(older)
     few = make_agent("clone", SPACE, Discrete(1), num_envs=1, config=CloningConfig("tree"), seed=0)
-    with pytest.raises(ValueError, match="of other observations or actions"):
+    with pytest.raises(ValueError, match="'actions' holds values out of range"):
         few.load_state_dict(state)

@@ -3,18 +3,14 @@
 import json
 import os
 import pickle
-import stat
 import subprocess
 import sys
-import time
-from concurrent.futures import ThreadPoolExecutor
 from copy import deepcopy
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
-from meze.envs.core import binding
+from meze import caching
 from meze.envs.core.batch import (
     DISABLED,
     KEEP,
@@ -27,7 +23,7 @@ from meze.envs.core.batch import (
     bind_loop,
     bind_policy,
 )
-from meze.envs.core.binding import cache_folder, fingerprint
+from meze.envs.core.binding import bind
 from numba import njit
 from toy_world import LENGTH, RIGHT, Corridor, CorridorConfig, right_one
 
@@ -92,7 +88,7 @@ def test_cache_holds_across_processes_and_is_never_stale(tmp_path):
     assert run_plugin(tmp_path, "index") == [[3, 20, 0]], "a callee in another file changed"
     (tmp_path / "costs.py").write_text("BASE = 2\n")
     assert run_plugin(tmp_path, "strip") == [[103, 21, 0]], "a constant in a third file changed"
-    folders = {path.parents[1].parent.name for path in tmp_path.rglob("*.nbi")}
+    folders = {path.parents[1].name for path in tmp_path.rglob("*.nbc")}
     assert folders == {"meze"}, "below NUMBA_CACHE_DIR, and nowhere else"
 
 
@@ -143,121 +139,6 @@ def test_what_two_processes_compiled_for_two_records_works_in_a_third(tmp_path):
         assert done.stdout.split() == ["3"] * len(sizes)
 
 
-# ---------------------------------------------------------------- fingerprints
-
-
-def make_kernel(body: str, **names):
-    scope = dict(names)
-    exec(f"def kernel(x):\n    return {body}", scope)
-    return njit(scope["kernel"])
-
-
-def make_closure(constant):
-    @njit
-    def kernel(x):
-        return x + constant
-
-    return kernel
-
-
-def test_fingerprint_covers_what_is_compiled():
-    def caller(callee):
-        return make_kernel("callee(x)", callee=callee)
-
-    kinds = [
-        make_kernel("x + 1"),
-        make_kernel("x + 2"),
-        make_kernel("x + A", A=1),
-        make_kernel("x + A", A=2),
-        make_kernel("x + A", A=2.0),
-        make_kernel("x + A", A=np.int32(2)),
-        make_kernel("x + A[0]", A=(1, 2)),
-        make_kernel("x + A[0]", A=(1, 3)),
-        make_kernel("x + A[0]", A=np.array([1, 2])),
-        make_kernel("x + A[0]", A=np.array([1, 3])),
-        make_kernel("x + A[0]", A=np.array([1, 2], np.int32)),
-        njit(fastmath=True)(make_kernel("x + 1").py_func),
-        make_closure(1),
-        make_closure(2),
-        caller(make_kernel("x + 1")),
-        caller(make_kernel("x + 2")),
-        caller(caller(make_kernel("x + 2"))),
-        caller(make_closure(1)),
-        caller(make_closure(2)),
-    ]
-    prints = [fingerprint(kernel) for kernel in kinds]
-    assert len(set(prints)) == len(kinds)
-    assert fingerprint(make_kernel("x + A[0]", A=(1, 2))) == prints[6], "equal code has an equal fingerprint"
-
-
-def test_fingerprint_follows_attributes_of_modules(tmp_path, monkeypatch):
-    monkeypatch.syspath_prepend(tmp_path)
-    (tmp_path / "some_rules.py").write_text("from numba import njit\n@njit\ndef gain(x):\n    return x\n")
-    import some_rules  # type: ignore[import-not-found]
-
-    before = fingerprint(make_kernel("rules.gain(x)", rules=some_rules))
-    monkeypatch.setattr(some_rules, "gain", make_kernel("x + 1"))
-    assert fingerprint(make_kernel("rules.gain(x)", rules=some_rules)) != before
-
-
-# ---------------------------------------------------------------- cache folder
-
-
-def test_cache_folder_is_the_users_or_a_private_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
-    monkeypatch.setattr(binding.platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
-    assert cache_folder("abc") == tmp_path / "meze" / "abc"
-    # Nothing can be made below a file.
-    (tmp_path / "file").write_text("")
-    monkeypatch.setattr(binding.platformdirs, "user_cache_dir", lambda name: str(tmp_path / "file" / name))
-    monkeypatch.setattr(binding.tempfile, "gettempdir", lambda: str(tmp_path))
-    private = cache_folder("abc").parent
-    assert private.parent == tmp_path and stat.S_IMODE(private.stat().st_mode) == 0o700
-    private.chmod(0o777)
-    with pytest.raises(OSError, match="not private"):
-        cache_folder("abc")
-
-
-def test_what_was_compiled_long_ago_is_removed_when_something_new_comes(tmp_path, monkeypatch):
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
-    home, long_ago = tmp_path / "meze", time.time() - binding.KEPT_SECONDS - 100
-    old, used, new = (f"{number:016x}" for number in (1, 2, 3))
-    cache_folder(old), cache_folder(used)
-    (home / "notes").mkdir()
-    (home / ("a" * 16)).write_text("a file")
-    (home / ("b" * 16)).symlink_to(tmp_path, target_is_directory=True)
-    (home / old / "kernels").mkdir()
-    (home / old / "kernels" / "code.nbc").write_text("code")
-    for path in home.iterdir():
-        os.utime(path, (long_ago, long_ago), follow_symlinks=False)
-
-    cache_folder(used)  # not new: only marked as used
-    assert (home / old / "kernels" / "code.nbc").exists()
-    cache_folder(new)
-    assert {path.name for path in home.iterdir()} == {used, new, "notes", "a" * 16, "b" * 16}
-
-
-def test_processes_may_clean_up_at_the_same_time(tmp_path):
-    long_ago = time.time() - binding.KEPT_SECONDS - 100
-    for number in range(200):
-        folder = tmp_path / f"{number:016x}"
-        (folder / "kernels").mkdir(parents=True)
-        os.utime(folder, (long_ago, long_ago))
-    with ThreadPoolExecutor(8) as pool:
-        list(pool.map(binding._remove_unused, [tmp_path] * 8))  # would raise what they raise
-    binding._remove_unused(tmp_path)
-    assert not list(tmp_path.iterdir())
-
-
-def test_without_any_cache_folder_loops_still_run(tmp_path, monkeypatch):
-    def refuse(digest):
-        raise OSError("read-only")
-
-    monkeypatch.setattr(binding, "cache_folder", refuse)
-    loop = binding.bind(_double, "test", {"scale_one": make_kernel("x * 2")})
-    assert loop(21) == 42
-
-
 def scale_one(x): ...
 
 
@@ -265,10 +146,20 @@ def _double(x):
     return scale_one(x)
 
 
-def test_numbas_own_setting_is_left_alone():
-    before = numba.config.CACHE_DIR
-    binding.bind(_double, "test", {"scale_one": make_kernel("x * 3")})
-    assert numba.config.CACHE_DIR == before
+def make_kernel(body: str):
+    scope = {}
+    exec(f"def kernel(x):\n    return {body}", scope)
+    return njit(scope["kernel"])
+
+
+def test_without_any_cache_folder_loops_still_run(monkeypatch):
+    def refuse(digest):
+        raise OSError("nowhere")
+
+    monkeypatch.setattr(caching, "cache_folder", refuse)
+    loop = bind(_double, "test", {"scale_one": make_kernel("x * 2")})
+    with pytest.warns(RuntimeWarning, match="nowhere: functions are compiled anew in every process"):
+        assert loop(21) == 42
 
 
 # ---------------------------------------------------------------- the batch

@@ -1,0 +1,56 @@
+"""Threads are there after a fork, and gone after closing."""
+
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+from meze.envs.core.threads import Threads
+
+FORK = """
+import os
+import numpy as np
+from meze.envs.core.vector import WorldVectorEnv
+from toy_world import RIGHT, Corridor
+
+env = WorldVectorEnv(Corridor, 64, num_threads=2)
+env.reset(seed=1)
+env.step(np.full(64, RIGHT))
+before = env.get_state()
+child = os.fork()
+for _ in range(3):
+    env.step(np.full(64, RIGHT))
+other = env.clone()  # one that was made after the fork
+other.set_state(before)
+for _ in range(3):
+    other.step(np.full(64, RIGHT))
+assert (other.state_hash() == env.state_hash()).all()
+env.close()
+os.write(1, (" ".join(map(str, env.state_hash())) + "\\n").encode())  # in one piece
+if child:
+    os.waitpid(child, 0)
+    env.reset(seed=1)  # threads that were closed are made again
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks there")
+def test_environments_go_on_in_both_processes_after_a_fork():
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}
+    command = [sys.executable, "-W", "ignore", "-c", FORK]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    one, other = done.stdout.splitlines()
+    assert one == other and len(one.split()) == 64
+
+
+def test_threads_end_when_they_are_shut_down_and_come_again_when_needed():
+    threads = Threads(2)
+    before = threading.active_count()
+    threads.shutdown()  # nothing was there yet
+    for _ in range(2):
+        assert threads.submit(lambda: threading.current_thread().name).result().startswith("meze")
+        assert threading.active_count() > before
+        threads.shutdown()
+        assert threading.active_count() == before
