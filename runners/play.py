@@ -224,9 +224,8 @@ def run(game: Game, viewer: Viewer, controls: KeyControls | ButtonControls, titl
 
     from .screen import Board, Window
 
-    window = Window(title)
+    window = Window(title, repeat=(300, int(1000 / STEPS_A_SECOND)))
     board = Board(window.limit)
-    pygame.key.set_repeat(300, int(1000 / STEPS_A_SECOND))
     frame = controls.steps_a_second / window.FRAMES_PER_SECOND  # steps
     sees, phase = False, 1.0
     while True:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 import os
-import time
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,6 +13,9 @@ import pygame
 from gymnasium.spaces import Box, Space
 from numpy.typing import NDArray
 
+from ..envs.core import window
+from ..envs.core.renderer import font, to_array
+
 BACKGROUND = (24, 26, 32)
 TEXT = (226, 228, 233)
 FAINT = (140, 146, 158)
@@ -21,6 +23,8 @@ BAR = (84, 118, 168)
 BEST = (240, 176, 64)
 GAP = 8
 LINE = 20
+LETTERS = 20
+"""Size of the font."""
 NOWHERE = ("offscreen", "dummy")
 """What SDL falls back to where there is no display; nobody would see the window."""
 NUMBER = 70
@@ -61,9 +65,7 @@ class Board:
     """
 
     def __init__(self, limit: tuple[int, int]) -> None:
-        pygame.font.init()
         self._limit = limit
-        self._font = pygame.font.Font(None, 20)
 
     def draw(self, tiles: Sequence[Tile], status: Sequence[str]) -> pygame.Surface:
         """Draws tiles with lines of status below them; the size is even, as video wants it."""
@@ -74,8 +76,8 @@ class Board:
         surfaces = [self._tile(tile, *room) for tile in tiles]
         width = max(surface.get_width() for surface in surfaces) + GAP
         height = max(surface.get_height() for surface in surfaces) + GAP
-        wide = max([columns * width + GAP, *(self._font.size(line)[0] + 2 * GAP for line in status)])
-        board = pygame.Surface((_even(wide), _even(rows * height + GAP + below)))
+        wide = max([columns * width + GAP, *(font(LETTERS).size(line)[0] + 2 * GAP for line in status)])
+        board = pygame.Surface((_even(wide), _even(rows * height + GAP + below)), 0, 32)
         board.fill(BACKGROUND)
         for n, surface in enumerate(surfaces):
             board.blit(surface, (GAP + n % columns * width, GAP + n // columns * height))
@@ -92,7 +94,8 @@ class Board:
         below = LINE * len(lines) + seen
         picture = fit(tile.picture, width, max(height - below, 64))
         right, bottom = picture.get_size()
-        surface = pygame.Surface((max(right, min(width, WIDEST)) if below else right, bottom + below))
+        wide = max(right, min(width, WIDEST)) if below else right
+        surface = pygame.Surface((wide, bottom + below), 0, 32)
         surface.fill(BACKGROUND)
         surface.blit(picture, (0, 0))
         for n, line in enumerate(lines):
@@ -106,7 +109,7 @@ class Board:
         lines: list[str] = []
         for word in words:
             longer = f"{lines[-1]}   {word}" if lines else word
-            if lines and self._font.size(longer)[0] <= width:
+            if lines and font(LETTERS).size(longer)[0] <= width:
                 lines[-1] = longer
             else:
                 lines.append(word)
@@ -124,7 +127,7 @@ class Board:
         if not possible:
             return
         low, high = min(possible), max(possible)
-        names = left + GAP + max(self._font.size(name)[0] for name, _ in sees.values)
+        names = left + GAP + max(font(LETTERS).size(name)[0] for name, _ in sees.values)
         room = max(surface.get_width() - names - NUMBER, GAP)
         for n, (name, value) in enumerate(sees.values):
             y = top + LINE * (n + 1)
@@ -139,7 +142,7 @@ class Board:
     def _write(
         self, surface: pygame.Surface, text: str, place: tuple[int, int], color: tuple[int, int, int]
     ) -> None:
-        surface.blit(self._font.render(text, True, color), place)
+        surface.blit(font(LETTERS).render(text, True, color), place)
 
 
 def fit(picture: NDArray[np.uint8], width: int, height: int) -> pygame.Surface:
@@ -184,11 +187,6 @@ def observation_picture(space: Space, obs: NDArray) -> NDArray[np.uint8] | None:
         y, x = n // columns * height, n % columns * width
         sheet[y : y + height - 1, x : x + width - 1] = plane[:, :, None]
     return sheet
-
-
-def pixels(surface: pygame.Surface) -> NDArray[np.uint8]:
-    """A surface's (height, width, 3) pixels."""
-    return pygame.surfarray.array3d(surface).swapaxes(0, 1)
 
 
 class Palette:
@@ -250,10 +248,12 @@ def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> No
 
 
 class Window:
-    """A window that takes the size of what it shows.
+    """A window for boards, and the keys that are pressed in it.
 
     Args:
         title: its title.
+        repeat: milliseconds until a key that is held counts as pressed again, and from then on; by default it
+            never does.
 
     Raises:
         ValueError: when there is no display.
@@ -261,54 +261,43 @@ class Window:
 
     FRAMES_PER_SECOND = 60
 
-    def __init__(self, title: str) -> None:
+    def __init__(self, title: str, repeat: tuple[int, int] = (0, 0)) -> None:
         try:
-            pygame.display.init()
-        except pygame.error as error:
+            self._window = window.Window(title, self.FRAMES_PER_SECOND, repeat)
+        except OSError as error:
             raise ValueError(f"no window can be opened ({error}); --record needs none") from None
-        if pygame.display.get_driver() in NOWHERE and "SDL_VIDEODRIVER" not in os.environ:
+        if self._window.driver in NOWHERE and "SDL_VIDEODRIVER" not in os.environ:
+            self._window.close()
             raise ValueError("there is no display to open a window on; --record needs none")
-        desktop = pygame.display.get_desktop_sizes()[0]
+        desktop = self._window.desktop
         self.limit = max(640, int(desktop[0] * 0.9)), max(480, int(desktop[1] * 0.85))
         self.held: set[int] = set()
         """Keys that are down, and those that were since `keys` was last called but one."""
         self._down: set[int] = set()
-        self._screen: pygame.Surface | None = None
-        self._shown = time.perf_counter()
-        self._due = self._shown
-        pygame.display.set_caption(title)
 
     def show(self, board: pygame.Surface) -> float:
         """Shows a board and waits for the next frame; returns the seconds since the last one."""
-        if self._screen is None or self._screen.get_size() != board.get_size():
-            self._screen = pygame.display.set_mode(board.get_size())
-        self._screen.blit(board, (0, 0))
-        pygame.display.flip()
-        # pygame's clock counts whole milliseconds, and would make 62.5 frames a second.
-        self._due = max(self._due + 1 / self.FRAMES_PER_SECOND, time.perf_counter())
-        time.sleep(max(0.0, self._due - time.perf_counter()))
-        last, self._shown = self._shown, time.perf_counter()
-        return self._shown - last
+        return self._window.show(to_array(board))
 
     def keys(self) -> list[int]:
         """Keys that were pressed since the last call; `pygame.K_q` stands for closing the window, too."""
         pressed = []
-        for event in pygame.event.get():
-            if event.type == pygame.QUIT:
+        for kind, key in self._window.events():
+            if kind == pygame.QUIT:
                 pressed.append(pygame.K_q)
-            elif event.type == pygame.KEYDOWN:
-                pressed.append(event.key)
-                self._down.add(event.key)
-            elif event.type == pygame.KEYUP:
-                self._down.discard(event.key)
-            elif event.type == pygame.WINDOWFOCUSLOST:  # their release will not be told
+            elif kind == pygame.KEYDOWN:
+                pressed.append(key)
+                self._down.add(key)
+            elif kind == pygame.KEYUP:
+                self._down.discard(key)
+            elif kind == pygame.WINDOWFOCUSLOST:  # their release will not be told
                 self._down.clear()
         self.held = self._down.union(pressed)
         return pressed
 
     def close(self) -> None:
         """Closes the window."""
-        pygame.display.quit()
+        self._window.close()
 
 
 def _even(number: int) -> int:

@@ -279,13 +279,14 @@ def record(
 def _frames(
     show: Show, viewer: Viewer, between: int, limit: tuple[int, int], settings: WatchSettings
 ) -> Iterator[NDArray[np.uint8]]:
-    from .screen import Board, pixels
+    from ..envs.core.renderer import to_array
+    from .screen import Board
 
     board = Board(limit)
     for step in itertools.count():
         for part in range(between):
             tiles = viewer.tiles((part + 1) / between, settings.sees)
-            yield pixels(board.draw(tiles, ()))
+            yield to_array(board.draw(tiles, ()))
         if show.finished >= settings.episodes or step == settings.steps:
             return
         show.forward()

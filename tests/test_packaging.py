@@ -13,6 +13,7 @@ import pytest
 pytestmark = pytest.mark.slow
 
 CHECKOUT = Path(__file__).parents[1]
+MODULES = tuple(path.name for path in CHECKOUT.glob("*.py"))
 FOLDERS = ("agents", "assets", "envs", "runners")
 
 
@@ -28,7 +29,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from a copy, so that the checkout stays clean and no earlier build leaks in."""
     source, out = tmp_path_factory.mktemp("source") / "meze", tmp_path_factory.mktemp("wheel")
     source.mkdir()
-    for name in ("__init__.py", "pyproject.toml", "README.md", "LICENSE"):
+    for name in (*MODULES, "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, source)
     for name in FOLDERS:
         shutil.copytree(CHECKOUT / name, source / name)
@@ -54,7 +55,7 @@ def clean_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_wheel_holds_every_module_and_asset_and_nothing_else(wheel: Path):
-    wanted = {CHECKOUT / "__init__.py"}
+    wanted = {CHECKOUT / name for name in MODULES}
     for name in FOLDERS:
         wanted |= {path for path in (CHECKOUT / name).rglob("*") if path.is_file()}
     wanted = {f"meze/{path.relative_to(CHECKOUT)}" for path in wanted if "__pycache__" not in path.parts}

@@ -17,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .batch import DISABLED, RESET, RESET_SEEDED, Batch
 from .info import InfoReader
+from .window import Window
 from .world import World, make_world
 
 
@@ -25,7 +26,7 @@ class WorldAccess:
 
     _batch: Batch
     _renderer: Any = None
-    _window: Any = None
+    _window: Window | None = None
 
     @property
     def world(self) -> World:
@@ -244,9 +245,7 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         if self.render_mode == "rgb_array":
             return picture
         if self._window is None:
-            self._window = _Window(
-                type(self.world).__name__, picture.shape[1::-1], self.metadata["render_fps"]
-            )
+            self._window = Window(type(self.world).__name__, self.metadata["render_fps"])
         self._window.show(picture)
         return None
 
@@ -274,25 +273,3 @@ def vector_masks(batch: Batch) -> NDArray[np.int8]:
     if not batch.has_mask:
         return np.ones((batch.num_envs, batch.num_actions), np.int8)
     return batch.observe()[1].view(np.int8)
-
-
-class _Window:
-    """A window that shows pictures at a steady rate."""
-
-    def __init__(self, title: str, size: tuple[int, ...], fps: int) -> None:
-        import pygame
-
-        pygame.display.init()
-        self._pygame, self._fps = pygame, fps
-        self._screen = pygame.display.set_mode(size)
-        self._clock = pygame.time.Clock()
-        pygame.display.set_caption(title)
-
-    def show(self, picture: NDArray[np.uint8]) -> None:
-        self._pygame.surfarray.blit_array(self._screen, picture.swapaxes(0, 1))
-        self._pygame.event.pump()
-        self._pygame.display.flip()
-        self._clock.tick(self._fps)
-
-    def close(self) -> None:
-        self._pygame.display.quit()

@@ -28,6 +28,22 @@ def to_array(surface: pygame.Surface) -> NDArray[np.uint8]:
     return np.frombuffer(pixels, np.uint8).reshape(height, width, 3)
 
 
+_fonts: dict[int, pygame.font.Font] = {}
+
+
+def font(size: int) -> pygame.font.Font:
+    """Pygame's own font in a size, to be used at once and not kept.
+
+    Whoever quits pygame ends every font there is, even if it is initialised again at once.
+    """
+    try:
+        _fonts[size].get_height()
+    except (KeyError, pygame.error):
+        pygame.font.init()
+        _fonts[size] = pygame.font.Font(None, size)
+    return _fonts[size]
+
+
 class Sprites:
     """A world's sprites, scaled, turned and tinted, each made once.
 
@@ -86,11 +102,9 @@ class Panel:
     LINE = 21
 
     def __init__(self, surface: pygame.Surface) -> None:
-        pygame.font.init()
         self.surface = surface
         self.y = 0
         self._left, self._right = self.MARGIN, surface.get_width() - self.MARGIN
-        self._fonts = {size: pygame.font.Font(None, size) for size in (19, 22, 30, 40)}
         self.image = lru_cache(1024)(self._render)
 
     def begin(self) -> None:
@@ -108,7 +122,7 @@ class Panel:
 
     def row(self, label: str, value: str, color: Color = TEXT) -> None:
         """Writes a line of label and value."""
-        label_width = self._fonts[19].size(label)[0] + 10
+        label_width = font(19).size(label)[0] + 10
         image = self.image(value, color, 22, max(40, self._right - self._left - label_width))
         self.surface.blit(image, (self._right - image.get_width(), self.y))
         self.write(label, self._left, self.y + 1, FAINT, 19)
@@ -129,10 +143,9 @@ class Panel:
         self.y += 14
 
     def _render(self, text: str, color: Color, size: int, width: int) -> pygame.Surface:
-        font = self._fonts[size]
         text = "".join(letter if letter.isprintable() else "?" for letter in text)
-        if font.size(text)[0] > width:
-            while text and font.size(text + "...")[0] > width:
+        if font(size).size(text)[0] > width:
+            while text and font(size).size(text + "...")[0] > width:
                 text = text[:-1]
             text += "..."
-        return font.render(text, True, color)
+        return font(size).render(text, True, color)

@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pygame
 import pytest
-from meze.envs.core import replay
+from meze.envs.core import replay, window
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.renderer import PlatformerRenderer
@@ -21,7 +21,7 @@ LEVEL = "01-running"
 @pytest.fixture
 def frames(monkeypatch):
     """Runs a script of key events, by number of the frame before which they happen; notes every moment."""
-    moments, show, window_show = [], play.Show, Window.show
+    moments, done, show, window_show = [], [], play.Show, Window.show
 
     def run(script: dict[int, list[tuple[int, int]]]):
         games: list = []
@@ -29,11 +29,16 @@ def frames(monkeypatch):
 
         def shown(self, board):
             moments.append(games[0].moment)
-            for kind, key in script.get(len(moments), []):
-                pygame.event.post(pygame.event.Event(kind, key=key))
+            done.extend(script.get(len(moments), []))
             return window_show(self, board)
 
+        def events(self):
+            said = done.copy()
+            done.clear()
+            return said
+
         monkeypatch.setattr(Window, "show", shown)
+        monkeypatch.setattr(window.Window, "events", events)
         return moments
 
     return run
@@ -111,8 +116,13 @@ def test_a_frame_takes_well_under_a_60th_of_a_second(frames, tmp_path, monkeypat
         sleep(seconds)
         begun[0] = time.thread_time()
 
-    monkeypatch.setattr(screen.time, "sleep", nap)
-    monkeypatch.setattr(pygame.display, "get_desktop_sizes", lambda: [(1920, 1080)])
+    def open_window(self):
+        opened(self)
+        self.desktop = 1920, 1080
+
+    opened = window.Window._open
+    monkeypatch.setattr(window.Window, "_open", open_window)
+    monkeypatch.setattr(time, "sleep", nap)
     frames({5: down(pygame.K_RIGHT), 90: down(pygame.K_q)})
     assert cli.main(["play", "platformer", "--env.level", LEVEL, "--out", str(tmp_path)]) == 0
     assert np.median(spent[10:]) < 0.012
@@ -143,35 +153,31 @@ def test_by_hand_there_is_more_time(monkeypatch) -> None:
 
 
 def test_frames_come_60_times_a_second(monkeypatch) -> None:
-    window, board = Window("test"), pygame.Surface((64, 64))
     clock = [100.0]
-    monkeypatch.setattr(screen.time, "perf_counter", lambda: clock[0])
-    monkeypatch.setattr(screen.time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
-    window._due = window._shown = clock[0]
+    monkeypatch.setattr(time, "perf_counter", lambda: clock[0])
+    monkeypatch.setattr(time, "sleep", lambda seconds: clock.__setitem__(0, clock[0] + seconds))
+    seen, board = Window("test"), pygame.Surface((64, 64))
     for work in (0.001, 0.009, 0.004, 0.015) * 30:
         clock[0] += work
-        window.show(board)
+        seen.show(board)
     assert clock[0] == pytest.approx(100 + 120 / 60)
     clock[0] += 1.0  # a hitch
-    assert window.show(board) == pytest.approx(1.0)
+    assert seen.show(board) == pytest.approx(1.0)
     before = clock[0]
-    window.show(board)
+    seen.show(board)
     assert clock[0] - before == pytest.approx(1 / 60)  # what was missed is not made up for
-    window.close()
+    seen.close()
 
 
-def test_who_leaves_the_window_lets_go_of_all_keys() -> None:
-    window = Window("test")
-    window.show(pygame.Surface((64, 64)))
-    window.keys()
-    for kind, key in down(pygame.K_RIGHT, pygame.K_SPACE):
-        pygame.event.post(pygame.event.Event(kind, key=key))
-    assert window.keys() == [pygame.K_RIGHT, pygame.K_SPACE]
-    window.keys()
-    assert window.held == {pygame.K_RIGHT, pygame.K_SPACE}
-    pygame.event.post(pygame.event.Event(pygame.WINDOWFOCUSLOST))
-    assert window.keys() == [] and window.held == set()
-    window.close()
+def test_who_leaves_the_window_lets_go_of_all_keys(monkeypatch) -> None:
+    happens = iter([down(pygame.K_RIGHT, pygame.K_SPACE), [], [(pygame.WINDOWFOCUSLOST, 0)]])
+    monkeypatch.setattr(window.Window, "events", lambda self: next(happens))
+    seen = Window("test")
+    assert seen.keys() == [pygame.K_RIGHT, pygame.K_SPACE]
+    seen.keys()
+    assert seen.held == {pygame.K_RIGHT, pygame.K_SPACE}
+    assert seen.keys() == [] and seen.held == set()
+    seen.close()
 
 
 @pytest.mark.parametrize("actions", ["right_only", "simple", "complex"])

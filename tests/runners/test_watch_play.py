@@ -8,9 +8,11 @@ import imageio.v3 as iio
 import numpy as np
 import pygame
 import pytest
+from gymnasium.envs.classic_control import CartPoleEnv
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode
-from meze.envs.core import replay
+from meze.envs.core import replay, window
+from meze.envs.core.renderer import to_array
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli, screen
 from meze.runners.rollout import ReferencePolicy
@@ -34,7 +36,7 @@ def keyboard(monkeypatch):
         monkeypatch.setattr(screen.Window, "keys", lambda self: next(waiting))
 
         def show(self, board):
-            boards.append(screen.pixels(board))
+            boards.append(to_array(board))
             return 1.0
 
         monkeypatch.setattr(screen.Window, "show", show)
@@ -132,6 +134,36 @@ def test_the_window_and_its_keys(run, keyboard) -> None:
     assert sizes[-1][0] < sizes[-2][0]  # the keys are hidden
 
 
+def test_an_environment_that_quits_pygame_can_be_watched(monkeypatch) -> None:
+    """As many do when they are closed; this one does it whenever it is drawn."""
+    shown, window_show = [], window.Window.show
+    keys = iter([[], [pygame.K_o], [], [pygame.K_n], [pygame.K_q]])
+    monkeypatch.setattr(screen.Window, "keys", lambda self: next(keys))
+
+    def render(self):
+        pygame.display.set_mode((32, 32))
+        pygame.quit()
+        return np.full((40, 60, 3), 200, np.uint8)
+
+    def show(self, picture):
+        shown.append(picture)
+        return window_show(self, picture)
+
+    monkeypatch.setattr(CartPoleEnv, "render", render)
+    monkeypatch.setattr(window.Window, "show", show)
+    assert cli.main(["watch", "random", "CartPole-v1", "--envs", "2"]) == 0
+    assert len(shown) == 4 and shown[0].shape < shown[1].shape
+
+
+def test_a_board_is_the_same_whatever_others_quit() -> None:
+    tile = screen.Tile(np.full((40, 60, 3), 90, np.uint8), ("step 1", "return 2"), None)
+    board = screen.Board((640, 480))
+    before = to_array(board.draw([tile], ["playing"]))
+    for trouble in (pygame.font.quit, pygame.quit, pygame.init, pygame.quit):
+        trouble()
+        assert np.array_equal(to_array(board.draw([tile], ["playing"])), before)
+
+
 def test_following_takes_the_newest_checkpoint(run, keyboard, monkeypatch) -> None:
     loaded = []
     from meze.runners.rundir import RunDir
@@ -206,8 +238,12 @@ def test_observations_are_drawn_plane_by_plane() -> None:
 
 
 def test_without_a_display_no_window_is_opened(run, monkeypatch, capsys) -> None:
-    monkeypatch.delenv("SDL_VIDEODRIVER")
-    monkeypatch.setattr(pygame.display, "init", lambda: None)
-    monkeypatch.setattr(pygame.display, "get_driver", lambda: "offscreen")
+    def open_window(self):
+        monkeypatch.setenv("SDL_VIDEODRIVER", "offscreen")
+        opened(self)
+        monkeypatch.delenv("SDL_VIDEODRIVER")
+
+    opened = window.Window._open
+    monkeypatch.setattr(window.Window, "_open", open_window)
     assert cli.main(["watch", str(run)]) == 2
     assert "no display" in capsys.readouterr().err
