@@ -195,8 +195,8 @@ def _digest(content: bytes) -> bytes:
 
 @cache
 def _warn(text: str) -> None:
-    """Says something once."""
-    warnings.warn(text, RuntimeWarning, stacklevel=2)
+    """Says something once, in one line: a line of code below it would tell a user nothing."""
+    warnings.warn_explicit(text, RuntimeWarning, filename=__name__, lineno=0, module=__name__)
 
 
 # ---------------------------------------------------------------- fingerprint
@@ -331,15 +331,15 @@ def _temporary_home() -> Path:
 def _private(home: Path, digest: str) -> Path:
     if not home.is_absolute():  # a user without a home
         raise OSError("there is no home folder")
-    home.mkdir(mode=0o700, parents=True, exist_ok=True)
+    home.parent.mkdir(parents=True, exist_ok=True)
     above = home.parent.stat()
     open_to_all = above.st_mode & stat.S_IWOTH and not above.st_mode & stat.S_ISVTX
     if hasattr(os, "getuid") and (open_to_all or above.st_uid not in (0, os.getuid())):
         raise NotPrivateError(f"{home.parent} is not private, so no compiled code is kept there")
     folder = home / digest
     new = not folder.exists()
-    folder.mkdir(mode=0o700, exist_ok=True)
     for each in (home, folder):
+        each.mkdir(mode=0o700, exist_ok=True)
         _check_own(each, each.lstat())
     tempfile.TemporaryFile(dir=folder).close()
     os.utime(folder)  # tells that it is in use
