@@ -31,13 +31,10 @@ import numba
 import numpy as np
 import platformdirs
 from numba import njit
-from numba.core import config
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
 from numba.core.serialize import dumps
 from numba.core.types import Record
-
-_numba_config: Any = config
 
 
 def _record_name(record: Record) -> tuple[str, tuple[str]]:
@@ -311,7 +308,8 @@ def cache_folder(digest: str) -> Path:
         NotPrivateError: when others can write to it.
         OSError: when none of them can be written.
     """
-    base = _numba_config.CACHE_DIR
+    # Not as numba's config has it, which believes a `.numba_config.yaml` wherever one stands.
+    base = os.environ.get("NUMBA_CACHE_DIR")
     home = Path(base, "meze").absolute() if base else Path(platformdirs.user_cache_dir("meze"))
     try:
         return _private(home, digest)

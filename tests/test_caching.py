@@ -12,7 +12,6 @@ import warnings
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-import numba
 import numpy as np
 import pytest
 from meze import caching
@@ -25,7 +24,7 @@ CHECKOUT = Path(__file__).parents[1]
 @pytest.fixture
 def home(tmp_path, monkeypatch):
     """The folder of compiled code, while nothing was said of it yet."""
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     caching._warn.cache_clear()
     return tmp_path / "meze"
 
@@ -149,7 +148,7 @@ def test_nothing_else_keeps_compiled_code():
 
 
 def test_the_folder_is_the_users_or_a_private_one(tmp_path, monkeypatch):
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setattr(caching.platformdirs, "user_cache_dir", lambda name: str(tmp_path / name))
     assert cache_folder("abc") == tmp_path / "meze" / "abc"
     # Nothing can be made below a file.
@@ -173,9 +172,22 @@ def test_nothing_is_made_in_a_folder_that_all_can_write_to_unless_each_owns_what
     assert cache_folder("abc") == home / "abc"
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the cache folder is set otherwise there")
+def test_a_file_in_the_working_folder_does_not_say_where_code_is(home, tmp_path):
+    stranger = tmp_path / "received"
+    stranger.mkdir()
+    (stranger / ".numba_config.yaml").write_text(f"cache_dir: {stranger}\n")
+    (stranger / "yaml.py").write_text(f"def safe_load(file): return {{'cache_dir': {str(stranger)!r}}}")
+    code = "import numba, meze.caching; print(numba.config.CACHE_DIR, meze.caching.cache_folder('abc'))"
+    environment = {name: value for name, value in os.environ.items() if name != "NUMBA_CACHE_DIR"}
+    environment |= {"XDG_CACHE_HOME": str(tmp_path), "PYTHONPATH": str(stranger)}
+    done = subprocess.run([sys.executable, "-c", code], cwd=stranger, env=environment, capture_output=True)
+    assert done.stdout.decode().split() == [str(stranger), str(home / "abc")]
+
+
 def test_without_a_home_nothing_is_made_where_one_stands(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    monkeypatch.delenv("NUMBA_CACHE_DIR", raising=False)
     monkeypatch.setattr(caching.platformdirs, "user_cache_dir", lambda name: f"~/.cache/{name}")
     monkeypatch.setattr(caching.tempfile, "gettempdir", lambda: str(tmp_path))
     assert cache_folder("abc").parents[1] == tmp_path and not (tmp_path / "~").exists()
@@ -319,7 +331,7 @@ def test_folders_that_vanish_are_made_again(home):
 
 
 def test_what_was_compiled_long_ago_is_removed_when_something_new_comes(tmp_path, monkeypatch):
-    monkeypatch.setattr(numba.config, "CACHE_DIR", str(tmp_path))
+    monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
     home, long_ago = tmp_path / "meze", time.time() - caching.KEPT_SECONDS - 100
     old, used, new = (f"{number:016x}" for number in (1, 2, 3))
     cache_folder(old), cache_folder(used)
