@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
+from .checks import taken
 from .encoding import Affine, ArrayEncoder, vectors
 
 
@@ -100,6 +101,12 @@ class Autoencoder(ArrayEncoder):
         found = {"hidden": inner.weight, "hidden_bias": inner.bias}
         found |= {"code": code.weight[: config.components], "code_bias": code.bias[: config.components]}
         return {name: np.asarray(each.detach().numpy(), np.float32) for name, each in found.items()}
+
+    def _check(self) -> None:
+        hidden = len(taken(self._arrays, "hidden", np.float32, None, self.width))
+        taken(self._arrays, "hidden_bias", np.float32, hidden)
+        codes = len(taken(self._arrays, "code", np.float32, None, hidden))
+        taken(self._arrays, "code_bias", np.float32, codes)
 
     def _codes(self) -> Box:
         return vectors(len(self._arrays["code"]))

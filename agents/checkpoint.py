@@ -7,12 +7,12 @@ the file lets an altered one be noticed.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save as serialize
 
+from ..files import check_regular, write_whole
 from .base import State
 
 FORMAT = 1
@@ -51,20 +52,7 @@ def save(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
         ValueError: when a value is neither an array of numbers or records nor fit for JSON.
         OSError: when the disk is full or the folder can't be written; an earlier file stays as it was.
     """
-    path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")  # one name, so that a killed process leaves one at most
-    data = _encode(state)
-    try:
-        with open(temporary, "wb") as file:
-            for part in data:
-                file.write(part)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
+    write_whole(path, *_encode(state))
 
 
 def load(path: str | os.PathLike[str]) -> State:
@@ -75,14 +63,27 @@ def load(path: str | os.PathLike[str]) -> State:
         OSError: when the file can't be read.
     """
     path = Path(path)
+    with _opened(path) as file:
+        tensors = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
+        return _decode(tensors, json.loads(file.metadata()["meze"]))
+
+
+def verify(path: str | os.PathLike[str]) -> None:
+    """Raises what `load` would, for a file that is not as it was written."""
+    with _opened(Path(path)):
+        pass
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    """A checkpoint's file, checked to be as it was written."""
+    check_regular(path)
     with open(path, "rb"):  # a missing or unreadable file is an OSError that names it
         pass
     try:
         with safe_open(path, framework="numpy") as file:
-            metadata = file.metadata() or {}
-            _check(path, metadata)
-            tensors = {name: np.array(file.get_tensor(name)) for name in file.keys()}  # noqa: SIM118
-        return _decode(tensors, json.loads(metadata["meze"]))
+            _check(path, file.metadata() or {})
+            yield file
     except CheckpointError:
         raise
     except SafetensorError as error:

@@ -21,8 +21,9 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 from .base import Memory, OutdatedError, State
+from .checks import check_range, restore_generator
 from .estimators import MOST_SAMPLES, fit, make_model
-from .models import Model, check_range
+from .models import Model
 
 ClassifierName: TypeAlias = Literal[
     "logistic",
@@ -184,7 +185,7 @@ class Cloning:
             if name.startswith(_MODEL)
         }
         self._take(known, fitted)
-        self._rng.bit_generator.state = state["random"]
+        restore_generator(self._rng, state["random"])
         self._scale = scale
 
     def _take(self, known: NDArray[np.int64], fitted: dict[str, NDArray]) -> None:

@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
+from .checks import check_range, taken
 from .encoding import Affine, ArrayEncoder, indices
 
 CLIMBS = 128
@@ -105,6 +106,9 @@ def _check_positive(settings: object, *names: str) -> None:
 class _Centres(ArrayEncoder):
     """Codes are the numbers of the nearest of the fitted `centres`, a (K, D) array of scaled rows."""
 
+    def _check(self) -> None:
+        taken(self._arrays, "centres", np.float32, None, self.width)
+
     def _codes(self) -> Discrete:
         return indices(len(self._arrays["centres"]))
 
@@ -173,6 +177,12 @@ class DBSCAN(_Centres):
         groups = model.labels_[model.core_sample_indices_][first].astype(np.int64)
         return {"centres": cores, "groups": groups, "radius": np.array([radius], np.float32)}
 
+    def _check(self) -> None:
+        super()._check()
+        count = len(self._arrays["centres"])
+        check_range("groups", taken(self._arrays, "groups", np.int64, count), 0, count)
+        taken(self._arrays, "radius", np.float32, 1)
+
     def _codes(self) -> Discrete:
         return indices(int(self._arrays["groups"].max()) + 2)
 
@@ -205,6 +215,12 @@ class Mixture(ArrayEncoder):
         precisions = model.precisions_cholesky_**2
         names = {"means": model.means_, "precisions": precisions, "shares": model.weights_}
         return {name: np.asarray(each, np.float32) for name, each in names.items()}
+
+    def _check(self) -> None:
+        count = len(taken(self._arrays, "means", np.float32, None, self.width))
+        precisions = taken(self._arrays, "precisions", np.float32, count, self.width)
+        if not (precisions > 0).all() or not (taken(self._arrays, "shares", np.float32, count) > 0).all():
+            raise ValueError("the mixture's precisions and shares must be more than 0")
 
     def _codes(self) -> Discrete:
         return indices(len(self._arrays["means"]))

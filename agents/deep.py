@@ -466,5 +466,6 @@ def _check_moments(moments: Mapping[int, Mapping[str, Tensor]], parameters: Sequ
     for number, each in moments.items():
         if not 0 <= number < len(parameters) or set(each) != {"step", "exp_avg", "exp_avg_sq"}:
             raise ValueError(f"the optimiser's state {number} is not Adam's")
-        if any(each[name].shape != parameters[number].shape for name in ("exp_avg", "exp_avg_sq")):
+        moments_fit = all(each[name].shape == parameters[number].shape for name in ("exp_avg", "exp_avg_sq"))
+        if each["step"].numel() != 1 or not moments_fit:
             raise ValueError(f"the optimiser's state {number} is of another shape")

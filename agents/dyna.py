@@ -213,7 +213,9 @@ class ModelLearner(TabularLearner):
         size, seen = self.q.size, int(parts["num_pairs"][0])
         pairs, inside = parts["pairs"], len(self.q)
         sound = 0 <= seen <= size and ((pairs >= 0) & (pairs < size)).all() and (parts["count"] >= 0).all()
-        sound &= bool((parts["count"].ravel()[pairs[:seen]] > 0).all()) if 0 <= seen <= size else False
+        # Each pair that was seen stands there once: what comes must find room for one that was not.
+        sound = sound and np.array_equal(np.sort(pairs[:seen]), np.flatnonzero(parts["count"]))
+        sound = sound and bool((parts["count"] < 1 << 62).all())
         sound &= bool(((parts["successor"] >= TERMINATED) & (parts["successor"] < inside)).all())
         if not sound:
             raise ValueError("the model is damaged")

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ..caching import compiled
 from .base import State
+from .checks import taken
 
 WIDE = 64
 """Rows with as many numbers are summed along the row; narrower ones along the result."""
@@ -32,7 +33,7 @@ class ArrayEncoder:
     """An encoder of arrays, fitted on rows that are scaled by their largest components.
 
     Subclasses have `_fit(rows, targets)`, which returns the arrays that describe what was fitted,
-    `_encode(rows)` for raw rows, and `_codes()`, the space of what comes out.
+    `_check()`, `_encode(rows)` for raw rows, and `_codes()`, the space of what comes out.
 
     Attributes:
         space: of codes, once it is fitted: Discrete for indices, Box for (D,) float32 vectors.
@@ -113,9 +114,13 @@ class ArrayEncoder:
         arrays = {name: np.asarray(each) for name, each in state.items()}
         if arrays.get("scale", np.zeros(0)).shape != (self.width,):
             raise ValueError(f"the encoder was fitted on other observations than {self.width} numbers")
-        if not all(np.isfinite(each).all() for each in arrays.values() if each.dtype.kind == "f"):
-            raise ValueError("the encoder's arrays are damaged")
+        taken(arrays, "scale", np.float32, self.width)
         self._arrays, self._prepared = arrays, None
+        try:
+            self._check()
+        except ValueError:
+            self._arrays = {}
+            raise
 
     def _check_fitted(self) -> None:
         if not self._arrays:
@@ -132,6 +137,10 @@ class ArrayEncoder:
         return int(self._rng.integers(2**31))
 
     def _fit(self, rows: NDArray[np.float32], targets: NDArray | None) -> dict[str, NDArray]:
+        raise NotImplementedError
+
+    def _check(self) -> None:
+        """Raises ValueError for arrays, which may come from a stranger, that `_fit` could not have made."""
         raise NotImplementedError
 
     def _encode(self, rows: NDArray) -> NDArray:

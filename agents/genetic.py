@@ -25,6 +25,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from .base import State, fitting
+from .checks import restore_generator
 from .features import Retina, column_scales, is_table, make_features
 from .population import (
     Actions,
@@ -408,7 +409,7 @@ class Genetic:
         if "fitness" in state:
             self.fitness = checked_fitness(state["fitness"], len(self.population))
         self.policy.genes = state["best"]
-        self.rng.bit_generator.state = state["rng"]
+        restore_generator(self.rng, state["rng"])
         set_random_state(self._random, {n[7:]: v for n, v in state.items() if n.startswith("random.")})
 
 

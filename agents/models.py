@@ -7,17 +7,15 @@ for a row depends on that row alone, whatever the batch and whoever is beside it
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from itertools import combinations
-from typing import Protocol, TypeAlias
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..caching import compiled
+from .checks import Arrays, check_range, taken
 from .encoding import Affine
-
-Arrays: TypeAlias = Mapping[str, NDArray]
 
 BLOCK = 64
 """Rows that are multiplied with large matrices at once. Libraries round products of matrices otherwise where
@@ -34,49 +32,25 @@ class Model(Protocol):
         ...
 
 
-# --- Checks ---------------------------------------------------------------------------------------------
-
-
-def taken(arrays: Arrays, name: str, dtype: type, *shape: int | None) -> NDArray:
-    """One of the arrays, contiguous.
-
-    Args:
-        arrays: named arrays.
-        name: which.
-        dtype: what it holds.
-        *shape: its shape; None for any length but 0.
-
-    Raises:
-        ValueError: when it is missing, of another dtype or shape, or not finite.
-    """
-    array = arrays.get(name)
-    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != len(shape):
-        raise ValueError(f"the array {name!r} is missing or damaged")
-    if 0 in array.shape or array.shape != tuple(n or m for n, m in zip(shape, array.shape, strict=True)):
-        raise ValueError(f"the array {name!r} has the shape {array.shape}, which does not fit")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"the array {name!r} holds what is no number")
-    return np.ascontiguousarray(array)
-
-
-def check_range(name: str, array: NDArray, low: int, high: int) -> None:
-    """Raises ValueError for values outside low .. high - 1."""
-    if array.size and not (low <= array.min() and array.max() < high):
-        raise ValueError(f"the array {name!r} holds values out of range")
-
-
 def check_nodes(
-    feature: NDArray, left: NDArray, right: NDArray, leaf: NDArray, width: int, leaves: int
+    root: NDArray, feature: NDArray, left: NDArray, right: NDArray, leaf: NDArray, width: int, leaves: int
 ) -> None:
-    """Raises ValueError unless all ways through these trees lead on, to a leaf (see `leaf_numbers`)."""
+    """Raises ValueError unless all ways through these trees lead on, to a leaf of their own.
+
+    The nodes of a tree lie between its root and the next one: so no way is longer than the arrays, all trees
+    together.
+    """
     count = len(feature)
     if not {len(left), len(right), len(leaf)} == {count}:
         raise ValueError("the trees' arrays do not belong together")
     check_range("feature", feature, -1, width)
+    if root[0] != 0 or (np.diff(root) < 1).any() or root[-1] >= count:
+        raise ValueError("the trees' roots are out of order")
+    end = np.repeat([*root[1:], count], np.diff([*root, count]))
     inner = np.flatnonzero(feature >= 0)
     children = np.concatenate([left[inner], right[inner]])
     check_range("leaf", leaf[feature < 0], 0, leaves)
-    if not ((children > np.tile(inner, 2)) & (children < count)).all():
+    if not ((children > np.tile(inner, 2)) & (children < np.tile(end[inner], 2))).all():
         raise ValueError("the trees' nodes lead out of them")
 
 
@@ -166,8 +140,7 @@ class Trees:
         root = taken(arrays, "root", np.int32, None)
         column = taken(arrays, "column", np.int32, len(root))
         threshold = taken(arrays, "threshold", np.float64, len(feature))
-        check_nodes(feature, left, right, leaf, width, len(value))
-        check_range("root", root, 0, len(feature))
+        check_nodes(root, feature, left, right, leaf, width, len(value))
         check_range("column", column, 0, len(start) - value.shape[1] + 1)
         self._trees = feature, threshold, left, right, leaf, value, root, column
         self._start, self._divisor = start, len(root) if mean else 1

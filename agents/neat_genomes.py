@@ -15,6 +15,9 @@ from numpy.typing import NDArray
 
 from .features import Retina
 
+LARGEST = 30.0
+"""Weights and biases lie between this and its negative."""
+
 FIRST_DISTANCE = 3.0
 """Distance between species in the first generation."""
 
@@ -95,7 +98,8 @@ class NeatConfig:
 def neat_config(config: NeatConfig, num_inputs: int, num_outputs: int) -> neat.Config:
     """neat-python's settings, which it reads from a file."""
     fixed = {"replace_rate": 0, "mutate_rate": 0, "mutate_power": 0, "init_stdev": 0, "init_type": "gaussian"}
-    real = {"init_mean": 0, "init_stdev": 1, "init_type": "gaussian", "max_value": 30, "min_value": -30}
+    real = {"init_mean": 0, "init_stdev": 1, "init_type": "gaussian"}
+    real |= {"max_value": LARGEST, "min_value": -LARGEST}
     real |= {
         "mutate_power": config.step,
         "mutate_rate": config.mutation,

@@ -15,6 +15,7 @@ import numpy as np
 from neat.species import Species
 
 from .base import State
+from .neat_genomes import LARGEST
 
 GENOME = {"key": np.int64, "fitness": np.float64, "nodes": np.int64, "connections": np.int64}
 NODE = {"key": np.int64, "bias": np.float64}
@@ -155,5 +156,7 @@ def _rows(state: Mapping[str, Any], name: str, columns: Mapping[str, Any]) -> li
             raise ValueError(f"{key} is no column of {np.dtype(dtype)}")
         if column != "fitness" and not np.isfinite(values).all():
             raise ValueError(f"{key} holds what is not finite")
+        if column in ("weight", "bias") and (np.abs(values) > LARGEST).any():
+            raise ValueError(f"{key} holds what is beyond {LARGEST}")
         lists.append(values.tolist())
     return list(zip(*lists, strict=True))

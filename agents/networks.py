@@ -26,6 +26,10 @@ PICTURE_CHANNELS = (1, 3, 4)
 """A grid's last axis is taken for its planes if it has one of these lengths; otherwise the first one is."""
 
 
+MOST_UNITS = 1 << 16
+"""Units of a layer, at most."""
+
+
 @dataclass(frozen=True)
 class NetworkConfig:
     """What a network of action values looks like.
@@ -57,8 +61,9 @@ class NetworkConfig:
                 f"net.kind is one of {', '.join(KINDS)}, or package.module:Class; got {self.kind!r}"
             )
         for name in ("hidden", "channels"):
-            if not getattr(self, name) or min(getattr(self, name)) < 1:
-                raise ValueError(f"net.{name} are layers of at least one unit; got {getattr(self, name)}")
+            units = getattr(self, name)
+            if not units or not all(1 <= each <= MOST_UNITS for each in units):
+                raise ValueError(f"net.{name} are layers of 1 to {MOST_UNITS:,} units; got {units}")
         if self.planes and min(self.planes) < 0:
             raise ValueError(f"net.planes count from 0; got {self.planes}")
 

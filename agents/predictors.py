@@ -16,9 +16,10 @@ from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
 from .base import OutdatedError
+from .checks import taken
 from .encoding import ArrayEncoder, indices, vectors
 from .estimators import CLASSIFIERS, MOST_SAMPLES, REGRESSORS, fit, make_model
-from .models import Model, check_nodes, leaf_numbers, taken
+from .models import Model, check_nodes, leaf_numbers
 
 
 @dataclass(frozen=True)
@@ -97,18 +98,12 @@ class TreeLeaves(ArrayEncoder):
         tree = (self._arrays[name] for name in names)
         return leaf_numbers(rows, self._arrays["feature"], self._prepared, *tree)
 
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` gave; its kernel follows the nodes without looking.
-
-        Raises:
-            ValueError: when it does not fit.
-        """
-        super().load_state_dict(state)
+    def _check(self) -> None:
         feature = taken(self._arrays, "feature", np.int32, None)
         left, right = (taken(self._arrays, name, np.int32, len(feature)) for name in ("left", "right"))
         leaf, leaves = taken(self._arrays, "leaf", np.int64, len(feature)), feature < 0
         taken(self._arrays, "threshold", np.float64, len(feature))
-        check_nodes(feature, left, right, leaf, self.width, int(leaves.sum()))
+        check_nodes(np.zeros(1, np.int64), feature, left, right, leaf, self.width, int(leaves.sum()))
 
 
 class Predictor(ArrayEncoder):
@@ -162,6 +157,8 @@ class Predictor(ArrayEncoder):
         if "estimator" in state:
             raise OutdatedError("its encoder was saved as an object of scikit-learn")
         super().load_state_dict(state)
+
+    def _check(self) -> None:
         self._take(self._arrays)
 
     def _codes(self) -> Space:

@@ -12,6 +12,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from ..caching import compiled
+from .checks import taken
 from .encoding import Affine, ArrayEncoder, vectors
 
 
@@ -56,6 +57,10 @@ class TilesConfig:
 
 class _Projection(ArrayEncoder):
     """Codes are offsets + row @ weights, where `components` is (M, D) and `mean` (D,), of scaled rows."""
+
+    def _check(self) -> None:
+        taken(self._arrays, "components", np.float32, None, self.width)
+        taken(self._arrays, "mean", np.float32, self.width)
 
     def _codes(self) -> Box:
         return vectors(len(self._arrays["components"]))
@@ -109,6 +114,11 @@ class Tiles(ArrayEncoder):
     def _fit(self, rows: NDArray[np.float32], targets: NDArray | None) -> dict[str, NDArray]:
         low, high = rows.min(axis=0), rows.max(axis=0)
         return {"low": low, "span": np.maximum(high - low, 1e-6)}
+
+    def _check(self) -> None:
+        taken(self._arrays, "low", np.float32, self.width)
+        if not (taken(self._arrays, "span", np.float32, self.width) > 0).all():
+            raise ValueError("the tiles' span must be more than 0")
 
     def _codes(self) -> Box:
         return Box(0, 1, (self.config.size,), np.float32)

@@ -29,6 +29,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from .base import Memory, NonFiniteLossError, State, fitting
+from .checks import restore_generator
 from .deep import find_device, load_module, to_array
 from .networks import NetworkConfig, Torso
 from .sb3_env import MezeVecEnv, check_counted_from_0
@@ -127,7 +128,7 @@ class _OwnRandom:
         Raises:
             ValueError: when the states are damaged.
         """
-        self.numpy.state = state["numpy_random"]
+        restore_generator(np.random.Generator(self.numpy), state["numpy_random"])
         for k, generator in enumerate(self._generators):
             if f"torch_random.{k}" not in state:
                 continue
@@ -292,7 +293,7 @@ class SB3Trainer:
         load_module(model.policy, state, "policy.")
         load_optimizer(model.policy.optimizer, state)
         self._random.load_state_dict(state)
-        model.action_space.np_random.bit_generator.state = state["action_random"]
+        restore_generator(model.action_space.np_random, state["action_random"])
         model.num_timesteps = int(state["steps"])
 
 
@@ -311,7 +312,9 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
     for number, each in moments.items():
         if not 0 <= number < len(parameters) or set(each) != MOMENTS[type(optimizer)]:
             raise ValueError(f"the optimiser's state {number} is of another optimiser")
-        if any(each[name].shape != parameters[number].shape for name in each if name != "step"):
+        if each["step"].numel() != 1 or any(
+            each[name].shape != parameters[number].shape for name in each if name != "step"
+        ):
             raise ValueError(f"the optimiser's state {number} is of another shape")
     groups = optimizer.state_dict()["param_groups"]
     optimizer.load_state_dict({"state": moments, "param_groups": groups})

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from ..caching import compiled
 from .base import Memory, State, Transition
+from .checks import check_range, restore_generator, taken
 from .schedules import Schedule
 
 MAX_TABLE_VALUES = 2**28
@@ -298,9 +299,9 @@ class TabularLearner:
         shape = np.shape(state["q"])
         if shape != self.q.shape:
             raise ValueError(f"{self.name} has a table of shape {self.q.shape}; the state holds {shape}")
-        self.q[...] = state["q"]
+        self.q[...] = taken(state, "q", np.float64, *shape)
         self.steps = int(state["steps"])
-        self.rng.bit_generator.state = state["rng"]
+        restore_generator(self.rng, state["rng"])
         self.policy.epsilon = self.config.epsilon.value(self.steps)
 
 
@@ -427,8 +428,16 @@ class Sarsa(TabularLearner):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `TabularLearner`."""
         super().load_state_dict(state)
-        self.policy.next_state = np.array(state["next_state"], np.int64)
-        self.policy.next_action = np.array(state["next_action"], np.int64)
+        states, actions = (np.asarray(state[name]) for name in ("next_state", "next_action"))
+        if (
+            states.ndim != 1
+            or states.shape != actions.shape
+            or {states.dtype.kind, actions.dtype.kind} != {"i"}
+        ):
+            raise ValueError("the next states and actions do not belong together")
+        check_range("next_state", states, 0, self.q.shape[0])
+        check_range("next_action", actions, -1, self.q.shape[1])
+        self.policy.next_state, self.policy.next_action = states.astype(np.int64), actions.astype(np.int64)
 
 
 @kernel

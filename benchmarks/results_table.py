@@ -29,11 +29,12 @@ import numpy as np
 from meze.agents.registry import AgentSpec, agent_specs
 from meze.envs.core.registry import world_specs
 from meze.runners.evaluate import find_contestant, make_evaluation_env, on_test_split, play_episodes
+from meze.runners.files import write_json
 from meze.runners.listing import listed, offered
 from meze.runners.presets import default_agent_config, default_env_config, default_settings
 from meze.runners.resolve import Environment, find_environment, reference_names
 from meze.runners.rollout import Episodes
-from meze.runners.rundir import RunDir, write_json
+from meze.runners.rundir import RunDir
 from meze.runners.scores import statistics
 from meze.runners.settings import to_plain
 from meze.runners.train import LENGTH

@@ -9,6 +9,9 @@ import warnings
 from collections.abc import Callable, Sequence
 
 from .. import __version__
+from .interrupts import exit_code, hear_sigterm
+from .streams import make_patient
+from .text import printable
 
 COMMANDS = {
     "train": ("train", "train an agent, or go on with a run"),
@@ -30,9 +33,6 @@ PLACE_OF_ENV = {"train": 1, "watch": 1} | dict.fromkeys(
 )
 """Sub-command to how many names stand before its environment's, which `--env ENV` may name as well."""
 
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
-
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs `meze`.
@@ -41,10 +41,14 @@ def main(argv: Sequence[str] | None = None) -> int:
         argv: the words after `meze`; by default those of the process.
 
     Returns:
-        The exit code: 0, 2 after an error that the user can mend (told in one line), 130 after Ctrl-C.
+        The exit code: 0, 2 after an error that the user can mend (told in one line), 130 after Ctrl-C, 143
+        after SIGTERM.
     """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
     warnings.formatwarning = _warning
+    if argv is None:
+        make_patient()
+        os.environ["PYTHONSAFEPATH"] = "1"  # processes that are begun import nothing of the working folder
     args = list(sys.argv[1:] if argv is None else argv)
     if not args or args[0] in ("-h", "--help", "help"):
         print(_help())
@@ -67,15 +71,13 @@ def _run(name: str, words: Sequence[str]) -> int:
 
 def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:
     """Runs a command; see `main` for the code that is returned."""
+    hear_sigterm()
     try:
         return command(args)
     except SystemExit as stop:  # after --help
         return int(stop.code or 0)
-    except KeyboardInterrupt:
-        return _error("interrupted", INTERRUPTED)
-    except BrokenPipeError:  # the reader, `head` for one, has seen enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 0
+    except KeyboardInterrupt as error:
+        return _error("interrupted", exit_code(error))
     except Exception as error:
         if not _is_users(error):
             raise
@@ -86,23 +88,25 @@ def _is_users(error: Exception) -> bool:
     """Whether a user can cause and mend this; other errors are bugs and keep their traceback."""
     import gymnasium
 
-    return isinstance(error, (ValueError, OSError, gymnasium.error.Error))
+    return isinstance(error, (ValueError, OSError, MemoryError, OverflowError, gymnasium.error.Error))
 
 
 def _one_line(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"not enough memory{f': {error}' if str(error) else ''}"
     return " ".join(str(error).split()) or type(error).__name__
 
 
 def _error(message: str, code: int = 2) -> int:
-    print(f"meze: error: {message}", file=sys.stderr)
+    print(f"meze: error: {printable(message)}", file=sys.stderr)
     return code
 
 
 def _warning(message: Warning | str, *place: object) -> str:
     """One line: where in the code it was said means nothing to a user."""
-    return f"meze: warning: {message}\n"
+    return f"meze: warning: {printable(str(message))}\n"
 
 
 def _unknown_command(name: str) -> str:

@@ -7,7 +7,9 @@ never share one.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import os
 import time
 from collections.abc import Callable, Sequence
 from contextlib import nullcontext
@@ -22,13 +24,15 @@ from numpy.typing import NDArray
 
 from ..agents.base import Memory, Policy
 from ..agents.encoders import EncoderChain
+from ..files import check_regular
 from .encoding import Encoding, FitSettings, MixtureSettings, Target
 from .evaluate import find_contestant
+from .files import new_folder, read_json, write_json
 from .presets import ARRAYS, default_env_config, observation_modes
 from .progress import ProgressLine
 from .resolve import Environment, Vectorization, find_environment, make_vector
 from .rollout import Rollout
-from .rundir import EVALUATION_SEED, free_folder, read_json, write_json
+from .rundir import EVALUATION_SEED
 from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
 
 TEST_SHARE = 5
@@ -175,13 +179,11 @@ def collect(
         rollout: a stream of `mixture`, in `SAME_STEP`.
         mixture: who plays.
         num_steps: steps of all environments together, rounded up to whole ones of each.
-        folder: a new one, to which the recording is written while it is made, as `.npy` files; None: to
+        folder: an empty one, to which the recording is written while it is made, as `.npy` files; None: to
             memory.
         quiet: whether to show no progress.
     """
     env = rollout.env
-    if folder:
-        folder.mkdir(parents=True)
     length, streams = -(-num_steps // env.num_envs), env.num_envs
     space, actions = env.single_observation_space, env.single_action_space
     kinds: dict[str, tuple[Any, tuple[int, ...]]] = {
@@ -201,8 +203,7 @@ def collect(
         if folder is None:
             columns[name] = np.zeros(whole, dtype)
         else:
-            path = folder / f"{name}.npy"
-            columns[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=whole)
+            columns[name] = _reserved(folder / f"{name}.npy", dtype, whole)
     with nullcontext() if quiet else ProgressLine(length * streams) as progress:
         for t in range(length):
             if jam:
@@ -214,6 +215,23 @@ def collect(
             if progress:
                 progress.update((t + 1) * streams, time.perf_counter())
     return Recorded(**columns)
+
+
+def _reserved(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray:
+    """An array in a new file whose room is taken on the disk: without, a full one kills the process later.
+
+    Raises:
+        OSError: when there is no room, which names the file.
+    """
+    column = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            path.unlink()
+            raise OSError(error.errno, error.strerror, str(path)) from None
+    return column
 
 
 def find_jam(env: VectorEnv) -> Callable[[], NDArray[np.float32]] | None:
@@ -348,6 +366,12 @@ class CollectSettings(MixtureSettings):
             raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - self.num_envs}; got {self.seed}")
 
 
+_KINDS = {"obs": "biuf", "action": "iu", "advice": "iu", "ended": "b"} | dict.fromkeys(
+    ("reward", "cost", "jam"), "f"
+)
+"""What kinds of numbers a recording's arrays hold, as numpy calls them."""
+
+
 def read_recorded(folder: Path) -> Recorded:
     """Reads a recording, which stays on disk until it is used.
 
@@ -361,13 +385,17 @@ def read_recorded(folder: Path) -> Recorded:
         path = folder / f"{field.name}.npy"
         if field.name == "jam" and not path.exists():
             continue
+        check_regular(path)
         try:
             columns[field.name] = np.load(path, mmap_mode="r", allow_pickle=False)
-        except (OSError, ValueError, EOFError) as error:
+        except Exception as error:  # numpy reads a header as Python text, which can fail in any way
             raise ValueError(f"{path} can't be read ({' '.join(str(error).split())})") from None
     if not all(isinstance(column, np.ndarray) for column in columns.values()):
         raise ValueError(f"{folder}: its arrays are archives")
-    if len({column.shape[:2] for column in columns.values()}) != 1 or columns["ended"].dtype != np.bool_:
+    shape = columns["ended"].shape
+    fits = len(shape) == 2 and columns["obs"].shape[:2] == shape
+    fits &= all(column.shape == shape for name, column in columns.items() if name != "obs")
+    if not fits or any(column.dtype.kind not in _KINDS[name] for name, column in columns.items()):
         raise ValueError(f"{folder}: its arrays do not belong together")
     return Recorded(**columns)
 
@@ -395,11 +423,13 @@ def main(args: Sequence[str]) -> int:
         num_threads=run.num_threads,
         vectorization=run.vectorization,
     )
-    folder = free_folder(run.out, stem)
+    folder = new_folder(run.out, stem)
     try:
         recorded = play_mixture(env, environment, run, run.steps, run.seed, asks=run.ask, folder=folder)
     finally:
         env.close()
+        with contextlib.suppress(OSError):  # a misfit, which shows before anything is written, leaves nothing
+            folder.rmdir()
     write_json(
         folder / "data.json",
         {"env": {"id": environment.id, "config": to_plain(given.env)}, "run": to_plain(run)},

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import signal
 import subprocess
@@ -15,11 +14,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .cli import INTERRUPTED
+from ..files import open_own
+from .files import held, new_folder, write_json
+from .interrupts import exit_code
 from .resolve import find_environment
-from .rundir import write_json
 from .settings import asks_for_help, leading_names, parse, print_help, take_flag
 from .standings import standings
+from .text import command, printable
 from .tournament import Budget, Tournament, make_entries
 
 USAGE = "meze compare ENV --agents A,B,C [flags], or meze compare --resume FOLDER"
@@ -125,7 +126,8 @@ class Matches:
                         failures[name] = reason
                     seconds = time.perf_counter() - began
                     news = f"failed: {reason}" if reason else "done"
-                    print(f"{count}/{len(missing)} after {seconds:.0f} s: {name} {news}", flush=True)
+                    line = f"{count}/{len(missing)} after {seconds:.0f} s: {name} {news}"
+                    print(printable(line), flush=True)
             except BaseException:
                 self.stop()
                 pool.shutdown(cancel_futures=True)
@@ -153,14 +155,14 @@ class Matches:
         tournament = self._tournament
         log = tournament.path / "logs" / f"{tournament.stem(number, seed)}.log"
         match = [str(tournament.path), tournament.environment.id, str(number), str(seed)]
-        command = [sys.executable, "-m", f"{__package__}.match", *match]
+        words = [sys.executable, "-m", f"{__package__}.match", *match]
         alone = {"OMP_NUM_THREADS": "1", "SDL_VIDEODRIVER": "dummy", "PYTHONSAFEPATH": "1"}
-        with open(log, "a", encoding="utf-8") as file:
+        with open(log, "a", encoding="utf-8", opener=open_own) as file:
             with self._lock:
                 if self._stopping:
                     return "stopped"
                 process = subprocess.Popen(
-                    command,
+                    words,
                     stdin=subprocess.PIPE,
                     stdout=file,
                     stderr=subprocess.STDOUT,
@@ -206,10 +208,7 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | N
     environment, budget = find_environment(names[0]), Budget.read(settings.budget)
     wanted = [name.strip() for name in settings.agents.split(",") if name.strip()]
     entries = make_entries(wanted, environment, env_flags, budget)
-    stem = time.strftime("%Y%m%d-%H%M%S")
-    stems = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
-    parent = settings.out / environment.name
-    path = next(parent / free for free in stems if not (parent / free).exists())
+    path = new_folder(settings.out / environment.name, time.strftime("%Y%m%d-%H%M%S"))
     made = Tournament.create(path, environment, entries, settings.seeds, settings.episodes, budget)
     return made, settings.jobs
 
@@ -247,16 +246,17 @@ def main(args: Sequence[str]) -> int:
 
     new_figure()  # a library that is missing shows before anything is played
     try:
-        found = hold(tournament, jobs)
-    except KeyboardInterrupt:
-        print("stopped; go on with: ", end="")
-        print(f"meze compare --resume {tournament.path}{tournament.environment.named_again}")
-        return INTERRUPTED
+        with held(tournament.path):
+            found = hold(tournament, jobs)
+    except KeyboardInterrupt as error:
+        again = tournament.environment.named_again
+        print(f"stopped; go on with: {command('meze', 'compare', '--resume', tournament.path, *again)}")
+        return exit_code(error)
     write_json(tournament.path / "report.json", found)
     print_standings(found)
     page = tournament.path / "report.html"
     write_report(found, tournament, page)
     for name, reason in found["failures"].items():
-        print(f"meze: error: {name} failed: {reason}", file=sys.stderr)
+        print(printable(f"meze: error: {name} failed: {reason}"), file=sys.stderr)
     print(f"report: {page}", flush=True)
     return 1 if found["failures"] else 0

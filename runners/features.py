@@ -19,6 +19,7 @@ from ..agents.encoders import EncoderChain, encoder_specs, find_encoder
 from .collect import FIT_ENVS, NO_JAMS, find_jam, play_mixture
 from .compare import split_flags
 from .encoding import FitSettings
+from .files import new_folder, write_json
 from .heldout import Score
 from .jams import JamStudy, study_jams, watch_traffic
 from .learners import compare_learners
@@ -37,7 +38,6 @@ from .report import (
     table_rows,
 )
 from .resolve import Environment, find_environment, make_vector, reference_names
-from .rundir import free_folder, write_json
 from .samples import Judge, Judged, split
 from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
 
@@ -350,8 +350,7 @@ def main(args: Sequence[str]) -> int:
     judged = score_encoders(environment, given.env, settings)
     traffic = watch_traffic(environment, given.env, seed=settings.seed)
     study = study_jams(traffic, seed=settings.seed) if traffic else None
-    folder = free_folder(settings.out, f"features-{environment.name}-s{settings.seed}")
-    folder.mkdir(parents=True)
+    folder = new_folder(settings.out, f"features-{environment.name}-s{settings.seed}")
     learners = _learners(environment, args[1:], judged[1], settings, folder) if settings.seeds else None
     report = Report(environment, given.env, settings, *judged, learners, study)
     report.show()

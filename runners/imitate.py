@@ -5,18 +5,21 @@ from __future__ import annotations
 import threading
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ..agents import checkpoint
+from ..agents.checks import check_range
 from .collect import Mixture, collect, find_teacher
 from .judge import Judge
 from .metrics import MetricsLog
 from .progress import ProgressLine
 from .rollout import Rollout, Savable
 from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore, unpack
+from .stopwatch import duration
 
 
 class Imitation:
@@ -70,10 +73,13 @@ class Imitation:
         state = checkpoint.load(start)
         restore(self.imitator, state, start)
         try:
-            obs, action = np.asarray(state["data.obs"]), np.asarray(state["data.action"], np.int64)
-            if obs.shape[1:] != self.obs.shape[1:] or obs.dtype != self.obs.dtype or len(obs) != len(action):
+            obs, action = np.asarray(state["data.obs"]), np.asarray(state["data.action"])
+            same = obs.shape[1:] == self.obs.shape[1:] and obs.dtype == self.obs.dtype
+            if not same or action.dtype != np.int64 or action.shape != (len(obs),):
                 raise ValueError("its data are of other observations")
-            self.obs, self.action, self.seconds = obs, action, float(state["seconds"])
+            space: Any = self.env.single_action_space
+            check_range("data.action", action, int(space.start), int(space.start + space.n))
+            self.obs, self.action, self.seconds = obs, action, duration(state["seconds"])
             if not isinstance(self.env.unwrapped, Savable):
                 seed = (self.config.settings.seed + self.step) % EVALUATION_SEED
                 self._rollout = Rollout(self.env, self._mixture, seed)

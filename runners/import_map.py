@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from ..envs.osm.reader import Box
-from .rundir import write_json
+from .files import write_json
 from .settings import asks_for_help, group, leading_names, parse, print_help
 
 USAGE = "meze import-map FILE --out NAME [flags]"
@@ -33,8 +33,9 @@ class ImportSettings:
     """Metres of a cell, 1 to 100: about as long as a car. Streets lie on a lattice of 4 cells; what is closer
     together is merged, and counted."""
     box: str | None = None
-    """South, west, north, east in degrees, such as 52.47,13.43,52.48,13.44 (with a minus: --box=-32.04,...);
-    by default the bounds that the file names, or all of it."""
+    """South, west, north, east in degrees, such as 52.47,13.43,52.48,13.44 (with a minus: --box=-32.04,...; a
+    west greater than the east reaches across 180 degrees); by default the bounds that the file names, or all
+    of it."""
     side: Literal["left", "right"] | None = None
     """On which traffic drives; by default what the data says, or else the country."""
     service: bool = False
@@ -89,7 +90,8 @@ def read_box(text: str) -> Box:
         box = Box(*map(float, text.split(",")))
     except (TypeError, ValueError):
         raise ValueError(f"--box is south,west,north,east in degrees, not {text!r}") from None
-    if not (-90 <= box.south < box.north <= 90 and -180 <= box.west < box.east <= 180):
+    inside = -90 <= box.south < box.north <= 90 and all(-180 <= lon <= 180 for lon in (box.west, box.east))
+    if not inside or box.west == box.east or 0 < box.west - box.east < 180:
         raise ValueError(f"--box {text}: south must be less than north and west less than east, in degrees")
     return box
 

@@ -8,7 +8,6 @@ ends, whoever asked is gone, and it is gone too, before somebody else begins the
 
 from __future__ import annotations
 
-import csv
 import math
 import os
 import sys
@@ -26,8 +25,11 @@ from ..envs.core.replay import Replay
 from ..envs.core.replay import load as load_replay
 from ..envs.core.replay import play as play_again
 from . import watch
-from .cli import INTERRUPTED, run_command
+from .cli import run_command
 from .evaluate import find_contestant, make_evaluation_env, play_episodes
+from .files import held
+from .interrupts import INTERRUPTED
+from .metrics import read_rows
 from .resolve import Environment, load_object, make_vector
 from .rollout import Episodes, Tally, action_mask
 from .rundir import RunDir
@@ -94,8 +96,18 @@ def _train(
         config, run = old_run(str(begun[0].parent), [], names)
     else:
         config, run = new_run(names, [*flags, "--seed", str(seed), "--out", str(out)])
-    training = make_training(config, run)
-    limit = 60 * (tournament.budget.minutes or math.inf)
+    with held(run.path):
+        training = make_training(config, run)
+        try:
+            ended = _train_for(training, 60 * (tournament.budget.minutes or math.inf), stop)
+            seconds, steps = training.seconds, training.transitions
+        finally:
+            training.close()
+    return run, _curve(run.path / "metrics.csv"), steps, seconds, ended
+
+
+def _train_for(training: Any, limit: float, stop: threading.Event) -> bool:
+    """Trains for so many seconds at most; returns whether it came to its end before."""
     ended = threading.Event()
 
     def watch_clock() -> None:  # evaluations are no training, so a plain timer would not do
@@ -103,26 +115,19 @@ def _train(
             pass
         stop.set()
 
-    try:
-        if training.seconds < limit:
-            threading.Thread(target=watch_clock, daemon=True).start()
-            with training.progress() as progress:
-                finished = training.advance(progress, stop)
-            ended.set()
-            if not finished and training.seconds < limit:
-                raise _Interrupted
-        seconds, steps = training.seconds, training.transitions
-    finally:
-        training.close()
-    return run, _curve(run.path / "metrics.csv"), steps, seconds, seconds < limit
+    if training.seconds < limit:
+        threading.Thread(target=watch_clock, daemon=True).start()
+        with training.progress() as progress:
+            finished = training.advance(progress, stop)
+        ended.set()
+        if not finished and training.seconds < limit:
+            raise _Interrupted
+    return training.seconds < limit
 
 
 def _curve(path: Path) -> NDArray[np.float64]:
     """(K, 3) transitions, seconds and mean return of each evaluation in a run's `metrics.csv`."""
-    if not path.exists():  # it was stopped before the first
-        return np.zeros((0, 3))
-    with open(path, newline="", encoding="utf-8") as file:
-        rows = [row for row in csv.DictReader(file) if row.get("eval_return")]
+    rows = [row for row in read_rows(path) if row.get("eval_return")]
     points = [[float(row[name]) for name in ("step", "seconds", "eval_return")] for row in rows]
     return np.array(points).reshape(-1, 3)
 
@@ -154,7 +159,8 @@ def _replayed(entry: Entry, environment: Environment) -> Result:
         config = from_plain(environment.config, dict(replay.config), f"{path}: config")
         limit = max(len(replay.actions), by_hand(environment) or environment.max_episode_steps)
         env = make_vector(environment, config, 1, AutoresetMode.DISABLED, max_episode_steps=limit)
-        played.append(_episode(env, replay, watch.ScriptPolicy(replay.actions), len(replay.actions)))
+        script = watch.ScriptPolicy(replay.actions).within(env.single_action_space)
+        played.append(_episode(env, replay, script, len(replay.actions)))
         others = [find_contestant(name, environment, config) for name in yardsticks(environment, config)]
         ends = [_episode(env, replay, other.policy(env), limit)["return"].mean() for other in others]
         bounds.append(ends)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ..files import check_regular, open_own, replaced
 from .rollout import Episodes
 
 
@@ -59,8 +60,14 @@ class MetricsLog:
     def __init__(self, folder: Path, step: int = 0) -> None:
         self._path = folder / "metrics.csv"
         self._columns: list[str] = []
+        try:
+            rows = read_rows(self._path)
+        except ValueError as error:  # a spreadsheet saved it, for one; the run matters more
+            aside = self._path.with_name(f"metrics-{time.strftime('%Y%m%d-%H%M%S')}.csv")
+            os.replace(self._path, aside)
+            print(f"{error}: set aside as {aside.name}, and begun anew", flush=True)
+            rows = []
         if self._path.exists():
-            rows = _read_rows(self._path)
             self._rewrite([row for row in rows if int(row["step"]) <= step])
         self._events = _event_writer(folder, step)
 
@@ -69,11 +76,10 @@ class MetricsLog:
         row = {"step": "", **{name: f"{value:.6g}" for name, value in values.items()}}
         row["step"] = str(step)  # whatever else is called so
         if set(row) <= set(self._columns):
-            with open(self._path, "a", newline="", encoding="utf-8") as file:
+            with open(self._path, "a", newline="", encoding="utf-8", opener=open_own) as file:
                 csv.DictWriter(file, self._columns).writerow(row)
         else:
-            rows = _read_rows(self._path) if self._path.exists() else []
-            self._rewrite([*rows, row])
+            self._rewrite([*read_rows(self._path), row])
         if self._events:
             _add_event(self._events, step, values)
 
@@ -84,19 +90,33 @@ class MetricsLog:
 
     def _rewrite(self, rows: list[dict[str, str]]) -> None:
         self._columns = list(dict.fromkeys(name for row in rows for name in row))
-        temporary = self._path.with_name("metrics.csv.tmp")
-        with open(temporary, "w", newline="", encoding="utf-8") as file:
+        with replaced(self._path) as temporary, open(temporary, "w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(rows)
-        os.replace(temporary, self._path)
 
 
-def _read_rows(path: Path) -> list[dict[str, str]]:
-    """The complete rows; a line that a killed process left unfinished is dropped."""
-    text = path.read_text(encoding="utf-8")
-    complete = text[: text.rfind("\n") + 1]
-    return [row for row in csv.DictReader(io.StringIO(complete, newline="")) if (row["step"] or "").isdigit()]
+def read_rows(path: Path) -> list[dict[str, str]]:
+    """The complete rows of a `metrics.csv`; a line that a killed process left unfinished is dropped.
+
+    Raises:
+        ValueError: one line, when the file was not written by us, or saved again by another program.
+    """
+    if not path.exists():
+        return []
+    check_regular(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+        complete = text[: text.rfind("\n") + 1]
+        reader = csv.DictReader(io.StringIO(complete, newline=""), strict=True)
+        rows = [row for row in reader if (row["step"] or "").isdecimal()]
+        sound = all(None not in row and len(row["step"]) < 20 for row in rows)
+        [float(value or 0) for row in rows for value in row.values()]
+    except (ValueError, LookupError, TypeError, csv.Error):
+        sound, rows = False, []
+    if not sound:
+        raise ValueError(f"{path} holds no metrics that can be read")
+    return rows
 
 
 def _event_writer(folder: Path, step: int) -> Any:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import base64
 import html
 import io
-import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from ..files import write_whole
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -56,6 +58,17 @@ FIGURE = (4.4, 3.2)
 """Width and height of a plot in inches: as wide as a phone, so that its text is never shrunk."""
 
 
+@contextmanager
+def style() -> Iterator[None]:
+    """The style of the pages' plots, whatever a `matplotlibrc` in the working folder says."""
+    import matplotlib as mpl
+
+    with mpl.rc_context():
+        mpl.rcdefaults()
+        mpl.rcParams.update(STYLE)
+        yield
+
+
 def new_figure(columns: int = 1) -> tuple[Figure, Any]:
     """Begins a plot in the style of the pages.
 
@@ -69,11 +82,10 @@ def new_figure(columns: int = 1) -> tuple[Figure, Any]:
         ValueError: when matplotlib is not installed.
     """
     try:
-        import matplotlib as mpl
         from matplotlib.figure import Figure
     except ModuleNotFoundError as error:
         raise ValueError(f"reports need {error.name}: pip install 'meze[report]'") from None
-    with mpl.rc_context(STYLE):
+    with style():
         figure = Figure(figsize=FIGURE, layout="constrained")
         return figure, figure.subplots(1, columns)
 
@@ -100,10 +112,8 @@ def svg_of(figure: Figure, number: int, caption: str) -> str:
         number: its number in the page; names in it begin with that.
         caption: what it shows, for those who have it read aloud.
     """
-    import matplotlib as mpl
-
     out = io.StringIO()
-    with mpl.rc_context(STYLE):
+    with style():
         figure.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
     svg = out.getvalue()
     svg = svg[svg.index("<svg") :].replace(TEXT, "currentColor")
@@ -182,6 +192,4 @@ class Page:
 
     def save(self, path: Path) -> None:
         """Writes the page at once or not at all."""
-        temporary = path.with_name(f".{path.name}.tmp")
-        temporary.write_text(self.html(), encoding="utf-8")
-        os.replace(temporary, path)
+        write_whole(path, self.html().encode())

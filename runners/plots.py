@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +9,7 @@ from numpy.typing import NDArray
 
 from .collect import UNKNOWN
 from .jams import HOURS, JamStudy
-from .page import COLOURS, STYLE, TEXT, legend_below, new_figure
+from .page import COLOURS, TEXT, legend_below, new_figure, style
 from .samples import SHOWN, Judge
 
 if TYPE_CHECKING:
@@ -64,32 +62,22 @@ def state_plots(judge: Judge, seed: int) -> Plots:
     return plots
 
 
-@contextmanager
-def _styled() -> Iterator[None]:
-    """The style of pages, for what is added to a plot after its beginning."""
-    import matplotlib as mpl
-
-    style: Any = STYLE
-    with mpl.rc_context(style):
-        yield
-
-
 def _cloud(points: NDArray, values: NDArray, what: str) -> Figure:
     """(N, 2) points coloured by (N,) values, or by the number of a cluster."""
     from matplotlib.colors import ListedColormap
 
-    with _styled():
+    with style():
         figure, axes = new_figure()
         figure.set_dpi(DOTS)
         axes.set(xticks=[], yticks=[], title=what)
-        style: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": True}
+        dots: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": True}
         if what == "cluster":
             axes.scatter(
-                *points.T, c=values, cmap=ListedColormap(COLOURS[:GROUPS]), vmin=0, vmax=GROUPS, **style
+                *points.T, c=values, cmap=ListedColormap(COLOURS[:GROUPS]), vmin=0, vmax=GROUPS, **dots
             )
             return figure
         low, high = np.quantile(values, (0.05, 0.95))  # a few far values would leave one colour to the others
-        cloud = axes.scatter(*points.T, c=values, vmin=low, vmax=high, **style)
+        cloud = axes.scatter(*points.T, c=values, vmin=low, vmax=high, **dots)
         figure.colorbar(cloud, ax=axes, extend="both").outline.set_visible(False)
     return figure
 
@@ -144,7 +132,7 @@ def _against(truth: NDArray, found: NDArray) -> Figure:
 
 
 def _map(study: JamStudy, truth: NDArray, found: NDArray) -> Figure:
-    with _styled():
+    with style():
         figure, both = new_figure(2)
         of_cell = study.traffic.of_cell
         pictures = {"truth": truth[:, 8].mean(axis=0), "predicted": found[8]}

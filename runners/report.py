@@ -11,6 +11,7 @@ import numpy as np
 
 from .page import Page, legend_below, new_figure, style_of
 from .scores import cell
+from .text import printable
 from .tournament import Tournament
 
 MEASURES = {
@@ -105,9 +106,9 @@ def print_standings(found: Mapping[str, Any]) -> None:
         if not names or Measurement.get(console, console.options, table).minimum <= console.width:
             break
         names.pop()
-    console.print(f"\n{headline(found)}", highlight=False, markup=False)
+    console.print(f"\n{printable(headline(found))}", highlight=False, markup=False)
     console.print(table)
-    console.print(footnote(found) + "\n", highlight=False, markup=False)
+    console.print(printable(footnote(found), 4000) + "\n", highlight=False, markup=False)
 
 
 def _rich_table(found: Mapping[str, Any], names: Sequence[str]) -> Any:
@@ -121,7 +122,8 @@ def _rich_table(found: Mapping[str, Any], names: Sequence[str]) -> Any:
     for name in others:
         table.add_column(name, justify="right", no_wrap=True)
     for row in table_rows(found, names):
-        table.add_row(*map(Text, row))  # names are no markup
+        cells = (Text("\n".join(map(printable, cell.split("\n")))) for cell in row)
+        table.add_row(*cells)  # names are no markup
     return table
 
 

@@ -43,9 +43,9 @@ class Environment:
     """What the project knows of it; None for the environments of others."""
 
     @property
-    def named_again(self) -> str:
+    def named_again(self) -> tuple[str, ...]:
         """What must be said with a folder that was made in it, since no file may say which code to import."""
-        return f" --env {self.id}" if ":" in self.id else ""
+        return ("--env", self.id) if ":" in self.id else ()
 
 
 def find_environment(name: str) -> Environment:

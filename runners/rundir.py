@@ -8,9 +8,6 @@ only what is registered, and is checked.
 from __future__ import annotations
 
 import contextlib
-import itertools
-import json
-import os
 import platform
 import subprocess
 import time
@@ -29,11 +26,15 @@ from ..agents import checkpoint
 from ..agents.base import OutdatedError, Policy, State, Trainable
 from ..agents.encoded import encoded
 from ..agents.registry import AgentSpec, make_agent
+from ..files import replaced
 from .encoding import Encoding, read_encoding
+from .files import new_folder, read_json, write_json
 from .outdated import refusal
 from .resolve import Environment, Vectorization, find_environment, find_learner, make_vector
 from .settings import from_plain, to_plain
 
+MOST_ENVS = 1 << 20
+"""Environments side by side, at most."""
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
 
@@ -69,6 +70,8 @@ class TrainSettings:
         """Checks the fields."""
         _check_positive(self, "steps", "num_envs", "num_threads", "eval_episodes")
         _check_positive(self, "eval_every", "checkpoint_every", "max_episode_steps")
+        if self.num_envs > MOST_ENVS:
+            raise ValueError(f"num_envs must be at most {MOST_ENVS:,}; got {self.num_envs:,}")
         if self.seed < 0 or self.seed + self.num_envs > EVALUATION_SEED:
             raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - self.num_envs}; got {self.seed}")
 
@@ -213,11 +216,8 @@ class RunDir:
     @classmethod
     def create(cls, out: Path, config: RunConfig, command: str) -> RunDir:
         """Makes a new folder below `out`, its name not used before, and writes `config.json`."""
-        parent = out / config.environment.name / config.agent.name
         stem = f"{time.strftime('%Y%m%d-%H%M%S')}-s{config.settings.seed}"
-        names = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
-        path = next(parent / name for name in names if not (parent / name).exists())
-        path.mkdir(parents=True)
+        path = new_folder(out / config.environment.name / config.agent.name, stem)
         run = cls(path)
         run.checkpoints.mkdir()
         if config.encoding:
@@ -313,6 +313,23 @@ class RunDir:
         """The newest checkpoint, or None before the first."""
         return max(self.checkpoints.glob("step-*.safetensors"), default=None)
 
+    def newest_sound(self) -> Path | None:
+        """The newest checkpoint that can be read, or None before the first; says which can't.
+
+        Raises:
+            ValueError: when there are some, and none can be read.
+        """
+        found = sorted(self.checkpoints.glob("step-*.safetensors"), reverse=True)
+        for path in found:
+            try:
+                checkpoint.verify(path)
+                return path
+            except (OSError, checkpoint.CheckpointError) as error:
+                if path == found[-1]:
+                    raise
+                print(f"{error}; going on from the one before", flush=True)
+        return None
+
     def reached(self) -> int:
         """How far the newest checkpoint is: transitions of a learner, generations of a searcher."""
         path = self.latest_checkpoint()
@@ -332,7 +349,8 @@ class RunDir:
     def write_batch(self, batch: Mapping[str, NDArray]) -> Path:
         """Writes a batch that a learner could not learn from to `nonfinite.npz`, and returns its path."""
         path = self.path / "nonfinite.npz"
-        np.savez(path, **batch)  # type: ignore[arg-type]
+        with replaced(path) as temporary:
+            np.savez(temporary, **batch)  # type: ignore[arg-type]
         return path
 
     def load_learner(self, learner: Trainable, path: Path) -> None:
@@ -395,36 +413,6 @@ def load(
         raise ValueError(f"{run} has no checkpoint yet")
     folder.load_learner(learner, path)
     return learner.policy, env
-
-
-def free_folder(out: Path, stem: str) -> Path:
-    """A folder in `out` that is not there yet: `stem`, or `stem-2` and so on."""
-    stems = itertools.chain([stem], (f"{stem}-{n}" for n in itertools.count(2)))
-    return next(out / free for free in stems if not (out / free).exists())
-
-
-def write_json(path: Path, value: Any) -> None:
-    """Writes a JSON file so that `path` holds either its earlier content or the whole new one."""
-    temporary = path.with_name(path.name + ".tmp")
-    try:
-        temporary.write_text(json.dumps(value, indent=2) + "\n", encoding="utf-8")
-        os.replace(temporary, path)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
-        raise
-
-
-def read_json(path: Path) -> Any:
-    """Reads a JSON file.
-
-    Raises:
-        ValueError: one line, when it is not JSON.
-    """
-    try:
-        return json.loads(path.read_text(encoding="utf-8"))
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"{path} is not JSON: {error}") from None
 
 
 def _versions() -> dict[str, str]:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .rollout import Episodes
+from .text import printable
 
 TITLES = {"cost": "harm", "own_fault": "own fault"}
 """How tables call some measures."""
@@ -67,6 +68,7 @@ def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]
     from rich import box
     from rich.console import Console
     from rich.table import Table
+    from rich.text import Text
 
     names = list(dict.fromkeys(name for each in scores.values() for name in each))
     table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
@@ -82,9 +84,9 @@ def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]
             cells.append(cell(statistic, name in SHARES) if statistic else "-")
             if name == "return":
                 cells.append(_short(statistic["iqm"]) if statistic else "-")
-        table.add_row(agent, *cells)
+        table.add_row(Text(printable(agent)), *cells)  # a folder's name is no markup
     console = Console()
-    console.print(f"\n{title}", highlight=False)
+    console.print(f"\n{printable(title)}", highlight=False, markup=False)
     console.print(table)
     console.print("Means, with their 95 % bootstrap intervals below them.\n", highlight=False)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -242,9 +243,14 @@ def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> No
     """Writes an H.264 video of (height, width, 3) frames, whose sides are even."""
     import imageio.v2 as imageio
 
-    with imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=2) as writer:
-        for frame in frames:
-            writer.append_data(frame)  # type: ignore[attr-defined]
+    try:
+        with imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=2) as writer:
+            for frame in frames:
+                writer.append_data(frame)  # type: ignore[attr-defined]
+    except OSError as error:
+        if error.errno in (None, errno.EPIPE):  # ffmpeg ended, and all that is said is how it was called
+            raise OSError(errno.EIO, "the video can't be written; is the disk full?", str(path)) from error
+        raise
 
 
 class Window:

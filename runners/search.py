@@ -22,6 +22,7 @@ from .metrics import MetricsLog
 from .progress import ProgressLine
 from .rollout import Batches, Episodes, evaluate, evaluate_at_once, join_memories, select_memory
 from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore
+from .stopwatch import count, duration
 
 SLOTS = 64
 """Environments side by side where they are not native, each of which costs memory and time to make."""
@@ -88,8 +89,8 @@ class Search:
             state = checkpoint.load(start)
             restore(self.searcher, state, start)
             try:
-                self.steps, self.seconds = int(state["steps"]), float(state["seconds"])
-            except (KeyError, TypeError) as error:
+                self.steps, self.seconds = count(state["steps"]), duration(state["seconds"])
+            except (KeyError, ValueError) as error:
                 raise ValueError(f"{start} does not fit its run ({error})") from error
         self._world = getattr(self.env.unwrapped, "world", None)
         self._batches: Batches | None = None

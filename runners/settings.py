@@ -240,10 +240,12 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
         kinds = args[:1] * len(plain) if args[1:] == (...,) else args
         if len(kinds) == len(plain):
             return tuple(from_plain(k, v, name) for k, v in zip(kinds, plain, strict=True))
-    elif kind is float and type(plain) in (int, float):
+    elif kind is float and (type(plain) is float or type(plain) is int and abs(plain) < 1 << 1000):
         return float(plain)
     elif kind is Path and isinstance(plain, str):
         return Path(plain)
-    elif kind in (int, bool, str, types.NoneType) and type(plain) is kind:
+    elif kind is int and type(plain) is int and abs(plain) < 1 << 63:
+        return plain
+    elif kind in (bool, str, types.NoneType) and type(plain) is kind:
         return plain
     raise ValueError(f"{name} is {plain!r}, which does not fit")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping
 from typing import Any
@@ -10,6 +9,32 @@ from typing import Any
 PARTS = ("environment", "policy", "learning", "other")
 """What a run's time is put down to. A device works beside the program: what is left of its learning when the
 next actions are needed is waited for there, so it is counted as the policy's."""
+
+
+MOST = 1e10
+"""Seconds of the longest run: 300 years. Beyond them no more seconds can be told apart."""
+
+
+def duration(seconds: Any) -> float:
+    """Seconds that stand in a file.
+
+    Raises:
+        ValueError: when they are no duration.
+    """
+    if type(seconds) not in (int, float) or not 0 <= seconds <= MOST:
+        raise ValueError("the seconds so far are damaged")
+    return float(seconds)
+
+
+def count(number: Any) -> int:
+    """A number of transitions that stands in a file.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    if type(number) is not int or not 0 <= number < 1 << 62:
+        raise ValueError("the number of transitions so far is damaged")
+    return number
 
 
 class Stopwatch:
@@ -57,6 +82,4 @@ class Stopwatch:
         """
         if set(seconds) != set(PARTS):
             raise ValueError("the seconds so far are damaged")
-        self.seconds = {part: float(seconds[part]) for part in PARTS}
-        if not all(0.0 <= each < math.inf for each in self.seconds.values()):
-            raise ValueError("the seconds so far are damaged")
+        self.seconds = {part: duration(seconds[part]) for part in PARTS}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from ..agents.population import Graph
+from ..files import replaced
 
 WIDTH, LEAST_HEIGHT, ROW = 960, 320, 22
 MARGIN, NAMES, RADIUS = 28, 170, 6
@@ -31,9 +31,8 @@ def save_topology(path: Path, graph: Graph, outputs: Sequence[str], title: str) 
         outputs: names of its outputs.
         title: is written above it.
     """
-    temporary = path.with_name(f"{path.stem}.tmp.png")
-    draw_topology(graph, outputs, title).save(temporary)
-    os.replace(temporary, path)
+    with replaced(path) as temporary:
+        draw_topology(graph, outputs, title).save(temporary)
 
 
 def draw_topology(graph: Graph, outputs: Sequence[str], title: str) -> Image.Image:

@@ -13,10 +13,11 @@ import json
 import math
 import os
 import re
+import zipfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, BinaryIO, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,10 +25,12 @@ from numpy.typing import NDArray
 from ..agents.registry import find_agent
 from ..agents.schedules import Schedule
 from ..envs.core.replay import load as load_replay
+from ..files import check_regular, write_whole
 from .evaluate import on_test_split
+from .files import read_json, write_json
 from .presets import default_env_config
 from .resolve import Environment, find_environment, reference_names
-from .rundir import RunDir, read_json, write_json
+from .rundir import RunDir
 from .settings import from_plain, group, parse, to_plain
 from .train import Asked, ask
 
@@ -137,9 +140,7 @@ class Result:
         bounds = {} if self.bounds is None else {"bounds": self.bounds}
         content = io.BytesIO()
         np.savez(content, allow_pickle=False, **arrays, **rest, **bounds)  # type: ignore[arg-type]
-        temporary = path.with_suffix(".tmp")
-        temporary.write_bytes(content.getvalue())
-        os.replace(temporary, path)
+        write_whole(path, content.getbuffer())
 
     @classmethod
     def read(cls, path: Path) -> Result:
@@ -149,8 +150,11 @@ class Result:
             ValueError: one line, when it is damaged.
         """
         try:
-            with open(path, "rb") as file, np.load(file, allow_pickle=False) as archive:
-                arrays = {name: archive[name] for name in archive.files}
+            check_regular(path)
+            with open(path, "rb") as file:
+                _check_sizes(file)
+                with np.load(file, allow_pickle=False) as archive:
+                    arrays = {name: archive[name] for name in archive.files}
             measures = {name[8:]: values for name, values in arrays.items() if name.startswith("measure.")}
             if len({values.shape for values in measures.values()}) != 1 or measures["return"].ndim != 1:
                 raise ValueError("its measures do not belong together")
@@ -167,6 +171,14 @@ class Result:
             )
         except Exception as error:  # a stranger's archive can fail in any way
             raise ValueError(f"{path} is damaged ({' '.join(str(error).split())[:200]})") from error
+
+
+def _check_sizes(file: BinaryIO) -> None:
+    """Raises ValueError for an archive that unpacks to more than it is: ours are not compressed."""
+    with zipfile.ZipFile(file) as archive:
+        if sum(each.file_size for each in archive.infolist()) > os.fstat(file.fileno()).st_size:
+            raise ValueError("it unpacks to more than its own size")
+    file.seek(0)
 
 
 @dataclass(frozen=True)
@@ -195,7 +207,7 @@ class Tournament:
         """Makes its folder."""
         found = cls(path, environment, tuple(entries), seeds, episodes, budget)
         for name in ("runs", "logs", "results"):
-            (path / name).mkdir(parents=True)
+            (path / name).mkdir(parents=True, exist_ok=True)
         plain = {
             "format": FORMAT,
             "env": environment.id,

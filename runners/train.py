@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import shlex
 import shutil
-import signal
 import sys
 import threading
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -23,7 +20,9 @@ from ..agents.registry import AgentSpec, agent_names
 from .collect import fit_encoding
 from .device import with_device
 from .encoding import FitSettings
+from .files import held
 from .imitate import Imitation
+from .interrupts import stopping
 from .judge import Judge
 from .metrics import Meter, MetricsLog
 from .plugins import load_plugins
@@ -47,17 +46,17 @@ from .rundir import (
 )
 from .search import Search
 from .settings import asks_for_help, group, leading_names, override, parse, print_help, take_flag, to_plain
-from .stopwatch import Stopwatch
+from .stopwatch import Stopwatch, count
+from .text import command
 
 USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
 DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
 `meze envs` lists both; `meze train AGENT ENV --help` lists all flags with their defaults. `--encoder NAME`
 puts an encoder before the agent, or a chain: `--encoder pca+kmeans`; with it, --help lists its settings too.
 
-Ctrl-C saves and stops (exit code 130); `meze train --resume RUN` goes on, exactly where the run stood. A run
-whose network is code of another package needs `--network package.module:Class` as well."""
-INTERRUPTED = 130
-"""Exit code after Ctrl-C, as shells have it."""
+Ctrl-C saves and stops (exit code 130), and so does SIGTERM (143); `meze train --resume RUN` goes on, exactly
+where the run stood. A run whose network is code of another package needs `--network package.module:Class`
+as well."""
 ROWS = 100
 """Rows of metrics.csv in a run, apart from those of evaluations and checkpoints."""
 
@@ -184,7 +183,7 @@ class Training:
         state = checkpoint.load(path)
         restore(self.learner, state, path)
         try:
-            self.step = int(state["step"])
+            self.step = count(state["step"])
             self._stopwatch.restore(state["seconds"])
             if not isinstance(self.env.unwrapped, Savable):
                 self._rollout = self._begin((self.config.settings.seed + self.step) % EVALUATION_SEED)
@@ -257,26 +256,6 @@ def _crossed(before: int, after: int, every: int) -> bool:
     return before // every != after // every
 
 
-@contextmanager
-def _ctrl_c() -> Iterator[threading.Event]:
-    """Turns the first Ctrl-C into an event, honoured between two steps; the second one raises."""
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def handle(*_: Any) -> None:
-        if stop.is_set():
-            raise KeyboardInterrupt
-        stop.set()
-
-    earlier = signal.signal(signal.SIGINT, handle)
-    try:
-        yield stop
-    finally:
-        signal.signal(signal.SIGINT, earlier)
-
-
 def ask(names: Sequence[str], args: Sequence[str]) -> Asked:
     """Reads what follows `meze train`.
 
@@ -318,8 +297,7 @@ def new_run(names: Sequence[str], args: Sequence[str]) -> tuple[RunConfig, RunDi
         encoding = fit_encoding(chain, given.encoder, given.fit, environment, given.env, settings.seed)
     config = RunConfig(spec, given.agent, environment, given.env, settings, encoding)
     config = with_device(config)  # a misfit leaves no folder behind
-    command = shlex.join(["meze", "train", *names, *args])
-    return config, RunDir.create(given.files.out, config, command)
+    return config, RunDir.create(given.files.out, config, command("meze", "train", *names, *args))
 
 
 def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
@@ -354,7 +332,7 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
 def make_training(config: RunConfig, run: RunDir) -> Training | Search | Imitation:
     """What trains this kind of agent, where its newest checkpoint stands."""
     kind = {"searcher": Search, "imitator": Imitation}.get(config.agent.kind, Training)
-    return kind(config, run, run.latest_checkpoint())
+    return kind(config, run, run.newest_sound())
 
 
 def _told(error: NonFiniteLossError, run: RunDir) -> str:
@@ -370,7 +348,16 @@ def main(args: Sequence[str]) -> int:
         return 0
     names = leading_names(args)
     resumed, flags = take_flag(args[len(names) :], "--resume")
-    config, run = old_run(resumed[-1], flags, names) if resumed else new_run(names, flags)
+    if resumed:
+        with held(RunDir.open(resumed[-1]).path):
+            return _train(*old_run(resumed[-1], flags, names))
+    config, run = new_run(names, flags)
+    with held(run.path):
+        return _train(config, run)
+
+
+def _train(config: RunConfig, run: RunDir) -> int:
+    """Trains to the end, or until it is interrupted; returns the exit code."""
     training = make_training(config, run)
     if training.done:
         print(f"going on from {training.done}")
@@ -378,13 +365,14 @@ def main(args: Sequence[str]) -> int:
             print(f"{loss}, so the run goes on otherwise than one that was never stopped")
     for note in training.notes:
         print(note)
+    again = config.environment.named_again
     try:
-        with _ctrl_c() as stop, training.progress() as progress:
+        with stopping() as stop, training.progress() as progress:
             finished = training.advance(progress, stop)
         if not finished:
-            print(f"saved at {training.done or 'the very beginning'}; go on with:", end=" ")
-            print(f"meze train --resume {run.path}{config.environment.named_again}")
-            return INTERRUPTED
+            words = command("meze", "train", "--resume", run.path, *again)
+            print(f"saved at {training.done or 'the very beginning'}; go on with: {words}")
+            return stop.code
         training.compare()
     except NonFiniteLossError as error:
         raise ValueError(_told(error, run)) from error
@@ -392,8 +380,5 @@ def main(args: Sequence[str]) -> int:
         training.close()
     # Called by its path, as make does, the program may not be on the user's search path.
     program = "meze" if shutil.which("meze") or Path(sys.argv[0]).name != "meze" else sys.argv[0]
-    print(
-        f"run folder: {run.path}\nwatch it:   {program} watch {run.path}{config.environment.named_again}",
-        flush=True,
-    )
+    print(f"run folder: {run.path}\nwatch it:   {command(program, 'watch', run.path, *again)}", flush=True)
     return 0

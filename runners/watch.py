@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import itertools
-import os
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -12,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.spaces import Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from ..agents.base import Memory, Policy, Trainable
 from ..envs.core.replay import Replay
 from ..envs.core.replay import load as load_replay
+from ..files import replaced
 from .evaluate import find_contestant, on_test_split
 from .resolve import Environment, find_environment, make_vector
 from .rundir import EVALUATION_SEED, RunDir
@@ -96,7 +96,13 @@ class Follower:
 
     def __call__(self) -> None:
         """Loads the newest checkpoint, if it is not loaded yet; waits for the first one."""
+        said = False
         while (path := self._run.latest_checkpoint()) is None:
+            if not (self._run.path / "config.json").exists():
+                raise ValueError(f"{self._run.path} is gone")
+            if not said:
+                print(f"waiting for the first checkpoint in {self._run.checkpoints}", flush=True)
+            said = True
             time.sleep(FOLLOW_SECONDS)
         if path != self._loaded:
             self._run.load_learner(self._learner, path)
@@ -109,6 +115,16 @@ class ScriptPolicy:
     def __init__(self, actions: Sequence[int]) -> None:
         self._actions = list(actions)
         self._next = 0
+
+    def within(self, space: Space) -> ScriptPolicy:
+        """The same, once its actions are known to be of an environment's action space.
+
+        Raises:
+            ValueError: when one is not.
+        """
+        if strange := [action for action in self._actions if not space.contains(np.int64(action))]:
+            raise ValueError(f"the replay's action {strange[0]} is none of {space}")
+        return self
 
     def rewind(self) -> None:
         """Begins again."""
@@ -267,13 +283,8 @@ def record(
     between = max(1, round(SMOOTH / speed)) if viewer.smooth else 1
     limit = limit or ((800, 600) if gif else (1280, 960))
     frames = _frames(show, viewer, between, limit, settings)
-    temporary = path.with_name(f"{path.stem}.tmp{path.suffix}")
-    try:
+    with replaced(path) as temporary:
         (write_gif if gif else write_mp4)(temporary, frames, speed * between)
-        os.replace(temporary, path)
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink()
 
 
 def _frames(
@@ -402,7 +413,7 @@ def _replay_source(path: Path) -> Source:
         f"replay of {replay.agent}",
         environment,
         config,
-        lambda env, settings: (script, script.rewind),
+        lambda env, settings: (script.within(env.single_action_space), script.rewind),
         replay,
     )
 

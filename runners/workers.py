@@ -45,6 +45,9 @@ class WorkerVectorEnv(AsyncVectorEnv):
         dead = any(not process.is_alive() for process in self.processes)
         if dead or self._state is not AsyncState.DEFAULT:
             self._state, terminate = AsyncState.DEFAULT, True  # what is still to come will not be waited for
+        if terminate:
+            for process in self.processes:
+                process.kill()
         super().close_extras(timeout, terminate)
 
     @contextmanager
@@ -62,12 +65,13 @@ class WorkerVectorEnv(AsyncVectorEnv):
 
 
 class _Deaf:
-    """Makes an environment; in a process of its own that leaves Ctrl-C to the one that trains."""
+    """Makes an environment; in a process of its own that leaves Ctrl-C and SIGTERM to the one that trains."""
 
     def __init__(self, make: Callable[[], gym.Env]) -> None:
         self._make = make
 
     def __call__(self) -> gym.Env:
         if multiprocessing.parent_process() is not None:
-            signal.signal(signal.SIGINT, signal.SIG_IGN)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)
         return self._make()

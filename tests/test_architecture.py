@@ -90,7 +90,7 @@ def own_import_fault(imp: Import) -> str | None:
         return "agents know no environment"
     if top == "envs" and below(imp.target, ".agents"):
         return "environments know no agent"
-    if imp.module == "caching":
+    if imp.module in ("caching", "files"):
         return "what all floors use knows none of them"
     if imp.module == "" and not imp.lazy and not below(imp.target, ".envs.core", ".envs.presets"):
         return "the root registers worlds, with their presets, and loads nothing else"

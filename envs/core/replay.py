@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import json
-import math
-import os
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from ...files import check_regular, write_whole
 from .registry import WorldSpec, world_specs
 from .world import load_object
 
@@ -68,15 +67,7 @@ class Replay:
         content["actions"] = [int(action) for action in self.actions]
         content["score"] = None if self.score is None else float(self.score)
         text = json.dumps(content, indent=1, allow_nan=False) + "\n"
-        target = Path(path)
-        temporary = target.with_name(f".{target.name}.{os.getpid()}.tmp")
-        try:
-            temporary.write_text(text, encoding="utf-8")
-            os.replace(temporary, target)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                temporary.unlink()
-            raise
+        write_whole(path, text.encode())
 
 
 @dataclass(frozen=True)
@@ -106,6 +97,10 @@ def load(path: str | Path) -> Replay:
             that is not registered.
     """
     try:
+        try:
+            check_regular(path)
+        except ValueError as error:
+            raise ReplayError(str(error)) from None
         with open(path, "rb") as file:
             data = file.read(MAX_BYTES + 1)
         if len(data) > MAX_BYTES:
@@ -186,7 +181,7 @@ _CHECKS = {
     "options": (lambda value: isinstance(value, dict), "an object"),
     "agent": (lambda value: isinstance(value, str), "text"),
     "score": (
-        lambda value: value is None or type(value) is float and math.isfinite(value),
+        lambda value: value is None or (type(value) in (int, float) and abs(value) <= sys.float_info.max),
         "a number or null",
     ),
     "state_hash": (
@@ -200,7 +195,9 @@ def _checked(content: Any) -> Replay:
     if not isinstance(content, dict) or "meze_replay" not in content:
         raise ReplayError("not a replay file")
     version = content.pop("meze_replay")
-    if not _is_int(version) or version > FORMAT:
+    if not _is_int(version) or version < 1:
+        raise ReplayError("altered: 'meze_replay' must be the number of a format")
+    if version > FORMAT:
         raise ReplayError(f"made by a newer version of meze ({content.get('version')}); please update")
     content.pop("version", None)
     if content.keys() != _CHECKS.keys():
@@ -210,4 +207,6 @@ def _checked(content: Any) -> Replay:
         if not is_fine(content[name]):
             raise ReplayError(f"altered: {name!r} must be {wanted}")
     _checked_world(content["id"], content["config"])
-    return Replay(**{**content, "actions": tuple(content["actions"])})
+    score = content["score"]
+    content |= {"actions": tuple(content["actions"]), "score": None if score is None else float(score)}
+    return Replay(**content)

@@ -187,6 +187,18 @@ def test_goes_on_as_if_never_stopped(name):
         np.testing.assert_array_equal(other[key], value, err_msg=key)
 
 
+@pytest.mark.parametrize("shape", [(0,), (5,)])
+def test_an_optimiser_that_counts_otherwise_is_refused(shape):
+    learner, mdp = make(PQN, Discrete(5), 3, PQN_FAST, num_envs=8), SmallMDP(8)
+    for _ in range(60):
+        learner.learn(mdp.step(learner))
+    state = learner.state_dict()
+    (name, *_) = [each for each in state if each.endswith(".step")]
+    other = make(PQN, Discrete(5), 3, PQN_FAST, num_envs=8)
+    with pytest.raises(ValueError, match="is of another shape"):
+        other.load_state_dict({**state, name: np.zeros(shape, np.float32)})
+
+
 def test_without_its_replay_dqn_fills_a_new_one_first():
     learner = make(DQN, Discrete(5), 3, DQN_FAST, num_envs=8)
     mdp = SmallMDP(8)

@@ -122,6 +122,10 @@ def test_saved_it_goes_on_the_same_and_damaged_it_is_refused(name):
         state[f"model.{part}"].reshape(-1)[0] = value
         with pytest.raises(ValueError, match="the model is damaged"):
             made(name).load_state_dict(state)
+    state = one.state_dict()
+    state["model.pairs"][:] = state["model.pairs"][0]  # one pair in the places of all others
+    with pytest.raises(ValueError, match="the model is damaged"):
+        made(name).load_state_dict(state)
     with pytest.raises(ValueError, match="the model's successor is of other states or actions"):
         made(name, memory=5).load_state_dict(one.state_dict())
 

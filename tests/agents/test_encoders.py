@@ -197,3 +197,28 @@ def test_an_estimator_of_another_kind_or_an_older_version_is_refused():
     older = {"0.scale": state["0.scale"], "0.classes": np.array([0])}
     with pytest.raises(OutdatedError, match="an object of scikit-learn"):
         made("ridge").load_state_dict({**older, "0.estimator": np.frombuffer(b"PK", np.uint8)})
+
+
+def altered(array):
+    """What a stranger may write in the place of an array."""
+    yield from (array[:0], array[:-1], np.concatenate([array, array]), array[None], array.astype(np.uint8))
+    for value in (np.nan, -1) if array.dtype.kind == "f" else (-1, 2**31 - 1, len(array)):
+        changed = array.copy()
+        changed.flat[0] = value
+        yield changed
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_altered_arrays_are_refused_or_harmless(name):
+    state, unseen = fitted(name).state_dict(), observations(3, 20)
+    for key, array in state.items():
+        with pytest.raises(ValueError):
+            made(name).load_state_dict({other: each for other, each in state.items() if other != key})
+        for changed in altered(array):
+            encoder = made(name)
+            try:
+                encoder.load_state_dict({**state, key: changed})
+            except ValueError as error:
+                assert "\n" not in str(error)
+                continue
+            assert all(encoder.space.contains(code) for code in encoder.transform(unseen)), key

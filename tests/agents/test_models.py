@@ -126,11 +126,13 @@ def test_no_tree_can_be_walked_for_ever_or_out_of_its_arrays(name):
         ("feature", leaf[0], -2),
         ("leaf", leaf[0], len(arrays["value"])),
         ("root", 0, len(arrays["left"])),
+        ("root", -1, 1 if len(arrays["root"]) == 1 else 0),
+        ("right", inner[0], arrays["root"][1] if len(arrays["root"]) > 1 else len(arrays["left"])),
         ("column", 0, len(arrays["start"])),
     ):
         changed = {**arrays, key: arrays[key].copy()}
         changed[key][node] = value
-        with pytest.raises(ValueError, match=r"out of range|lead out of them"):
+        with pytest.raises(ValueError, match=r"out of range|lead out of them|out of order"):
             model_of(name, changed, 2)
 
 

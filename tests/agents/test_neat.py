@@ -185,6 +185,8 @@ def test_a_state_of_something_else_is_refused() -> None:
     [
         ("connection.source", lambda values: values + 60, "joins what is not there"),
         ("connection.weight", lambda values: values * np.nan, "not finite"),
+        ("connection.weight", lambda values: values * 0 + 1e308, "beyond 30.0"),
+        ("node.bias", lambda values: values * 0 - 1e308, "beyond 30.0"),
         ("connection.enabled", lambda values: values.astype(np.int64), "no column of bool"),
         ("node.bias", lambda values: "x", "no column of float64"),
         ("node.key", lambda values: values + 1, "lacks an output|joins what"),

@@ -30,7 +30,8 @@ def test_an_unknown_agent_gets_the_closest_match():
 
 def test_a_missing_extra_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    monkeypatch.delitem(sys.modules, "meze.agents.tabular", raising=False)
+    for module in ("meze.agents.tabular", "meze.caching"):
+        monkeypatch.delitem(sys.modules, module, raising=False)
     spec = AgentSpec("deep", ".tabular:QLearning", "learner", "a summary", extra="torch")
     with pytest.raises(ValueError, match=r"deep needs numba, .*pip install 'meze\[torch\]'"):
         spec.agent_class()

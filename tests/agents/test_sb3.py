@@ -225,6 +225,7 @@ def test_weights_that_are_no_numbers_stop_it(kind) -> None:
             lambda state: state.update({name: np.zeros((1, 1, 1)) for name in moments_of(state)}),
             "another shape",
         ),
+        (lambda state: state.update({"optimizer.0.step": np.zeros(5, np.float32)}), "another shape"),
         (lambda state: state.update({"torch_random.0": np.zeros(9, np.uint8)}), "damaged"),
         (lambda state: state.update(numpy_random={"bit_generator": "PCG64"}), "state"),
         (lambda state: state.update(steps="many"), "many"),

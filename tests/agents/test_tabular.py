@@ -446,3 +446,23 @@ def test_spaces_that_do_not_fit_are_refused():
 def test_settings_out_of_range_are_refused(wrong):
     with pytest.raises(ValueError, match=next(iter(wrong))):
         TabularConfig(**wrong)
+
+
+@pytest.mark.parametrize(
+    ("part", "value"),
+    [
+        ("next_action", np.array([3])),  # there are three, from 0
+        ("next_action", np.array([-2])),
+        ("next_state", np.array([6])),
+        ("next_state", np.array([0, 1])),
+        ("next_state", np.zeros(())),
+        ("next_state", np.array(["a"])),
+        ("q", np.full((6, 3), np.nan)),
+        ("q", np.full((6, 3), "a")),
+    ],
+)
+def test_what_would_be_done_next_is_checked(part, value):
+    state = {**make("sarsa").state_dict(), "next_state": np.array([1]), "next_action": np.array([-1])}
+    make("sarsa").load_state_dict(state)
+    with pytest.raises(ValueError):
+        make("sarsa").load_state_dict({**state, part: value})

@@ -1,10 +1,12 @@
 """Replay files: exact, checked, never run."""
 
 import json
+import os
 from dataclasses import replace
 
 import numpy as np
 import pytest
+from meze import files
 from meze.envs.core import registry, replay
 from meze.envs.core.env import WorldEnv
 from meze.envs.core.registry import WorldSpec
@@ -103,6 +105,8 @@ def without_seed(content: dict) -> str:
             "'score'",
         ),
         (altered(state_hash="x"), "'state_hash' must be"),
+        (altered(meze_replay=-5), "'meze_replay' must be the number of a format"),
+        (altered(score=10**400), "'score'"),
         (altered(id="toy/Other-v0"), "not registered here: 'toy/Other-v0'"),
         # What a stranger could have loaded or written by the environment's other arguments.
         (altered(config={"world": "os:system"}), "no setting 'world'"),
@@ -141,7 +145,21 @@ def test_a_full_disk_leaves_the_old_file(tmp_path, monkeypatch):
     def full(*_):
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(replay.os, "replace", full)
+    monkeypatch.setattr(files.os, "replace", full)
     with pytest.raises(OSError, match="No space"):
         replace(record(), agent="other").save(path)
     assert path.read_text() == before and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_whole_number_is_a_score(tmp_path):
+    path = tmp_path / "episode.json"
+    record().save(path)
+    path.write_text(json.dumps({**json.loads(path.read_text()), "score": 1}))
+    assert load(path).score == 1.0
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes there")
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "episode.json")
+    with pytest.raises(ReplayError, match="is no regular file"):
+        load(tmp_path / "episode.json")

@@ -12,7 +12,8 @@ from meze.runners.presets import default_env_config
 from meze.runners.resolve import find_environment, make_vector
 from meze.runners.rollout import Episodes
 from meze.runners.rundir import EVALUATION_SEED
-from meze.runners.scores import score, statistics
+from meze.runners.scores import print_table, score, statistics
+from meze.runners.text import printable
 
 
 @pytest.mark.parametrize(
@@ -199,3 +200,58 @@ def test_a_bug_keeps_its_traceback(monkeypatch) -> None:
     monkeypatch.setattr("meze.runners.listing.main", broken)
     with pytest.raises(KeyError):
         cli.main(["envs"])
+
+
+STRANGE = "\x1b]0;owned\x07\x1b[31mred\u202e"
+
+
+def test_nothing_that_a_file_says_speaks_to_the_terminal(tmp_path, capsys) -> None:
+    (tmp_path / "config.json").write_text(
+        json.dumps(
+            {
+                "format": 1,
+                "env": {"id": f"os:{STRANGE}", "config": {}},
+                "agent": {"name": STRANGE, "config": {}},
+                "run": {},
+            }
+        )
+    )
+    replay = {"meze_replay": 99, "version": STRANGE * 1000}
+    (tmp_path / "replay.json").write_text(json.dumps(replay))
+    for words in (
+        ["watch", str(tmp_path)],
+        ["watch", str(tmp_path / "replay.json")],
+        ["evaluate", "corridor", STRANGE],
+    ):
+        assert cli.main(words) == 2
+        said = capsys.readouterr().err
+        assert r"\x1b]0;owned\x07\x1b[31mred\u202e" in said
+        assert said[:-1].isprintable() and len(said) < 2500, "cut, though each escaped letter is four"
+
+
+def test_names_in_tables_are_neither_markup_nor_escapes(capsys) -> None:
+    episodes = Episodes(np.arange(2), {"return": np.array([1.0, 2.0])})
+    print_table(f"[bold]{STRANGE}", {f"[red]{STRANGE}": score(episodes)})
+    said = capsys.readouterr().out
+    assert "\x1b" not in said and "[red]" in said.replace("\n", "") and "[bold]" in said
+
+
+def test_printable() -> None:
+    assert printable("as it is: \u0142") == "as it is: \u0142"
+    assert printable("a\nb\x9b") == r"a\nb\x9b"
+    assert printable("x" * 9999, 30) == "x" * 20 + " ... " + "x" * 10
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["train", "q-learning", "corridor", "--num-envs", "1000000000"],
+        ["train", "q-learning", "corridor", "--eval-episodes", "100000000000000"],
+        ["bench", "corridor", "--num-envs", "100000000000000"],
+    ],
+)
+def test_a_request_beyond_all_memory_is_one_line(words, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(words) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("meze: error: ") and said.count("\n") == 1

@@ -1,7 +1,9 @@
 """What is recorded of a mixture of policies, and what becomes known of it afterwards."""
 
 import dataclasses
+import errno
 import json
+import os
 
 import numpy as np
 import pytest
@@ -140,3 +142,53 @@ def test_training_and_test_sets_never_share_an_episode():
     for b in range(16):  # an episode is what lies between two ends of a stream
         changes = np.flatnonzero(np.diff(episode[:, b])) + 1
         assert (changes == np.flatnonzero(ended[:-1, b]) + 1).all()
+
+
+def small_recording(folder):
+    folder.mkdir(exist_ok=True)
+    (folder / "data.json").write_text("{}")
+    arrays = {name: np.zeros((3, 2), np.int64) for name in ("obs", "action", "advice")}
+    arrays |= {name: np.zeros((3, 2), np.float32) for name in ("reward", "cost")}
+    for name, array in {**arrays, "ended": np.zeros((3, 2), bool)}.items():
+        np.save(folder / f"{name}.npy", array)
+    return folder
+
+
+def test_whatever_is_altered_in_a_recording_is_told_in_one_line(tmp_path):
+    read_recorded(small_recording(tmp_path))
+    rng = np.random.default_rng(0)
+    path, refused = tmp_path / "obs.npy", 0
+    whole = path.read_bytes()
+    for _ in range(300):
+        data = bytearray(whole)
+        for place in rng.integers(130, size=rng.integers(1, 4)):  # the header, Python text that numpy reads
+            data[place] = rng.integers(256)
+        path.write_bytes(bytes(data))
+        try:
+            read_recorded(tmp_path)
+        except ValueError as error:
+            refused += 1
+            assert "\n" not in str(error)
+    assert refused > 200
+    path.write_bytes(whole)
+    for name, array in (
+        ("reward", np.zeros((3, 2), "U4")),
+        ("action", np.zeros((3, 2, 1), np.int64)),
+        ("ended", np.zeros((3, 2), np.int8)),
+        ("obs", np.zeros((2, 2), np.int64)),
+    ):
+        np.save(small_recording(tmp_path) / f"{name}.npy", array)
+        with pytest.raises(ValueError, match="do not belong together"):
+            read_recorded(tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="no room can be reserved there")
+def test_without_room_it_says_so_before_anything_is_played(tmp_path, monkeypatch, capsys):
+    def full(*_):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    assert cli.main(["collect", "corridor", "--steps", "600", "--out", str(tmp_path / "data")]) == 2
+    said = capsys.readouterr().err
+    assert "/obs.npy: No space left on device" in said and said.count("\n") == 1
+    assert not list((tmp_path / "data").iterdir()), "nothing half made is left"

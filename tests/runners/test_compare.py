@@ -353,6 +353,14 @@ def test_a_result_with_objects_is_refused(tmp_path):
     assert not (tmp_path / "sprung").exists()
 
 
+def test_a_result_that_unpacks_to_more_than_it_is_is_refused_unread(tmp_path):
+    path = tmp_path / "result.npz"
+    rest = {"curve": np.zeros((1, 3)), "steps": 0, "seconds": 0, "finished": True}
+    np.savez_compressed(path, **{"measure.return": np.zeros(1 << 22)}, **rest)
+    with pytest.raises(ValueError, match="it unpacks to more than its own size"):
+        Result.read(path)
+
+
 def test_a_result_is_read_as_it_was_written(tmp_path):
     result = Result({"return": np.array([1.0, 2.0])}, np.ones((2, 3)), 5, 0.5, True, np.array([0.0, 1.0]))
     result.write(tmp_path / "result.npz")

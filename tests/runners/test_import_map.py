@@ -42,6 +42,17 @@ def test_a_map_to_drive_on(folder, capsys):
     assert cli.main(["evaluate", "city", "expert", "--env.map", "mine", "--episodes", "20"]) == 0
 
 
+def test_a_stub_of_an_extract_is_told_first(folder, capsys):
+    apart = {node + 10 * k: (x + 500 * k, y) for k in range(3) for node, (x, y) in RING.items()}
+    ways = [([node + 10 * k for node in nodes], {}) for k in range(3) for nodes, _ in RING_STREETS]
+    (folder / "islands.osm").write_text(osm(apart, ways))
+    code, lines, errors = said(capsys, "islands.osm", "--out", "islands")
+    assert code == 0 and not errors
+    assert lines[0] == "warning: less than half of what was read is on the map"
+    assert lines[1].split() == "kilometres of streets 0.8 of 2.4".split()
+    assert list(json.loads((folder / "islands.json").read_text()))[0] == lines[0]
+
+
 def test_flags(folder, capsys):
     (folder / "ring.osm").write_text(osm(RING, RING_STREETS))
     words = ["--cell", "4", "--side", "left", "--box", "52.49,13.39,52.51,13.41"]
@@ -61,6 +72,10 @@ def test_flags(folder, capsys):
         (["town.osm", "--out", "x", "--box", "1,2,3"], "--box is south,west,north,east in degrees"),
         (["town.osm", "--out", "x", "--box", "3,2,1,4"], "south must be less than north"),
         (["town.osm", "--out", "x", "--box", "1,2,3,nan"], "south must be less than north"),
+        (["town.osm", "--out", "x", "--box", "1,4,2,3"], "west less than east"),
+        (["town.osm", "--out", "x", "--box", "1,2,2,2"], "west less than east"),
+        (["town.osm", "--out", "x", "--box=1,179,2,-181"], "west less than east"),
+        (["town.osm", "--out", "x", "--box=1,179,2,-179"], "town.osm: no street to drive on here"),
         (["town.osm", "--out", "x", "--box", "1,2,3,4"], "town.osm: no street to drive on here"),
         (["town.osm", "--out", "x", "--side", "middle"], "--side"),
         (["town.osm", "--out", "nowhere/x"], "there is no folder nowhere"),

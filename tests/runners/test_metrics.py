@@ -1,8 +1,10 @@
 """The table of a run's metrics."""
 
 import csv
+from pathlib import Path
 
-from meze.runners.metrics import MetricsLog
+import pytest
+from meze.runners.metrics import MetricsLog, read_rows
 
 
 def test_the_first_column_counts_transitions_whatever_a_learner_calls_its_metrics(tmp_path) -> None:
@@ -13,3 +15,36 @@ def test_the_first_column_counts_transitions_whatever_a_learner_calls_its_metric
     with open(tmp_path / "metrics.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["step"], row["loss"], row["new"]) for row in rows] == [("10", "1", ""), ("20", "0.5", "7")]
+
+
+SPREADSHEET = Path(__file__).parents[1] / "data" / "metrics-from-a-spreadsheet.csv"
+TEXT = "step,loss\r\n10,1\r\n20,0.5\r\n"
+SAVED_AGAIN = {
+    "with semicolons and a mark": SPREADSHEET.read_bytes(),
+    "as UTF-16": TEXT.encode("utf-16"),
+    "with a mark": TEXT.encode("utf-8-sig"),
+    "without the column": b"loss\n1\n",
+    "with words": b"step,loss\n10,much\n",
+    "with fields too many": b"step,loss\n10,1,2,3\n",
+    "with a field too long": b"step,loss\n10," + b"1" * 200_000 + b"\n",
+}
+
+
+@pytest.mark.parametrize("how", SAVED_AGAIN)
+def test_what_another_program_saved_is_set_aside_and_begun_anew(how, tmp_path, capsys) -> None:
+    path = tmp_path / "metrics.csv"
+    path.write_bytes(SAVED_AGAIN[how])
+    log = MetricsLog(tmp_path, 20)
+    (aside,) = [each for each in tmp_path.glob("metrics-*.csv")]
+    assert aside.read_bytes() == SAVED_AGAIN[how], "nothing is lost"
+    assert f"set aside as {aside.name}" in capsys.readouterr().out
+    log.write(30, {"loss": 0.25})
+    log.close()
+    assert read_rows(path) == [{"step": "30", "loss": "0.25"}]
+
+
+def test_rows_beyond_where_it_goes_on_are_cut_off_and_half_lines_dropped(tmp_path) -> None:
+    (tmp_path / "metrics.csv").write_text(TEXT + "30,0.2", newline="")
+    assert [row["step"] for row in read_rows(tmp_path / "metrics.csv")] == ["10", "20"]
+    MetricsLog(tmp_path, 10).close()
+    assert [row["step"] for row in read_rows(tmp_path / "metrics.csv")] == ["10"]

@@ -15,7 +15,8 @@ from meze.agents.registry import make_agent
 from meze.envs.core.env import WorldEnv
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.core.world import make_world
-from meze.runners import cli, rollout, search, train
+from meze.runners import cli, rollout, search
+from meze.runners.interrupts import INTERRUPTED
 from meze.runners.rollout import evaluate, evaluate_at_once
 from meze.runners.rundir import RunDir
 from PIL import Image
@@ -174,7 +175,7 @@ def test_ctrl_c_saves_and_exits(tmp_path, monkeypatch, capsys) -> None:
         return play(self, population, stop)
 
     monkeypatch.setattr(search.Search, "play", interrupted)
-    assert cli.main([*args, "--out", str(tmp_path / "stopped")]) == train.INTERRUPTED
+    assert cli.main([*args, "--out", str(tmp_path / "stopped")]) == INTERRUPTED
     run = only_run(tmp_path / "stopped")
     said = capsys.readouterr().out
     assert "saved at 3 generations" in said and f"meze train --resume {run}" in said

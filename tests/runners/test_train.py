@@ -4,6 +4,9 @@ import errno
 import json
 import os
 import signal
+import subprocess
+import sys
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,7 +14,9 @@ import meze
 import numpy as np
 import pytest
 from meze.agents import checkpoint
-from meze.runners import cli, train
+from meze.runners import cli
+from meze.runners.files import held
+from meze.runners.interrupts import INTERRUPTED
 from meze.runners.rollout import Rollout
 from meze.runners.rundir import RunDir
 from run_files import assert_same_end, final, kill_and_resume, only_run, rows
@@ -69,7 +74,7 @@ def test_ctrl_c_saves_and_exits(tmp_path, monkeypatch, capsys) -> None:
         return step(self)
 
     monkeypatch.setattr(Rollout, "step", interrupted)
-    assert cli.main([*args, "--out", str(tmp_path / "stopped")]) == train.INTERRUPTED
+    assert cli.main([*args, "--out", str(tmp_path / "stopped")]) == INTERRUPTED
     run = only_run(tmp_path / "stopped")
     assert f"meze train --resume {run}" in capsys.readouterr().out
     assert final(run)["step"] in (50 * 32, 51 * 32)
@@ -153,9 +158,6 @@ def damaged(finished: Path, folder: Path, name: str, change) -> Path:
         ("config.json", lambda data: data.replace(b"q-learning", b"q-lerning"), "did you mean 'q-learning'?"),
         ("config.json", lambda data: data.replace(b'"slip": 256', b'"slip": "x"'), "slip"),
         ("config.json", lambda data: data.replace(b'"gamma"', b'"gama"'), "gama"),
-        ("checkpoints/*", lambda data: data[:-20], "cut short or altered"),
-        ("checkpoints/*", lambda data: data[:-1] + bytes([data[-1] ^ 1]), "altered"),
-        ("checkpoints/*", lambda data: b"", "checkpoint"),
     ],
 )
 @pytest.mark.parametrize("command", [["watch", "RUN"], ["train", "--resume", "RUN"]])
@@ -164,6 +166,32 @@ def test_a_damaged_run_is_told_in_one_line(finished, tmp_path, capsys, command, 
     assert cli.main([str(run) if arg == "RUN" else arg for arg in command]) == 2
     said = capsys.readouterr().err
     assert said.startswith("meze: error: ") and said.count("\n") == 1 and words in said
+
+
+DAMAGED = [
+    (lambda data: data[:-20], "cut short or altered"),
+    (lambda data: data[:-1] + bytes([data[-1] ^ 1]), "altered"),
+    (lambda data: b"", "checkpoint"),
+]
+
+
+@pytest.mark.parametrize(("change", "words"), DAMAGED)
+def test_a_damaged_checkpoint_is_told_and_the_one_before_goes_on(
+    finished, tmp_path, capsys, change, words
+) -> None:
+    run = damaged(finished, tmp_path, "checkpoints/*", change)
+    newest = max((run / "checkpoints").iterdir())
+    assert cli.main(["watch", str(run)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith("meze: error: ") and said.count("\n") == 1 and words in said
+    assert cli.main(["train", "--resume", str(run)]) == 0
+    said = capsys.readouterr().out
+    assert words in said and f"{newest} " in said and "going on from the one before" in said
+    assert_same_end(finished, run)
+    for path in (run / "checkpoints").iterdir():
+        path.write_bytes(b"")
+    assert cli.main(["train", "--resume", str(run)]) == 2
+    assert f"{min((run / 'checkpoints').iterdir())} is not a checkpoint" in capsys.readouterr().err
 
 
 def put(name: str, field: str, value: int) -> Callable[[dict], None]:
@@ -180,8 +208,8 @@ def put(name: str, field: str, value: int) -> Callable[[dict], None]:
         (lambda state: state.update({"rollout.records": state["rollout.records"][1:]}), "do not fit"),
         (lambda state: state.update({"rollout.tally.return": np.zeros(3)}), "damaged"),
         (lambda state: state.update({"rollout.tally.wit": np.zeros(32)}), "damaged"),
-        (lambda state: state.update({"step": "many"}), "many"),
-        (lambda state: state.update({"step": float("inf")}), "infinity"),
+        (lambda state: state.update({"step": "many"}), "number of transitions so far is damaged"),
+        (lambda state: state.update({"step": float("inf")}), "number of transitions so far is damaged"),
         (lambda state: state.update({"learner.q": np.zeros((3, 3))}), "shape"),
         (lambda state: state["learner.rng"].update(state={}), "learner"),
     ],
@@ -197,6 +225,92 @@ def test_a_strangers_checkpoint_is_refused_in_one_line(finished, tmp_path, capsy
     assert cli.main(["train", "--resume", str(run), "--steps", "9999"]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"meze: error: {path}") and said.count("\n") == 1 and words in said
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda state: state["seconds"].update(other=2**63), "the seconds so far are damaged"),
+        (lambda state: state["seconds"].update(other=float("nan")), "the seconds so far are damaged"),
+        (lambda state: state["learner.rng"]["state"].update(state=0, inc=0), "generator's state is damaged"),
+    ],
+)
+def test_numbers_with_which_nothing_can_go_on_are_refused(finished, tmp_path, capsys, change, words) -> None:
+    test_a_strangers_checkpoint_is_refused_in_one_line(finished, tmp_path, capsys, change, words)
+
+
+@pytest.mark.parametrize(
+    ("group", "name"), [("run", "steps"), ("run", "eval_episodes"), ("agent", "gamma"), ("env", "slip")]
+)
+def test_a_number_of_400_digits_is_refused_in_one_line(finished, tmp_path, capsys, group, name) -> None:
+    run = damaged(finished, tmp_path, "config.json", bytes)
+    plain = json.loads((run / "config.json").read_text())
+    (plain[group] if group == "run" else plain[group]["config"])[name] = 10**400
+    (run / "config.json").write_text(json.dumps(plain))
+    assert cli.main(["train", "--resume", str(run)]) == 2
+    said = capsys.readouterr().err
+    assert name in said and said.count("\n") == 1 and len(said) < 700
+
+
+def test_a_run_is_written_by_one_process_at_a_time(finished, tmp_path, capsys) -> None:
+    run = damaged(finished, tmp_path, "config.json", bytes)
+    with held(run):
+        assert cli.main(["train", "--resume", str(run), "--steps", "9999"]) == 2
+        assert f"{run} is being written by another process" in capsys.readouterr().err
+        assert json.loads((run / "config.json").read_text())["run"]["steps"] == 4096
+        assert cli.main(["evaluate", "corridor", str(run), "--episodes", "2"]) == 0
+    assert cli.main(["train", "--resume", str(run), "--steps", "5000"]) == 0
+
+
+CLI = """
+import sys
+from meze.envs.core.registry import register_world
+register_world(id="toy/Corridor-v0", name="corridor", world="toy_world:Corridor",
+               config="toy_world:CorridorConfig", max_episode_steps=40)
+from meze.runners import cli
+sys.argv[1:] = sys.argv[1:]
+sys.exit(cli.main())
+"""
+
+
+def begun(tmp_path: Path, *words: str, **streams) -> subprocess.Popen:
+    """`meze` in another process."""
+    path = str(Path(__file__).parents[1] / "envs")
+    environment = {**os.environ, "PYTHONPATH": path, **streams.pop("env", {})}
+    command = [sys.executable, "-c", CLI, *words]
+    return subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **streams)
+
+
+def test_sigterm_saves_as_ctrl_c_does(tmp_path) -> None:
+    words = ["train", "q-learning", "corridor", "--steps", "100000000", "--out", "runs"]
+    process = begun(tmp_path, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    while not list(tmp_path.glob("runs/*/*/*/metrics.csv")):
+        assert process.poll() is None
+        time.sleep(0.05)
+    process.terminate()
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 143 and err == ""
+    run = only_run(tmp_path / "runs")
+    assert f"go on with: meze train --resume {run.relative_to(tmp_path)}\n" in out and final(run)["step"] > 0
+
+
+def test_a_closed_pipe_ends_printing_and_not_the_work(tmp_path) -> None:
+    read, write = os.pipe()
+    process = begun(tmp_path, "train", "q-learning", "corridor", stdout=write, stderr=subprocess.PIPE)
+    os.close(write)
+    os.close(read)  # whoever read, as `head -c 1`, is gone
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0 and err == ""
+    assert (only_run(tmp_path / "runs") / "evaluation.json").exists()
+
+
+def test_letters_that_a_terminal_lacks_end_nothing(tmp_path) -> None:
+    words = ["train", "q-learning", "corridor", "--out", "with blanks/\u0141\u00f3d\u017a"]
+    ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}
+    process = begun(tmp_path, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=ascii_only)
+    out, err = process.communicate(timeout=120)
+    assert process.returncode == 0 and err == ""
+    assert "meze watch 'with blanks/\\u0141" in out, "what is printed can be pasted, but for those letters"
 
 
 def test_resuming_with_another_agent_or_environment_is_refused(finished, capsys) -> None:

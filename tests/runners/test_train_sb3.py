@@ -9,7 +9,8 @@ import pytest
 import torch
 from meze.agents import checkpoint
 from meze.agents.sb3 import SB3Trainer
-from meze.runners import cli, train
+from meze.runners import cli
+from meze.runners.interrupts import INTERRUPTED
 from meze.runners.rollout import TrainerRollout
 from meze.runners.rundir import RunDir
 from meze.runners.stopwatch import PARTS
@@ -77,7 +78,7 @@ def test_stopped_and_resumed(agent, tmp_path, monkeypatch, capsys) -> None:
         return advance(self, agent)
 
     monkeypatch.setattr(TrainerRollout, "advance", interrupted)
-    assert cli.main([*args, "--out", str(tmp_path / "stopped")]) == train.INTERRUPTED
+    assert cli.main([*args, "--out", str(tmp_path / "stopped")]) == INTERRUPTED
     run, whole = only_run(tmp_path / "stopped"), only_run(tmp_path / "whole")
     assert 0 < final(run)["step"] < 4096
     capsys.readouterr()

@@ -13,8 +13,9 @@ from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode
 from meze.envs.core import replay, window
 from meze.envs.core.renderer import to_array
+from meze.envs.core.replay import Replay
 from meze.envs.core.vector import WorldVectorEnv
-from meze.runners import cli, screen
+from meze.runners import cli, screen, watch
 from meze.runners.rollout import ReferencePolicy
 from meze.runners.screen import observation_picture
 from meze.runners.show import Show
@@ -187,6 +188,26 @@ def test_following_takes_the_newest_checkpoint(run, keyboard, monkeypatch) -> No
     finally:
         later.unlink()
     assert loaded == [newest, later]
+
+
+def test_following_says_what_it_waits_for_and_ends_when_the_run_is_gone(
+    run, tmp_path, monkeypatch, capsys
+) -> None:
+    (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
+    (tmp_path / "checkpoints").mkdir()
+    monkeypatch.setattr(watch.time, "sleep", lambda seconds: (tmp_path / "config.json").unlink())
+    assert cli.main(["watch", str(tmp_path), "--follow", "--record", str(tmp_path / "a.gif")]) == 2
+    said = capsys.readouterr()
+    assert f"waiting for the first checkpoint in {tmp_path / 'checkpoints'}" in said.out
+    assert f"{tmp_path} is gone" in said.err and said.err.count("\n") == 1
+
+
+def test_a_replay_whose_actions_are_none_of_the_world_is_told_in_one_line(tmp_path, capsys) -> None:
+    path = tmp_path / "episode.json"
+    Replay("toy/Corridor-v0", 3, (2, 99)).save(path)
+    assert cli.main(["watch", str(path), "--record", str(tmp_path / "a.gif")]) == 2
+    said = capsys.readouterr().err
+    assert "action 99 is none of Discrete(3)" in said and said.count("\n") == 1
 
 
 def test_playing_saves_a_replay_that_can_be_watched(tmp_path, keyboard, capsys) -> None:

@@ -1,0 +1,60 @@
+"""Checks of what a stranger's file may hold, before anything follows it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Arrays: TypeAlias = Mapping[str, NDArray]
+
+
+def taken(arrays: Arrays, name: str, dtype: type, *shape: int | None) -> NDArray:
+    """One of the arrays, contiguous.
+
+    Args:
+        arrays: named arrays.
+        name: which.
+        dtype: what it holds.
+        *shape: its shape; None for any length but 0.
+
+    Raises:
+        ValueError: when it is missing, of another dtype or shape, or not finite.
+    """
+    array = arrays.get(name)
+    if not isinstance(array, np.ndarray) or array.dtype != dtype or array.ndim != len(shape):
+        raise ValueError(f"the array {name!r} is missing or damaged")
+    if 0 in array.shape or array.shape != tuple(n or m for n, m in zip(shape, array.shape, strict=True)):
+        raise ValueError(f"the array {name!r} has the shape {array.shape}, which does not fit")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"the array {name!r} holds what is no number")
+    return np.ascontiguousarray(array)
+
+
+def check_range(name: str, array: NDArray, low: int, high: int) -> None:
+    """Raises ValueError for values outside low .. high - 1."""
+    if array.size and not (low <= array.min() and array.max() < high):
+        raise ValueError(f"the array {name!r} holds values out of range")
+
+
+def restore_generator(rng: np.random.Generator, state: Any) -> None:
+    """Puts a saved state into a PCG64 generator.
+
+    Numpy takes anything; with an even increment, for one, some draws never end.
+
+    Raises:
+        ValueError: when it is no state of such a generator.
+    """
+    try:
+        inner, buffered = state["state"], (state["has_uint32"], state["uinteger"])
+        numbers = (inner["state"], inner["inc"], *buffered)
+        sound = state["bit_generator"] == "PCG64" and all(type(number) is int for number in numbers)
+        sound = sound and all(0 <= number < 1 << 128 for number in numbers[:2]) and inner["inc"] % 2 == 1
+        sound = sound and buffered[0] in (0, 1) and 0 <= buffered[1] < 1 << 32
+    except (LookupError, TypeError):
+        sound = False
+    if not sound:
+        raise ValueError("the random generator's state is damaged")
+    rng.bit_generator.state = state

@@ -1,0 +1,61 @@
+"""Ctrl-C, and SIGTERM, which schedulers send: both end the work, saved; the exit code tells which it was."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+INTERRUPTED, TERMINATED = 130, 143
+"""Exit codes after Ctrl-C and after SIGTERM, as shells have them."""
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM."""
+
+
+def exit_code(error: KeyboardInterrupt) -> int:
+    """The exit code after an interruption."""
+    return TERMINATED if isinstance(error, Terminated) else INTERRUPTED
+
+
+def hear_sigterm() -> None:
+    """Has SIGTERM raise `Terminated`, where signals can be heard."""
+
+    def handle(*_: Any) -> None:
+        raise Terminated
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, handle)
+
+
+class Stop(threading.Event):
+    """Is set by the first Ctrl-C or SIGTERM."""
+
+    code = INTERRUPTED
+    """The exit code that follows."""
+
+
+@contextmanager
+def stopping() -> Iterator[Stop]:
+    """Turns the first Ctrl-C or SIGTERM into an event, honoured between two steps; the second one raises."""
+    stop = Stop()
+    if threading.current_thread() is not threading.main_thread():
+        yield stop
+        return
+
+    def handle(number: int, _: Any) -> None:
+        error = Terminated() if number == signal.SIGTERM else KeyboardInterrupt()
+        if stop.is_set():
+            raise error
+        stop.code = exit_code(error)
+        stop.set()
+
+    earlier = {number: signal.signal(number, handle) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
