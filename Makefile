@@ -2,13 +2,18 @@
 PYTHON ?= python3
 BIN := .venv/bin
 STAMP := .venv/.installed
+FLOOR := .venv/floor
+OLDEST := $(shell sed -n 's/.*"gymnasium>=\(.*\)",/\1/p' pyproject.toml)
+FLOOR_TESTS := $(addprefix tests/envs/test_,conformance.py golden.py registered_worlds.py registry.py replay.py \
+	settings.py vector.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test lint format bench results browser
+.PHONY: help train test test-floor lint format bench results browser
 
 help:
 	@echo "make train   install, train Q-learning in the city, compare it with the random agent and the expert"
 	@echo "make test    install, run all tests"
+	@echo "make test-floor  test the worlds with the oldest gymnasium that they run on"
 	@echo "make lint    ruff (rules, format) and pyright"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make bench   steps per second of every world"
@@ -27,6 +32,16 @@ train: $(STAMP)
 
 test: $(STAMP) browser
 	$(BIN)/python -m pytest -n 2
+
+# RLlib pins an old gymnasium, so the worlds are tested with the oldest that pyproject.toml allows, without torch.
+$(FLOOR)/.installed: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(FLOOR)
+	grep -v '^gymnasium==' constraints.txt > $(FLOOR)/constraints.txt
+	$(FLOOR)/bin/python -m pip install -c $(FLOOR)/constraints.txt gymnasium==$(OLDEST) -e . hypothesis pytest-xdist
+	@touch $@
+
+test-floor: $(FLOOR)/.installed
+	$(FLOOR)/bin/python -m pytest -n 2 $(FLOOR_TESTS)
 
 # Reports are looked at in Chromium, which Debian's root can install; elsewhere these few tests skip themselves.
 browser:

@@ -23,7 +23,7 @@ from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
 
 MASKS = "action_masks"
 """The method by which sb3-contrib asks an environment what is possible."""
-_FINALS = frozenset(("final_obs", "_final_obs", "final_info", "_final_info"))
+_FINALS = ("final_obs", "final_info")
 
 
 class MezeVecEnv(VecEnv):
@@ -31,8 +31,9 @@ class MezeVecEnv(VecEnv):
 
     Where an episode ends, the environment's info holds what its last step reported, `terminal_observation`,
     `TimeLimit.truncated` (cut off and not terminated), `episode` (return, length, time, as `Monitor` counts
-    them) and, where the last step reported `success`, `is_success`. In all other steps it is an empty dict,
-    always the same one: `info` has the whole batch's columns of every step.
+    them) and, where the last step reported `success`, `is_success`. In all other steps it is an empty dict:
+    `info` has the whole batch's columns of every step. List and dicts are new at each step, the caller's to
+    write to.
 
     stable-baselines3 takes every uint8 box of three axes for a picture and moves its last axis to the front,
     unless the first one is the shortest. Planes stand first already in the project's grids; a network for
@@ -40,7 +41,7 @@ class MezeVecEnv(VecEnv):
 
     Attributes:
         env: the vector environment.
-        info: infos of the last step or reset, batched as gymnasium does it.
+        info: infos of the last step or reset, as the vector environment gives them.
     """
 
     def __init__(self, env: str | VectorEnv, num_envs: int | None = None, **settings: Any) -> None:
@@ -58,7 +59,8 @@ class MezeVecEnv(VecEnv):
                 stable-baselines3 would misread.
         """
         if isinstance(env, str):
-            env = gymnasium.make_vec(env, num_envs or 1, autoreset_mode=AutoresetMode.SAME_STEP, **settings)
+            num_envs = 1 if num_envs is None else num_envs
+            env = gymnasium.make_vec(env, num_envs, autoreset_mode=AutoresetMode.SAME_STEP, **settings)
         elif settings or num_envs is not None:
             raise TypeError(f"settings are for an id; {env} is made already")
         mode = env.metadata.get("autoreset_mode")
@@ -66,12 +68,12 @@ class MezeVecEnv(VecEnv):
             raise ValueError(f"stable-baselines3 needs autoreset mode SAME_STEP; {env} has {mode}")
         check_counted_from_0(env.single_observation_space, env.single_action_space)
         self.env = env
-        self.info: dict[str, Any] = {}
-        self._running: list[dict[str, Any]] = [{} for _ in range(env.num_envs)]
+        self.info: Any = {}
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
         self._start = time.perf_counter()
         super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        self.metadata = {**env.metadata, **self.metadata}  # `render_fps` is that of videos
 
     # ------------------------------------------------------------ stepping
 
@@ -97,28 +99,26 @@ class MezeVecEnv(VecEnv):
         self._returns += reward
         self._lengths += 1
         ended = terminated | truncated
-        infos = self._running
+        infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if ended.any():
-            infos = self._finish(np.flatnonzero(ended), truncated & ~terminated)
+            self._finish(infos, np.flatnonzero(ended), truncated & ~terminated)
         return obs, reward.astype(np.float32), ended, infos
 
-    def _finish(self, rows: NDArray[np.intp], cut: NDArray[np.bool_]) -> list[dict[str, Any]]:
-        """The infos of a step with which the episodes of some rows ended, whose next ones have begun."""
-        final_obs, final_info = self.info["final_obs"], self.info["final_info"]
-        begun = {name: column for name, column in self.info.items() if name not in _FINALS}
+    def _finish(self, infos: list[dict[str, Any]], rows: NDArray[np.intp], cut: NDArray[np.bool_]) -> None:
+        """Writes the infos of the rows whose episodes ended with this step; their next ones have begun."""
         seconds = round(time.perf_counter() - self._start, 6)
-        infos = self._running.copy()
         for row in rows.tolist():
-            infos[row] = info = _row(final_info, row)
+            begun = _row(self.info, row)
+            final = {name: begun.pop(name) for name in _FINALS}
+            infos[row] = info = dict(final["final_info"])
             if "success" in info:
                 info["is_success"] = bool(info["success"])
-            info["terminal_observation"] = final_obs[row]
+            info["terminal_observation"] = final["final_obs"]
             info["TimeLimit.truncated"] = bool(cut[row])
             length = int(self._lengths[row])
             info["episode"] = {"r": float(self._returns[row]), "l": length, "t": seconds}
-            self.reset_infos[row] = _row(begun, row)
+            self.reset_infos[row] = begun
         self._returns[rows], self._lengths[rows] = 0.0, 0
-        return infos
 
     def close(self) -> None:
         """Closes the environments."""
@@ -133,8 +133,13 @@ class MezeVecEnv(VecEnv):
     def get_attr(self, attr_name: str, indices: VecEnvIndices = None) -> list[Any]:
         """An attribute of some environments; those of a native batch share all but their states."""
         inner: Any = self.env.unwrapped
-        foreign = hasattr(inner, "get_attr")
-        values = inner.get_attr(attr_name) if foreign else [getattr(inner, attr_name)] * self.num_envs
+        if hasattr(inner, "get_attr"):
+            values = inner.get_attr(attr_name)
+        elif attr_name == "state":
+            values = np.split(inner.state, self.num_envs)
+        else:
+            single = f"single_{attr_name}"  # a space of the batch has one beside it of each environment
+            values = [getattr(inner, single if hasattr(inner, single) else attr_name)] * self.num_envs
         return [values[i] for i in self._get_indices(indices)]
 
     def set_attr(self, attr_name: str, value: Any, indices: VecEnvIndices = None) -> None:
@@ -191,10 +196,15 @@ def check_counted_from_0(*spaces: Space) -> None:
             raise ValueError(f"stable-baselines3 counts from 0; {space} does not")
 
 
-def _row(info: Mapping[str, Any], row: int) -> dict[str, Any]:
-    """One environment's info out of a batch's, as gymnasium batches them."""
+def _row(info: Any, row: int) -> dict[str, Any]:
+    """One environment's info, out of a list of them or of a batch's, as gymnasium batches them.
+
+    What a wrapper adds without a mask `_<name>`, as `RecordEpisodeStatistics` does, is of all environments.
+    """
+    if not isinstance(info, Mapping):
+        return dict(info[row])
     return {
         name: _row(column, row) if isinstance(column, dict) else column[row]
         for name, column in info.items()
-        if name[0] != "_" and info["_" + name][row]
+        if name[0] != "_" and ("_" + name not in info or info["_" + name][row])
     }

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from ..core.settings import check_settings
 from ..core.streetgen import StreetConfig
 from .state import MAX_CARS
 
@@ -98,39 +99,21 @@ class CityConfig:
         Raises:
             ValueError: naming the field and what it may be.
         """
+        check_settings(
+            self,
+            {
+                "pool_size": (1, 4096),
+                "view": (3, MAX_VIEW),
+                "hour": (0, 23),
+                "cars": (0, MAX_CARS),
+                "pedestrians": (0, 1024),
+                "green": (1, 10_000),
+                "all_red": (0, 10_000),
+                "min_distance": (1, 60_000),
+                **dict.fromkeys(("peak_density", "slowdown", "turnover", "jaywalk", "ambulance"), (0, 1)),
+                **dict.fromkeys((field.name for field in fields(self)[-7:]), (-1000, 1000)),
+            },
+        )
         _ = self.streets
-        _check(self, "pool_size", 1, 4096)
-        _check(self, "view", 3, MAX_VIEW)
         if self.view % 2 == 0:
             raise ValueError(f"view must be odd, got {self.view}")
-        if self.hour is not None:
-            _check(self, "hour", 0, 23)
-        if self.closed is not None and (
-            not isinstance(self.closed, tuple | list)
-            or len(self.closed) != 2
-            or not all(isinstance(number, int) for number in self.closed)
-        ):
-            raise ValueError(f"closed must be column and row of a cell, got {self.closed!r}")
-        for name, low, high in (
-            ("cars", 0, MAX_CARS),
-            ("pedestrians", 0, 1024),
-            ("green", 1, 10_000),
-            ("all_red", 0, 10_000),
-            ("min_distance", 1, 60_000),
-            *((name, 0, 1) for name in ("peak_density", "slowdown", "turnover", "jaywalk", "ambulance")),
-            *((field.name, -1000, 1000) for field in fields(self)[-7:]),
-        ):
-            _check(self, name, low, high)
-        for name, choices in (
-            ("split", ("train", "test")),
-            ("observation", ("grid", "index")),
-            ("index", ("situation", "place")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-
-
-def _check(config: CityConfig, name: str, low: float, high: float) -> None:
-    value = getattr(config, name)
-    if not isinstance(value, int | float) or not low <= value <= high:
-        raise ValueError(f"{name} must lie between {low} and {high}, got {value!r}")

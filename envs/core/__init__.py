@@ -13,6 +13,7 @@ _HOMES = {
     "Renderer": "world",
     "World": "world",
     "check_ranges": "world",
+    "check_settings": "settings",
     "state_dtype": "world",
     "chance": "rng",
     "next_u64": "rng",

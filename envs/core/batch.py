@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 from .binding import bind, entry_point
 from .compiling import kernel
 from .rng import seed_stream
+from .settings import settled
 from .threads import Threads
 from .world import REWARD_SCALE, ChecksState, Kernels, World, check_ranges
 
@@ -219,11 +220,12 @@ class Batch:
 
         Raises:
             TypeError: for an action space other than `Discrete` from 0.
-            ValueError: for fewer than one environment or thread.
+            ValueError: for fewer than one environment or thread, or numbers that are not whole.
         """
         space = world.action_space
         if not isinstance(space, Discrete) or space.start != 0:
             raise TypeError(f"a world's actions are Discrete, from 0; {type(world).__name__} has {space}")
+        num_envs, num_threads = settled("num_envs", num_envs, int), settled("num_threads", num_threads, int)
         if num_envs < 1 or num_threads < 1:
             raise ValueError(f"num_envs and num_threads are at least 1, got {num_envs} and {num_threads}")
         self.world = world

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import operator
 from collections.abc import Callable, Mapping, Sequence
 from copy import deepcopy
@@ -17,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .batch import DISABLED, RESET, RESET_SEEDED, Batch
 from .info import InfoReader
+from .settings import did_you_mean
 from .window import Window
 from .world import World, make_world
 
@@ -87,9 +87,8 @@ class WorldAccess:
         """
         policies = self.world.references()
         if name not in policies:
-            closest = difflib.get_close_matches(name, policies, n=1, cutoff=0)
-            hint = f"; did you mean {closest[0]!r}?" if closest else ""
-            raise ValueError(f"{type(self.world).__name__} has no reference policy {name!r}{hint}")
+            problem = f"{type(self.world).__name__} has no reference policy {name!r}"
+            raise ValueError(problem + did_you_mean(name, policies))
         policy = policies[name]
         return lambda: policy(self._batch.params, self._batch.state)
 
@@ -102,7 +101,8 @@ class WorldAccess:
         if self._window is not None:
             self._window.close()
         self._window = self._renderer = None
-        self._batch.close()
+        if hasattr(self, "_batch"):  # gymnasium closes on collection, also what was never made to the end
+            self._batch.close()
 
     def __getstate__(self) -> dict[str, Any]:
         """Leaves behind what belongs to this process's screen."""

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import gymnasium
+
+from .settings import did_you_mean
 
 
 @dataclass(frozen=True)
@@ -88,11 +89,9 @@ def find_world(name_or_id: str) -> WorldSpec:
         name_or_id: its short name or its gymnasium id.
 
     Raises:
-        ValueError: for an unknown one, with the closest match.
+        ValueError: for an unknown one, with the nearest match, if one is near.
     """
     known = {**_worlds, **{spec.id: spec for spec in _worlds.values()}}
     if name_or_id in known:
         return known[name_or_id]
-    closest = difflib.get_close_matches(name_or_id, known, n=1, cutoff=0)
-    hint = f"; did you mean {closest[0]!r}?" if closest else ""
-    raise ValueError(f"no world is registered as {name_or_id!r}{hint}")
+    raise ValueError(f"no world is registered as {name_or_id!r}{did_you_mean(name_or_id, known)}")

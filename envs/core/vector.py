@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
 from typing import Any
 
 import numpy as np
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
+from gymnasium.utils import seeding
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 from .batch import DISABLED, KEEP, NEXT_STEP, RESET, RESET_SEEDED, SAME_STEP, Batch, Outputs
 from .env import WorldAccess, check_render_mode, seed_keys, vector_masks
 from .info import InfoReader
+from .settings import settled
 from .world import World, make_world
 
 _CODES = {
@@ -23,6 +25,8 @@ _CODES = {
     AutoresetMode.NEXT_STEP: NEXT_STEP,
     AutoresetMode.SAME_STEP: SAME_STEP,
 }
+MOST_STEPS = 2**31 - 1
+"""Steps that a record counts in an episode."""
 
 
 class WorldVectorEnv(WorldAccess, VectorEnv):
@@ -52,7 +56,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
             world: the world's class, or where it is, as `package.module:Class`; or a world that is made
                 already, to share its tables.
             num_envs: number N of environments.
-            max_episode_steps: steps after which an episode is truncated; None or -1 is never.
+            max_episode_steps: steps after which an episode is truncated, at least 1; None or -1 is never.
             autoreset_mode: what happens to an environment whose episode is over.
             num_threads: threads that share the environments; results do not depend on it.
             copy: whether every step returns fresh arrays. Otherwise observations, rewards, `terminated`,
@@ -71,20 +75,25 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
             **self.metadata, "render_fps": made.render_fps, "autoreset_mode": self.autoreset_mode
         }  # fmt: skip
         self.render_mode = render_mode
-        self.num_envs = num_envs
+        self._max_steps = _checked_limit(max_episode_steps)
+        self._batch = Batch(made, num_envs, num_threads)
+        self.num_envs = self._batch.num_envs
         self.single_observation_space = made.observation_space
         self.single_action_space = made.action_space
-        self.observation_space = batch_space(made.observation_space, num_envs)
-        self.action_space = batch_space(made.action_space, num_envs)
-        self._batch = Batch(made, num_envs, num_threads)
-        self._max_steps = max(0, max_episode_steps or 0)
+        self.observation_space = batch_space(made.observation_space, self.num_envs)
+        self.action_space = batch_space(made.action_space, self.num_envs)
         self._reader = InfoReader(made.state_dtype)
         self._final_reader = InfoReader(self._batch.report_dtype)
         self._number_obs = isinstance(made.observation_space, Discrete)
-        self._buffers = None if copy else self._batch.outputs()
+        self._buffers = None if settled("copy", copy, bool) else self._batch.outputs()
         self._ready = False  # every environment has been reset once
-        self._returns = np.zeros(num_envs)  # so far, for the picture
-        self._everywhere = np.ones(num_envs, np.bool_)
+        self._returns = np.zeros(self.num_envs)  # so far, for the picture
+        self._everywhere = np.ones(self.num_envs, np.bool_)
+        self._everywhere.flags.writeable = False
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Locks what is shared again: copies of arrays can be written."""
+        self.__dict__.update(state)
         self._everywhere.flags.writeable = False
 
     # ------------------------------------------------------------ gymnasium
@@ -99,17 +108,19 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
 
         Args:
             seed: s for seeds s + i; or one seed or None an environment (ignored outside of the mask).
-                Without a seed an environment goes on with its own stream.
+                Without a seed an environment goes on with its own stream. A seed is an int from 0, taken
+                modulo 2**64.
             options: `reset_mask`, (N,) bool; and reset options of the world, scalars or (N,) arrays.
 
         Returns:
             Observations of all environments, and infos of those that were reset.
 
         Raises:
+            gymnasium.error.Error: for a seed that is none.
             TypeError: for a `reset_mask` that is not a bool array.
             ValueError: for seeds or a mask of the wrong length, an empty mask, or an unknown option.
         """
-        super().reset(seed=seed if isinstance(seed, int) else None)
+        super().reset(seed=None if isinstance(seed, Iterable) else seed)  # checks the seed, too
         others = dict(options or {})
         rows = self._checked_mask(others.pop("reset_mask")) if "reset_mask" in others else None
         fields = self.world.reset_fields(others)
@@ -137,6 +148,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
 
         Raises:
             ResetNeeded: before all environments have been reset.
+            TypeError: for a single action.
             ValueError: for actions of the wrong shape or type.
             AssertionError: for an action out of range, and, without autoreset, for an environment whose
                 episode is over.
@@ -203,7 +215,10 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         if mask.dtype != np.bool_:
             raise TypeError(f"`options['reset_mask']` must have `dtype=np.bool_`, got {mask.dtype}")
         if not mask.any():
-            raise ValueError("`options['reset_mask']` must contain at least one True value")
+            raise ValueError(
+                "`options['reset_mask']` must contain a boolean array with at least one True value, "
+                f"got reset_mask={mask}"
+            )
         return mask
 
     def _streams(
@@ -211,14 +226,19 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
     ) -> tuple[NDArray, NDArray]:
         """What a reset does with each row, and its seed; rows that never had a seed get one."""
         n = self.num_envs
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds = [None] * n if seed is None else [int(seed) + i for i in range(n)]
-        else:
+        if isinstance(seed, Iterable):
             seeds = list(seed)
+        else:
+            seeds = [None] * n if seed is None else [seed + i for i in range(n)]
         if len(seeds) != n:
-            raise ValueError(f"the list of seeds must have length num_envs={n}, got {len(seeds)}")
+            problem = f"the length must match num_envs={n} but got length={len(seeds)}."
+            raise ValueError(f"If seeds are passed as a list {problem}")
+        seeds = [value if row else None for value, row in zip(seeds, rows.tolist(), strict=True)]
+        for value in seeds:
+            if value is not None and not (isinstance(value, int) and value >= 0):
+                seeding.np_random(value)  # refuses it, in gymnasium's words
         given = np.array([value is not None for value in seeds])
-        keys = seed_keys([0 if value is None else int(value) for value in seeds])
+        keys = seed_keys([value or 0 for value in seeds])
         new = rows & ~given & ~self._batch.state["rng"].any(axis=1)
         if new.any():
             keys[new] = self.np_random.integers(2**63, size=int(new.sum()))
@@ -226,6 +246,8 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
 
     def _checked_actions(self, actions: ArrayLike) -> NDArray[np.int64]:
         array = np.asarray(actions)
+        if array.ndim == 0:
+            raise TypeError(f"Unable to iterate over the following elements: {actions}")  # gymnasium's words
         if array.shape != (self.num_envs,) or array.dtype.kind not in "iu":
             raise ValueError(
                 f"actions must be ({self.num_envs},) integers, got {array.dtype} of shape {array.shape}"
@@ -290,3 +312,15 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
             self._returns[out.terminated | out.truncated] = 0.0
         elif self.autoreset_mode is AutoresetMode.NEXT_STEP:
             self._returns[self._batch.state["elapsed"] == 0] = 0.0
+
+
+def _checked_limit(max_episode_steps: int | None) -> int:
+    """Steps after which an episode is truncated, 0 for never; raises ValueError for other numbers."""
+    limit = settled("max_episode_steps", max_episode_steps, int | None)
+    if limit in (None, -1):
+        return 0
+    if not 1 <= limit <= MOST_STEPS:
+        raise ValueError(
+            f"max_episode_steps must lie between 1 and {MOST_STEPS}, or be None or -1 for never, got {limit}"
+        )
+    return limit

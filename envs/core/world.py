@@ -8,7 +8,6 @@ other modules of `meze.envs.core`.
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, Protocol, get_args, get_type_hints, runtime_checkable
@@ -16,6 +15,8 @@ from typing import Any, ClassVar, NamedTuple, Protocol, get_args, get_type_hints
 import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import ArrayLike, NDArray
+
+from .settings import did_you_mean, settle
 
 REWARD_SCALE = 1024
 """Rewards are integers in units of 1/1024 until the batch loop divides, so that sums are exact."""
@@ -185,8 +186,9 @@ def make_world(world: str | type[World] | World, settings: Mapping[str, Any]) ->
         settings: fields of the world's config by name; the others have their defaults.
 
     Raises:
-        TypeError: for a setting that the config does not have; it names the closest one.
-        ValueError: from the config, for a value that it does not allow.
+        TypeError: for a setting that the config does not have; it names the nearest one, if one is near.
+        ValueError: for a value that does not fit the field's type hint (see `settings.settled`), or from the
+            config, for one that it does not allow.
     """
     if not isinstance(world, str | type):
         if settings:
@@ -198,6 +200,7 @@ def make_world(world: str | type[World] | World, settings: Mapping[str, Any]) ->
     known = [field.name for field in dataclasses.fields(config_class) if field.init]
     for name in settings:
         if name not in known:
-            closest = difflib.get_close_matches(name, known, n=1, cutoff=0)
-            raise TypeError(f"{world_class.__name__} has no setting {name!r}; did you mean {closest[0]!r}?")
-    return world_class(config_class(**settings))
+            # Python's own words: libraries look for them, and leave out what a world does not take.
+            problem = f"{world_class.__name__}.__init__() got an unexpected keyword argument {name!r}"
+            raise TypeError(problem + did_you_mean(name, known))
+    return world_class(config_class(**settle(config_class, settings)))

@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal
 
+from ..core import check_settings
+
 
 @dataclass(frozen=True)
 class FireEscapeConfig:
@@ -17,5 +19,4 @@ class FireEscapeConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields; raises ValueError."""
-        if not (0 <= self.people <= 16 and 0 <= self.spread <= 1):
-            raise ValueError(f"people is 0 to 16 and spread 0 to 1, got {self.people} and {self.spread}")
+        check_settings(self, {"people": (0, 16), "spread": (0, 1)})

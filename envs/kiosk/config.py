@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args, get_type_hints
+from typing import Literal
+
+from ..core.settings import check_settings
 
 KIOSKS = 10
 """Kiosks by default, where an instance does not say."""
@@ -61,27 +63,18 @@ class KioskConfig:
         Raises:
             ValueError: naming the field and what it may be.
         """
-        for name, low, high in (
-            ("pool_size", 1, 4096),
-            ("points", 1, 10_000),
-            ("sites", 1, 10_000),
-            ("least_points", 1, 10_000),
-            ("kiosks", 1, 1024),
-            ("least_kiosks", 1, self.most_kiosks or KIOSKS),
-            ("most_kiosks", 1, 1024),
-            ("rivals", 0, 10_000),
-            ("steps_per_unit", 1, 1 << 20),
-            ("radius", 0, 1 << 24),
-        ):
-            value = getattr(self, name)
-            if value is None and name in ("kiosks", "least_points", "least_kiosks", "most_kiosks"):
-                continue
-            if not isinstance(value, int) or not low <= value <= high:
-                raise ValueError(f"{name} must be a whole number from {low} to {high}, got {value!r}")
-        hints = get_type_hints(KioskConfig)
-        for name in ("split", "layout", "objective", "observation"):
-            choices = get_args(hints[name])
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
-        if self.metric not in (None, "euclidean", "manhattan"):
-            raise ValueError(f"metric must be one of euclidean, manhattan, got {self.metric!r}")
+        check_settings(
+            self,
+            {
+                "pool_size": (1, 4096),
+                "points": (1, 10_000),
+                "sites": (1, 10_000),
+                "least_points": (1, 10_000),
+                "kiosks": (1, 1024),
+                "most_kiosks": (1, 1024),
+                "rivals": (0, 10_000),
+                "steps_per_unit": (1, 1 << 20),
+                "radius": (0, 1 << 24),
+            },
+        )
+        check_settings(self, {"least_kiosks": (1, self.most_kiosks or KIOSKS)})

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from ..core.settings import check_settings
+
 
 @dataclass(frozen=True)
 class PlatformerConfig:
@@ -47,22 +49,12 @@ class PlatformerConfig:
         Raises:
             ValueError: naming the field and what it may be.
         """
-        for name, low, high in (
-            ("difficulty", 0, 1),
-            ("pool_size", 1, 4096),
-            ("frame_skip", 1, 60),
-            *((field.name, -1000, 1000) for field in fields(self)[-6:]),
-        ):
-            value = getattr(self, name)
-            if not isinstance(value, int | float) or not low <= value <= high:
-                raise ValueError(f"{name} must lie between {low} and {high}, got {value!r}")
-        for name in ("pool_size", "frame_skip"):
-            if not isinstance(getattr(self, name), int):
-                raise ValueError(f"{name} must be a whole number, got {getattr(self, name)!r}")
-        for name, choices in (
-            ("split", ("train", "test")),
-            ("actions", ("right_only", "simple", "complex")),
-            ("observation", ("grid", "pixels", "index")),
-        ):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        check_settings(
+            self,
+            {
+                "difficulty": (0, 1),
+                "pool_size": (1, 4096),
+                "frame_skip": (1, 60),
+                **dict.fromkeys((field.name for field in fields(self)[-6:]), (-1000, 1000)),
+            },
+        )

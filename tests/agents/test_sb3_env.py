@@ -6,6 +6,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import TimeLimit
+from gymnasium.wrappers.vector import ClipReward, DictInfoToList, RecordEpisodeStatistics
 from meze.agents.sb3_env import MezeVecEnv
 from meze.envs.core.env import WorldEnv
 from meze.envs.core.vector import WorldVectorEnv
@@ -113,6 +114,42 @@ def test_the_caller_owns_what_a_step_returns() -> None:
     assert all(map(np.array_equal, first[:3], copies))
 
 
+def test_the_caller_owns_the_infos() -> None:
+    env = corridor(4)  # its episodes end within these steps
+    env.seed(0), env.reset()
+    kept = []
+    for step in range(2 * LIMIT):
+        *_, infos = env.step(np.full(4, 2))
+        assert not any("rollout" in info for info in infos)
+        for info in infos:
+            info["rollout"] = step  # as `imitation` does
+        kept.append(infos)
+    assert [[info["rollout"] for info in infos] for infos in kept] == [[k] * 4 for k in range(2 * LIMIT)]
+
+
+@pytest.mark.parametrize(
+    "wrapper", [DictInfoToList, RecordEpisodeStatistics, lambda env: ClipReward(env, -9, 9)]
+)
+def test_a_vector_wrapper_inside_changes_nothing_here(wrapper) -> None:
+    def make() -> WorldVectorEnv:
+        return WorldVectorEnv(CORRIDOR, 6, LIMIT, AutoresetMode.SAME_STEP)
+
+    env, oracle = MezeVecEnv(wrapper(make())), MezeVecEnv(make())
+    env.seed(3), oracle.seed(3)
+    assert np.array_equal(env.reset(), oracle.reset())
+    assert all(map(same, env.reset_infos, oracle.reset_infos))
+    ends = 0
+    for _ in range(40):
+        assert np.array_equal(env.env_method("action_masks"), oracle.env_method("action_masks"))
+        (*steps, infos), (*their_steps, their_infos) = env.step(np.full(6, 2)), oracle.step(np.full(6, 2))
+        assert all(map(np.array_equal, steps, their_steps))
+        for info, theirs in zip(infos, their_infos, strict=True):
+            assert bool(info) == bool(theirs)
+            ends += bool(info)
+            assert not info or same(without_time(info), without_time(theirs))
+    assert ends > 6
+
+
 def test_seeds_are_used_once_and_options_reach_the_world() -> None:
     env = corridor(5)
     env.seed(11)
@@ -151,6 +188,13 @@ def test_attributes_and_methods() -> None:
     env = corridor(3)
     assert [world.config.slip for world in env.get_attr("world")] == [256] * 3
     assert len(env.get_attr("world", indices=1)) == 1
+    single = WorldEnv(CORRIDOR)  # what is of one environment is not the batch's
+    assert env.get_attr("action_space", [0]) == [single.action_space] == [env.action_space]
+    assert env.get_attr("observation_space") == [single.observation_space] * 3
+    env.seed(5), env.reset()
+    for k, state in enumerate(env.get_attr("state")):
+        single.reset(seed=5 + k)
+        assert state.tobytes() == single.state.tobytes()
     assert not env.has_attr("no_such_thing")
     env.set_attr("mood", "good")
     assert env.get_attr("mood") == ["good"] * 3
@@ -176,6 +220,13 @@ def test_pictures() -> None:
     assert [picture.shape for picture in env.get_images()] == [(8, 64, 3)] * 4
     assert env.render().shape == (16, 128, 3)
     assert corridor(2).get_images() == [None, None]
+
+
+def test_videos_run_as_fast_as_the_world() -> None:
+    env = MezeVecEnv("meze/City-v0", 2, observation="index", render_mode="rgb_array")
+    assert env.metadata["render_fps"] == gymnasium.make("meze/City-v0").metadata["render_fps"] == 4
+    assert env.metadata["render_modes"] == ["human", "rgb_array"]  # as of every VecEnv of such pictures
+    assert sync("CartPole-v1", 2).metadata["render_fps"] == 50
 
 
 def test_wrappers_of_stable_baselines3_fit() -> None:
@@ -217,6 +268,11 @@ def test_bad_input() -> None:
         MezeVecEnv(WorldVectorEnv(CORRIDOR, 2))
     with pytest.raises(TypeError, match="settings are for an id"):
         MezeVecEnv(WorldVectorEnv(CORRIDOR, 2), num_envs=2)
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        MezeVecEnv("meze/City-v0", 0)
+    with pytest.raises(gymnasium.error.Error, match="greater or equal to zero"):
+        env = corridor(2)
+        env.seed(-1), env.reset()
     with pytest.raises(TypeError, match="rush"):
         MezeVecEnv("meze/City-v0", 2, rush=True)
     mode = AutoresetMode.SAME_STEP

@@ -128,8 +128,8 @@ def test_ways_lead_round_it():
         ({"closed": (0, 0)}, "map downtown has no lane in column 0, row 0"),
         ({"closed": (40, 3)}, "has no lane in column 40, row 3"),
         ({"closed": (12, 18), "map": "generated"}, "closed names a street of one map"),
-        ({"closed": (12,)}, "closed must be column and row of a cell, got"),
-        ({"closed": 5}, "closed must be column and row of a cell, got 5"),
+        ({"closed": (12,)}, r"closed must be \(a whole number, a whole number\) or None, got \(12,\)"),
+        ({"closed": 5}, r"closed must be \(a whole number, a whole number\) or None, got 5"),
     ],
 )
 def test_what_can_not_be_closed_is_refused_in_one_line(settings, problem):

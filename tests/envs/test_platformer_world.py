@@ -17,7 +17,7 @@ LEVELS = [draw_level(), draw_level({(20, 12): "w"}), draw_level(pits=[9, 10])]
     "settings, message",
     [
         ({"difficulty": 1.5}, "difficulty must lie between 0 and 1"),
-        ({"difficulty": float("nan")}, "difficulty must lie"),
+        ({"difficulty": float("nan")}, "difficulty must be a finite number"),
         ({"frame_skip": 0}, "frame_skip must lie between 1"),
         ({"frame_skip": 2.5}, "frame_skip must be a whole number"),
         ({"pool_size": 0}, "pool_size must lie"),

@@ -40,7 +40,7 @@ def test_make_wraps_a_time_limit_and_make_vec_passes_it_on(corridor):
     envs.reset(seed=0, options={"start": 0})
     ends = [envs.step([0, 0, 0])[3].all() for _ in range(9)]
     assert ends == [False] * 8 + [True]
-    with pytest.raises(TypeError, match="did you mean 'slip'"):
+    with pytest.raises(TypeError, match="unexpected keyword argument 'slap'; did you mean 'slip'"):
         gymnasium.make(corridor.id, slap=1)
 
 
@@ -60,3 +60,5 @@ def test_the_same_again_is_fine_and_another_is_not(corridor):
 def test_unknown_names_get_the_closest(corridor):
     with pytest.raises(ValueError, match="'corridr'; did you mean 'corridor'"):
         find_world("corridr")
+    with pytest.raises(ValueError, match="registered as 'chess'$"):
+        find_world("chess")

@@ -3,6 +3,7 @@
 That whole rollouts are equal bit for bit is a conformance check.
 """
 
+import gc
 import pickle
 import warnings
 from copy import deepcopy
@@ -18,10 +19,10 @@ from meze.envs.core.conformance import _same
 from meze.envs.core.env import WorldEnv
 from meze.envs.core.vector import WorldVectorEnv
 from numba import njit
-from stable_baselines3.common.env_checker import check_env as sb3_check_env
 from toy_world import LEFT, LENGTH, RIGHT, STAY, Corridor
 
 N = 4
+OLD = tuple(map(int, gymnasium.__version__.split(".")[:2])) < (1, 4)  # it asserts where later ones raise
 
 
 def native(**arguments) -> WorldVectorEnv:
@@ -94,18 +95,61 @@ def bad_masks():
 
 @pytest.mark.parametrize("mask", bad_masks(), ids=["list", "float", "length", "empty"])
 def test_reset_masks_are_refused_as_gymnasium_does(mask):
-    errors = []
-    for env in (native(), sync()):
-        env.reset(seed=0)
-        with pytest.raises((TypeError, ValueError)) as caught:
-            env.reset(options={"reset_mask": mask})
-        errors.append(caught.type)
-    assert errors[0] is errors[1]
+    ours, theirs = (
+        refusal(env.reset, options={"reset_mask": mask}) for env in (reset(native()), reset(sync()))
+    )
+    assert isinstance(ours, TypeError | ValueError)
+    assert OLD or (type(ours), str(ours)) == (type(theirs), str(theirs))
+
+
+def reset(env):
+    env.reset(seed=0)
+    return env
+
+
+def refusal(function, *args, **kwargs) -> Exception:
+    """What a call raises."""
+    with pytest.raises(Exception) as caught:  # noqa: B017, which kind is what the caller compares
+        function(*args, **kwargs)
+    return caught.value
+
+
+@pytest.mark.parametrize(
+    "seed", ["1234", [1.5, 2.0, 3, 4], [-1, 3, 5, 6], [1, None, None, -7], np.arange(N), -1, [b"1", 2, 3, 4]]
+)
+def test_seeds_are_refused_as_gymnasium_does(seed):
+    ours, theirs = refusal(native().reset, seed=seed), refusal(sync().reset, seed=seed)
+    assert type(ours) is type(theirs) is gymnasium.error.Error and str(ours) == str(theirs)
+
+
+@pytest.mark.parametrize("seed", ["12", 1.5, -1, np.int64(3)])
+def test_single_seeds_are_refused_in_the_same_words_alone_and_in_batches(seed):
+    alone = refusal(WorldEnv(Corridor).reset, seed=seed)
+    assert isinstance(alone, gymnasium.error.Error)
+    for seeds in (seed, [seed] * N):
+        if not isinstance(seeds, str):  # which is a list of letters
+            assert str(refusal(native().reset, seed=seeds)) == str(alone)
+
+
+def test_refused_seeds_change_nothing_and_those_outside_the_mask_do_not_count():
+    env = reset(native())
+    before = env.state_hash().tolist()
+    refusal(env.reset, seed=[1, 2, 3, -4])
+    assert env.state_hash().tolist() == before
+    mask = np.array([True, True, True, False])
+    env.reset(seed=[1, 2, 3, -4], options={"reset_mask": mask})  # type: ignore[list-item]
+    assert env.state_hash().tolist()[3] == before[3]
+
+
+def test_large_seeds_are_taken_as_gymnasium_takes_them():
+    large = [2**64 + k for k in range(N)]
+    _same(native().reset(seed=large), sync().reset(seed=large), "reset")
+    _same(native().reset(seed=2**64), native().reset(seed=large), "reset")
 
 
 def test_seed_lists_have_the_right_length():
-    with pytest.raises(ValueError, match="length"):
-        native().reset(seed=[1, 2])
+    ours, theirs = refusal(native().reset, seed=[1, 2]), refusal(sync().reset, seed=[1, 2])
+    assert str(ours) == str(theirs) and (OLD or type(ours) is type(theirs) is ValueError)
 
 
 def test_a_reset_of_some_before_all_is_not_enough():
@@ -168,7 +212,13 @@ def test_actions_out_of_range_name_the_row(row, action):
     assert env.state_hash().tolist() == before
 
 
-@pytest.mark.parametrize("actions", [np.zeros(N), np.zeros(N + 1, np.int64), 0])
+@pytest.mark.parametrize("actions", [0, None, 1.5, np.array(0)])
+def test_a_single_action_is_refused_as_gymnasium_does(actions):
+    ours, theirs = refusal(reset(native()).step, actions), refusal(reset(sync()).step, actions)
+    assert (type(ours), str(ours)) == (type(theirs), str(theirs))
+
+
+@pytest.mark.parametrize("actions", [np.zeros(N), np.zeros(N + 1, np.int64)])
 def test_actions_of_another_kind_are_refused(actions):
     env = native()
     env.reset(seed=0)
@@ -287,6 +337,25 @@ def test_copies_of_a_batch_are_independent(copy):
     env.close(), other.close()
 
 
+@pytest.mark.parametrize("copy", [deepcopy, lambda env: pickle.loads(pickle.dumps(env))])
+def test_what_can_not_be_written_can_not_be_written_in_a_copy(copy):
+    env = reset(native(max_episode_steps=2, autoreset_mode="SameStep"))
+    other = copy(env)
+    for step in range(2):
+        locked, in_copy = (written(each.step(np.zeros(N, np.int64))) for each in (env, other))
+        assert locked == in_copy
+        assert locked["4._moved"] is locked["4._action_mask"] is False
+        assert ("4.final_obs" in locked) is (step == 1)
+
+
+def written(outputs, name=""):
+    """Whether each array can be written to, by its place."""
+    if isinstance(outputs, np.ndarray):
+        return {name[1:]: outputs.flags.writeable}
+    items = outputs.items() if isinstance(outputs, dict) else enumerate(outputs)
+    return {place: flag for key, part in items for place, flag in written(part, f"{name}.{key}").items()}
+
+
 def test_a_state_moves_from_a_batch_to_a_single_environment():
     env, single = native(slip=0), WorldEnv(Corridor, slip=0)
     env.reset(seed=0, options={"start": np.arange(N)})
@@ -313,13 +382,52 @@ def test_steps_need_a_reset_before_and_after_an_episode():
 
 
 def test_unknown_settings_and_modes_name_the_closest():
-    with pytest.raises(TypeError, match="no setting 'slipp'; did you mean 'slip'"):
-        WorldEnv(Corridor, slipp=3)
+    for make in (WorldEnv, WorldVectorEnv):
+        # Python's own words: torchrl tries `frameskip`, and leaves it out if it reads them.
+        words = r"Corridor.__init__\(\) got an unexpected keyword argument '{}'"
+        with pytest.raises(TypeError, match=words.format("slipp") + r"; did you mean 'slip'\?$"):
+            make(Corridor, slipp=3)
+        with pytest.raises(TypeError, match=words.format("frameskip") + "$"):
+            make(Corridor, frameskip=1)
     with pytest.raises(ValueError, match="slip is 0 to 1024"):
         native(slip=2000)
     for make in (WorldEnv, WorldVectorEnv):
         with pytest.raises(ValueError, match="'text' is not one of"):
             make(Corridor, render_mode="text")
+
+
+@pytest.mark.parametrize(
+    ("argument", "words"),
+    [
+        (
+            {"max_episode_steps": 0},
+            "max_episode_steps must lie between 1 and .* or be None or -1 for never, got 0",
+        ),
+        ({"max_episode_steps": -5}, "max_episode_steps must lie between 1 and .* got -5"),
+        ({"max_episode_steps": 2**31}, "max_episode_steps must lie between 1 and 2147483647"),
+        ({"max_episode_steps": 8.0}, "max_episode_steps must be a whole number or None, got 8.0"),
+        ({"num_envs": 0}, "at least 1, got 0"),
+        ({"num_envs": 2.0}, "num_envs must be a whole number, got 2.0"),
+        ({"num_envs": True}, "num_envs must be a whole number, got True"),
+        ({"num_threads": "2"}, "num_threads must be a whole number, got '2'"),
+        ({"copy": 1}, "copy must be True or False, got 1"),
+        ({"autoreset_mode": "never"}, "'never' is not a valid AutoresetMode"),
+        ({"slip": 2.5}, "slip must be a whole number, got 2.5"),
+    ],
+)
+def test_arguments_are_checked_and_nothing_is_left_behind(argument, words):
+    with pytest.raises(ValueError, match=words) as caught:
+        WorldVectorEnv(Corridor, **argument)
+    assert "\n" not in str(caught.value)
+    del caught
+    gc.collect()  # gymnasium 1.2 closes what was never made to the end: pytest tells of an error there
+
+
+@pytest.mark.parametrize("never", [None, -1])
+def test_episodes_may_go_on_for_ever(never):
+    env = reset(WorldVectorEnv(Corridor, np.int64(N), max_episode_steps=never))
+    assert env.num_envs == N and type(env.num_envs) is int
+    assert not any(env.step(np.zeros(N, np.int64))[3].any() for _ in range(50))
 
 
 def test_pictures():
@@ -338,6 +446,7 @@ def test_pictures():
 
 @pytest.mark.parametrize("observation", ["index", "strip"])
 def test_stable_baselines_accepts_the_single_environment(observation):
+    checker = pytest.importorskip("stable_baselines3.common.env_checker")
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        sb3_check_env(WorldEnv(Corridor, observation=observation))
+        checker.check_env(WorldEnv(Corridor, observation=observation))
