@@ -26,7 +26,7 @@ PICTURE_CHANNELS = (1, 3, 4)
 """A grid's last axis is taken for its planes if it has one of these lengths; otherwise the first one is."""
 
 
-MOST_UNITS = 1 << 16
+MOST_UNITS = 1 << 14
 """Units of a layer, at most."""
 
 

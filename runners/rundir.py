@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
+import shlex
 import subprocess
 import time
 from collections.abc import Collection, Mapping
@@ -282,7 +283,7 @@ class RunDir:
         if ":" in network and network not in networks:
             raise ValueError(
                 f"{self.path} has the network {network}, code of another package: "
-                f"name it on the command line too, --network {network}"
+                f"name it on the command line too, --network {shlex.quote(network)}"
             )
         return RunConfig(
             spec,
