@@ -34,6 +34,7 @@ from .resolve import Environment, load_object, make_vector
 from .rollout import Episodes, Tally, action_mask
 from .rundir import RunDir
 from .settings import from_plain
+from .show import ScriptPolicy
 from .tournament import Entry, Result, Tournament, yardsticks
 from .train import make_training, new_run, old_run
 
@@ -159,7 +160,7 @@ def _replayed(entry: Entry, environment: Environment) -> Result:
         config = from_plain(environment.config, dict(replay.config), f"{path}: config")
         limit = max(len(replay.actions), by_hand(environment) or environment.max_episode_steps)
         env = make_vector(environment, config, 1, AutoresetMode.DISABLED, max_episode_steps=limit)
-        script = watch.ScriptPolicy(replay.actions).within(env.single_action_space)
+        script = ScriptPolicy(replay.actions).within(env.single_action_space)
         played.append(_episode(env, replay, script, len(replay.actions)))
         others = [find_contestant(name, environment, config) for name in yardsticks(environment, config)]
         ends = [_episode(env, replay, other.policy(env), limit)["return"].mean() for other in others]

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium.spaces import Space
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
@@ -46,6 +47,35 @@ class Moment(NamedTuple):
     """(N,) whether the episode is over."""
     marks: list[NDArray | None] | None = None
     """What the renderer is to mark, where a policy shows how it searches."""
+
+
+class ScriptPolicy:
+    """Takes given actions, one after another, from the first in each episode."""
+
+    def __init__(self, actions: Sequence[int]) -> None:
+        self._actions = list(actions)
+        self._next = 0
+
+    def within(self, space: Space) -> ScriptPolicy:
+        """The same, once its actions are known to be of an environment's action space.
+
+        Raises:
+            ValueError: when one is not.
+        """
+        if strange := [action for action in self._actions if not space.contains(np.int64(action))]:
+            raise ValueError(f"the replay's action {strange[0]} is none of {space}")
+        return self
+
+    def rewind(self) -> None:
+        """Begins again."""
+        self._next = 0
+
+    def act(
+        self, obs: Any, memory: Memory = None, *, explore: bool, mask: Any = None
+    ) -> tuple[np.ndarray, Memory]:
+        """Returns the next action for a batch of one."""
+        self._next += 1
+        return np.array([self._actions[self._next - 1]]), memory
 
 
 class Show:

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from ..agents.base import Memory, Policy, Trainable
+from ..agents.base import Policy, Trainable
 from ..envs.core.replay import Replay
 from ..envs.core.replay import load as load_replay
 from ..files import replaced
@@ -22,7 +21,7 @@ from .evaluate import find_contestant, on_test_split
 from .resolve import Environment, find_environment, make_vector
 from .rundir import EVALUATION_SEED, RunDir
 from .settings import asks_for_help, from_plain, group, leading_names, parse, print_help, take_flag
-from .show import Moment, Show, Sights
+from .show import Moment, ScriptPolicy, Show, Sights
 
 USAGE = "meze watch RUN [flags], meze watch AGENT ENV [flags], or meze watch REPLAY.json [flags]"
 DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file. A run
@@ -107,35 +106,6 @@ class Follower:
         if path != self._loaded:
             self._run.load_learner(self._learner, path)
             self._loaded = path
-
-
-class ScriptPolicy:
-    """Takes given actions, one after another, from the first in each episode."""
-
-    def __init__(self, actions: Sequence[int]) -> None:
-        self._actions = list(actions)
-        self._next = 0
-
-    def within(self, space: Space) -> ScriptPolicy:
-        """The same, once its actions are known to be of an environment's action space.
-
-        Raises:
-            ValueError: when one is not.
-        """
-        if strange := [action for action in self._actions if not space.contains(np.int64(action))]:
-            raise ValueError(f"the replay's action {strange[0]} is none of {space}")
-        return self
-
-    def rewind(self) -> None:
-        """Begins again."""
-        self._next = 0
-
-    def act(
-        self, obs: Any, memory: Memory = None, *, explore: bool, mask: Any = None
-    ) -> tuple[np.ndarray, Memory]:
-        """Returns the next action for a batch of one."""
-        self._next += 1
-        return np.array([self._actions[self._next - 1]]), memory
 
 
 class Viewer:

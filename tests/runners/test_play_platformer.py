@@ -12,8 +12,8 @@ from meze.envs.platformer.renderer import PlatformerRenderer
 from meze.envs.platformer.world import Platformer
 from meze.runners import cli, play, screen
 from meze.runners.screen import Window
-from meze.runners.show import Show
-from meze.runners.watch import ScriptPolicy, Viewer
+from meze.runners.show import ScriptPolicy, Show
+from meze.runners.watch import Viewer
 
 LEVEL = "01-running"
 
