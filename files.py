@@ -56,7 +56,7 @@ def check_regular(path: str | os.PathLike[str]) -> None:
     with contextlib.suppress(OSError):  # what is missing is told by whoever opens it
         mode = os.stat(path).st_mode
         if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
-            raise ValueError(f"{path} is no regular file")
+            raise ValueError(f"{path}: not a regular file")
 
 
 def open_own(path: str, flags: int) -> int:

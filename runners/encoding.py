@@ -34,7 +34,7 @@ class MixtureSettings:
     epsilon: float = 0.1
     """Share of their actions that are random ones: without them, mistakes are never seen."""
     teacher: str | None = None
-    """Who says what should be done: a reference of the world, by default its first, or a run's folder."""
+    """Who says what should be done: a reference of the world, by default its `expert`, or a run's folder."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""

@@ -101,7 +101,7 @@ class ImitationSettings(TrainSettings):
     steps: int = 50_000
     """Transitions to learn from, all environments together."""
     teacher: str | None = None
-    """Who is imitated: a reference of the world, by default its first one, or a run's folder."""
+    """Who is imitated: a reference of the world, by default its `expert`, or a run's folder."""
 
 
 @dataclass(frozen=True)

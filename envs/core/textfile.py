@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from importlib.resources.abc import Traversable
+from pathlib import Path
+
+from ...files import check_regular
 
 
 def read_text(
@@ -18,13 +21,18 @@ def read_text(
         error_class: of the errors.
 
     Raises:
-        ValueError: of `error_class`, in one line, if there is no such file, or it is too big or no text.
+        ValueError: of `error_class`, in one line, if there is no such file, or it is none that stays as it is
+            (a named pipe would keep its reader waiting), or is too big or no text.
     """
     try:
+        if isinstance(source, Path):
+            check_regular(source)
         with source.open("rb") as file:
             data = file.read(max_bytes + 1)
     except OSError as error:
         raise error_class(f"{name}: {(error.strerror or str(error)).lower()}") from None
+    except ValueError as error:
+        raise error_class(str(error)) from None
     if len(data) > max_bytes:
         raise error_class(f"{name}: the file is too big for {content}")
     try:

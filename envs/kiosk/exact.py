@@ -1,8 +1,12 @@
-"""Proven optima: a Lagrangian bound fixes most sites, a mixed-integer program on HiGHS decides the rest.
+"""Proven optima: a Lagrangian bound fixes most sites, branch and bound decides the rest.
 
 All objectives here are p-medians of some cost: coverage has cost 1 a head beyond the radius (R. Church and
 C. ReVelle, "The maximal covering location problem", 1974), and a p-center has a radius beyond which nobody
 need be (E. Minieka, "The m-center problem", SIAM Review 12, 1970).
+
+The Lagrangian bound is counted in integers, so that it holds to the last digit. HiGHS computes in floating
+point, to about 1e-6 of the total: where that is less than 1, the cost of a head by a step, it branches, being
+the quicker where many choices cost the same. Larger totals are left to a tree of Lagrangian bounds.
 """
 
 from __future__ import annotations
@@ -28,20 +32,35 @@ class Proof(NamedTuple):
 
 
 class _Relaxed(NamedTuple):
-    """The best of the Lagrangian relaxation."""
+    """The best of a Lagrangian relaxation, in parts of a cost of 1."""
 
-    bound: float
+    bound: int
     """No choice costs less."""
-    prices: NDArray[np.float64]
+    prices: NDArray[np.int64]
     """(N,) multipliers: what the service of a point may cost."""
-    savings: NDArray[np.float64]
+    savings: NDArray[np.int64]
     """(S,) what each site adds to the bound when it is chosen, at most 0."""
+    chosen: NDArray[np.int64]
+    """(K,) the sites of the bound."""
+
+
+class _Effort(NamedTuple):
+    """Of the subgradient method."""
+
+    step: float
+    """At first ..."""
+    patience: int
+    """... halved after so many rounds without a better bound ..."""
+    last: float
+    """... until it is less than this."""
 
 
 ROUNDS = 3000
-"""Of the subgradient method."""
-PATIENCE = 30
-"""Rounds without a better bound after which its step is halved."""
+"""Of the subgradient method at most."""
+THOROUGH, QUICK = _Effort(2.0, 30, 1e-4), _Effort(0.5, 10, 0.02)
+"""For the root of the tree, and for nodes, which begin from the prices of their parents."""
+TOLERANCE = 1e-6
+"""Of HiGHS, as a share of a total."""
 
 
 def prove(
@@ -55,68 +74,162 @@ def prove(
         deadline: on the clock of `time.perf_counter`; the bound is what is proven then.
         below: only choices that cost less than this are of interest; the bound never exceeds it.
     """
-    least = int(table[incumbent].min(axis=0).sum())
-    if below is not None:
-        least = min(least, below)
-    k = len(incumbent)
-    relaxed = _relax(table, incumbent, least, deadline)
-    bound = max(0, _round_up(relaxed.bound))
-    if bound >= least:
-        return Proof(incumbent, least)
-    kept, fixed = _undecided(relaxed, k, least)
-    slack = least - 1 - relaxed.bound
-    found = _branch_and_bound(table, kept, fixed, k, relaxed.prices + slack, deadline)
+    search = _Search(table, incumbent, deadline, below)
+    prices = (table[incumbent].min(axis=0) + 1) * search.unit
+    root = search.relax(np.arange(len(table)), 0, prices, THOROUGH)
+    bound = max(0, search.whole(root.bound))
+    if bound >= search.least:
+        return Proof(incumbent, search.least)
+    if search.least * TOLERANCE >= 1:
+        bound = max(bound, search.tree(root))
+        return Proof(search.sites, min(search.least, bound))
+    kept, num_fixed = search.undecided(root, 0)
+    limits = (root.prices + search.slack(root)) // search.unit
+    found = _branch_and_bound(table, kept, num_fixed, search.k, limits, deadline)
     if found.sites is not None:
-        value = int(table[found.sites].min(axis=0).sum())
-        if value < least:
-            incumbent, least = found.sites, value
-    return Proof(incumbent, int(min(least, max(bound, found.bound))))
+        search.consider(found.sites)
+    return Proof(search.sites, int(min(search.least, max(bound, found.bound))))
 
 
-def _round_up(bound: float) -> int:
-    """The least whole number not below a bound that was computed in floating point."""
-    return math.ceil(bound - 1e-6 * max(1.0, abs(bound)))
+class _Node(NamedTuple):
+    """A part of all choices."""
+
+    kept: NDArray[np.int64]
+    """Sites that a choice may have; the first ones it must have ..."""
+    num_fixed: int
+    """... and that many these are."""
+    prices: NDArray[np.int64]
+    """(N,) of the parent's bound."""
+    bound: int
+    """What the parent has proven."""
 
 
-def _relax(table: NDArray, incumbent: NDArray, target: int, deadline: float) -> _Relaxed:
-    """Maximises the Lagrangian bound where each point's one service is relaxed (Cornuejols et al., 1977).
+class _Search:
+    """What is known while the proof goes on.
 
-    With prices u, every choice of K sites costs at least the sum of u plus the K least savings, where a
-    site saves what it serves for less than the price. The subgradient method is that of Held and Karp.
+    Args:
+        table: (S, N) costs.
+        incumbent: (K,) sites.
+        deadline: on the clock of `time.perf_counter`.
+        below: only choices that cost less are of interest.
     """
-    costs, k = table.astype(float), len(incumbent)
-    prices = costs[incumbent].min(axis=0) + 1
-    best = _Relaxed(-math.inf, prices, np.zeros(len(table)))
-    step, stale = 2.0, 0
-    for _ in range(ROUNDS):
-        savings = np.minimum(costs - prices, 0).sum(axis=1)
-        chosen = np.argpartition(savings, k - 1)[:k]
-        bound = prices.sum() + savings[chosen].sum()
-        stale += 1
-        if bound > best.bound:
-            stale = 0
-            best = _Relaxed(float(bound), prices, savings)
-        if _round_up(best.bound) >= target or step < 1e-4 or time.perf_counter() > deadline:
-            break
-        if stale == PATIENCE:
-            step, stale, prices = step / 2, 0, best.prices
-        slope = 1.0 - (costs[chosen] < prices).sum(axis=0)
-        steepness = slope @ slope
-        if steepness == 0:
-            break
-        prices = prices + step * (target - bound) / steepness * slope
-    return best
 
+    def __init__(self, table: NDArray, incumbent: NDArray, deadline: float, below: int | None) -> None:
+        self._table, self._deadline = table, deadline
+        self.sites, self.k = incumbent, len(incumbent)
+        cost = int(table[incumbent].min(axis=0).sum())
+        self.least = cost if below is None else min(cost, below)
+        """Only choices that cost less are looked for."""
+        total = int(table.max(axis=0).sum()) + table.shape[1]
+        self.unit = 1 << min(20, max(0, 60 - total.bit_length()))
+        """Prices are counted in this part of a cost of 1: the finest in which sums stay far below 2^63."""
 
-def _undecided(relaxed: _Relaxed, k: int, least: int) -> tuple[NDArray, NDArray]:
-    """The sites that a choice cheaper than `least` may have, and those among them that it must have."""
-    ranked = np.sort(relaxed.savings)
-    better = least - 1 + 1e-6 * least
-    may = relaxed.bound + relaxed.savings - ranked[k - 1] <= better
-    must = np.zeros_like(may)
-    if k < len(ranked):
-        must = relaxed.bound + ranked[k] - relaxed.savings > better
-    return np.flatnonzero(may | must), np.flatnonzero(must)
+    def whole(self, bound: int) -> int:
+        """The least whole cost not below a bound."""
+        return -(-bound // self.unit)
+
+    def slack(self, relaxed: _Relaxed) -> int:
+        """How much a choice that is looked for may cost beyond a bound."""
+        return (self.least - 1) * self.unit - relaxed.bound
+
+    def is_over(self) -> bool:
+        """Whether the time is up."""
+        return time.perf_counter() > self._deadline
+
+    def consider(self, sites: NDArray) -> None:
+        """Takes (K,) sites as the best known, if they are."""
+        cost = int(self._table[sites].min(axis=0).sum())
+        if cost < self.least:
+            self.sites, self.least = sites, cost
+
+    def relax(self, kept: NDArray, num_fixed: int, prices: NDArray, effort: _Effort) -> _Relaxed:
+        """Maximises the Lagrangian bound where each point's one service is relaxed (Cornuejols et al., 1977).
+
+        With prices u, every choice of K sites costs at least the sum of u plus the K least savings, where a
+        site saves what it serves for less than the price. The subgradient method is that of Held and Karp.
+
+        Args:
+            kept: sites that a choice may have.
+            num_fixed: so many of them, the first ones, it must have; at most K.
+            prices: (N,) to begin with.
+            effort: how long to go on.
+        """
+        costs, target = self._table[kept] * self.unit, self.least * self.unit
+        # What lies beyond the cheapest and the dearest service makes no better bound.
+        low, high = costs.min(axis=0), costs.max(axis=0) + self.unit
+        prices = np.clip(prices, low, high)
+        fixed, more = np.arange(num_fixed), self.k - num_fixed
+        best, step, stale = None, effort.step, 0
+        for _ in range(ROUNDS):
+            savings = np.minimum(costs - prices, 0).sum(axis=1)
+            others = savings[num_fixed:].argpartition(more - 1)[:more] if more else fixed[:0]
+            chosen = np.concatenate([fixed, others + num_fixed])
+            # Not by numpy: the K savings together may pass 2^63.
+            bound = int(prices.sum()) + sum(savings[chosen].tolist())
+            stale += 1
+            if best is None or bound > best.bound:
+                stale = 0
+                best = _Relaxed(bound, prices, savings, chosen)
+            if self.whole(best.bound) >= self.least or step < effort.last or self.is_over():
+                break
+            if stale == effort.patience:
+                step, stale, prices = step / 2, 0, best.prices
+            slope = 1.0 - (costs[chosen] < prices).sum(axis=0)
+            steepness = slope @ slope
+            if steepness == 0:
+                break
+            prices = np.clip(prices + step * (target - bound) / steepness * slope, low, high)
+            prices = np.rint(prices).astype(np.int64)
+        assert best is not None
+        return best
+
+    def undecided(self, relaxed: _Relaxed, num_fixed: int) -> tuple[NDArray, int]:
+        """Which of the relaxed sites a choice that is looked for may have; it must have the first ones.
+
+        Returns:
+            Their indices, and how many it must have. These may be fewer or more than K: there is no choice.
+        """
+        free, more, slack = relaxed.savings[num_fixed:], self.k - num_fixed, self.slack(relaxed)
+        may, must = np.zeros(len(free), bool), np.zeros(len(free), bool)
+        if more:
+            ranked = np.sort(free)
+            may = free - ranked[more - 1] <= slack
+            if more < len(free):
+                must = ranked[more] - free > slack
+        fixed = np.concatenate([np.arange(num_fixed), num_fixed + np.flatnonzero(must)])
+        rest = num_fixed + np.flatnonzero(may & ~must)
+        rest = rest[np.argsort(relaxed.savings[rest], kind="stable")]
+        return np.concatenate([fixed, rest]), len(fixed)
+
+    def tree(self, root: _Relaxed) -> int:
+        """Branches on one site after the other, the most promising one first; the bound that is proven."""
+        everywhere = np.arange(len(self._table))
+        waiting = self._branches(_Node(everywhere, 0, root.prices, 0), root)
+        while waiting and not self.is_over():
+            node = waiting.pop()
+            if node.bound < self.least:
+                relaxed = self.relax(node.kept, node.num_fixed, node.prices, QUICK)
+                waiting += self._branches(node, relaxed)
+        return min([self.least, *(node.bound for node in waiting)])
+
+    def _branches(self, node: _Node, relaxed: _Relaxed) -> list[_Node]:
+        """The parts of a node in which there may be a better choice: without its best site, and with it."""
+        self.consider(node.kept[relaxed.chosen])
+        bound = max(node.bound, self.whole(relaxed.bound))
+        if bound >= self.least:
+            return []
+        order, num_fixed = self.undecided(relaxed, node.num_fixed)
+        kept = node.kept[order]
+        if num_fixed > self.k or len(kept) < self.k:
+            return []
+        if num_fixed == self.k or len(kept) == self.k:
+            self.consider(kept[: self.k])
+            return []
+        without = np.delete(kept, num_fixed)
+        return [
+            _Node(without, num_fixed, relaxed.prices, bound),
+            _Node(kept, num_fixed + 1, relaxed.prices, bound),
+        ]
 
 
 class _Found(NamedTuple):
@@ -129,14 +242,14 @@ class _Found(NamedTuple):
 
 
 def _branch_and_bound(
-    table: NDArray, kept: NDArray, fixed: NDArray, k: int, limits: NDArray, deadline: float
+    table: NDArray, kept: NDArray, num_fixed: int, k: int, limits: NDArray, deadline: float
 ) -> _Found:
     """Solves the mixed-integer program among some sites.
 
     Args:
         table: (S, N) costs.
         kept: sites that may be chosen.
-        fixed: those among them that must be.
+        num_fixed: so many of them, the first ones, must be.
         k: how many.
         limits: (N,) what the service of a point may cost at most.
         deadline: on the clock of `time.perf_counter`.
@@ -145,7 +258,6 @@ def _branch_and_bound(
     from scipy.sparse import csr_array
 
     costs, remaining = table[kept], deadline - time.perf_counter()
-    limits = limits + 1e-6 * np.maximum(1, abs(limits))
     if len(kept) < k or (costs.min(axis=0) > limits).any():
         return _Found(None, math.inf)
     if remaining <= 0:
@@ -154,7 +266,7 @@ def _branch_and_bound(
     size = len(program.objective)
     chosen = csr_array(np.arange(size)[None] < len(kept), dtype=float)
     must = np.zeros(size)
-    must[: len(kept)] = np.isin(kept, fixed)
+    must[:num_fixed] = 1
     result = milp(
         program.objective,
         integrality=np.arange(size) < len(kept),
@@ -169,7 +281,7 @@ def _branch_and_bound(
         return _Found(None, math.inf)
     sites = None if result.x is None else kept[np.argsort(-result.x[: len(kept)], kind="stable")[:k]]
     bound = -math.inf if result.mip_dual_bound is None else result.mip_dual_bound + program.constant
-    return _Found(sites, bound if math.isinf(bound) else _round_up(bound))
+    return _Found(sites, bound if math.isinf(bound) else math.ceil(bound - TOLERANCE * max(1.0, bound)))
 
 
 class _Program(NamedTuple):

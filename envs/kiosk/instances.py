@@ -6,7 +6,7 @@ counted in steps; `unit` says how long one is.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -203,9 +203,14 @@ def from_coordinates(
     """
     if metric not in METRICS:
         raise InstanceError(f"{name}: metric must be one of {', '.join(METRICS)}, not {metric!r}")
-    places = [_steps(name, what, steps_per_unit) for what in (points, points if sites is None else sites)]
-    if len(places[0]) * len(places[1]) > MAX_PAIRS:
+    exact = [_in_steps(name, what, steps_per_unit) for what in (points, points if sites is None else sites)]
+    if len(exact[0]) * len(exact[1]) > MAX_PAIRS:
         raise InstanceError(f"{name}: more than {MAX_PAIRS} pairs of site and point")
+    step = "1 unit" if steps_per_unit == 1 else f"1/{steps_per_unit} of a unit"
+    hint = (
+        f"a step is {step} of the coordinates: raise steps_per_unit, or give metres where these are degrees"
+    )
+    places = _whole_steps(name, exact, hint, steps_per_unit)
     return Instance(
         name,
         METRICS[metric](places[0], places[1]),
@@ -219,8 +224,8 @@ def from_coordinates(
     )
 
 
-def _steps(name: str, places: ArrayLike, steps_per_unit: int) -> NDArray[np.int32]:
-    """Coordinates in whole steps."""
+def _in_steps(name: str, places: ArrayLike, steps_per_unit: int) -> NDArray[np.float64]:
+    """Coordinates counted in steps."""
     if steps_per_unit < 1:
         raise InstanceError(f"{name}: steps_per_unit must be at least 1, not {steps_per_unit}")
     coordinates = np.asarray(places, float) * steps_per_unit
@@ -228,7 +233,33 @@ def _steps(name: str, places: ArrayLike, steps_per_unit: int) -> NDArray[np.int3
         raise InstanceError(f"{name}: coordinates must be pairs of x and y")
     if not (abs(coordinates) <= MAX_COORDINATE).all():  # also refuses NaN
         raise InstanceError(f"{name}: coordinates must lie within {MAX_COORDINATE} steps of the origin")
-    return np.rint(coordinates).astype(np.int32)
+    return coordinates
+
+
+def _whole_steps(
+    name: str, exact: Sequence[NDArray], hint: str, steps_per_unit: int = 1
+) -> list[NDArray[np.int32]]:
+    """Rounds places to whole steps, as long as those that differ stay apart.
+
+    Args:
+        name: for errors.
+        exact: (N, 2) and (S, 2) coordinates in steps, within MAX_COORDINATE.
+        hint: how long a step is, and what to do.
+        steps_per_unit: of the coordinates as errors tell them.
+
+    Raises:
+        InstanceError: naming two places that would become one.
+    """
+    together = np.concatenate(exact)
+    whole = np.rint(together)
+    order = np.lexsort((*together.T, *whole.T))
+    one, other = order[:-1], order[1:]
+    alike = (whole[one] == whole[other]).all(axis=1) & (together[one] != together[other]).any(axis=1)
+    if alike.any():
+        pair = (together[each[alike.argmax()]] / steps_per_unit for each in (one, other))
+        first, second = (f"{x:.9g}, {y:.9g}" for x, y in pair)
+        raise InstanceError(f"{name}: the places {first} and {second} become one, since {hint}")
+    return [np.rint(places).astype(np.int32) for places in exact]
 
 
 def _ones_unless(weights: ArrayLike | None, count: int) -> NDArray:
@@ -287,17 +318,15 @@ def on_streets(
         site, point = divmod(int((cells == UNREACHABLE).argmax()), len(homes))
         raise InstanceError(f"{name}: point {point} can't be reached from site {site}")
     width, metres = streets.kind.shape[1], streets.cell_metres or 1
-
-    def steps(cells: NDArray) -> NDArray[np.int32]:
-        return np.rint(cells * metres).astype(np.int32)
-
+    exact = [metres * np.stack([places % width, places // width], axis=1) for places in (homes, corners)]
+    places = _whole_steps(name, exact, f"a step is 1 metre, and a cell only {metres:g}")
     return Instance(
         name,
-        steps(cells),
+        np.rint(cells * metres).astype(np.int32),
         _ones_unless(weights, len(homes)),
         num_kiosks,
-        points=steps(np.stack([homes % width, homes // width], axis=1)),
-        sites=steps(np.stack([corners % width, corners // width], axis=1)),
+        points=places[0],
+        sites=places[1],
         streets=streets,
         rivals=np.asarray(rivals, int),
         metric="streets",

@@ -1,14 +1,15 @@
 """Instance files: CSV of places, p-median files of the OR-Library, TSPLIB files with NODE_COORD_SECTION.
 
-CSV: a header with the columns `x` and `y`, and where wanted `weight` (whole people; 1 by default) and `kind`
-(`point`, `site`, `rival`, or `both`, the default: a point and a site). OR-Library: see
-`assets/instances/README.md`. TSPLIB: EDGE_WEIGHT_TYPE says which metric, EUC_2D or MAN_2D.
+CSV: a header with the columns `x` and `y` (in metres or other units, not in degrees), and where wanted
+`weight` (whole people; 1 by default) and `kind` (`point`, `site`, `rival`, or `both`, the default: a point
+and a site). OR-Library: see `assets/instances/README.md`. TSPLIB: EDGE_WEIGHT_TYPE says which metric, EUC_2D
+or MAN_2D.
 """
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from importlib.resources import files
@@ -18,6 +19,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn
 
 import numpy as np
+from numpy.typing import NDArray
 
 from ..core.textfile import read_text
 from .instances import MAX_COORDINATE, MAX_DISTANCE, Instance, InstanceError, from_coordinates
@@ -114,8 +116,6 @@ def parse_pmed(lines: Sequence[str], name: str, num_kiosks: int | None = None) -
     Raises:
         InstanceError: naming the line, counted from 1.
     """
-    from scipy.sparse.csgraph import csgraph_from_dense, dijkstra
-
     if not lines or len(lines[0].split()) != 3:
         _fail(name, 1, "there should be three numbers: vertices, edges and p")
     counts = zip(("vertices", "edges", "p"), lines[0].split(), strict=True)
@@ -123,22 +123,40 @@ def parse_pmed(lines: Sequence[str], name: str, num_kiosks: int | None = None) -
     (size, num_edges, own_kiosks) = (
         _number(name, 1, what, text, int, 1, high) for (what, text), high in zip(counts, limits, strict=True)
     )
-    costs = np.full((size, size), np.inf)
-    edges = [(number, line.split()) for number, line in enumerate(lines[1:], 2) if line.strip()]
-    for number, words in edges:
+    rows = [(number, line.split()) for number, line in enumerate(lines[1:], 2) if line.strip()]
+    edges: dict[tuple[int, int], int] = {}
+    for number, words in rows:
         if len(words) != 3:
             _fail(name, number, "there should be three numbers: two vertices and a cost")
-        i, j = (_number(name, number, "vertex", word, int, 1, size) - 1 for word in words[:2])
-        costs[i, j] = costs[j, i] = _number(name, number, "cost", words[2], int, 0, MAX_DISTANCE)
-    if len(edges) != num_edges:
-        raise InstanceError(f"{name}: line 1 promises {num_edges} edges, the file has {len(edges)}")
-    np.fill_diagonal(costs, np.inf)  # an edge from a vertex to itself leads nowhere
-    distances = dijkstra(csgraph_from_dense(costs, null_value=np.inf), directed=False)
-    if np.isinf(distances).any():
-        i, j = divmod(int(np.isinf(distances).argmax()), size)
-        raise InstanceError(f"{name}: vertex {j + 1} can't be reached from vertex {i + 1}")
+        i, j = sorted(_number(name, number, "vertex", word, int, 1, size) - 1 for word in words[:2])
+        cost = _number(name, number, "cost", words[2], int, 0, MAX_DISTANCE)
+        if i != j:  # an edge from a vertex to itself leads nowhere
+            edges[i, j] = cost
+    if len(rows) != num_edges:
+        raise InstanceError(f"{name}: line 1 promises {num_edges} edges, the file has {len(rows)}")
     kiosks = own_kiosks if num_kiosks is None else num_kiosks
-    return Instance(name, np.minimum(distances, MAX_DISTANCE + 1), np.ones(size, np.int32), kiosks)
+    return Instance(name, _shortest_paths(name, size, edges), np.ones(size, np.int32), kiosks)
+
+
+def _shortest_paths(name: str, size: int, edges: Mapping[tuple[int, int], int]) -> NDArray[np.int32]:
+    """(V, V) distances along the edges of a graph, each named once; MAX_DISTANCE + 1 for all that is further.
+
+    The table is made only once it is known that all vertices are joined: that takes a file of some length.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import connected_components, dijkstra
+
+    tails, heads = np.array(list(edges), np.int64).reshape(-1, 2).T
+    costs = np.array(list(edges.values()), float)  # entries of 0 are edges, too
+    graph = csr_array((costs, (tails, heads)), shape=(size, size))
+    _, part = connected_components(graph, directed=False)
+    apart = part != part[0]
+    if apart.any():
+        raise InstanceError(f"{name}: vertex {int(apart.argmax()) + 1} can't be reached from vertex 1")
+    table = np.empty((size, size), np.int32)
+    for some in np.array_split(np.arange(size), 1 + size * size // (1 << 22)):
+        table[some] = np.minimum(dijkstra(graph, directed=False, indices=some), MAX_DISTANCE + 1)
+    return table
 
 
 # ------------------------------------------------------------ coordinates

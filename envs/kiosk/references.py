@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 
 SOLVERS = tuple(name for name in NAMES if name != "random")
 """Those that are reference policies; the agent `random` places kiosks at random, too."""
+EXPERT = "interchange"
+"""The solver that bears the name `expert`, too: it knows all objectives, needs no coordinates, and finds the
+best placements that are known of every shipped instance in less than two seconds."""
 MOST_PLANS = 4096
 """Cities whose plans are kept."""
 

@@ -193,12 +193,16 @@ class Kiosk:
         check_state(self._params, state)
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
-        """The solvers, by name; each knows the whole city, and makes its plan before the first kiosk."""
-        from .references import SOLVERS, SolverPolicy
+        """The solvers, by name; each knows the whole city, and makes its plan before the first kiosk.
+
+        The first is the `expert`, a solver under its second name; the last is the best, and the yardstick.
+        """
+        from .references import EXPERT, SOLVERS, SolverPolicy
         from .solvers import able
 
         names = able(Objective(self.config.objective, self.config.radius), self.instances)
-        return {name: SolverPolicy(self, name) for name in SOLVERS if name in names}
+        policies = {name: SolverPolicy(self, name) for name in SOLVERS if name in names}
+        return {"expert": policies[EXPERT], **policies}
 
     def renderer(self) -> Renderer:
         """Draws the city with pygame."""

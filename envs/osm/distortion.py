@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from typing import NamedTuple
 
 import numpy as np
@@ -34,8 +34,8 @@ class Spots(NamedTuple):
     """(N,) which street it is, other numbers for its other direction."""
 
 
-class Connections(NamedTuple):
-    """What became of the true streets."""
+class Junctions(NamedTuple):
+    """What became of the junctions that were read."""
 
     junctions: int
     """Nodes at which three or more streets meet."""
@@ -45,6 +45,15 @@ class Connections(NamedTuple):
     """... those that stand there joined to a neighbour ..."""
     absorbed: int
     """... and those that are only a point of a street any more: the carriageways that met there are one."""
+    signalled: int
+    """Those with signals ..."""
+    signalled_kept: int
+    """... and those that have them on the map."""
+
+
+class Connections(NamedTuple):
+    """What became of the true streets."""
+
     directions: int
     """Ways from one junction or dead end of the map to the next, counted by direction."""
     directions_kept: int
@@ -151,8 +160,34 @@ def _true_metres(truth: Network, spots: Spots, shape: tuple[int, int]) -> NDArra
     return np.where((street[:, 1:] == street[:, :1]) & (onwards > 0), onwards, ways)
 
 
+def compare_junctions(layout: Layout, everything: Network, merged: Network, signalled: set[int]) -> Junctions:
+    """What became of the junctions.
+
+    Args:
+        layout: the map on its lattice.
+        everything: the streets that were read, with those outside the largest part.
+        merged: the streets after merging.
+        signalled: nodes of these that are junctions with signals on the map.
+    """
+    crossroads = {node for node, arms in everything.arms().items() if len(arms) > 2}
+    roots = {node: merged.became[node] for node in crossroads if node in merged.became}
+    standing = {node for route in layout.routes for node in (route.street.tail, route.street.head)}
+    members = Counter(roots.values())
+    stands = [root for root in roots.values() if root in standing]
+    alone = sum(members[root] == 1 for root in stands)
+    lit = crossroads & everything.signals
+    return Junctions(
+        len(crossroads),
+        alone,
+        len(stands) - alone,
+        sum(root in merged.absorbed for root in roots.values()),
+        len(lit),
+        sum(roots.get(node) in signalled for node in lit),
+    )
+
+
 def compare_connections(layout: Layout, truth: Network, merged: Network) -> Connections:
-    """What became of the true junctions, and of the streets between them.
+    """What became of the streets between junctions.
 
     Args:
         layout: the map on its lattice.
@@ -177,14 +212,6 @@ def compare_connections(layout: Layout, truth: Network, merged: Network) -> Conn
                     seen.add(after)
                     queue.append(after)
         reached[root] = seen
-    arms = truth.arms()
-    crossroads = [node for node in arms if len(arms[node]) > 2]
-    members = defaultdict(int)
-    for node in crossroads:
-        members[became[node]] += 1
-    stands = [root for root in map(became.__getitem__, crossroads) if root in standing]
-    alone = sum(members[root] == 1 for root in stands)
-    points = sum(became[node] in absorbed for node in crossroads)
 
     def leads(a: int, b: int) -> bool:
         return became[a] in standing and became[b] in reached[became[a]]
@@ -202,5 +229,4 @@ def compare_connections(layout: Layout, truth: Network, merged: Network) -> Conn
             one_ways += 1
             one_ways_merged += leads(a, b) and leads(b, a)
             one_ways_kept += leads(a, b) and not leads(b, a)
-    junctions = len(crossroads), alone, len(stands) - alone, points
-    return Connections(*junctions, directions, kept, one_ways, one_ways_merged, one_ways_kept)
+    return Connections(directions, kept, one_ways, one_ways_merged, one_ways_kept)

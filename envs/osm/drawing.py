@@ -191,16 +191,20 @@ class Drawing:
                 return {(y // PITCH, x // PITCH) for y, x in np.argwhere(lanes & (self.grid == 0)).tolist()}
             self.grid[outside] = 0
 
-    def driven(self, route: Route) -> tuple[bool, bool]:
-        """Whether there are still lanes along a street, and against it."""
-        lanes = [
-            (self.grid[cell] > 0, heading == section.heading)
-            for section in self.sections(route)
-            for cell, heading in zip(section.cells, section.headings, strict=True)
-        ]
-        return all(there for there, ahead in lanes if ahead), all(
-            there for there, ahead in lanes if not ahead
-        )
+    def driven(self, route: Route) -> tuple[bool, bool, bool]:
+        """Whether there is still a lane along a street, and one against it, and whether no lane is gone."""
+        ahead = back = whole = True
+        for section in self.sections(route):
+            lanes = [
+                (heading == section.heading, bool(self.grid[cell]))
+                for cell, heading in zip(section.cells, section.headings, strict=True)
+            ]
+            for along in (True, False):
+                there = [is_there for is_ahead, is_there in lanes if is_ahead == along]
+                whole &= all(there)
+                if there and not any(there):
+                    ahead, back = ahead and not along, back and along
+        return ahead, back, whole
 
     def add_zebras(self, dropped: Counter[str], inferred: Counter[str]) -> int:
         """Draws the crossings that the data names, and at signals those that it does not.
@@ -275,7 +279,7 @@ def largest_part(exits: NDArray[np.uint8]) -> NDArray[np.bool_]:
     tail, head = np.concatenate(tails), np.concatenate(heads)
     graph = coo_matrix((np.ones(len(tail), np.int8), (tail, head)), shape=(exits.size, exits.size))
     _, part = connected_components(graph, connection="strong")
-    sizes = np.bincount(part[exits.ravel() > 0])
+    sizes = np.bincount(part[exits.ravel() > 0], minlength=1)  # where nothing is left there are no exits
     return (exits > 0) & (part.reshape(height, width) == sizes.argmax())
 
 

@@ -8,17 +8,18 @@ from collections.abc import Sequence
 from copy import deepcopy
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
 from ..core.streets import MAX_SIDE, MapError, StreetMap, parse_map
 from .countries import left_country
-from .distortion import compare_connections, compare_distances
-from .drawing import PITCH, Drawing
+from .distortion import Junctions, compare_connections, compare_distances, compare_junctions
+from .drawing import CORE, PITCH, Drawing
+from .edges import open_edges
 from .lattice import Layout, lay_out
 from .merging import merge
-from .network import Network, give_signals, main_bearing, make_network, turn
+from .network import Network, Street, give_signals, main_bearing, make_network, turn
 from .reader import Box, Extract, OsmError, read
 
 CREDIT = "(c) OpenStreetMap contributors, ODbL 1.0"
@@ -38,6 +39,21 @@ class Import:
     """Groups of facts by their names."""
     layout: Layout
     """Where each node and each street of the city lies on the map."""
+
+
+class _Metres(NamedTuple):
+    """Of streets."""
+
+    read: float
+    """All that were read ..."""
+    largest: float
+    """... of these, in the largest part ..."""
+    kept: float = 0.0
+    """... and on the map; two carriageways that have become one street are both there."""
+
+
+def _total(streets: Sequence[Street]) -> float:
+    return sum(street.length for street in streets)
 
 
 def import_map(
@@ -74,12 +90,18 @@ def import_map(
     except OsmError as error:
         raise OsmError(f"{path}: {error}") from None
     _check_size(network, cell, path)
-    read_metres = sum(street.length for street in network.streets)
+    everything = deepcopy(network)
+    everything.dissolve()
+    give_signals(everything)
+    loops = open_edges(network, inferred)
     dropped["streets outside the largest part"], dropped[NOWHERE] = network.keep_largest()
     if not network.streets:
         raise OsmError(f"{path}: no street leads back to where it began: nothing to drive in circles on")
     network.dissolve()
     give_signals(network)
+    added = {id(loop) for loop in loops}
+    largest = [street for street in network.streets if id(street) not in added]
+    metres = _Metres(_total(everything.streets), _total(largest))
     angle = main_bearing(network)
     turn(network, angle)
     truth = deepcopy(network)
@@ -89,10 +111,12 @@ def import_map(
     reach = PITCH * cell
     merge(network, reach, merged)
     _check_left(network.streets, path, cell)
+    merged_metres = _total(network.streets)
     layout = lay_out(network, reach, dropped)
     _keep_largest(layout, network, dropped)
     _check_left(layout.routes, path, cell)
     drawing = _draw(layout, network, left_hand, dropped)
+    _check_left(layout.routes, path, cell)
     kept = drawing.add_zebras(dropped, inferred)
     grid = drawing.finish(network, cell)
     rows = "".join(row.tobytes().decode("ascii") + "\n" for row in grid)
@@ -101,15 +125,19 @@ def import_map(
         streets = parse_map(text, name)
     except MapError as error:
         raise OsmError(f"{path}: no map could be made of these streets ({error})") from None
+    routed = [route.street for route in layout.routes]
+    metres = metres._replace(kept=metres.largest * _total(routed) / merged_metres)
+    junctions = compare_junctions(layout, everything, network, _signalled(streets, layout))
     report = {
+        **_warning(metres, junctions),
         "read": _what_was_read(extract),
-        "kept": _what_was_kept(streets, layout, truth, read_metres, reach) | {"crossings": kept},
+        "kept": _what_was_kept(streets, layout, metres, reach) | {"crossings": kept},
         "merged": dict(merged),
         "inferred": {"traffic": f"{'left' if left_hand else 'right'}-hand ({why})"} | inferred,
         "dropped": {name: count for name, count in dropped.items() if count},
         "map": {"cells": f"{grid.shape[1]} x {grid.shape[0]}", "metres a cell": cell}
         | {"turned by degrees": round(math.degrees(angle), 1)},
-        "fidelity": _fidelity(drawing, streets, layout, truth, network, cell),
+        "fidelity": _fidelity(drawing, streets, layout, truth, network, junctions, cell),
     }
     return Import(streets, text, report, layout)
 
@@ -122,7 +150,7 @@ def _drives_left(extract: Extract, side: Literal["left", "right"] | None) -> tup
         return extract.sides["left"] > extract.sides["right"], "the data says so"
     places = np.array(list(extract.places.values()) or [(0.0, 0.0)])
     lon, lat = np.median(places, axis=0)
-    country = left_country(lat, lon)
+    country = left_country(lat, (lon + 180) % 360 - 180)
     return country is not None, country or "most countries"
 
 
@@ -159,14 +187,16 @@ def _keep_largest(layout: Layout, network: Network, dropped: Counter[str]) -> No
 
 
 def _draw(layout: Layout, network: Network, left_hand: bool, dropped: Counter[str]) -> Drawing:
-    """Draws the streets, without those directions from which nothing leads on in cells."""
+    """Draws the streets, without those lanes and directions from which nothing leads on in cells."""
     while True:
         drawing = Drawing(layout, network.signals, left_hand)
         lost = drawing.prune()
         if not lost:
             return drawing
         for route in (route for route in layout.routes if not lost.isdisjoint(route.places)):
-            street, (ahead, back) = route.street, drawing.driven(route)
+            street, (ahead, back, whole) = route.street, drawing.driven(route)
+            if not whole:
+                street.lanes = 1  # one of two lanes may lead nowhere, where only one goes on
             dropped[NOWHERE] += (street.ahead > ahead) + (street.back > back)
             street.ahead, street.back = street.ahead and ahead, street.back and back
         layout.routes = [route for route in layout.routes if route.street.ahead or route.street.back]
@@ -188,13 +218,12 @@ def _what_was_read(extract: Extract) -> dict[str, Any]:
     return counts | {name: count for name, count in extract.counts.items() if "driven" not in name}
 
 
-def _what_was_kept(
-    streets: StreetMap, layout: Layout, truth: Network, read_metres: float, reach: float
-) -> dict[str, Any]:
+def _what_was_kept(streets: StreetMap, layout: Layout, metres: _Metres, reach: float) -> dict[str, Any]:
     drawn = reach * sum(len(route.places) - 1 for route in layout.routes)
     return {
-        "kilometres of streets read": round(read_metres / 1000, 2),
-        "kilometres in the largest part": round(sum(s.length for s in truth.streets) / 1000, 2),
+        "kilometres of streets read": round(metres.read / 1000, 2),
+        "kilometres in the largest part": round(metres.largest / 1000, 2),
+        "kilometres kept": round(metres.kept / 1000, 2),
         "kilometres drawn": round(drawn / 1000, 2),
         "streets between junctions": len(layout.routes),
         "one-way streets": sum(route.street.ahead != route.street.back for route in layout.routes),
@@ -202,12 +231,42 @@ def _what_was_kept(
     }
 
 
+def _signalled(streets: StreetMap, layout: Layout) -> set[int]:
+    """The nodes that are junctions with signals on the map."""
+    lit = set()
+    for node, (row, column) in layout.nodes.items():
+        y, x = PITCH * row + CORE, PITCH * column + CORE
+        number = streets.junction[y : y + 2, x : x + 2].max()  # -1 where no lane crosses a cell
+        if number >= 0 and streets.signalled[number]:
+            lit.add(node)
+    return lit
+
+
+def _warning(metres: _Metres, found: Junctions) -> dict[str, dict[str, Any]]:
+    """Says that less than half of an extract is on the map; nothing where more is."""
+    rows = {
+        "kilometres of streets": (round(metres.kept / 1000, 2), round(metres.read / 1000, 2)),
+        "junctions": (found.alone + found.merged + found.absorbed, found.junctions),
+        "junctions with signals": (found.signalled_kept, found.signalled),
+    }
+    if all(kept >= whole / 2 for kept, whole in rows.values()):
+        return {}
+    facts = {name: f"{kept:,} of {whole:,}" for name, (kept, whole) in rows.items()}
+    return {"warning: less than half of what was read is on the map": facts}
+
+
 def _share(part: int, whole: int) -> float:
     return round(part / whole, 3) if whole else 1.0
 
 
 def _fidelity(
-    drawing: Drawing, streets: StreetMap, layout: Layout, truth: Network, network: Network, cell: float
+    drawing: Drawing,
+    streets: StreetMap,
+    layout: Layout,
+    truth: Network,
+    network: Network,
+    junctions: Junctions,
+    cell: float,
 ) -> dict[str, Any]:
     """How far the map is from the true streets."""
     ratios, longest = compare_distances(drawing, streets.exits, truth, cell, seed=0)
@@ -219,10 +278,12 @@ def _fidelity(
         "map distance / true distance, 5th percentile": round(float(low), 3),
         "pairs of places": len(ratios),
         "longest way of these, in cells": longest,
-        "junctions": found.junctions,
-        "share of junctions kept": _share(found.alone + found.merged, found.junctions),
-        "share of junctions kept, not merged": _share(found.alone, found.junctions),
-        "junctions that are a point of a street now": found.absorbed,
+        "junctions": junctions.junctions,
+        "share of junctions kept": _share(junctions.alone + junctions.merged, junctions.junctions),
+        "share of junctions kept, not merged": _share(junctions.alone, junctions.junctions),
+        "junctions that are a point of a street now": junctions.absorbed,
+        "junctions with signals": junctions.signalled,
+        "share of junctions with signals kept": _share(junctions.signalled_kept, junctions.signalled),
         "share of connections kept, by direction": _share(found.directions_kept, found.directions),
         "one-way streets": found.one_ways,
         "one-way streets merged with their opposites": found.one_ways_merged,

@@ -139,6 +139,7 @@ def _contract(network: Network, reach: float, counts: Counter[str]) -> None:
     network.places = {node: np.mean(places, axis=0) for node, places in members.items()}
     network.became = {node: root(node) for node in parent}
     network.signals = {root(node) for node in network.signals}
+    network.loops = {root(node) for node in network.loops if node in parent}
     kept = []
     for s in network.streets:
         tail, head = root(s.tail), root(s.head)

@@ -69,6 +69,10 @@ class Network:
     """Nodes with traffic signals."""
     houses: list[NDArray[np.float64]] = field(default_factory=list)
     """(K, 2) metres of the outlines of buildings."""
+    cut: set[int] = field(default_factory=set)
+    """Nodes behind which a way goes on, beyond the edge of the extract."""
+    loops: set[int] = field(default_factory=set)
+    """Nodes at which the turning loops of the edge begin and end."""
 
     became: dict[int, int] = field(default_factory=dict)
     """The node that each former node has become by merging."""
@@ -151,7 +155,7 @@ class Network:
         gone: set[int] = set()
         for node, (first, *others) in [(n, a) for n, a in arms.items() if len(a) == 2]:
             second = others[0]
-            if first == second:
+            if first == second or node in self.loops:  # two carriageways and their loop are three streets
                 continue
             before, after = self.streets[first], self.streets[second]
             before = before if before.head == node else before.reverse()
@@ -200,17 +204,18 @@ def make_network(extract: Extract) -> Network:
         OsmError: when there is nothing to drive on.
     """
     used: Counter[int] = Counter()
-    pieces = []
+    pieces, cut = [], set()
     for way in extract.ways:
         for nodes in _pieces(way.nodes, extract):
             pieces.append((way, nodes))
             used.update(nodes)
             used.update((nodes[0], nodes[-1]))
+            cut |= {nodes[0], nodes[-1]} - {way.nodes[0], way.nodes[-1]}
     if not pieces:
         raise OsmError("no street to drive on here")
     houses = [[node for node in house if node in extract.places] for house in extract.houses]
     metres = _project(extract, [*used, *(node for house in houses for node in house)])
-    network = Network({}, [])
+    network = Network({}, [], cut=cut)
     seen: set[tuple[int, ...]] = set()
     for way, nodes in pieces:
         ends = [k for k, node in enumerate(nodes) if used[node] > 1]

@@ -6,11 +6,14 @@ Key:oneway, Key:access, Tag:junction=roundabout.
 
 from __future__ import annotations
 
+import bz2
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
+from xml.parsers.expat import ExpatError, ParserCreate
 
 ENDINGS = (".osm", ".osm.bz2", ".osm.pbf")
 MAX_NODES = 1_000_000  # inside the box
@@ -27,6 +30,7 @@ RANKS = {
 
 CLOSED = {"no", "private", "agricultural", "forestry", "delivery", "emergency", "psv", "bus"}
 YES, NO = {"yes", "true", "1"}, {"no", "false", "0"}
+_DELETE = re.compile(rb"""action\s*=\s*["']delete["']""")
 
 
 class OsmError(ValueError):
@@ -34,7 +38,7 @@ class OsmError(ValueError):
 
 
 class Box(NamedTuple):
-    """A box of degrees."""
+    """A box of degrees; one whose west is greater than its east reaches across the 180th meridian."""
 
     south: float
     west: float
@@ -43,6 +47,8 @@ class Box(NamedTuple):
 
     def __contains__(self, place: object) -> bool:
         lon, lat = place  # type: ignore[misc]
+        if self.west > self.east:
+            return self.south <= lat <= self.north and not self.east < lon < self.west
         return self.south <= lat <= self.north and self.west <= lon <= self.east
 
 
@@ -66,7 +72,7 @@ class Extract:
     """What was taken from a file."""
 
     places: dict[int, tuple[float, float]] = field(default_factory=dict)
-    """Longitude and latitude of the nodes inside the box."""
+    """Longitude and latitude of the nodes inside the box; across the 180th meridian longitudes go on."""
     ways: list[Way] = field(default_factory=list)
     """Drivable ways."""
     houses: list[list[int]] = field(default_factory=list)
@@ -134,7 +140,8 @@ def read(path: Path, box: Box | None = None, *, service: bool = False) -> Extrac
     if not path.name.endswith(ENDINGS):
         raise OsmError(f"{path}: the name must end in {', '.join(ENDINGS)}")
     if not path.is_file():
-        raise OsmError(f"{path}: " + ("a folder, not a file" if path.is_dir() else "no such file"))
+        what = "a folder, not a file" if path.is_dir() else "not a regular file" if path.exists() else None
+        raise OsmError(f"{path}: {what or 'no such file'}")
     try:
         import osmium
     except ModuleNotFoundError:
@@ -143,11 +150,16 @@ def read(path: Path, box: Box | None = None, *, service: bool = False) -> Extrac
     try:
         if box is None:
             box = _bounds(osmium, path)
-        _read_nodes(_objects(osmium, path, "NODE"), box, extract, path)
-        _read_ways(_objects(osmium, path, "WAY"), service, extract, path)
+        deleted = deleted_objects(path)
+        _read_nodes(_objects(osmium, path, "NODE"), box, deleted["node"], extract, path)
+        _unroll(extract)
+        _read_ways(_objects(osmium, path, "WAY"), service, deleted["way"], extract, path)
     except OsmError:
         raise
-    except (RuntimeError, ValueError, MemoryError, osmium.InvalidLocationError) as error:
+    except (
+        *(RuntimeError, ValueError, OSError, EOFError, MemoryError),
+        *(ExpatError, osmium.InvalidLocationError),
+    ) as error:
         raise OsmError(f"{path}: can't be read: {' '.join(str(error)[:300].split())[:100]}") from None
     return extract
 
@@ -165,13 +177,69 @@ def _bounds(osmium: Any, path: Path) -> Box | None:
         reader.close()
     if not box.valid():
         return None
-    return Box(box.bottom_left.lat, box.bottom_left.lon, box.top_right.lat, box.top_right.lon)
+    west, east = box.bottom_left.lon, box.top_right.lon
+    if 180 < east - west < 360:  # no city is so wide: its bounds lie on both sides of the 180th meridian
+        west, east = east, west
+    return Box(box.bottom_left.lat, west, box.top_right.lat, east)
 
 
-def _read_nodes(nodes: Iterator[Any], box: Box | None, extract: Extract, path: Path) -> None:
+def _unroll(extract: Extract) -> None:
+    """Lets longitudes go on beyond 180 degrees, where a city lies on both sides of that meridian."""
+    lons = [lon for lon, _ in extract.places.values()]
+    if lons and max(lons) - min(lons) > 180:
+        extract.places = {
+            node: (lon + 360 if lon < 0 else lon, lat) for node, (lon, lat) in extract.places.items()
+        }
+
+
+def deleted_objects(path: Path) -> dict[str, set[int]]:
+    """Numbers of the nodes and ways that an editor has marked as deleted (`action="delete"`), by kind.
+
+    Osmium knows only `visible="false"`; JOSM keeps what was deleted in its files, and marks it so.
+    """
+    found: dict[str, set[int]] = {"node": set(), "way": set()}
+    if path.name.endswith(".pbf"):  # which has no such mark
+        return found
+
+    def look(tag: str, attributes: dict[str, str]) -> None:
+        if tag in found and attributes.get("action") == "delete":
+            found[tag].add(int(attributes.get("id", "")))
+
+    if not any(_DELETE.search(part) for part in _overlapping(path)):
+        return found  # as nearly always, and a search is quicker than to parse
+    parser = ParserCreate()
+    parser.StartElementHandler = look
+    parser.EntityDeclHandler = _refuse
+    for part in _parts(path):
+        parser.Parse(part)
+    return found
+
+
+def _refuse(*_: object) -> None:
+    raise ValueError("XML entities are not read")
+
+
+def _parts(path: Path) -> Iterator[bytes]:
+    """What is in an XML file, a MiB at a time."""
+    with bz2.open(path) if path.name.endswith(".bz2") else path.open("rb") as file:
+        while part := file.read(1 << 20):
+            yield part
+
+
+def _overlapping(path: Path) -> Iterator[bytes]:
+    """The same, each part with the end of the one before."""
+    end = b""
+    for part in _parts(path):
+        yield end + part
+        end = part[-64:]
+
+
+def _read_nodes(
+    nodes: Iterator[Any], box: Box | None, deleted: set[int], extract: Extract, path: Path
+) -> None:
     for node in nodes:
         place = node.location
-        if not node.visible or place.x == UNDEFINED:
+        if not node.visible or place.x == UNDEFINED or node.id in deleted:
             extract.counts["nodes without a place"] += 1
             continue
         if not place.valid():
@@ -191,7 +259,7 @@ def _read_nodes(nodes: Iterator[Any], box: Box | None, extract: Extract, path: P
             extract.crossings.add(node.id)
 
 
-def _read_ways(ways: Iterator[Any], service: bool, extract: Extract, path: Path) -> None:
+def _read_ways(ways: Iterator[Any], service: bool, deleted: set[int], extract: Extract, path: Path) -> None:
     counts, references = extract.counts, 0
     for way in ways:
         tags = dict(way.tags)
@@ -199,6 +267,9 @@ def _read_ways(ways: Iterator[Any], service: bool, extract: Extract, path: Path)
             continue
         nodes = [node.ref for node in way.nodes]
         if not any(node in extract.places for node in nodes):
+            continue
+        if not way.visible or way.id in deleted:
+            counts["deleted ways left out"] += 1
             continue
         references += len(nodes)
         if len(nodes) > MAX_NODES_OF_WAY:
@@ -213,6 +284,8 @@ def _read_ways(ways: Iterator[Any], service: bool, extract: Extract, path: Path)
             ahead, back, assumed = directions(tags)
             if assumed:
                 counts[assumed] += 1
+            if not all(node in extract.places for node in nodes):
+                counts["streets cut: nodes missing, or beyond the box"] += 1
             extract.ways.append(Way(nodes, RANKS[tags["highway"]], ahead, back, _lanes(tags, ahead and back)))
         else:
             closed = tags["highway"] in RANKS

@@ -6,6 +6,8 @@ from collections import defaultdict
 
 import numpy as np
 from meze.envs.core.streets import NONE, STEPS, StreetMap
+from meze.envs.osm.importing import import_map
+from meze.envs.osm.reader import Box
 
 METRE = 1 / 111_195  # degrees of latitude
 WEST = METRE / np.cos(np.radians(52.5))
@@ -32,6 +34,13 @@ def osm(places, ways, tags=None, *, start="", end=""):
         more = more if "building" in more else {"highway": "residential"} | more
         lines.append(f'<way id="{number}">{refs}{tagged(more)}</way>')
     return "\n".join([*lines, end, "</osm>"])
+
+
+def import_text(folder, text, **settings):
+    """Imports the text of a file."""
+    path = folder / "city.osm"
+    path.write_text(text)
+    return import_map(path, "city", **settings)
 
 
 def tagged(tags):
@@ -108,3 +117,25 @@ def random_city(side, seed, spacing=90.0):
             x, y = places[here]
             ways.append(([here, put(x + 0.45 * spacing, y + 0.3 * spacing)], {}))
     return osm(places, ways, tags)
+
+
+def one_way_grid(side, gap, seed):
+    """A file with as many streets along as across, most of them one-way in turns; signals where they meet."""
+    random = np.random.default_rng(seed)
+    offsets = [
+        float(offset) for k in range(side) for offset in (k * gap, k * gap + gap / 3, k * gap + 2 * gap / 3)
+    ]
+    numbers, places, ways = {}, {}, []
+    for k in range(side):
+        for along in (True, False):
+            line = [(offset, k * gap) if along else (k * gap, offset) for offset in offsets[:-2]]
+            nodes = [numbers.setdefault(place, len(numbers) + 1) for place in line]
+            places |= dict(zip(nodes, line, strict=True))
+            ways.append((nodes[:: 1 - 2 * (k % 2)], {"oneway": "yes"} if random.random() < 0.8 else {}))
+    signals = {numbers[gap * i, gap * j]: {"highway": "traffic_signals"} for i, j in np.ndindex(side, side)}
+    return osm(places, ways, signals)
+
+
+def box_of(west, south, east, north):
+    """A box of metres."""
+    return Box(52.5 + south * METRE, 13.4 + west * WEST, 52.5 + north * METRE, 13.4 + east * WEST)

@@ -1,6 +1,10 @@
 """Instances: distances, readers with their errors, generator."""
 
 import math
+import os
+import threading
+import tracemalloc
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -10,10 +14,11 @@ from meze.envs.kiosk.config import KioskConfig
 from meze.envs.kiosk.generator import FIRST_SEED, FRONT_GARDEN, LAYOUTS, TownConfig, generate
 from meze.envs.kiosk.instances import MAX_DISTANCE, Instance, InstanceError, from_coordinates, on_streets
 from meze.envs.kiosk.objective import Objective
-from meze.envs.kiosk.readers import read_instance, shipped_instance, shipped_instances
+from meze.envs.kiosk.readers import parse_pmed, read_instance, shipped_instance, shipped_instances
 from meze.envs.kiosk.scene import Scene
 from meze.envs.kiosk.world import Kiosk
 
+CASES = Path(__file__).parents[1] / "data" / "kiosk"
 CITY = shipped_map("ring")
 OPEN = np.flatnonzero(CITY.kind.ravel() != BUILDING)
 
@@ -110,6 +115,40 @@ def test_impossible_places_are_refused():
     for cells, message in (([building], f"cell {building} is a building"), ([-1], "numbers from 0 to")):
         with pytest.raises(InstanceError, match=message):
             on_streets(CITY, cells, 1)
+
+
+def test_places_that_rounding_makes_one_are_refused():
+    """Some draws are too coarse; what is refused and what is not is told by counting places."""
+    draw, refused = np.random.default_rng(0), 0
+    for _ in range(200):
+        points, sites = draw.integers(0, 24, (6, 2)) / 4, draw.integers(0, 24, (4, 2)) / 4
+        steps = int(draw.choice([1, 2, 4]))
+        places = {tuple(place) for place in [*points.tolist(), *sites.tolist()]}
+        whole = {(np.rint(x * steps), np.rint(y * steps)) for x, y in places}
+        try:
+            town = from_coordinates("t", points, 1, sites=sites, steps_per_unit=steps)
+        except InstanceError as error:
+            assert len(whole) < len(places) and steps < 4 and "\n" not in str(error)
+            assert ("a step is 1 unit" if steps == 1 else "a step is 1/2 of a unit") in str(error)
+            refused += 1
+        else:
+            assert len(whole) == len(places)
+            apart = (points[None] != sites[:, None]).any(axis=2)
+            assert ((town.distances > 0) == apart).all()
+    assert 30 < refused < 170
+    assert from_coordinates("t", [[0.4, 0], [0.4, 0]], 1).distances.tolist() == [[0, 0], [0, 0]]
+
+
+def test_degrees_are_no_steps():
+    with pytest.raises(InstanceError, match=r"degrees.csv: .* become one, .* 1 unit .* metres .* degrees"):
+        read_instance(CASES / "degrees.csv", 1)
+    assert (read_instance(CASES / "degrees.csv", 1, steps_per_unit=1000).distances[0, 1:] > 0).all()
+
+
+def test_cells_that_are_shorter_than_a_step_are_refused():
+    short = replace(CITY, cell_metres=0.1)
+    with pytest.raises(InstanceError, match="become one, since a step is 1 metre, and a cell only 0.1"):
+        on_streets(short, OPEN[:40], 1)
 
 
 def test_objectives_that_mean_nothing_are_refused():
@@ -218,6 +257,63 @@ def test_other_unreadable_files(tmp_path: Path):
     ):
         with pytest.raises(InstanceError, match=message):
             read_instance(path, *arguments)
+
+
+def test_a_header_alone_takes_no_memory(tmp_path: Path):
+    """10,000 vertices are a table of 400 MB, for which a file of three lines is no reason."""
+    edges = "".join(f"{n} {n + 1} 1\n" for n in range(1, 10_000) if n != 7777)
+    for text, message in (
+        ("10000 1 1\n1 2 3\n", "vertex 3 can't be reached from vertex 1"),
+        ("10000 9999 1\n1 2 3\n", "line 1 promises 9999 edges, the file has 1"),
+        (f"10000 9998 1\n{edges}", "vertex 7778 can't be reached from vertex 1"),
+    ):
+        path = written(tmp_path, "t.txt", text)
+        tracemalloc.start()
+        with pytest.raises(InstanceError, match=message):
+            read_instance(path)
+        assert tracemalloc.get_traced_memory()[1] < 100e6  # 64 MB to read a file with
+        tracemalloc.stop()
+
+
+def test_paths_of_graphs_are_shortest():
+    """Against the algorithm of Floyd and Warshall; edges of cost 0 are edges, and some graphs fall apart."""
+    draw, joined = np.random.default_rng(1), 0
+    for _ in range(60):
+        size, num_edges = int(draw.integers(1, 9)), int(draw.integers(1, 20))
+        edges = np.stack(
+            [*draw.integers(1, size + 1, (2, num_edges)), draw.choice([0, 1, 4, 9], num_edges)], 1
+        )
+        table = np.full((size, size), np.inf)
+        for i, j, cost in edges:
+            table[i - 1, j - 1] = table[j - 1, i - 1] = cost
+        np.fill_diagonal(table, 0)
+        for k in range(size):
+            table = np.minimum(table, table[:, k, None] + table[k])
+        lines = [f"{size} {num_edges} 1", *(" ".join(map(str, edge)) for edge in edges.tolist())]
+        if np.isinf(table).any():
+            with pytest.raises(InstanceError, match=f"vertex {np.isinf(table[0]).argmax() + 1} can't be"):
+                parse_pmed(lines, "t")
+        else:
+            assert (parse_pmed(lines, "t").distances == table).all()
+            joined += 1
+    assert 10 < joined < 50
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+@pytest.mark.parametrize("name", ["pipe.csv", "pipe.txt"])
+def test_nobody_waits_for_a_pipe(tmp_path: Path, name: str):
+    os.mkfifo(tmp_path / name)
+    errors = []
+
+    def read():
+        with pytest.raises(InstanceError) as error:
+            read_instance(tmp_path / name, 1)
+        errors.append(str(error.value))
+
+    reader = threading.Thread(target=read, daemon=True)
+    reader.start()
+    reader.join(10)
+    assert errors == [f"{tmp_path / name}: not a regular file"]
 
 
 def test_shipped_instances_are_those_of_the_library():

@@ -209,7 +209,7 @@ BAD = (
     ({"objective": "revenue"}, "at least one rival"),
     ({"source": "fresh", "objective": "revenue"}, "at least one rival"),
     ({"source": "fresh", "objective": "revenue", "rivals": 1, "radius": 0}, "radius must be from 1"),
-    ({"source": "pmed1", "objective": "coverage", "radius": -1}, "radius must be a whole number"),
+    ({"source": "pmed1", "objective": "coverage", "radius": -1}, "radius must lie between 0"),
     ({"source": "pmed99"}, "did you mean"),
     ({"source": "nowhere.csv"}, "nowhere.csv"),
     ({"source": "pmed1", "observation": "grid"}, "needs coordinates"),

@@ -5,6 +5,7 @@ import random
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,10 +15,11 @@ from meze.envs.kiosk.exact import prove
 from meze.envs.kiosk.generator import LAYOUTS, TownConfig, generate
 from meze.envs.kiosk.instances import Instance, from_coordinates
 from meze.envs.kiosk.objective import KINDS, Objective, value
-from meze.envs.kiosk.readers import shipped_instance, shipped_instances
+from meze.envs.kiosk.readers import read_instance, shipped_instance, shipped_instances
 from meze.envs.kiosk.solvers import NAMES, able, frames, solve
 
 RADIUS = 8
+CASES = Path(__file__).parents[1] / "data" / "kiosk"
 
 
 def small_towns() -> list[Instance]:
@@ -104,6 +106,49 @@ def test_proofs_against_brute_force(seed: int):
             proof = prove(table, incumbent, time.perf_counter() + 60, below)
             assert proof.bound == best
             assert below == best or table[proof.sites].min(axis=0).sum() == best
+
+
+@pytest.mark.parametrize("num_kiosks", range(1, 12))
+def test_large_weights_are_proven_as_small_ones_are(num_kiosks: int):
+    town = read_instance(CASES / "large-weights.csv", num_kiosks)
+    for objective in (Objective(), Objective("coverage", 20)):
+        better = min if objective.less_is_better else max
+        choices = itertools.combinations(range(town.num_sites), num_kiosks)
+        optimum = better(value(town, objective, np.array(sites)) for sites in choices)
+        solution = solve("exact", town, objective, time_limit=60)
+        assert solution.objective == solution.bound == optimum and solution.is_optimal
+
+
+@pytest.mark.parametrize("scale", [1, 10**6, 10**9, 10**12])
+@pytest.mark.parametrize("seed", range(12))
+def test_the_last_digit_of_a_total_counts(seed: int, scale: int):
+    """Many choices cost nearly the same, and differ by 1 in a total of 10^13."""
+    draw = np.random.default_rng(seed)
+    sites, points, k = 10, 8, int(draw.integers(2, 5))
+    table = scale * draw.integers(0, 4, (sites, points)) + draw.integers(0, 2, (sites, points))
+    best = min(int(table[list(c)].min(axis=0).sum()) for c in itertools.combinations(range(sites), k))
+    proof = prove(table, draw.choice(sites, k, replace=False), time.perf_counter() + 60)
+    assert proof.bound == best == table[proof.sites].min(axis=0).sum()
+    for below in (best, best + 1):
+        if below > 0:
+            assert prove(table, np.arange(k), time.perf_counter() + 60, below).bound == best
+
+
+@pytest.mark.parametrize("name", ["pmed1", "pmed6", "pmed11"])
+def test_large_instances_with_large_weights_are_proven(name: str):
+    """The same places, with thousands of people at each: the published optimum, times as much, and proven."""
+    small = shipped_instance(name)
+    many = (1 << 24) // small.num_points
+    large = Instance(name, small.distances, many * small.weights, small.num_kiosks)
+    solution = solve("exact", large, time_limit=120)
+    assert solution.objective == solution.bound == many * small.optimum
+
+
+def test_bounds_of_large_totals_hold_when_time_is_short():
+    small = shipped_instance("pmed16")
+    large = Instance("t", small.distances, 40_000 * small.weights, small.num_kiosks)
+    hasty = solve("exact", large, time_limit=0.5)
+    assert hasty.bound is not None and hasty.bound <= 40_000 * small.optimum and hasty.seconds < 3
 
 
 def test_solvers_know_what_they_can_not_solve():

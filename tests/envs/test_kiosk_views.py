@@ -237,3 +237,19 @@ def test_of_other_solvers_there_is_nothing_to_see():
     env = make([town(2, 40, 12, 4)])
     env.reset(seed=0)
     assert not list(env.world.references()["greedy"].sights(env.get_state()))
+
+
+@pytest.mark.parametrize("objective", OBJECTIVES)
+def test_the_expert_is_the_swap_search_and_the_last_reference_the_best(objective):
+    env = make([town(seed, 40, 12, 4) for seed in range(6)], num_envs=6, objective=objective)
+    names = env.reference_names
+    assert names[0] == "expert" and names[-1] == ("genetic-sets" if objective == "revenue" else "exact")
+    totals = {}
+    for name in ("expert", "interchange", names[-1]):
+        env.reset(seed=0, options={"instance": np.arange(6)})
+        for _ in range(4):
+            env.step(env.reference(name)())
+        totals[name] = env.get_state()["total"].tolist()
+    assert totals["expert"] == totals["interchange"]
+    if objective != "revenue":
+        assert totals["expert"] == totals["exact"]

@@ -2,7 +2,9 @@
 
 import bz2
 import math
-from pathlib import Path
+import os
+import threading
+from functools import partial
 
 import numpy as np
 import pytest
@@ -12,10 +14,17 @@ from meze.envs.osm.drawing import CORE, PITCH
 from meze.envs.osm.importing import CREDIT, import_map
 from meze.envs.osm.network import make_network
 from meze.envs.osm.reader import Box, OsmError, Way, directions, is_drivable, read
-from osm_stage import RING, RING_STREETS, crossroads, junction_graph, osm, random_city
+from osm_stage import (
+    RING,
+    RING_STREETS,
+    crossroads,
+    import_text,
+    junction_graph,
+    osm,
+    random_city,
+)
 
 pytest.importorskip("osmium")
-EXTRACTS = Path(__file__).parents[1] / "data" / "osm"
 MAPS = {"berlin-neukoelln": False, "west-oakland": False, "fremantle": True}  # name to left-hand
 
 
@@ -23,12 +32,7 @@ MAPS = {"berlin-neukoelln": False, "west-oakland": False, "fremantle": True}  # 
 def imported(tmp_path):
     """Imports the text of a file."""
 
-    def make(text, **settings):
-        path = tmp_path / "city.osm"
-        path.write_text(text)
-        return import_map(path, "city", **settings)
-
-    return make
+    return partial(import_text, tmp_path)
 
 
 def facts(made, group):
@@ -158,6 +162,7 @@ def test_missing_nodes_cut_a_way(imported):
     ways = [*RING_STREETS, ([1, 99, 3], {}), ([2, 98, 97], {})]
     made = imported(osm(RING, ways))
     assert len(junction_graph(made.streets)) == 8
+    assert facts(made, "read")["streets cut: nodes missing, or beyond the box"] == 2
     extract_pieces = make_network_of(ways)
     assert all({s.tail, s.head} <= RING.keys() for s in extract_pieces.streets)
 
@@ -278,7 +283,7 @@ def test_distances_and_connections_of_random_cities(imported):
     assert (median > 0.95).all() and (median < 1.3).all() and median.mean() < 1.2
     last = values("map distance / true distance, 95th percentile")
     assert (last < 2).all() and last.mean() < 1.5
-    assert (values("share of junctions kept") > 0.97).all()
+    assert (values("share of junctions kept") > 0.9).all()  # of all that were read
     assert (values("share of connections kept, by direction") > 0.9).all()
     assert values("share of connections kept, by direction").mean() > 0.97
     assert values("share of the other one-way streets kept").mean() > 0.9
@@ -312,17 +317,9 @@ def test_shipped_maps_of_real_places(name):
     assert streets.left_hand == MAPS[name] and streets.credit == CREDIT
     assert streets.ground.any() and ((streets.kind == 0) & ~streets.ground).any()
     assert len(crossroads(streets)) >= 3
-    made = import_map(EXTRACTS / f"{name}.osm.bz2", name, cell=streets.cell_metres)
-    again = parse_map(format_map(made.streets), name)
+    again = parse_map(format_map(streets), name)
     for array in ("kind", "exits", "ground", "junction", "signalled"):
-        assert np.array_equal(getattr(made.streets, array), getattr(streets, array)), array
         assert np.array_equal(getattr(again, array), getattr(streets, array)), array
-    found = facts(made, "fidelity")
-    assert found["map distance / true distance, median"] < 1.2
-    assert found["map distance / true distance, 95th percentile"] < 1.5
-    assert found["share of junctions kept"] > 0.7 and found["share of junctions kept, not merged"] > 0.7
-    assert found["share of connections kept, by direction"] > 0.95
-    assert found["share of the other one-way streets kept"] == 1
 
 
 @pytest.mark.slow
@@ -406,6 +403,22 @@ def test_nodes_that_were_deleted_are_passed_over(imported):
     gone = '<node id="77" version="2" visible="false"/>'
     made = imported(osm(RING, RING_STREETS, start=gone))
     assert facts(made, "read")["nodes without a place"] == 1 and len(junction_graph(made.streets)) == 8
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes here")
+def test_nobody_waits_for_a_pipe(tmp_path):
+    os.mkfifo(tmp_path / "pipe.osm")
+    errors = []
+
+    def read_it():
+        with pytest.raises(OsmError) as error:
+            import_map(tmp_path / "pipe.osm", "city")
+        errors.append(str(error.value))
+
+    reader = threading.Thread(target=read_it, daemon=True)
+    reader.start()
+    reader.join(10)
+    assert errors == [f"{tmp_path / 'pipe.osm'}: not a regular file"]
 
 
 def test_ways_to_and_fro_are_one_street(imported):

@@ -161,5 +161,5 @@ def test_a_whole_number_is_a_score(tmp_path):
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes there")
 def test_a_pipe_is_not_waited_for(tmp_path):
     os.mkfifo(tmp_path / "episode.json")
-    with pytest.raises(ReplayError, match="is no regular file"):
+    with pytest.raises(ReplayError, match="not a regular file"):
         load(tmp_path / "episode.json")
