@@ -317,6 +317,7 @@ def test_no_solver_reports_what_the_checker_does_not_confirm(monkeypatch: pytest
 
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_seeds_give_equal_solutions_and_leave_global_random_alone(name: str):
+    pytest.importorskip("sklearn.cluster")  # importing it, which k-means does, draws from `random`
     town = generate(TownConfig(num_points=40, num_sites=30, num_kiosks=4), 3)
     states = random.getstate(), np.random.get_state()[1].tolist()
     one, again = solve(name, town, seed=7), solve(name, town, seed=7)
