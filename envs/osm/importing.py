@@ -85,23 +85,7 @@ def import_map(
     )
     merged: Counter[str] = Counter()
     dropped: Counter[str] = Counter()
-    try:
-        network = make_network(extract)
-    except OsmError as error:
-        raise OsmError(f"{path}: {error}") from None
-    _check_size(network, cell, path)
-    everything = deepcopy(network)
-    everything.dissolve()
-    give_signals(everything)
-    loops = open_edges(network, inferred)
-    dropped["streets outside the largest part"], dropped[NOWHERE] = network.keep_largest()
-    if not network.streets:
-        raise OsmError(f"{path}: no street leads back to where it began: nothing to drive in circles on")
-    network.dissolve()
-    give_signals(network)
-    added = {id(loop) for loop in loops}
-    largest = [street for street in network.streets if id(street) not in added]
-    metres = _Metres(_total(everything.streets), _total(largest))
+    network, everything, metres = _largest_part(path, extract, cell, inferred, dropped)
     angle = main_bearing(network)
     turn(network, angle)
     truth = deepcopy(network)
@@ -140,6 +124,29 @@ def import_map(
         "fidelity": _fidelity(drawing, streets, layout, truth, network, junctions, cell),
     }
     return Import(streets, text, report, layout)
+
+
+def _largest_part(
+    path: Path, extract: Extract, cell: float, inferred: Counter[str], dropped: Counter[str]
+) -> tuple[Network, Network, _Metres]:
+    """The largest part in which all can be reached from everywhere, all that was read, and their lengths."""
+    try:
+        network = make_network(extract)
+    except OsmError as error:
+        raise OsmError(f"{path}: {error}") from None
+    _check_size(network, cell, path)
+    everything = deepcopy(network)
+    everything.dissolve()
+    give_signals(everything)
+    loops = open_edges(network, inferred)
+    dropped["streets outside the largest part"], dropped[NOWHERE] = network.keep_largest()
+    if not network.streets:
+        raise OsmError(f"{path}: no street leads back to where it began: nothing to drive in circles on")
+    network.dissolve()
+    give_signals(network)
+    added = {id(loop) for loop in loops}
+    largest = [street for street in network.streets if id(street) not in added]
+    return network, everything, _Metres(_total(everything.streets), _total(largest))
 
 
 def _drives_left(extract: Extract, side: Literal["left", "right"] | None) -> tuple[bool, str]:
