@@ -12,7 +12,8 @@ import argparse
 import statistics
 
 import numpy as np
-from meze.envs.kiosk.generator import FIRST_SEED, TownConfig, generate
+from meze.envs.core.splits import FIRST_SEED
+from meze.envs.kiosk.generator import TownConfig, generate
 from meze.envs.kiosk.instances import Instance
 from meze.envs.kiosk.readers import shipped_instance, shipped_instances
 from meze.envs.kiosk.solvers import NAMES, Solution, solve

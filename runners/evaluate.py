@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ..agents.base import Policy
 from ..agents.registry import AgentSpec, agent_specs, make_agent
+from ..envs.core.splits import LAST_SEED, Split
 from . import rollout
 from .presets import default_env_config
 from .resolve import Environment, Vectorization, find_environment, make_vector, reference_names
@@ -41,6 +42,9 @@ class EvaluateSettings:
     """Environments of others step one after another, or `async`: each in a process of its own."""
     max_episode_steps: int | None = None
     """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
+    first_seed: int | None = None
+    """Episode k starts from this plus k; of a world with a `split` the maps, too, are those from this on. So
+    anybody can judge on episodes that nobody has chosen."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -49,6 +53,8 @@ class EvaluateSettings:
         for name in ("episodes", "num_threads", "max_episode_steps"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        if self.first_seed is not None and not 0 <= self.first_seed <= LAST_SEED:
+            raise ValueError(f"first-seed must lie in 0 .. {LAST_SEED}; got {self.first_seed}")
 
 
 @dataclass(frozen=True)
@@ -113,8 +119,12 @@ def _trained(run: RunDir, environment: Environment, networks: Collection[str]) -
 
 def on_test_split(env_config: Any) -> Any:
     """The same settings on the part of the world that training does not see, where there is one."""
+    return _on_split(env_config, "test")
+
+
+def _on_split(env_config: Any, split: Split) -> Any:
     if any(field.name == "split" for field in dataclasses.fields(env_config)):
-        return dataclasses.replace(env_config, split="test")
+        return dataclasses.replace(env_config, split=split)
     return env_config
 
 
@@ -139,14 +149,18 @@ def make_evaluation_env(
     )
 
 
-def play_episodes(env: VectorEnv, policy: Policy, episodes: int) -> Episodes:
+def play_episodes(
+    env: VectorEnv, policy: Policy, episodes: int, first_seed: int = EVALUATION_SEED
+) -> Episodes:
     """Plays evaluation's episodes 0 to `episodes - 1`; see `rollout.evaluate`."""
-    return rollout.evaluate(env, policy, range(EVALUATION_SEED, EVALUATION_SEED + episodes))
+    return rollout.evaluate(env, policy, range(first_seed, first_seed + episodes))
 
 
-def evaluation_record(environment: Environment, episodes: int, scores: Mapping[str, Any]) -> dict[str, Any]:
+def evaluation_record(
+    environment: Environment, episodes: int, scores: Mapping[str, Any], first_seed: int = EVALUATION_SEED
+) -> dict[str, Any]:
     """What is written as JSON."""
-    seeds = [EVALUATION_SEED, EVALUATION_SEED + episodes - 1]
+    seeds = [first_seed, first_seed + episodes - 1]
     return {"env": environment.id, "episodes": episodes, "seeds": seeds, "scores": dict(scores)}
 
 
@@ -166,26 +180,30 @@ def main(args: Sequence[str]) -> int:
     contestants = [find_contestant(name, environment, base, networks) for name in names[1:]]
 
     scores: dict[str, Any] = {}
-    settings = EvaluateSettings()
+    settings, first = EvaluateSettings(), EVALUATION_SEED
     for contestant in contestants:
         default = group("Evaluate", run=EvaluateSettings(), env=on_test_split(contestant.env_config))
         given = parse(default, flags, prog=prog, description=DESCRIPTION)
-        settings = given.run
+        settings, env_config = given.run, given.env
+        first = EVALUATION_SEED if settings.first_seed is None else settings.first_seed
+        if settings.first_seed is not None and getattr(env_config, "split", None) == "test":
+            env_config = _on_split(env_config, first)
         env = make_evaluation_env(
             environment,
-            given.env,
+            env_config,
             settings.episodes,
             num_threads=settings.num_threads,
             vectorization=settings.vectorization,
             max_episode_steps=settings.max_episode_steps,
         )
         try:
-            played = play_episodes(env, contestant.policy(env), settings.episodes)
+            played = play_episodes(env, contestant.policy(env), settings.episodes, first)
         finally:
             env.close()
         scores[contestant.name] = score(played)
     if settings.json:
-        print_json(evaluation_record(environment, settings.episodes, scores))
+        print_json(evaluation_record(environment, settings.episodes, scores, first))
     else:
-        print_table(f"{environment.id}, {settings.episodes} episodes", scores)
+        chosen = "" if settings.first_seed is None else f" from seed {first:,} on"
+        print_table(f"{environment.id}, {settings.episodes} episodes{chosen}", scores)
     return 0

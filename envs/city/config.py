@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from ..core.settings import check_settings
+from ..core.splits import Split, first_seed
 from ..core.streetgen import StreetConfig
 from .state import MAX_CARS
 
@@ -19,8 +20,8 @@ class CityConfig:
     map: str = "generated"
     """`generated` for a pool of random cities, the name of a shipped map, or the path of a map file, drawn by
     hand or made by `meze import-map`."""
-    split: Literal["train", "test"] = "train"
-    """Which range of seeds the generated cities come from; the two never overlap."""
+    split: Split = "train"
+    """Seeds of generated cities: one of two ranges that never overlap, or a number, those from it on."""
     pool_size: int = 64
     """Number of generated cities."""
     width: int = 40
@@ -114,6 +115,7 @@ class CityConfig:
                 **dict.fromkeys((field.name for field in fields(self)[-7:]), (-1000, 1000)),
             },
         )
+        first_seed(self.split)  # which checks it
         _ = self.streets
         if self.view % 2 == 0:
             raise ValueError(f"view must be odd, got {self.view}")

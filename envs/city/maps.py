@@ -7,11 +7,12 @@ pool.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.splits import Split, first_seed
 from ..core.streets import (
     CROSSING,
     JUNCTION,
@@ -29,9 +30,6 @@ from ..core.streets import (
     turn_paths,
 )
 from .state import INSIDE_JUNCTION, JUNCTION_AHEAD, LANE_AHEAD, NO_LANE, ZEBRA_AHEAD
-
-FIRST_SEED = {"train": 0, "test": 1_000_000_000}
-"""First seed of the generated maps; a pool is far too small to reach from one range into the other."""
 
 MAX_POOL_SIZE = 4096
 NUM_DESTINATIONS = 32
@@ -98,9 +96,7 @@ class Pool(NamedTuple):
     """(M, 4) numbers of lanes, of walks, of junctions, and of lane cells of all kinds."""
 
 
-def load_pool(
-    map: str, split: Literal["train", "test"], pool_size: int, streets: StreetConfig
-) -> list[StreetMap]:
+def load_pool(map: str, split: Split, pool_size: int, streets: StreetConfig) -> list[StreetMap]:
     """Makes or reads the maps of a pool.
 
     Args:
@@ -115,7 +111,7 @@ def load_pool(
     if map == "generated":
         if not 1 <= pool_size <= MAX_POOL_SIZE:
             raise ValueError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, not {pool_size}")
-        return [generate(streets, FIRST_SEED[split] + k) for k in range(pool_size)]
+        return [generate(streets, first_seed(split) + k) for k in range(pool_size)]
     return [find_map(map)]
 
 

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from ..core.settings import check_settings
+from ..core.splits import Split, first_seed
 
 KIOSKS = 10
 """Kiosks by default, where an instance does not say."""
@@ -20,8 +21,8 @@ class KioskConfig:
     person at each point, the points are the sites), `village` for a small one with 10 sites, `shipped` for
     all instances of the OR-Library that come with the package, the name of one of them, or the path of an
     instance file (CSV, OR-Library, TSPLIB)."""
-    split: Literal["train", "test"] = "train"
-    """Which range of seeds the generated cities come from; the two never overlap."""
+    split: Split = "train"
+    """Seeds of generated cities: one of two ranges that never overlap, or a number, those from it on."""
     pool_size: int = 64
     """Number of generated cities."""
     layout: Literal["districts", "uniform", "streets"] = "districts"
@@ -77,4 +78,5 @@ class KioskConfig:
                 "radius": (0, 1 << 24),
             },
         )
+        first_seed(self.split)  # which checks it
         check_settings(self, {"least_kiosks": (1, self.most_kiosks or KIOSKS)})

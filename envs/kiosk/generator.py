@@ -12,9 +12,6 @@ from ..core.streets import BUILDING, SIDEWALK, StreetConfig, StreetMap, ahead
 from ..core.streets import generate as generate_streets
 from .instances import MAX_COORDINATE, MAX_KIOSKS, Instance, from_coordinates, on_streets
 
-FIRST_SEED = {"train": 0, "test": 1_000_000_000}
-"""First seed of the generated instances; a pool is far too small to reach from one range into the other."""
-
 MAX_PLACES = 10_000
 FRONT_GARDEN = 3  # cells between a house and the sidewalk on which its people step
 LAYOUTS = ("districts", "uniform", "streets")
@@ -83,7 +80,7 @@ def generate(config: TownConfig, seed: int, streets: StreetMap | None = None) ->
 
     Args:
         config: what it looks like.
-        seed: a non-negative integer; see FIRST_SEED.
+        seed: a non-negative integer; see `splits`.
         streets: a city along whose streets people live, whatever the layout.
     """
     random = _Random(seed)

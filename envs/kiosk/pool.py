@@ -12,9 +12,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.splits import first_seed
 from ..core.streets import find_map
 from .config import KIOSKS, KioskConfig
-from .generator import FIRST_SEED, TownConfig, generate
+from .generator import TownConfig, generate
 from .instances import MAX_PAIRS, Instance, InstanceError
 from .objective import ATTRACTION, Objective, attractions
 from .readers import read_instance, shipped_instance, shipped_instances
@@ -51,7 +52,7 @@ def load_pool(config: KioskConfig) -> list[Instance]:
         return []
     if source == "generated":
         _check_size(config.pool_size, config.sites, config.points)
-        first = FIRST_SEED[config.split]
+        first = first_seed(config.split)
         streets = None if config.map == "generated" else find_map(config.map)
         seeds = range(first, first + config.pool_size)
         return [generate(_town(config, seed), seed, streets) for seed in seeds]

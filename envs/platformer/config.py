@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields
 from typing import Literal
 
 from ..core.settings import check_settings
+from ..core.splits import Split, first_seed
 
 
 @dataclass(frozen=True)
@@ -17,8 +18,8 @@ class PlatformerConfig:
     the path of a level file."""
     difficulty: float = 0.3
     """How hard generated levels are, 0 to 1."""
-    split: Literal["train", "test"] = "train"
-    """Which range of seeds the generated levels come from; the two never overlap."""
+    split: Split = "train"
+    """Seeds of generated levels: one of two ranges that never overlap, or a number, those from it on."""
     pool_size: int = 64
     """Number of generated levels."""
 
@@ -58,3 +59,4 @@ class PlatformerConfig:
                 **dict.fromkeys((field.name for field in fields(self)[-6:]), (-1000, 1000)),
             },
         )
+        first_seed(self.split)  # which checks it

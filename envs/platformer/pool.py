@@ -20,21 +20,18 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
 from ..core.binding import bind
+from ..core.splits import Split, first_seed
 from .generator import draw_level
 from .kernels import reset_one
 from .levels import Level, build_pool, read_level, shipped_level, shipped_levels
 from .search import MAX_TICKS, MOVE_TICKS, NO_PICTURES, Searcher, search_fingerprint
 from .state import ACTION_SETS, LEVEL, PLATFORMER_STATE, RULES, THING, PlatformerParams
-
-FIRST_SEED = {"train": 0, "test": 1_000_000_000}
-"""First seed of the generated levels; a pool is far too small to reach from one range into the other."""
 
 MAX_POOL_SIZE = 4096
 MAX_ATTEMPTS = 100
@@ -43,7 +40,7 @@ MAX_ATTEMPTS = 100
 MAX_THREADS = 8  # of a certification; a search takes up to 150 MB
 
 
-def load_pool(level: str, difficulty: float, split: Literal["train", "test"], pool_size: int) -> list[Level]:
+def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> list[Level]:
     """Makes or reads the levels of a pool, and certifies them.
 
     Args:
@@ -145,13 +142,13 @@ def _shown(results: Iterable[int], total: int) -> Iterator[int]:
 # ------------------------------------------------------------ generated levels and their cache
 
 
-def _generated(difficulty: float, split: str, count: int) -> list[Level]:
+def _generated(difficulty: float, split: Split, count: int) -> list[Level]:
     """Draws certified levels; what is not known from an earlier time is certified and noted."""
-    file = _cache_file(difficulty, split)
+    file, first = _cache_file(difficulty, split), first_seed(split)
     notes = _recall(file)
     levels: dict[int, Level] = {}
     for k, (attempt, par_time, digest) in enumerate(notes[:count]):
-        level = draw_level(difficulty, FIRST_SEED[split] + k, attempt)
+        level = draw_level(difficulty, first + k, attempt)
         if level.digest == digest:
             levels[k] = replace(level, par_time=par_time)
     missing = [k for k in range(count) if k not in levels]
@@ -159,7 +156,7 @@ def _generated(difficulty: float, split: str, count: int) -> list[Level]:
         return [levels[k] for k in range(count)]
     notes += [(0, 0, "")] * (count - len(notes))
     for attempt in range(MAX_ATTEMPTS):
-        drawn = [draw_level(difficulty, FIRST_SEED[split] + k, attempt) for k in missing]
+        drawn = [draw_level(difficulty, first + k, attempt) for k in missing]
         for k, level, time in zip(missing, drawn, certify(drawn), strict=True):
             if time:
                 levels[k] = replace(level, par_time=time)
@@ -168,11 +165,11 @@ def _generated(difficulty: float, split: str, count: int) -> list[Level]:
         if not missing:
             _note(file, notes)
             return [levels[k] for k in range(count)]
-    seed = FIRST_SEED[split] + missing[0]
+    seed = first + missing[0]
     raise ValueError(f"{MAX_ATTEMPTS} levels of difficulty {difficulty} and seed {seed} can't be cleared")
 
 
-def _cache_file(difficulty: float, split: str) -> Path:
+def _cache_file(difficulty: float, split: Split) -> Path:
     """Where notes are kept; the name covers all that a level's time depends on but the level itself."""
     folder = Path(platformdirs.user_cache_dir("meze"), "levels")
     return folder / f"{search_fingerprint()}-{split}-{round(difficulty * 1024)}.json"

@@ -8,6 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from meze.envs.core.splits import FIRST_SEED
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.platformer import pool
 from meze.envs.platformer import state as codes
@@ -24,7 +25,7 @@ from meze.envs.platformer.levels import (
     shipped_level,
     shipped_levels,
 )
-from meze.envs.platformer.pool import FIRST_SEED, MAX_POOL_SIZE, certify, load_pool
+from meze.envs.platformer.pool import MAX_POOL_SIZE, certify, load_pool
 from meze.envs.platformer.world import Platformer
 from platformer_stage import draw_level as stage_level
 

@@ -6,7 +6,7 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
-from meze.runners import bench, cli
+from meze.runners import bench, cli, rollout
 from meze.runners.listing import listed, offered
 from meze.runners.presets import default_env_config
 from meze.runners.resolve import find_environment, make_vector
@@ -255,3 +255,33 @@ def test_a_request_beyond_all_memory_is_one_line(words, tmp_path, monkeypatch, c
     assert cli.main(words) == 2
     said = capsys.readouterr().err
     assert said.startswith("meze: error: ") and said.count("\n") == 1
+
+
+def test_anybody_can_judge_on_other_episodes_and_maps(capsys, monkeypatch) -> None:
+    played = []
+    evaluate = rollout.evaluate
+
+    def noted(env, policy, seeds):
+        played.append((seeds, getattr(env.unwrapped.world.config, "split", None)))
+        return evaluate(env, policy, seeds)
+
+    monkeypatch.setattr(rollout, "evaluate", noted)
+    few = ["--episodes", "3", "--env.pool-size", "2", "--json"]
+    for words in ([], ["--first-seed", "7"], ["--first-seed", "7", "--env.split", "train"]):
+        assert cli.main(["evaluate", "fire-escape", "random", "--episodes", "3", *words[:2], "--json"]) == 0
+        assert cli.main(["evaluate", "city", "random", *few, *words]) == 0
+    base = range(EVALUATION_SEED, EVALUATION_SEED + 3)
+    other = range(7, 10)
+    assert played == [
+        (base, None),
+        (base, "test"),
+        (other, None),
+        (other, 7),
+        (other, None),
+        (other, "train"),
+    ]
+    capsys.readouterr()
+    assert cli.main(["evaluate", "city", "random", *few, "--first-seed", "7"]) == 0
+    assert json.loads(capsys.readouterr().out)["seeds"] == [7, 9]
+    assert cli.main(["evaluate", "corridor", "random", "--first-seed", "-1"]) == 2
+    assert "first-seed must lie in 0 .." in capsys.readouterr().err

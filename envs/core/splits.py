@@ -1,0 +1,23 @@
+"""Ranges of seeds from which worlds are generated: one to train on, one to be judged on, or any other."""
+
+from __future__ import annotations
+
+from typing import Literal, TypeAlias
+
+Split: TypeAlias = Literal["train", "test"] | int
+"""One of the two ranges, which never overlap, or the first seed of another one."""
+FIRST_SEED = {"train": 0, "test": 1_000_000_000}
+"""A pool is far too small to reach from one range into the other."""
+LAST_SEED = (1 << 62) - 1
+
+
+def first_seed(split: Split) -> int:
+    """The first seed of a range.
+
+    Raises:
+        ValueError: for a number below 0 or beyond `LAST_SEED`.
+    """
+    first = FIRST_SEED[split] if isinstance(split, str) else split
+    if not 0 <= first <= LAST_SEED:
+        raise ValueError(f"split must be train, test, or a seed from 0 to {LAST_SEED}; got {split}")
+    return first

@@ -1,0 +1,29 @@
+"""The seeds of generated worlds: two ranges that never overlap, and any other."""
+
+import pytest
+from meze.envs.city.maps import load_pool as city_pool
+from meze.envs.core.splits import FIRST_SEED, LAST_SEED, first_seed
+from meze.envs.core.streets import StreetConfig, format_map, generate
+from meze.envs.kiosk.config import KioskConfig
+from meze.envs.kiosk.pool import load_pool as kiosk_pool
+from meze.envs.platformer.pool import load_pool as platformer_pool
+
+
+def test_ranges():
+    assert [first_seed(split) for split in ("train", "test", 7)] == [0, 10**9, 7]
+    for split in (-1, LAST_SEED + 1):
+        with pytest.raises(ValueError, match="split must be train, test, or a seed from 0"):
+            first_seed(split)
+
+
+def test_a_number_is_where_maps_levels_and_cities_begin():
+    config = StreetConfig()
+    assert [format_map(each) for each in city_pool("generated", 7, 2, config)] == [
+        format_map(generate(config, seed)) for seed in (7, 8)
+    ]
+    same, test = (city_pool("generated", split, 2, config) for split in (FIRST_SEED["test"], "test"))
+    assert [format_map(each) for each in same] == [format_map(each) for each in test]
+    of_seven, of_six = (platformer_pool("generated", 0.0, split, 2) for split in (7, 6))
+    assert of_seven[0].digest == of_six[1].digest != of_six[0].digest
+    seven, six = (kiosk_pool(KioskConfig(split=split, pool_size=2)) for split in (7, 6))
+    assert (seven[0].distances == six[1].distances).all()
