@@ -245,17 +245,17 @@ def main(args: Sequence[str]) -> int:
     from .report import print_standings, write_report
 
     new_figure()  # a library that is missing shows before anything is played
-    try:
-        with held(tournament.path):
+    with held(tournament.path):
+        try:
             found = hold(tournament, jobs)
-    except KeyboardInterrupt as error:
-        again = tournament.environment.named_again
-        print(f"stopped; go on with: {command('meze', 'compare', '--resume', tournament.path, *again)}")
-        return exit_code(error)
-    write_json(tournament.path / "report.json", found)
-    print_standings(found)
-    page = tournament.path / "report.html"
-    write_report(found, tournament, page)
+        except KeyboardInterrupt as error:
+            again = tournament.environment.named_again
+            print(f"stopped; go on with: {command('meze', 'compare', '--resume', tournament.path, *again)}")
+            return exit_code(error)
+        write_json(tournament.path / "report.json", found)
+        print_standings(found)
+        page = tournament.path / "report.html"
+        write_report(found, tournament, page)
     for name, reason in found["failures"].items():
         print(printable(f"meze: error: {name} failed: {reason}"), file=sys.stderr)
     print(f"report: {page}", flush=True)
