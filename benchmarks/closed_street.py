@@ -36,6 +36,7 @@ from meze.runners.evaluate import find_contestant, make_evaluation_env, play_epi
 from meze.runners.resolve import find_environment, make_vector
 from meze.runners.rollout import Rollout
 from meze.runners.scores import statistics
+from meze.runners.seeds import stream_seeds
 
 CITY = find_environment("city")
 QUIET = {"hour": 12, "cars": 0, "pedestrians": 0, "ambulance": 0.0, "progress": 0.0}
@@ -78,13 +79,13 @@ class Watched:
         return self.policy.act(obs, memory, explore=explore, mask=mask)
 
 
-def train(learners, config: CityConfig, first_seed: int, marks, judge: Judge):
+def train(learners, config: CityConfig, phase: int, marks, judge: Judge):
     """All learners go on learning on a map; {name: (seeds, marks) scores after so many transitions}."""
     found = {name: np.empty((len(each), len(marks))) for name, each in learners.items()}
     for name, each in learners.items():
         for number, learner in enumerate(each):
             env = make_vector(CITY, config, NUM_ENVS, AutoresetMode.SAME_STEP)
-            rollout, done = Rollout(env, learner.policy, first_seed + NUM_ENVS * number), 0
+            rollout, done = Rollout(env, learner.policy, stream_seeds([phase, number], NUM_ENVS)), 0
             for k, mark in enumerate(marks):
                 while done < mark:
                     done += rollout.advance(learner)[0]
@@ -186,8 +187,7 @@ def main() -> None:
                 print(f"\nthe street at {cell}, where the agents are {share:.1%} of the time, is closed")
                 config = replace(config, closed=cell)
                 judge = Judge(config, given.episodes)
-            first_seed = NUM_ENVS * given.seeds * len(results)
-            results[phase] = marks, train(learners, config, first_seed, marks, judge)
+            results[phase] = marks, train(learners, config, len(results), marks, judge)
             report(phase, judge, *results[phase])
     draw(results, given.picture)
 

@@ -65,7 +65,7 @@ def line(name: str, episodes: Episodes) -> str:
 def learn(settings: Settings, agent: str, seed: int) -> tuple[Ours, Examiner]:
     """Trains an agent with its preset, but no longer than the cap."""
     changes = WORLDS[settings.world] | {"env__observation": settings.observation}
-    config = preset(agent, settings.world, seed=1_000_000 * seed, **changes)
+    config = preset(agent, settings.world, seed=seed, **changes)
     run = Ours(config, settings.device)
     every = config.settings.steps // 100
     while run.steps < config.settings.steps and run.seconds < settings.cap:

@@ -20,6 +20,7 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import torch
 import tyro
+from meze.runners.seeds import stream_seeds
 from race import Examiner, Ours, Result, normalised, preset, race
 
 HELD = 3
@@ -107,7 +108,6 @@ def city_sb3(seed: int, num_envs: int) -> Theirs:
     env = MezeVecEnv(
         "meze/City-v0", num_envs, max_episode_steps=ours.environment.max_episode_steps, **env_settings
     )
-    env.seed(seed * num_envs)
     model = DQN(
         "MlpPolicy",
         env,
@@ -125,6 +125,9 @@ def city_sb3(seed: int, num_envs: int) -> Theirs:
         seed=seed,
         device="cpu",
     )
+    env.seed(
+        stream_seeds(seed, 1)[0]
+    )  # neighbouring seeds, which the model has just given it, share episodes
     # exploration as its default share of a million transitions
     model.exploration_schedule = lambda _: max(0.05, 1.0 - 0.95 * model.num_timesteps / 100_000)
     return Theirs(model)
@@ -137,11 +140,11 @@ def contest(settings: Settings, name: str, seed: int) -> tuple[Any, Examiner, Ca
     """A run, who examines it, what it has to reach, and how often it is examined."""
     ours = "dqn" if name == "sb3" else name
     if settings.task == "cartpole":
-        config = preset(ours, "CartPole-v1", seed=1_000 * seed)
+        config = preset(ours, "CartPole-v1", seed=seed)
         run = cartpole_sb3(seed) if name == "sb3" else Ours(config, settings.device)
         every = settings.sb3_every if name == "sb3" else 8_192
         return run, Examiner(config, 100), lambda means: means["return"] >= 475.0, every
-    config = preset(ours, "city", seed=1_000_000 * seed, **CITY)
+    config = preset(ours, "city", seed=seed, **CITY)
     examiner = Examiner(config, 256)
     ends = [float(examiner.contestant(who).measures["return"].mean()) for who in ("random", "expert")]
     run = city_sb3(seed, settings.sb3_envs) if name == "sb3" else Ours(config, settings.device)

@@ -12,8 +12,6 @@ DAgger and cloning from as many transitions are compared seed by seed and episod
 the same ones. The interval of that difference draws seeds anew, and then episodes. It should show where an
 imitator's mistakes lead to states that the expert never comes to, and leave it there: naive Bayes stands
 still once it stands, and so does a car that an ambulance has met in the middle of a junction.
-
-Environment i starts from seed + i, so seeds that are near each other would share most of their episodes.
 """
 
 import argparse
@@ -25,7 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from meze.runners.evaluate import find_contestant, make_evaluation_env, on_test_split, play_episodes
+from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
 from meze.runners.resolve import find_environment
 from meze.runners.rundir import RunDir
 from meze.runners.scores import statistics
@@ -80,7 +78,7 @@ def main():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1000, 2000, 3000, 4000])
+    parser.add_argument("--seeds", type=int, nargs="+", default=range(5))
     parser.add_argument("--only", nargs="+", help="beginnings of the lines wanted")
     parser.add_argument("--episodes", type=int, default=1000)
     given = parser.parse_args()
@@ -97,7 +95,7 @@ def main():
                 subprocess.run([sys.executable, "-c", TRAIN, *command], stdout=subprocess.DEVNULL, check=True)
                 times.append(time.perf_counter() - begun)
                 (run,) = (path.parent for path in Path(folder).glob("*/*/*/config.json"))
-                env_config = on_test_split(RunDir.open(run).config().env_config)
+                env_config = on_split(RunDir.open(run).config().env_config)
                 measures = played(env_config, find_contestant(str(run), city), given.episodes)
             random, expert = (reference(who, env_config, given.episodes) for who in ("random", "expert"))
             score = (measures["return"] - random) / (expert - random)

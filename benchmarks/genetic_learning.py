@@ -22,8 +22,8 @@ from meze.envs.core.vector import WorldVectorEnv
 from meze.runners.presets import default_agent_config, default_env_config, default_settings
 from meze.runners.resolve import find_environment, make_vector
 from meze.runners.rollout import Batches, Episodes, ReferencePolicy, evaluate, evaluate_at_once
-from meze.runners.rundir import EVALUATION_SEED
 from meze.runners.scores import print_table, score
+from meze.runners.seeds import EVALUATION_SEED
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table
@@ -100,7 +100,7 @@ def train(agent: str, seed: int):
     for _ in track(range(settings.generations), f"{agent}, seed {seed}", transient=True):
         population = searcher.ask()
         each = settings.episodes
-        seeds = rng.integers(2**31, size=each).tolist() * len(population)
+        seeds = rng.integers(EVALUATION_SEED, size=each).tolist() * len(population)
         batches = batches or Batches(world, len(seeds), settings.max_episode_steps, num_threads=2)
         episodes = evaluate_at_once(
             batches, lambda k, p=population, n=each: searcher.policy_of(p, k // n), seeds

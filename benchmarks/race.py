@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
-from meze.runners.evaluate import find_contestant, make_evaluation_env, on_test_split, play_episodes
+from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
 from meze.runners.presets import default_agent_config, default_env_config, default_settings
 from meze.runners.resolve import find_environment, find_learner
 from meze.runners.rollout import Episodes, Rollout
@@ -69,7 +69,7 @@ class Examiner:
 
     def __init__(self, config: RunConfig, episodes: int, **env_changes: Any) -> None:
         self.config, self.episodes = config, episodes
-        self.env_config = dataclasses.replace(on_test_split(config.env_config), **env_changes)
+        self.env_config = dataclasses.replace(on_split(config.env_config), **env_changes)
         limit = config.settings.max_episode_steps
         self.env = make_evaluation_env(config.environment, self.env_config, episodes, max_episode_steps=limit)
 
@@ -91,7 +91,7 @@ class Ours:
         env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
         self.learner = config.make_learner(env, device)
         self.stopwatch = Stopwatch()
-        self.rollout = Rollout(env, self.learner.policy, config.settings.seed, self.stopwatch)
+        self.rollout = Rollout(env, self.learner.policy, config.env_seeds(), self.stopwatch)
         self.steps = 0
 
     @property

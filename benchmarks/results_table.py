@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 from meze.agents.registry import AgentSpec, agent_specs
 from meze.envs.core.registry import world_specs
-from meze.runners.evaluate import find_contestant, make_evaluation_env, on_test_split, play_episodes
+from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
 from meze.runners.files import write_json
 from meze.runners.listing import listed, offered
 from meze.runners.presets import default_agent_config, default_env_config, default_settings
@@ -127,7 +127,7 @@ def named(changes: dict[str, Any]) -> str:
 
 
 def play(environment: Environment, env_config: Any, policy_of: Any, episodes: int) -> Episodes:
-    env = make_evaluation_env(environment, on_test_split(env_config), episodes)
+    env = make_evaluation_env(environment, on_split(env_config), episodes)
     played = play_episodes(env, policy_of(env), episodes)
     env.close()
     return played

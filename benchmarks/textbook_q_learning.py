@@ -87,7 +87,9 @@ def main() -> None:
     )
     loops = {
         "textbook loop, 1 environment": textbook(single, seed=0),
-        f"{spec.name}, {args.num_envs} environments": batched(Rollout(envs, learner.policy, seed=0), learner),
+        f"{spec.name}, {args.num_envs} environments": batched(
+            Rollout(envs, learner.policy, seeds=0), learner
+        ),
     }
     for loop in loops.values():
         next(loop)  # compiles

@@ -17,6 +17,7 @@ from meze.agents.registry import find_agent, make_agent
 from meze.runners.presets import default_agent_config, default_env_config, default_settings
 from meze.runners.resolve import find_environment, make_vector
 from meze.runners.rollout import Rollout
+from meze.runners.seeds import stream_seeds
 
 AGENTS = ("q-learning", "sarsa", "expected-sarsa", "double-q-learning")
 HORIZON = 200  # both environments' time limit
@@ -60,7 +61,7 @@ def curve(env_id: str, agent: str, seed: int, every: int = 2_000) -> list[tuple[
         seed=seed,
     )
     yardstick = Yardstick(envs.envs[0].unwrapped)
-    rollout = Rollout(envs, learner.policy, seed)
+    rollout = Rollout(envs, learner.policy, stream_seeds(seed, settings.num_envs))
     points, seconds = [], 0.0
     while learner.steps < settings.steps:
         start = time.perf_counter()

@@ -32,7 +32,7 @@ from .presets import ARRAYS, default_env_config, observation_modes
 from .progress import ProgressLine
 from .resolve import Environment, Vectorization, find_environment, make_vector
 from .rollout import Rollout
-from .rundir import EVALUATION_SEED
+from .seeds import EVALUATION_SEED, STREAMS, stream_seeds
 from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
 
 TEST_SHARE = 5
@@ -291,7 +291,7 @@ def play_mixture(
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
     teacher = find_teacher(env, environment, mixture.teacher) if asks else None
     player = Mixture(policies, mixture.epsilon, int(actions.n), rng, teacher)
-    return collect(Rollout(env, player, seed), player, num_steps, folder)
+    return collect(Rollout(env, player, stream_seeds(seed, env.num_envs)), player, num_steps, folder)
 
 
 def fit_encoding(
@@ -352,7 +352,7 @@ class CollectSettings(MixtureSettings):
     vectorization: Vectorization = "sync"
     """Environments of others step one after another, or `async`: each in a process of its own."""
     seed: int = 0
-    """Environment i starts from seed + i."""
+    """Of the mixture, and of the environments, whose own seeds are drawn from it."""
     out: Path = Path("data")
     """Folder in which the recording gets its own: <out>/<env>-s<seed>."""
 
@@ -362,8 +362,8 @@ class CollectSettings(MixtureSettings):
         for name in ("steps", "num_envs", "num_threads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if not 0 <= self.seed <= EVALUATION_SEED - self.num_envs:
-            raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - self.num_envs}; got {self.seed}")
+        if not 0 <= self.seed < EVALUATION_SEED:
+            raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - 1}; got {self.seed}")
 
 
 _KINDS = {"obs": "biuf", "action": "iu", "advice": "iu", "ended": "b"} | dict.fromkeys(
@@ -430,10 +430,8 @@ def main(args: Sequence[str]) -> int:
         env.close()
         with contextlib.suppress(OSError):  # a misfit, which shows before anything is written, leaves nothing
             folder.rmdir()
-    write_json(
-        folder / "data.json",
-        {"env": {"id": environment.id, "config": to_plain(given.env)}, "run": to_plain(run)},
-    )
+    env_plain = {"id": environment.id, "config": to_plain(given.env)}
+    write_json(folder / "data.json", {"env": env_plain, "run": to_plain(run), "streams": STREAMS})
     length, streams = recorded.ended.shape
     print(f"{length * streams:,} steps, {int(recorded.ended.sum()):,} episodes: {folder}")
     return 0

@@ -51,7 +51,7 @@ class CompareSettings:
     agents: str
     """Who takes part, with commas between them."""
     seeds: int = 5
-    """With so many each agent is trained: 0, 10,000, 20,000 ..., so that no two runs share episodes."""
+    """With so many each agent is trained: 0, 1, 2 ..."""
     budget: str = "300_000"
     """How long each is trained: so many transitions (1e6), to which schedules are stretched, or at most so
     many minutes (5min)."""

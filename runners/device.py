@@ -82,7 +82,7 @@ def speed(config: RunConfig, device: str) -> float:
     settings = config.settings
     env = config.make_env(settings.num_envs, AutoresetMode.SAME_STEP)
     learner = config.make_learner(env, device)
-    rollout = ROLLOUTS[config.agent.kind](env, learner.policy, settings.seed)
+    rollout = ROLLOUTS[config.agent.kind](env, learner.policy, config.env_seeds())
 
     def update(until: float) -> int:
         """Goes on up to the next update, or the time given; returns how many transitions that took."""

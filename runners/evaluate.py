@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args, get_type_hints
 
 from gymnasium.vector import AutoresetMode, VectorEnv
 
@@ -17,8 +17,9 @@ from . import rollout
 from .presets import default_env_config
 from .resolve import Environment, Vectorization, find_environment, make_vector, reference_names
 from .rollout import Episodes, ReferencePolicy
-from .rundir import EVALUATION_SEED, RunDir
+from .rundir import RunDir
 from .scores import print_json, print_table, score
+from .seeds import EVALUATION_SEED
 from .settings import asks_for_help, group, leading_names, parse, print_help, take_flag, unknown
 
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
@@ -117,15 +118,16 @@ def _trained(run: RunDir, environment: Environment, networks: Collection[str]) -
     return Contestant(f"{config.agent.name} {run.path.name}", config.env_config, policy)
 
 
-def on_test_split(env_config: Any) -> Any:
-    """The same settings on the part of the world that training does not see, where there is one."""
-    return _on_split(env_config, "test")
+def on_split(env_config: Any, split: Split = "test") -> Any:
+    """The same settings on another part of the world, where it has parts; see `envs.core.splits`.
 
-
-def _on_split(env_config: Any, split: Split) -> Any:
-    if any(field.name == "split" for field in dataclasses.fields(env_config)):
-        return dataclasses.replace(env_config, split=split)
-    return env_config
+    A world of somebody else whose parts have names alone is put on its `test` split instead of a number.
+    """
+    hint = get_type_hints(type(env_config)).get("split")
+    if hint is None:
+        return env_config
+    numbered = hint is int or int in get_args(hint)
+    return dataclasses.replace(env_config, split=split if numbered or isinstance(split, str) else "test")
 
 
 def make_evaluation_env(
@@ -182,12 +184,12 @@ def main(args: Sequence[str]) -> int:
     scores: dict[str, Any] = {}
     settings, first = EvaluateSettings(), EVALUATION_SEED
     for contestant in contestants:
-        default = group("Evaluate", run=EvaluateSettings(), env=on_test_split(contestant.env_config))
+        default = group("Evaluate", run=EvaluateSettings(), env=on_split(contestant.env_config))
         given = parse(default, flags, prog=prog, description=DESCRIPTION)
         settings, env_config = given.run, given.env
         first = EVALUATION_SEED if settings.first_seed is None else settings.first_seed
         if settings.first_seed is not None and getattr(env_config, "split", None) == "test":
-            env_config = _on_split(env_config, first)
+            env_config = on_split(env_config, first)
         env = make_evaluation_env(
             environment,
             env_config,

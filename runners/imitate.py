@@ -18,7 +18,7 @@ from .judge import Judge
 from .metrics import MetricsLog
 from .progress import ProgressLine
 from .rollout import Rollout, Savable
-from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore, unpack
+from .rundir import RunConfig, RunDir, pack, restore, unpack
 from .stopwatch import duration
 
 
@@ -46,7 +46,7 @@ class Imitation:
         rng = np.random.default_rng(config.settings.seed)
         actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
         self._mixture = Mixture([self.teacher], 0.0, actions, rng, self.teacher)
-        self._rollout = Rollout(self.env, self._mixture, config.settings.seed)
+        self._rollout = Rollout(self.env, self._mixture, config.env_seeds())
         if start is not None:
             self._restore(start)
         self.log = MetricsLog(run.path, self.step)
@@ -81,8 +81,7 @@ class Imitation:
             check_range("data.action", action, int(space.start), int(space.start + space.n))
             self.obs, self.action, self.seconds = obs, action, duration(state["seconds"])
             if not isinstance(self.env.unwrapped, Savable):
-                seed = (self.config.settings.seed + self.step) % EVALUATION_SEED
-                self._rollout = Rollout(self.env, self._mixture, seed)
+                self._rollout = Rollout(self.env, self._mixture, self.config.env_seeds(self.step))
             self._rollout.load_state_dict(unpack(state, "rollout"))
         except (KeyError, TypeError, ValueError) as error:
             raise ValueError(f"{start} does not fit its run ({error})") from error

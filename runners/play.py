@@ -15,11 +15,11 @@ from gymnasium.vector import VectorEnv
 from ..agents.base import Memory
 from ..envs.core.replay import Replay
 from . import rollout
-from .evaluate import on_test_split
+from .evaluate import on_split
 from .presets import default_env_config
 from .resolve import Environment, find_environment, load_object
 from .rollout import ReferencePolicy
-from .rundir import EVALUATION_SEED
+from .seeds import EVALUATION_SEED
 from .settings import asks_for_help, group, leading_names, override, parse, print_help, to_plain
 from .show import Show
 from .watch import Viewer, WatchSettings, action_names, make_env
@@ -263,7 +263,7 @@ def main(args: Sequence[str]) -> int:
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])
-    default = group("Play", run=PlaySettings(), env=on_test_split(default_env_config(environment)))
+    default = group("Play", run=PlaySettings(), env=on_split(default_env_config(environment)))
     if environment.world is not None:
         default = override(default, getattr(load_object(environment.world.world), "play_settings", {}))
     given = parse(default, args[1:], prog=f"meze play {names[0]}", description=DESCRIPTION)

@@ -153,16 +153,18 @@ class Rollout:
     Args:
         env: vector environment whose autoreset mode is `SAME_STEP` and which returns fresh arrays.
         policy: chooses the actions, exploring.
-        seed: environment i starts from `seed + i`.
+        seeds: of the environments, as `env.reset` takes them: one each, or s for s + i.
         stopwatch: measures what the environment and the policy take.
     """
 
-    def __init__(self, env: VectorEnv, policy: Policy, seed: int, stopwatch: Stopwatch | None = None) -> None:
+    def __init__(
+        self, env: VectorEnv, policy: Policy, seeds: int | Sequence[int], stopwatch: Stopwatch | None = None
+    ) -> None:
         self.env = env
         self.policy = policy
         self._stopwatch = stopwatch or Stopwatch()
         self._memory: Memory = None
-        self._obs, info = env.reset(seed=seed)
+        self._obs, info = env.reset(seed=seeds)  # type: ignore[arg-type]
         self._mask = action_mask(info)
         self._tally = Tally(env.num_envs)
         self._said: tuple[Mapping[str, Any], NDArray] = {}, np.zeros(0, np.int64)

@@ -32,6 +32,7 @@ from .encoding import Encoding, read_encoding
 from .files import new_folder, read_json, write_json
 from .outdated import refusal
 from .resolve import Environment, Vectorization, find_environment, find_learner, make_vector
+from .seeds import EVALUATION_SEED, RANGE, STREAMS, stream_seeds
 from .settings import from_plain, to_plain
 
 MOST_ENVS = 1 << 20
@@ -57,7 +58,7 @@ class TrainSettings:
     """Environments of others step one after another, or `async`: each in a process of its own, which pays
     where a step takes long."""
     seed: int = 0
-    """Seed of the learner and of the environments; environment i starts from seed + i."""
+    """Seed of the learner, and of the environments, whose own seeds are drawn from it."""
     eval_every: int | None = None
     """Transitions between two evaluations; by default a tenth of all."""
     eval_episodes: int = 256
@@ -73,8 +74,7 @@ class TrainSettings:
         _check_positive(self, "eval_every", "checkpoint_every", "max_episode_steps")
         if self.num_envs > MOST_ENVS:
             raise ValueError(f"num_envs must be at most {MOST_ENVS:,}; got {self.num_envs:,}")
-        if self.seed < 0 or self.seed + self.num_envs > EVALUATION_SEED:
-            raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - self.num_envs}; got {self.seed}")
+        _check_seeds(self)
 
 
 @dataclass(frozen=True)
@@ -134,8 +134,7 @@ class SearchSettings:
         """Checks the fields."""
         _check_positive(self, "generations", "episodes", "num_threads", "eval_episodes")
         _check_positive(self, "max_steps", "eval_every", "max_episode_steps")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative; got {self.seed}")
+        _check_seeds(self)
 
 
 def _check_positive(settings: Any, *names: str) -> None:
@@ -143,6 +142,13 @@ def _check_positive(settings: Any, *names: str) -> None:
         value = getattr(settings, name)
         if value is not None and value < 1:
             raise ValueError(f"{name} must be at least 1; got {value}")
+
+
+def _check_seeds(settings: TrainSettings | SearchSettings) -> None:
+    if not 0 <= settings.seed < EVALUATION_SEED:
+        raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - 1}; got {settings.seed}")
+    if settings.eval_episodes > RANGE:
+        raise ValueError(f"eval_episodes must be at most {RANGE:,}; got {settings.eval_episodes:,}")
 
 
 RunSettings: TypeAlias = TrainSettings | SearchSettings
@@ -157,10 +163,6 @@ def settings_class(agent: AgentSpec) -> type[RunSettings]:
     return DeepSettings if agent.on_device else TrainSettings
 
 
-EVALUATION_SEED = 1_000_000_000
-"""Seed of evaluation's episode 0; episode k has this plus k. Training's seeds lie below."""
-
-
 @dataclass(frozen=True)
 class RunConfig:
     """All that a run was asked to do."""
@@ -173,6 +175,16 @@ class RunConfig:
     """`TrainSettings`, or what `settings_class` says."""
     encoding: Encoding | None = None
     """What stands between the environment and the agent."""
+    streams: Literal[1, 2] = STREAMS
+    """How its seed becomes the environments'; see `seeds.STREAMS`."""
+
+    def env_seeds(self, step: int = 0) -> list[int]:
+        """Seeds of the environments that are made when so many transitions are done."""
+        seed, num_envs = self.settings.seed, self.settings.num_envs
+        if self.streams == 1:
+            first = (seed + step) % EVALUATION_SEED
+            return list(range(first, first + num_envs))
+        return stream_seeds([seed, step] if step else seed, num_envs)
 
     def make_env(self, num_envs: int, autoreset: AutoresetMode, *, render: bool = False) -> VectorEnv:
         """Makes the run's environment."""
@@ -230,6 +242,7 @@ class RunDir:
                 "agent": {"name": config.agent.name, "config": to_plain(config.agent_config)},
                 "env": {"id": config.environment.id, "config": to_plain(config.env_config)},
                 "run": to_plain(config.settings),
+                "streams": config.streams,
                 **({"encoder": config.encoding.described()} if config.encoding else {}),
                 "command": command,
                 "commit": _commit(),
@@ -263,7 +276,7 @@ class RunDir:
         """
         file = self.path / "config.json"
         plain = read_json(file)
-        if not isinstance(plain, dict) or type(plain.get("format")) is not int:
+        if not isinstance(plain, dict) or type(plain.get("format")) is not int or plain["format"] < 1:
             raise ValueError(f"{file} is not a run's configuration")
         if plain["format"] > FORMAT:
             raise ValueError(
@@ -274,6 +287,7 @@ class RunDir:
             env, agent, settings = plain["env"], plain["agent"], plain["run"]
             env_name, agent_name = str(env["id"]), str(agent["name"])
             env_plain, agent_plain = env["config"], agent["config"]
+            streams: Any = from_plain(Literal[1, 2], plain.get("streams", 1), f"{file}: streams")
         except (KeyError, TypeError):
             raise ValueError(f"{file} was cut short or altered") from None
         environment = self._environment(env_name, env_id)
@@ -292,6 +306,7 @@ class RunDir:
             from_plain(environment.config, env_plain, f"{file}: env"),
             from_plain(settings_class(spec), settings, f"{file}: run"),
             read_encoding(plain["encoder"], self.path) if "encoder" in plain else None,
+            streams,
         )
 
     def _environment(self, own: str, given: str | None) -> Environment:

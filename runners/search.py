@@ -21,7 +21,8 @@ from .judge import Judge
 from .metrics import MetricsLog
 from .progress import ProgressLine
 from .rollout import Batches, Episodes, evaluate, evaluate_at_once, join_memories, select_memory
-from .rundir import EVALUATION_SEED, RunConfig, RunDir, pack, restore
+from .rundir import RunConfig, RunDir, pack, restore
+from .seeds import EVALUATION_SEED
 from .stopwatch import count, duration
 
 SLOTS = 64

@@ -26,7 +26,7 @@ from ..agents.registry import find_agent
 from ..agents.schedules import Schedule
 from ..envs.core.replay import load as load_replay
 from ..files import check_regular, write_whole
-from .evaluate import on_test_split
+from .evaluate import on_split
 from .files import read_json, write_json
 from .presets import default_env_config
 from .resolve import Environment, find_environment, reference_names
@@ -34,10 +34,10 @@ from .rundir import RunDir
 from .settings import from_plain, group, parse, to_plain
 from .train import Asked, ask
 
-FORMAT = 1
+FORMAT = 2
 """Version of the folder's layout; a folder with a higher one is refused."""
-APART = 10_000
-"""Between two seeds. Environment i starts from seed + i: runs with seeds side by side share episodes."""
+APART = {1: 10_000, 2: 1}
+"""Version to what lies between two seeds: in the first one, neighbouring runs shared episodes."""
 FLAGS = re.compile(
     r"--(env\.[\w.-]+|fit\.[\w.-]+|encoder|agent\.classifier|agent(\.[\w-]+)+\.steps|steps|generations|max-steps)"
     r"(=.*)?|-[\d.]+(e-?\d+)?"
@@ -189,10 +189,12 @@ class Tournament:
     environment: Environment
     entries: tuple[Entry, ...]
     seeds: int
-    """With so many each trained entry is trained: 0, 10,000, 20,000 ..."""
+    """With so many each trained entry is trained: 0, 1, 2 ..."""
     episodes: int
     """Episodes of each evaluation."""
     budget: Budget
+    format: int = FORMAT
+    """Version of its folder."""
 
     @classmethod
     def create(
@@ -234,7 +236,7 @@ class Tournament:
         if not file.is_file():
             raise ValueError(f"{path} is not a tournament's folder (it holds no tournament.json)")
         plain = read_json(file)
-        if not isinstance(plain, dict) or type(plain.get("format")) is not int:
+        if not isinstance(plain, dict) or type(plain.get("format")) is not int or plain["format"] < 1:
             raise ValueError(f"{file} is not a tournament's settings")
         if plain["format"] > FORMAT:
             raise ValueError(f"{path} is from a newer version of meze (format {plain['format']})")
@@ -260,7 +262,7 @@ class Tournament:
         for entry, env in zip(entries, envs, strict=True):
             from_plain(environment.config, env, f"{file}: {entry.name}")
         entries = [dataclasses.replace(entry, env=env) for entry, env in zip(entries, envs, strict=True)]
-        return cls(path, environment, tuple(entries), seeds, episodes, budget)
+        return cls(path, environment, tuple(entries), seeds, episodes, budget, plain["format"])
 
     def matches(self) -> Iterator[tuple[int, int]]:
         """All pairs of an entry's number and a seed; yardsticks and references first."""
@@ -269,10 +271,10 @@ class Tournament:
             if self.entries[k].kind != "trained":
                 yield k, 0
         # Seed by seed: what is there when it is cut off has about as many runs of each.
-        for seed in range(0, self.seeds * APART, APART):
+        for number in range(self.seeds):
             for k in order:
                 if self.entries[k].kind == "trained":
-                    yield k, seed
+                    yield k, number * APART[self.format]
 
     def stem(self, number: int, seed: int | None = None) -> str:
         """Name of an entry's files."""
@@ -352,14 +354,14 @@ def make_entry(
         return Entry(path.stem, "replays", words, env=to_plain(first))
     if path.is_dir():
         config = RunDir.open(path).config(environment.id)
-        where = on_test_split(config.env_config)
+        where = on_split(config.env_config)
         title = f"{config.agent.name} {path.name}"
         return Entry(title, "run", (str(path.resolve()),), env=to_plain(where))
     agent, colon, variant = name.partition(":")
     default = default_env_config(environment)
     given = parse(group("Compare", env=default), env_flags, prog="meze compare", description="").env
     if not colon and agent in ("random", *reference_names(environment, given)):
-        return Entry(name, "ready", (), env=to_plain(on_test_split(given)))
+        return Entry(name, "ready", (), env=to_plain(on_split(given)))
     spec, flags = find_agent(agent), list(env_flags)
     if colon and spec.kind == "imitator":
         flags += ["--agent.classifier", variant]
@@ -369,7 +371,7 @@ def make_entry(
     words = (spec.name, environment.id, *flags, *budget_flags(asked, budget))
     # However many maps or levels it was trained on, it is judged on those that all are judged on.
     common = {each: getattr(given, each) for each in ("pool_size",) if hasattr(given, each)}
-    return Entry(name, "trained", words, env=to_plain(on_test_split(asked.given.env)) | common)
+    return Entry(name, "trained", words, env=to_plain(on_split(asked.given.env)) | common)
 
 
 def budget_flags(asked: Asked, budget: Budget) -> list[str]:

@@ -31,7 +31,6 @@ from .progress import ProgressLine
 from .resolve import Environment, Vectorization, find_environment, find_learner
 from .rollout import ROLLOUTS, Rollout, Savable
 from .rundir import (
-    EVALUATION_SEED,
     DeepSettings,
     Device,
     ImitationSettings,
@@ -139,7 +138,7 @@ class Training:
         self.learner = config.make_learner(self.env, getattr(config.settings, "device", "cpu"))
         self.judge = Judge(config)
         self._stopwatch = Stopwatch()
-        self._rollout = self._begin(config.settings.seed)
+        self._rollout = self._begin(config.env_seeds())
         self._meter = Meter()
         if start is not None:
             self._restore(start)
@@ -174,10 +173,10 @@ class Training:
             losses.append("the replay was not saved: it begins empty")
         return losses
 
-    def _begin(self, seed: int) -> Rollout:
+    def _begin(self, seeds: Sequence[int]) -> Rollout:
         """New episodes."""
         kind = ROLLOUTS[self.config.agent.kind]
-        return kind(self.env, self.learner.policy, seed, self._stopwatch)
+        return kind(self.env, self.learner.policy, seeds, self._stopwatch)
 
     def _restore(self, path: Path) -> None:
         state = checkpoint.load(path)
@@ -186,7 +185,7 @@ class Training:
             self.step = count(state["step"])
             self._stopwatch.restore(state["seconds"])
             if not isinstance(self.env.unwrapped, Savable):
-                self._rollout = self._begin((self.config.settings.seed + self.step) % EVALUATION_SEED)
+                self._rollout = self._begin(self.config.env_seeds(self.step))
             self._rollout.load_state_dict(unpack(state, "rollout"))
         except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise ValueError(f"{path} does not fit its run ({error})") from error

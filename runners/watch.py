@@ -17,9 +17,10 @@ from ..agents.base import Policy, Trainable
 from ..envs.core.replay import Replay
 from ..envs.core.replay import load as load_replay
 from ..files import replaced
-from .evaluate import find_contestant, on_test_split
+from .evaluate import find_contestant, on_split
 from .resolve import Environment, find_environment, make_vector
-from .rundir import EVALUATION_SEED, RunDir
+from .rundir import RunDir
+from .seeds import EVALUATION_SEED
 from .settings import asks_for_help, from_plain, group, leading_names, parse, print_help, take_flag
 from .show import Moment, ScriptPolicy, Show, Sights
 
@@ -332,7 +333,7 @@ def find_source(names: Sequence[str], networks: Collection[str] = ()) -> Source:
         raise ValueError(f"there is no run or replay {names[0]}; an agent needs its environment: {USAGE}")
     environment = find_environment(names[1])
     contestant = find_contestant(names[0], environment)
-    config = on_test_split(contestant.env_config)
+    config = on_split(contestant.env_config)
     return Source(
         contestant.name, environment, config, lambda env, settings: (contestant.policy(env), _nothing)
     )
@@ -346,7 +347,7 @@ def _run_source(run: RunDir, env_id: str | None, networks: Collection[str]) -> S
         return learner.policy, keep_loaded(run, learner, settings)
 
     searching = run if config.agent.kind == "searcher" else None
-    env_config = on_test_split(config.env_config)
+    env_config = on_split(config.env_config)
     return Source(config.agent.name, config.environment, env_config, act, run=searching)
 
 

@@ -11,8 +11,8 @@ from meze.runners.listing import listed, offered
 from meze.runners.presets import default_env_config
 from meze.runners.resolve import find_environment, make_vector
 from meze.runners.rollout import Episodes
-from meze.runners.rundir import EVALUATION_SEED
 from meze.runners.scores import print_table, score, statistics
+from meze.runners.seeds import EVALUATION_SEED
 from meze.runners.text import printable
 
 

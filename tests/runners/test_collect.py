@@ -12,6 +12,7 @@ from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
 from meze.runners.collect import Mixture, Recorded, collect, read_recorded
 from meze.runners.rollout import Rollout
+from meze.runners.seeds import stream_seeds
 
 CITY = ["collect", "city", "--num-envs", "16", "--steps", "3000", "--env.pool-size", "8", "--seed", "7"]
 
@@ -31,7 +32,7 @@ def test_a_mixture_is_recorded_on_disk_and_read_again(tmp_path, capsys):
     env = WorldVectorEnv(
         "meze.envs.city.world:City", 16, 500, AutoresetMode.SAME_STEP, pool_size=8, observation="grid"
     )
-    obs, _ = env.reset(seed=7)
+    obs, _ = env.reset(seed=stream_seeds(7, 16))
     for t in range(60):
         assert (obs == data.obs[t]).all() and (env.world.jam(env.state) == data.jam[t]).all()
         obs, reward, terminated, truncated, _ = env.step(data.action[t])
@@ -76,7 +77,7 @@ class Turning:
 def test_a_teacher_remembers_the_episode(players):
     env = WorldVectorEnv("meze.envs.city.world:City", 16, 50, AutoresetMode.SAME_STEP, pool_size=8)
     mixture = Mixture(players, 0.5, 4, np.random.default_rng(0), Counting())
-    data = collect(Rollout(env, mixture, seed=0), mixture, 3000, quiet=True)
+    data = collect(Rollout(env, mixture, seeds=0), mixture, 3000, quiet=True)
     assert data.ended.any(axis=0).all()
     steps = np.zeros(16, np.int64)
     for advice, ended in zip(data.advice, data.ended, strict=True):

@@ -16,7 +16,6 @@ from meze.runners.report import print_standings
 from meze.runners.resolve import find_environment
 from meze.runners.standings import standings
 from meze.runners.tournament import (
-    APART,
     Budget,
     Entry,
     Result,
@@ -66,7 +65,7 @@ def test_everybody_is_evaluated_and_normalised(whole, capsys):
     low, high = (agents[name]["measures"]["return"]["mean"] for name in ("random", "expert"))
     for run in agents["q-learning"]["runs"]:
         assert run["score"] == pytest.approx((run["measures"]["return"] - low) / (high - low))
-    assert [run["seed"] for run in agents["clone:tree"]["runs"]] == [0, 10_000]
+    assert [run["seed"] for run in agents["clone:tree"]["runs"]] == [0, 1]
     assert agents["clone:tree"]["words"][2:6] == ["--env.pool-size", "8", "--agent.classifier", "tree"]
     both = report["improvement"]
     assert both["q-learning"]["clone:tree"][0] == pytest.approx(1 - both["clone:tree"]["q-learning"][0])
@@ -76,7 +75,7 @@ def test_everybody_is_evaluated_and_normalised(whole, capsys):
 
 def test_scores_are_those_of_evaluate(whole, capsys):
     out, _, _ = whole
-    (run,) = (folder(out) / "runs").glob("02-*/city/q-learning/*-s10000")
+    (run,) = (folder(out) / "runs").glob("02-*/city/q-learning/*-s1")
     capsys.readouterr()
     assert cli.main(["evaluate", "city", str(run), "--episodes", "8", "--json"]) == 0
     (evaluated,) = json.loads(capsys.readouterr().out)["scores"].values()
@@ -216,7 +215,7 @@ def make(path, returns):
     for number, runs in enumerate(returns.values()):
         for k, values in enumerate(runs):
             result = Result({"return": np.array(values, float)}, np.array([[1, 1, 2.0]]), 1, 1.0, True)
-            result.write(tournament.result_path(number, k * APART))
+            result.write(tournament.result_path(number, k))
     return tournament
 
 

@@ -45,7 +45,7 @@ def foreign(mode, num_envs=NUM_ENVS):
 
 @pytest.mark.parametrize("make", [native, foreign])
 def test_transitions_equal_those_of_single_environments(make) -> None:
-    rollout = Rollout(make(AutoresetMode.SAME_STEP), Scripted(), seed=3)
+    rollout = Rollout(make(AutoresetMode.SAME_STEP), Scripted(), seeds=3)
     singles = [gymnasium.make("toy/Corridor-v0", max_episode_steps=LIMIT) for _ in range(NUM_ENVS)]
     seen = [env.reset(seed=3 + b) for b, env in enumerate(singles)]
     totals = np.zeros((NUM_ENVS, 2))
@@ -97,7 +97,7 @@ def test_measures_of_the_last_step_are_kept_apart_from_the_next_episode() -> Non
                 info |= {"final_obs": np.array([9, None], object), "final_info": final}
             return np.zeros(2, np.int64), np.ones(2), ended, np.zeros(2, bool), info
 
-    rollout = Rollout(Stub(), Scripted(), seed=0)  # type: ignore[arg-type]
+    rollout = Rollout(Stub(), Scripted(), seeds=0)  # type: ignore[arg-type]
     assert rollout.step()[1] is None
     transition, episodes = rollout.step()
     assert episodes is not None and transition.next_obs.tolist() == [9, 0]
@@ -147,10 +147,10 @@ def test_references_read_the_current_states() -> None:
 
 
 def test_going_on_from_a_saved_state() -> None:
-    first = Rollout(native(AutoresetMode.SAME_STEP), Scripted(), seed=1)
+    first = Rollout(native(AutoresetMode.SAME_STEP), Scripted(), seeds=1)
     for _ in range(17):
         first.step()
-    second = Rollout(native(AutoresetMode.SAME_STEP), Scripted(), seed=99)
+    second = Rollout(native(AutoresetMode.SAME_STEP), Scripted(), seeds=99)
     second.load_state_dict(first.state_dict())
     ends = 0
     for _ in range(30):
@@ -164,7 +164,7 @@ def test_going_on_from_a_saved_state() -> None:
 
 
 def test_memory_is_forgotten_where_an_episode_ends() -> None:
-    rollout = Rollout(native(AutoresetMode.SAME_STEP), policy := Remembering(), seed=1)
+    rollout = Rollout(native(AutoresetMode.SAME_STEP), policy := Remembering(), seeds=1)
     length, lengths = np.zeros(NUM_ENVS), set()
     for _ in range(40):
         _, episodes = rollout.step()
@@ -179,11 +179,11 @@ def test_memory_is_forgotten_where_an_episode_ends() -> None:
 
 
 def test_memory_is_part_of_the_saved_state() -> None:
-    first = Rollout(native(AutoresetMode.SAME_STEP), Remembering(), seed=1)
+    first = Rollout(native(AutoresetMode.SAME_STEP), Remembering(), seeds=1)
     for _ in range(17):
         first.step()
     state = first.state_dict()
-    second = Rollout(native(AutoresetMode.SAME_STEP), Remembering(), seed=99)
+    second = Rollout(native(AutoresetMode.SAME_STEP), Remembering(), seeds=99)
     second.load_state_dict(state)
     first.step(), second.step()
     assert all(np.array_equal(a, b) for a, b in zip(first._memory, second._memory, strict=True))

@@ -1,0 +1,117 @@
+"""Where runs start: neighbours share no episode, and what is judged on was not chosen by."""
+
+import json
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+import pytest
+from meze.runners import cli, rollout, seeds
+from meze.runners.evaluate import on_split
+from meze.runners.resolve import find_environment
+from meze.runners.rundir import RunDir
+from meze.runners.seeds import CHOICE_SEED, EVALUATION_SEED, RANGE, TUNING_SEED, stream_seeds
+from meze.runners.tournament import Budget, Tournament, make_entries
+from meze.runners.train import new_run
+
+
+def test_neighbouring_runs_share_no_stream():
+    runs = [set(stream_seeds(seed, 64)) for seed in range(20)]
+    assert len(set.union(*runs)) == 20 * 64
+    assert all(0 <= seed < EVALUATION_SEED for run in runs for seed in run)
+    words = np.random.SeedSequence(3).generate_state(5, np.uint64)
+    assert stream_seeds(3, 5) == [int(word) % 10**9 for word in words]
+
+
+def test_ranges_do_not_meet():
+    firsts = [EVALUATION_SEED, CHOICE_SEED, TUNING_SEED]
+    assert all(other - first >= RANGE for first, other in pairwise(firsts))
+
+
+def test_evaluations_on_the_way_have_maps_and_episodes_of_their_own(tmp_path, monkeypatch):
+    played = []
+    evaluate = rollout.evaluate
+
+    def noted(env, policy, seeds):
+        played.append((env.unwrapped.world.config.split, seeds[0], len(seeds)))
+        return evaluate(env, policy, seeds)
+
+    monkeypatch.setattr(rollout, "evaluate", noted)
+    few = [
+        "--env.pool-size",
+        "2",
+        "--num-envs",
+        "8",
+        "--eval-episodes",
+        "2",
+        "--steps",
+        "2000",
+        "--eval-every",
+        "1000",
+    ]
+    assert cli.main(["train", "q-learning", "city", *few, "--out", str(tmp_path)]) == 0
+    assert played[:2] == [(CHOICE_SEED, CHOICE_SEED, 2)] * 2
+    assert set(played[2:]) == {("test", EVALUATION_SEED, 2)} and len(played) > 3
+
+    # A run from before has one range for both, and seed + i.
+    [file] = tmp_path.glob("*/*/*/config.json")
+    plain = json.loads(file.read_text())
+    assert plain.pop("streams") == 2
+    file.write_text(json.dumps(plain))
+    played.clear()
+    assert cli.main(["train", "--resume", str(file.parent), "--steps", "3000"]) == 0
+    assert set(played) == {("test", EVALUATION_SEED, 2)}
+    assert "streams" not in json.loads(file.read_text())
+
+
+def test_older_runs_keep_their_streams(tmp_path):
+    flags = ["--seed", "7", "--num-envs", "3", "--out", str(tmp_path)]
+    config, run = new_run(["q-learning", "corridor"], flags)
+    assert RunDir.open(run.path).config().env_seeds() == config.env_seeds() == stream_seeds(7, 3)
+    assert not set(config.env_seeds(12)) & set(config.env_seeds())
+    file = run.path / "config.json"
+    plain = json.loads(file.read_text())
+    del plain["streams"]
+    file.write_text(json.dumps(plain))
+    old = RunDir.open(run.path).config()
+    assert old.env_seeds() == [7, 8, 9] and old.env_seeds(12) == [19, 20, 21]
+
+
+@pytest.mark.parametrize("streams", [0, 3, "2", None, [2]])
+def test_unknown_streams_are_refused_in_one_line(streams, tmp_path, capsys):
+    _, run = new_run(["q-learning", "corridor"], ["--out", str(tmp_path)])
+    file = run.path / "config.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"streams": streams}))
+    assert cli.main(["train", "--resume", str(run.path)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "streams" in line
+
+
+def test_tournaments_play_seeds_side_by_side_and_older_ones_their_own(tmp_path):
+    corridor, budget = find_environment("corridor"), Budget(steps=100)
+    entries = make_entries(["q-learning"], corridor, [], budget)
+    Tournament.create(tmp_path, corridor, entries, 3, 5, budget)
+    trained = [seed for number, seed in Tournament.open(tmp_path).matches() if number == 0]
+    assert trained == [0, 1, 2]
+    file = tmp_path / "tournament.json"
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 1}))
+    trained = [seed for number, seed in Tournament.open(tmp_path).matches() if number == 0]
+    assert trained == [0, 10_000, 20_000]
+    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 0}))
+    with pytest.raises(ValueError, match="is not a tournament's settings"):
+        Tournament.open(tmp_path)
+
+
+def test_a_world_whose_parts_have_names_alone_stays_on_its_test_split():
+    @dataclass(frozen=True)
+    class Named:
+        split: Literal["train", "test"] = "train"
+
+    @dataclass(frozen=True)
+    class Without:
+        size: int = 3
+
+    assert on_split(Named(), CHOICE_SEED).split == "test" == on_split(Named()).split
+    assert on_split(Without(), CHOICE_SEED) == Without()
+    assert seeds.STREAMS == 2
