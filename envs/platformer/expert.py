@@ -14,7 +14,7 @@ from ..core.binding import bind
 from ..core.world import CORE_FIELDS
 from .kernels import step_one
 from .search import MOVE_TICKS, NO_PICTURES, Plan, Searcher
-from .state import ACTION_SETS, LEVEL, PLATFORMER_STATE, RULES, THING
+from .state import ACTION_SETS, LEVEL, RULES, THING
 
 MAX_KNOWN = 1 << 16  # states whose action is remembered
 
@@ -67,7 +67,7 @@ class Expert:
         if len(actions) == 0:  # nothing helps
             actions = np.zeros(1, np.uint8)
         trail = _rows(state, [i] * (len(actions) + 1))
-        _bound_follow()(params._replace(**NO_PICTURES), trail, actions)
+        _bound_follow(trail.dtype)(params._replace(**NO_PICTURES), trail, actions)
         if len(self._known) > MAX_KNOWN:
             self._known.clear()
         self._known.update(zip(_keys(trail[:-1]), actions.tolist(), strict=True))
@@ -99,8 +99,8 @@ def _rows(state: NDArray, rows: Sequence[int]) -> NDArray:
 
 
 @cache
-def _bound_follow() -> Callable:
-    return bind(_follow, __name__, {"step_one": step_one}, (PLATFORMER_STATE, RULES, LEVEL, THING))
+def _bound_follow(record: np.dtype) -> Callable:
+    return bind(_follow, __name__, {"step_one": step_one}, (record, RULES, LEVEL, THING))
 
 
 def _follow(params, trail, actions):

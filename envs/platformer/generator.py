@@ -12,7 +12,7 @@ from collections.abc import Callable
 import numpy as np
 
 from .levels import THINGS, Level, parse_level
-from .state import HEIGHT, MAX_THINGS
+from .state import HEIGHT, USUAL
 
 VERSION = 1
 """To be raised with any change of what is drawn."""
@@ -111,7 +111,7 @@ class _Terrain:
     def put(self, x: int, up: int, character: str) -> None:
         """Sets a cell, `up` rows above the one that stands on the ground; things only while there is room."""
         if character in THINGS:
-            if self._num_things == MAX_THINGS:
+            if self._num_things == USUAL.things:
                 return
             self._num_things += 1
         self._columns[x][HEIGHT - 1 - self.ground - up] = character

@@ -11,7 +11,7 @@ import numpy as np
 from ..core.compiling import kernel, rare_kernel
 from ..core.rng import uniform_int
 from .physics import move_player
-from .state import ALIVE, MAX_SLOTS, MAX_THINGS, PIT, PIT_DEPTH, PIXEL, PLAYER_WIDTH, TILE_SHIFT
+from .state import ALIVE, PIT, PIT_DEPTH, PIXEL, PLAYER_WIDTH, TILE_SHIFT
 from .things import move_things, wake
 
 
@@ -66,11 +66,11 @@ def reset_one(p, s, i):
     e.coins = 0
     e.stomps = 0
     e.score = 0
-    for k in range(MAX_SLOTS // 64):
+    for k in range(len(e.changed)):
         e.changed[k] = 0
-    for k in range(MAX_THINGS):
+    for k in range(len(e.things)):
         e.things[k] = p.things[e.level, k]
-    e.num_awake = MAX_THINGS  # so that all of the list is written
+    e.num_awake = len(e.things)  # so that all of the list is written
     wake(e)
     clear_info(e)
     e.info.par_time = level.par_time

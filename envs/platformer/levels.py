@@ -1,7 +1,7 @@
 """Levels: the ASCII format, its reader with its errors, and the tables made of them.
 
 A level is a text file: header lines `key: value` (`title` and `idea`, both optional), an empty line, then
-15 rows of equal length, 32 to 256 characters. y grows downwards.
+15 rows of equal length, 32 to 512 characters. y grows downwards.
 
     .   empty                              @   start, exactly one
     #   ground                             F   flag: the foot of its pole, exactly one
@@ -34,7 +34,6 @@ from numpy.typing import NDArray
 from ..core.textfile import read_text
 from .state import (
     BRICK,
-    CELLS,
     COIN,
     COIN_BLOCK,
     EDGE_WALKER,
@@ -47,16 +46,13 @@ from .state import (
     GROUND,
     HEIGHT,
     IN_BLOCK,
+    LARGE,
     LEVEL,
     MARGIN,
-    MAX_SLOTS,
-    MAX_THINGS,
-    MAX_WIDTH,
     MIN_WIDTH,
     MUSHROOM_BLOCK,
     NUM_CHANGING,
     NUM_TILES,
-    ORIGIN,
     PIPE_LEFT,
     PIPE_MOUTH_LEFT,
     PIPE_MOUTH_RIGHT,
@@ -69,13 +65,13 @@ from .state import (
     SKY,
     SPIKE,
     SPRING,
-    STRIDE,
     TABLE_ROWS,
     THING,
     TILE,
+    USUAL,
     WALKER,
+    Capacity,
     LevelTables,
-    cell_number,
     player_start,
     thing_start,
 )
@@ -162,7 +158,7 @@ def read_level(path: str | PathLike[str] | Traversable) -> Level:
         LevelError: if there is no such file, or it holds no level that can be played.
     """
     source = path if isinstance(path, Traversable) else Path(fspath(path))
-    content = f"a level of {MAX_WIDTH} x {HEIGHT} tiles"
+    content = f"a level of {LARGE.width} x {HEIGHT} tiles"
     text = read_text(source, str(path), MAX_BYTES, content, LevelError)
     return replace(parse_level(text, str(path)), name=Path(source.name).stem)
 
@@ -183,8 +179,8 @@ def parse_level(text: str, name: str) -> Level:
     header, rows = _parts(lines, name)
     first = len(lines) - len(rows) + 1
     width = len(rows[0])
-    if not MIN_WIDTH <= width <= MAX_WIDTH:
-        raise LevelError(f"{name}, line {first}: {width} columns; a level has {MIN_WIDTH} to {MAX_WIDTH}")
+    if not MIN_WIDTH <= width <= LARGE.width:
+        raise LevelError(f"{name}, line {first}: {width} columns; a level has {MIN_WIDTH} to {LARGE.width}")
     for number, row in enumerate(rows, first):
         if len(row) != width:
             column = min(len(row), width) + 1
@@ -267,8 +263,8 @@ def _check(level: Level, first: int) -> None:
     if flag[0] <= start[0]:
         refuse(*flag[:2], "the flag is not to the right of the start")
     for characters, limit, what in (
-        ("".join(THINGS), MAX_THINGS, "creatures, platforms and mushrooms"),
-        (CHANGING, MAX_SLOTS, "bricks, blocks and coins"),
+        ("".join(THINGS), LARGE.things, "creatures, platforms and mushrooms"),
+        (CHANGING, LARGE.slots, "bricks, blocks and coins"),
     ):
         places = level.find(characters)
         if len(places) > limit:
@@ -310,25 +306,34 @@ _CHANGES = np.zeros(NUM_TILES, np.bool_)
 _CHANGES[FIRST_CHANGING : FIRST_CHANGING + NUM_CHANGING] = True
 
 
+def capacity_for(levels: Sequence[Level]) -> Capacity:
+    """The smallest capacity that holds some levels."""
+    for level in levels:
+        needs = Capacity(level.width, len(level.find("".join(THINGS))), len(level.find(CHANGING)))
+        if any(need > there for need, there in zip(needs, USUAL, strict=True)):
+            return LARGE
+    return USUAL
+
+
 def build_pool(levels: Sequence[Level]) -> LevelTables:
     """Makes the tables of a pool of levels.
 
     Args:
         levels: M levels, which have passed `parse_level`'s checks.
     """
-    count = len(levels)
+    count, capacity = len(levels), capacity_for(levels)
     heads = np.zeros(count, LEVEL)
     tables = LevelTables(
         heads,
-        np.zeros((count, CELLS), np.uint8),
-        np.zeros((count, CELLS), np.uint8),
-        np.zeros((count, MAX_SLOTS), np.uint16),
-        np.zeros((count, MAX_SLOTS), np.uint8),
-        np.zeros((count, MAX_THINGS), THING),
+        np.zeros((count, capacity.cells), np.uint8),
+        np.zeros((count, capacity.cells), np.uint8 if capacity.slots <= 256 else np.uint16),
+        np.zeros((count, capacity.slots), np.uint16),
+        np.zeros((count, capacity.slots), np.uint8),
+        np.zeros((count, capacity.things), THING),
     )
     for k, level in enumerate(levels):
-        tables.tiles[k] = tiles = _tiles(level)
-        slots = _slots(tiles, level.width)
+        tables.tiles[k] = tiles = _tiles(level, capacity)
+        slots = _slots(tiles, level.width, capacity)
         tables.slots[k, slots] = np.arange(len(slots))
         tables.slot_cells[k, : len(slots)] = slots
         places = level.find("".join(THINGS))
@@ -336,7 +341,7 @@ def build_pool(levels: Sequence[Level]) -> LevelTables:
         tables.things[k, : len(things)] = np.array(things, THING)
         for number, thing in enumerate(tables.things[k]):
             if thing["kind"] == IN_BLOCK:
-                cell = cell_number(int(thing["x"]) // TILE, int(thing["y"]) // TILE - 1)
+                cell = capacity.cell(int(thing["x"]) // TILE, int(thing["y"]) // TILE - 1)
                 tables.releases[k, tables.slots[k, cell]] = 1 + number
         heads[k]["start_x"], heads[k]["start_y"] = player_start(*level.find("@")[0][:2])
         heads[k]["flag_x"] = level.find("F")[0][0] * TILE + TILE // 2
@@ -347,8 +352,8 @@ def build_pool(levels: Sequence[Level]) -> LevelTables:
     return tables
 
 
-def _tiles(level: Level) -> NDArray[np.uint8]:
-    """(CELLS,) the level's row of `LevelTables.tiles`."""
+def _tiles(level: Level, capacity: Capacity) -> NDArray[np.uint8]:
+    """(cells,) the level's row of `LevelTables.tiles`."""
     codes = _CODE_OF[level.cells]
     for half, mouth in ((PIPE_LEFT, PIPE_MOUTH_LEFT), (PIPE_RIGHT, PIPE_MOUTH_RIGHT)):
         pipe = codes == half
@@ -357,7 +362,7 @@ def _tiles(level: Level) -> NDArray[np.uint8]:
         codes[pipe & ~below_pipe] = mouth
     x, y, _ = level.find("F")[0]
     codes[max(y - FLAG_HEIGHT + 1, 0) : y, x] = FLAG
-    table = np.full((TABLE_ROWS, STRIDE), GROUND, np.uint8)
+    table = np.full((TABLE_ROWS, capacity.stride), GROUND, np.uint8)
     inside = slice(MARGIN, MARGIN + level.width)
     table[:, inside] = EMPTY
     table[1:SKY, inside] = np.where(codes[0] >= FIRST_SOLID, GROUND, EMPTY)
@@ -366,7 +371,8 @@ def _tiles(level: Level) -> NDArray[np.uint8]:
     return table.ravel()
 
 
-def _slots(tiles: NDArray[np.uint8], width: int) -> NDArray[np.intp]:
+def _slots(tiles: NDArray[np.uint8], width: int, capacity: Capacity) -> NDArray[np.intp]:
     """Lists the cells that can change, by columns from the left, then from the top."""
-    cells = np.arange(ORIGIN, ORIGIN + HEIGHT * STRIDE).reshape(HEIGHT, STRIDE)[:, :width].T.ravel()
+    first = capacity.cell(0, 0) + capacity.stride * np.arange(HEIGHT)
+    cells = (first + np.arange(width)[:, None]).ravel()
     return cells[_CHANGES[tiles[cells]]]

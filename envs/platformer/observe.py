@@ -22,7 +22,6 @@ from .state import (
     HEIGHT,
     IN_BLOCK,
     MARGIN,
-    MAX_SLOTS,
     MUSHROOM,
     MUSHROOM_BLOCK,
     MUSHROOM_RISE,
@@ -36,13 +35,12 @@ from .state import (
     SKY,
     SPIKE,
     SPRING,
-    STRIDE,
     TABLE_ROWS,
     THING_WIDTH,
     TILE,
     TILE_SHIFT,
 )
-from .tiles import cell_at, code_at
+from .tiles import cell_at, code_at, stride
 
 # ---------------------------------------------------------------- grid
 
@@ -77,7 +75,6 @@ FIRST_SCALAR = 8
 
 VIEW_SKY = SKY + ABOVE  # rows of a view above row 0
 VIEW_ROWS = VIEW_SKY + HEIGHT + 2 + VIEW
-VIEW_CELLS = VIEW_ROWS * STRIDE
 
 _CREATURE_LOOKS = np.array([36 * kind if kind <= PLANT else 0 for kind in range(NUM_KINDS)], np.uint8)
 _HELP_LOOKS = np.zeros(NUM_KINDS, np.uint8)
@@ -89,16 +86,16 @@ def make_views(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     """Draws the grid's tile planes of whole levels as they are at the start.
 
     Args:
-        tiles: (M, CELLS) codes.
+        tiles: (M, cells) codes.
 
     Returns:
-        (M, TILE_PLANES * VIEW_CELLS) planes of VIEW_ROWS x STRIDE tiles, with margins like the tables.
+        (M, TILE_PLANES * VIEW_ROWS * stride) planes of VIEW_ROWS rows of tiles, with margins like the tables.
     """
     looks = np.zeros((TILE_PLANES, NUM_TILES), np.uint8)
     looks[0, FIRST_SOLID:] = 255
     looks[0, [BRICK, COIN_BLOCK, MUSHROOM_BLOCK]] = 192, 128, 64
     looks[1, [SPIKE, FLAG, SPRING, COIN]] = 255, 192, 128, 64
-    inside = tiles.reshape(-1, TABLE_ROWS, STRIDE)
+    inside = tiles.reshape(len(tiles), TABLE_ROWS, -1)
     rows = np.clip(np.arange(VIEW_ROWS) - ABOVE, 0, TABLE_ROWS - 1)
     views = looks[:, inside[:, rows]].swapaxes(0, 1)
     below = VIEW_SKY + HEIGHT
@@ -120,9 +117,9 @@ def write_tiles(p, e, flat, left, top):
     source = p.views[np.uint64(e.level)]
     for plane in range(TILE_PLANES):
         for row in range(VIEW):
-            start = plane * VIEW_CELLS + (VIEW_SKY + top + row) * STRIDE + MARGIN + left
+            start = (plane * VIEW_ROWS + VIEW_SKY + top + row) * stride(e) + MARGIN + left
             copy_bytes(source, start, flat, plane * AREA + row * VIEW, VIEW)
-    for word in range(MAX_SLOTS // 64):
+    for word in range(len(e.changed)):
         bits = e.changed[word]
         slot = word * 64
         while bits != np.uint64(0):
@@ -136,8 +133,8 @@ def write_tiles(p, e, flat, left, top):
 def write_changed(p, e, flat, left, top, slot):
     """Writes a tile that has changed: a block is solid still, bricks and coins are gone."""
     cell = int(p.slot_cells[np.uint64(e.level), np.uint64(slot)])
-    column = cell % STRIDE - MARGIN - left
-    row = cell // STRIDE - SKY - top
+    column = cell % stride(e) - MARGIN - left
+    row = cell // stride(e) - SKY - top
     if 0 <= column < VIEW and 0 <= row < VIEW:
         code = p.tiles[np.uint64(e.level), np.uint64(cell)]
         at = np.uint64(row * VIEW + column)
@@ -204,8 +201,8 @@ NUM_SITUATIONS = 3 * 2 * 3 * 5 * 4 * 6
 def wall_ahead(e, tiles, slots, column, row):
     """The nearest wall: 0 none, 1 or 2 within 2 tiles, 3 or 4 further off; even: higher than 2 tiles."""
     for k in range(1, AHEAD):
-        if code_at(e, tiles, slots, cell_at(column + k, row)) >= FIRST_SOLID:
-            low = code_at(e, tiles, slots, cell_at(column + k, max(row - 2, -SKY))) < FIRST_SOLID
+        if code_at(e, tiles, slots, cell_at(e, column + k, row)) >= FIRST_SOLID:
+            low = code_at(e, tiles, slots, cell_at(e, column + k, max(row - 2, -SKY))) < FIRST_SOLID
             return (1 if k <= 2 else 3) + (0 if low else 1)
     return 0
 
@@ -216,7 +213,7 @@ def gap_ahead(e, tiles, slots, column, row):
     for k in range(0, AHEAD + 1):
         ground = False
         for r in range(row + 1, HEIGHT):
-            if code_at(e, tiles, slots, cell_at(column + k, r)) >= FIRST_SOLID:
+            if code_at(e, tiles, slots, cell_at(e, column + k, r)) >= FIRST_SOLID:
                 ground = True
                 break
         if not ground:
@@ -240,7 +237,7 @@ def danger_ahead(e, tiles, slots, column, row):
             nearest = away
     for k in range(0, AHEAD):
         for r in range(row, row + 5):
-            if code_at(e, tiles, slots, cell_at(column + k, r)) == SPIKE:
+            if code_at(e, tiles, slots, cell_at(e, column + k, r)) == SPIKE:
                 nearest = min(nearest, k * TILE)
     return ((nearest + THING_WIDTH) // TILE + 1) % (AHEAD + 1)
 

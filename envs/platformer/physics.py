@@ -126,7 +126,7 @@ def enters_column(e, tiles, slots, x, y, height, column):
     coin = False
     spike = False
     for row in range((y - height) >> TILE_SHIFT, ((y - 1) >> TILE_SHIFT) + 1):
-        code = code_at(e, tiles, slots, cell_at(column, row))
+        code = code_at(e, tiles, slots, cell_at(e, column, row))
         free &= code < FIRST_SOLID
         coin |= code == COIN
         spike |= code == SPIKE
@@ -170,8 +170,8 @@ def move_down(e, tiles, slots, releases, x, y, dy, height):
         return y + dy, EMPTY
     column = x >> TILE_SHIFT
     other = (x + PLAYER_WIDTH - 1) >> TILE_SHIFT
-    code = code_at(e, tiles, slots, cell_at(column, row))
-    other_code = code_at(e, tiles, slots, cell_at(other, row))
+    code = code_at(e, tiles, slots, cell_at(e, column, row))
+    other_code = code_at(e, tiles, slots, cell_at(e, other, row))
     if code < FIRST_SOLID and other_code < FIRST_SOLID:
         if code == COIN or other_code == COIN:
             take_coins(e, tiles, slots, x, y + dy, height)
@@ -186,7 +186,7 @@ def move_down(e, tiles, slots, releases, x, y, dy, height):
     if dy > 0:
         return row << TILE_SHIFT, code
     if BRICK <= code <= MUSHROOM_BLOCK:
-        bump(e, slots, releases, cell_at(column, row), code)
+        bump(e, slots, releases, cell_at(e, column, row), code)
     return (row + 1 << TILE_SHIFT) + height, code
 
 

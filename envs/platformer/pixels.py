@@ -28,7 +28,6 @@ from .state import (
     INVULNERABLE_TICKS,
     JUMP_SPEED,
     MARGIN,
-    MAX_SLOTS,
     MUSHROOM,
     MUSHROOM_BLOCK,
     NUM_TILES,
@@ -47,7 +46,6 @@ from .state import (
     SKY,
     SPIKE,
     SPRING,
-    STRIDE,
     TABLE_ROWS,
     THING_WIDTH,
     TILE,
@@ -55,6 +53,7 @@ from .state import (
     WALKER,
     LevelTables,
 )
+from .tiles import stride
 
 SIDE = 64
 """Height and width of the picture."""
@@ -131,7 +130,7 @@ def _still_levels(tables: LevelTables) -> NDArray[np.uint8]:
     for code, name in (TILE_NAMES | MORE_NAMES).items():
         images[code] = _on_air(_reduced(name))
     rows = slice(SKY, SKY + HEIGHT)
-    tiles = tables.tiles.reshape(-1, TABLE_ROWS, STRIDE)
+    tiles = tables.tiles.reshape(len(tables.tiles), TABLE_ROWS, -1)
     tiles = np.pad(tiles, ((0, 0), (0, 0), (AROUND - MARGIN, AROUND)), mode="edge")
     tiles = tiles[:, :, : int(tables.levels["width"].max()) + 2 * AROUND]
     above, codes, below = (tiles[:, rows.start + k : rows.stop + k] for k in (-1, 0, 1))
@@ -256,17 +255,17 @@ def draw_changed(p, e, flat, left):
     level = np.uint64(e.level)
     cells = p.slot_cells[level]
     tiles = p.tiles[level]
-    for word in range(MAX_SLOTS // 64):
+    for word in range(len(e.changed)):
         bits = e.changed[word]
         slot = word * 64
         while bits != 0:
             if bits & _ONE:
                 cell = int(cells[np.uint64(slot)])
-                x = (cell % STRIDE - MARGIN) * CELL - left
+                x = (cell % stride(e) - MARGIN) * CELL - left
                 if -CELL < x < SIDE:
                     used = tiles[np.uint64(cell)] >= COIN_BLOCK
                     sprite = p.sprites[np.uint64(USED_SPRITE if used else AIR_SPRITE)]
-                    bottom = TOP + (cell // STRIDE - SKY + 1) * CELL
+                    bottom = TOP + (cell // stride(e) - SKY + 1) * CELL
                     blit(flat, sprite.reshape(SPRITE_BYTES), x, bottom, CELL, CELL, SIDE)
             bits >>= _ONE
             slot += 1

@@ -31,7 +31,7 @@ from .generator import draw_level
 from .kernels import reset_one
 from .levels import Level, build_pool, read_level, shipped_level, shipped_levels
 from .search import MAX_TICKS, MOVE_TICKS, NO_PICTURES, Searcher, search_fingerprint
-from .state import ACTION_SETS, LEVEL, PLATFORMER_STATE, RULES, THING, PlatformerParams
+from .state import ACTION_SETS, LEVEL, RULES, STATES, THING, PlatformerParams, capacity_of
 
 MAX_POOL_SIZE = 4096
 MAX_ATTEMPTS = 100
@@ -111,15 +111,15 @@ def starting_states(levels: Sequence[Level]) -> tuple[PlatformerParams, NDArray]
     rules["buttons"][0, : len(buttons)] = buttons
     rules.flags.writeable = False
     params = PlatformerParams(rules, *build_pool(levels), **NO_PICTURES)
-    state = np.zeros(len(levels), PLATFORMER_STATE)
+    state = np.zeros(len(levels), STATES[capacity_of(params)])
     state["ask_level"] = 1 + np.arange(len(levels))
-    _bound_begin()(params, state)
+    _bound_begin(state.dtype)(params, state)
     return params, state
 
 
 @cache
-def _bound_begin() -> Callable:
-    return bind(_begin, __name__, {"reset_one": reset_one}, (PLATFORMER_STATE, RULES, LEVEL, THING))
+def _bound_begin(record: np.dtype) -> Callable:
+    return bind(_begin, __name__, {"reset_one": reset_one}, (record, RULES, LEVEL, THING))
 
 
 def _begin(params, state):

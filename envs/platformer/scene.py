@@ -48,14 +48,14 @@ from .state import (
     SPRING,
     SPRING_CLASS,
     SQUASHED,
-    STRIDE,
+    TABLE_ROWS,
     THING_HEIGHT,
     THING_WIDTH,
     TILE,
     USED,
     WALKER,
     PlatformerParams,
-    cell_number,
+    capacity_of,
 )
 
 FAR = 3 * TILE
@@ -140,6 +140,7 @@ class Scene:
 
     def __init__(self, params: PlatformerParams) -> None:
         self._params = params
+        self._capacity = capacity_of(params)
         self._frame_skip = int(params.rules[0]["frame_skip"])
         self._looks = lru_cache(64)(self._find_looks)
 
@@ -219,7 +220,7 @@ class Scene:
         code = self._params.tiles[e["level"], cell]
         if not e["bump_timer"] or code not in (BRICK, COIN_BLOCK) or cell not in self._changed(e):
             return
-        row, column = divmod(cell, STRIDE)
+        row, column = divmod(cell, self._capacity.stride)
         x, y = (column - MARGIN) * 16 + 8, (row - SKY) * 16
         if code == COIN_BLOCK:
             yield Thing(f"coin_{done // 2 % FRAMES['coin']}", x, y - 3 * done + done * done // 8)
@@ -242,7 +243,7 @@ class Scene:
         pressed = self._pressed(e)
         for column in range(first, min(last + 1, width)):
             for row in range(HEIGHT):
-                cell = (row + SKY) * STRIDE + column + MARGIN
+                cell = self._capacity.cell(column, row)
                 for name in looks[column][row]:
                     if cell in changed:
                         if name in ("coin", "brick"):
@@ -262,15 +263,13 @@ class Scene:
         """The cell of the spring that has just thrown the player up, -1 if there is none."""
         column = (int(e["x"]) + PLAYER_WIDTH // 2) // TILE
         row = (int(e["y"]) + TILE // 2) // TILE
-        cell = cell_number(column, row)
+        cell = self._capacity.cell(column, row)
         thrown = e["jump_class"] == SPRING_CLASS and e["vy"] < 0 and row < HEIGHT
         return cell if thrown and self._params.tiles[e["level"], cell] == SPRING else -1
 
     def _flag(self, level: int, x: float, clock: float, clear: bool) -> Thing:
-        pole = (
-            self._params.tiles[level].reshape(-1, STRIDE)[SKY : SKY + HEIGHT, MARGIN + int(x // 16)] == FLAG
-        )
-        rows = np.flatnonzero(pole)
+        tiles = self._params.tiles[level].reshape(TABLE_ROWS, -1)
+        rows = np.flatnonzero(tiles[SKY : SKY + HEIGHT, MARGIN + int(x // 16)] == FLAG)
         y = int(rows[-1] - 1) * 16 if clear else int(rows[0]) * 16 + 26
         return Thing(f"flag_{int(clock) // STEP_TICKS % 2}", x - 11, y, flipped=True)
 
@@ -281,7 +280,7 @@ class Scene:
 
     def _find_looks(self, level: int) -> list[list[tuple[str, ...]]]:
         """Names of the sprites of each tile, by column and row."""
-        tiles = self._params.tiles[level].reshape(-1, STRIDE)[SKY - 1 : SKY + HEIGHT + 1]
+        tiles = self._params.tiles[level].reshape(TABLE_ROWS, -1)[SKY - 1 : SKY + HEIGHT + 1]
         width = int(self._params.levels["width"][level])
 
         def look(row: int, column: int) -> tuple[str, ...]:

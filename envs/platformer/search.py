@@ -81,7 +81,7 @@ class Searcher:
             budget: states that one search may try.
         """
         self.budget = budget
-        self._states = np.zeros(budget + 1, PLATFORMER_STATE)
+        self._states: NDArray = np.zeros(0)
         self._nodes = np.zeros(budget + 1, NODE)
         self._buckets = np.empty(MAX_TICKS, np.int32)
         self._met = np.empty(1 << (2 * budget).bit_length(), MET)
@@ -98,10 +98,12 @@ class Searcher:
             repeat: steps for which each is repeated.
         """
         params = params._replace(**NO_PICTURES)
+        if self._states.dtype != state.dtype:
+            self._states = np.zeros(self.budget + 1, state.dtype)
         best, tried = Plan(self._path[:0], 0, False, 0), 0
         for weight in WEIGHTS:
             limit = best.ticks if best.clears else MAX_TICKS
-            length, ticks, clears, more = _bound_search()(
+            length, ticks, clears, more = _bound_search(state.dtype)(
                 params, state, i, num_actions, repeat, weight, limit, self.budget - tried,
                 self._states, self._nodes, self._buckets, self._met, self._path,
             )  # fmt: skip
@@ -115,12 +117,14 @@ class Searcher:
 def search_fingerprint() -> str:
     """Names what a search's result depends on beside the state: physics, budget, method."""
     settings = BUDGET, *WEIGHTS
-    return "-".join([fingerprint(_bound_search(), (PLATFORMER_STATE, RULES)), *map(str, settings)])
+    return "-".join(
+        [fingerprint(_bound_search(PLATFORMER_STATE), (PLATFORMER_STATE, RULES)), *map(str, settings)]
+    )
 
 
 @cache
-def _bound_search() -> Callable:
-    return bind(_search, __name__, {"step_one": step_one}, (PLATFORMER_STATE, NODE, MET, RULES, LEVEL, THING))
+def _bound_search(record: np.dtype) -> Callable:
+    return bind(_search, __name__, {"step_one": step_one}, (record, NODE, MET, RULES, LEVEL, THING))
 
 
 def _search(params, state, i, num_actions, repeat, weight, limit, budget, states, nodes, buckets, met, path):

@@ -23,22 +23,41 @@ TICKS_PER_SECOND = 60
 
 HEIGHT = 15  # tiles, of every level
 MIN_WIDTH = 32  # tiles
-MAX_WIDTH = 256  # tiles
-MAX_THINGS = 32  # things of a level: creatures, platforms and mushrooms, those still in blocks included
-MAX_SLOTS = 256  # tiles of a level that can change: bricks, blocks, coins
 
 # Tables of tiles hold a margin around each level, so that no look-up needs to ask where the level ends.
 SKY = 8  # rows above row 0
 MARGIN = 8  # columns to the left of column 0, and at least as many behind the last one
-STRIDE = MAX_WIDTH + 2 * MARGIN
 TABLE_ROWS = 32
-CELLS = TABLE_ROWS * STRIDE
-ORIGIN = SKY * STRIDE + MARGIN  # the cell of column 0, row 0
 
 
-def cell_number(column: int, row: int) -> int:
-    """The index of a tile in the tables of cells; margins have negative columns and rows."""
-    return ORIGIN + row * STRIDE + column
+class Capacity(NamedTuple):
+    """What a level may hold at most; a world's record and tables have that of its levels."""
+
+    width: int
+    """Tiles."""
+    things: int
+    """Creatures, platforms and mushrooms, those still in blocks included."""
+    slots: int
+    """Tiles that can change: bricks, blocks, coins."""
+
+    @property
+    def stride(self) -> int:
+        """Cells from one row of the tables to the next."""
+        return self.width + 2 * MARGIN
+
+    @property
+    def cells(self) -> int:
+        """Cells of a level's tables."""
+        return TABLE_ROWS * self.stride
+
+    def cell(self, column: int, row: int) -> int:
+        """The index of a tile in the tables of cells; margins have negative columns and rows."""
+        return (SKY + row) * self.stride + MARGIN + column
+
+
+USUAL = Capacity(256, 32, 256)
+LARGE = Capacity(512, 64, 1024)
+"""Of worlds with a level beyond `USUAL`; nothing may be larger."""
 
 
 # ---------------------------------------------------------------- tiles
@@ -189,8 +208,9 @@ THING = np.dtype(
     align=True,
 )
 
-PLATFORMER_STATE = state_dtype(
-    [
+
+def _record(capacity: Capacity) -> np.dtype:
+    fields = [
         ("level", np.int32),  # index into the pool of levels
         ("ask_level", np.int32),  # 1 + the level wanted at the next reset, 0 for a random one
         ("tick", np.int32),  # ticks since the episode began
@@ -213,14 +233,17 @@ PLATFORMER_STATE = state_dtype(
         ("coins", np.uint16),  # taken in this episode
         ("stomps", np.uint16),  # creatures beaten in this episode
         ("score", np.int32),  # points of this episode, for show
-        ("changed", np.uint64, (MAX_SLOTS // 64,)),  # bit by slot: the tile has changed
+        ("changed", np.uint64, (capacity.slots // 64,)),  # bit by slot: the tile has changed
         ("num_awake", np.uint8),
-        ("awake", np.uint8, (MAX_THINGS,)),  # slots of the things that move, rising; 0 behind the end
-        ("things", THING, (MAX_THINGS,)),  # unused slots are zeros
-    ],
-    info=INFO,
-    parts=PARTS,
-)
+        ("awake", np.uint8, (capacity.things,)),  # slots of the things that move, rising; 0 behind the end
+        ("things", THING, (capacity.things,)),  # unused slots are zeros
+    ]
+    return state_dtype(fields, info=INFO, parts=PARTS)
+
+
+STATES = {capacity: _record(capacity) for capacity in (USUAL, LARGE)}
+"""The state record of each capacity."""
+PLATFORMER_STATE = STATES[USUAL]
 
 # ---------------------------------------------------------------- tables
 
@@ -249,21 +272,21 @@ LEVEL = np.dtype(
 
 
 class LevelTables(NamedTuple):
-    """Read-only tables of M levels, made by `levels.build_pool`; cells are numbered by `cell_number`."""
+    """Read-only tables of M levels, made by `levels.build_pool`; cells are numbered by `Capacity.cell`."""
 
     levels: NDArray[np.void]
     """(M,) records of LEVEL."""
     tiles: NDArray[np.uint8]
-    """(M, CELLS) code of each tile at the start. Margins: GROUND beside the level and in the table's topmost
+    """(M, cells) code of each tile at the start. Margins: GROUND beside the level and in the table's topmost
     row; above row 0 GROUND where row 0 is solid, else EMPTY; below the last row EMPTY."""
-    slots: NDArray[np.uint8]
-    """(M, CELLS) number of each tile that can change, in the order of columns, then rows; 0 elsewhere."""
+    slots: NDArray[np.uint8] | NDArray[np.uint16]
+    """(M, cells) number of each tile that can change, in the order of columns, then rows; 0 elsewhere."""
     slot_cells: NDArray[np.uint16]
-    """(M, MAX_SLOTS) the cell of each slot, 0 behind the end."""
+    """(M, slots) the cell of each slot, 0 behind the end."""
     releases: NDArray[np.uint8]
-    """(M, MAX_SLOTS) of a MUSHROOM_BLOCK's slot: 1 + the thing in it (of kind IN_BLOCK); 0 elsewhere."""
+    """(M, slots) of a MUSHROOM_BLOCK's slot: 1 + the thing in it (of kind IN_BLOCK); 0 elsewhere."""
     things: NDArray[np.void]
-    """(M, MAX_THINGS) records of THING at the start (`thing_start`), by rising x; zeros behind the end."""
+    """(M, things) records of THING at the start (`thing_start`), by rising x; zeros behind the end."""
 
 
 class PlatformerParams(NamedTuple):
@@ -273,7 +296,7 @@ class PlatformerParams(NamedTuple):
     """(1,) record of RULES."""
     levels: NDArray[np.void]
     tiles: NDArray[np.uint8]
-    slots: NDArray[np.uint8]
+    slots: NDArray[np.uint8] | NDArray[np.uint16]
     slot_cells: NDArray[np.uint16]
     releases: NDArray[np.uint8]
     things: NDArray[np.void]
@@ -281,6 +304,11 @@ class PlatformerParams(NamedTuple):
     """(M, planes, rows, columns) the grid's still planes with a margin; none for other observations."""
     sprites: NDArray[np.uint8]
     """What the observation `pixels` draws with; none for other observations."""
+
+
+def capacity_of(tables: LevelTables | PlatformerParams) -> Capacity:
+    """The capacity for which tables were made."""
+    return USUAL if tables.things.shape[1] == USUAL.things else LARGE
 
 
 def player_start(column: int, row: int) -> tuple[int, int]:

@@ -21,7 +21,6 @@ from .state import (
     KNOCK_SPEED,
     KNOCKED,
     LAST_ENEMY,
-    MAX_THINGS,
     MUSHROOM,
     MUSHROOM_RISE,
     MUSHROOM_SPEED,
@@ -67,7 +66,7 @@ def wake(e):
     low = (e.column - WAKE_COLUMNS) << TILE_SHIFT
     high = (e.column + WAKE_COLUMNS + 1) << TILE_SHIFT
     count = 0
-    for slot in range(MAX_THINGS):
+    for slot in range(len(e.things)):
         t = e.things[slot]
         if t.kind != GONE and low <= t.x < high:
             e.awake[count] = slot
@@ -98,8 +97,8 @@ def walk(e, tiles, slots, t):
     vy = min(t.vy + THING_GRAVITY, THING_MAX_FALL)
     row = (y + vy - 1) >> TILE_SHIFT
     if row != (y - 1) >> TILE_SHIFT and (
-        code_at(e, tiles, slots, cell_at(x >> TILE_SHIFT, row)) >= FIRST_SOLID
-        or code_at(e, tiles, slots, cell_at((x + THING_WIDTH - 1) >> TILE_SHIFT, row)) >= FIRST_SOLID
+        code_at(e, tiles, slots, cell_at(e, x >> TILE_SHIFT, row)) >= FIRST_SOLID
+        or code_at(e, tiles, slots, cell_at(e, (x + THING_WIDTH - 1) >> TILE_SHIFT, row)) >= FIRST_SOLID
     ):
         t.y = row << TILE_SHIFT
         t.vy = 0
@@ -115,10 +114,10 @@ def may_enter(e, tiles, slots, t, column):
     """Whether a walking thing goes on into a column rather than turn."""
     bottom = (t.y - 1) >> TILE_SHIFT
     for row in range((t.y - THING_HEIGHT) >> TILE_SHIFT, bottom + 1):
-        if code_at(e, tiles, slots, cell_at(column, row)) >= FIRST_SOLID:
+        if code_at(e, tiles, slots, cell_at(e, column, row)) >= FIRST_SOLID:
             return False
     if t.kind == EDGE_WALKER and t.vy == 0:
-        return code_at(e, tiles, slots, cell_at(column, bottom + 1)) >= FIRST_SOLID
+        return code_at(e, tiles, slots, cell_at(e, column, bottom + 1)) >= FIRST_SOLID
     return True
 
 

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import numpy as np
+from numba.extending import overload
 
 from ..core.compiling import kernel, rare_kernel
 from .state import (
@@ -16,17 +17,21 @@ from .state import (
     EMPTY,
     FIRST_CHANGING,
     FIRST_SOLID,
+    LARGE,
+    MARGIN,
     MUSHROOM,
     MUSHROOM_BLOCK,
     NUM_CHANGING,
-    ORIGIN,
     PLAYER_WIDTH,
     POINTS_BRICK,
     POINTS_COIN,
-    STRIDE,
+    SKY,
     TILE_SHIFT,
     USED,
+    USUAL,
 )
+
+_STRIDES = {capacity.things: capacity.stride for capacity in (USUAL, LARGE)}
 
 # Indices are unsigned, which spares the check for negative ones; uint64 must not meet a signed number.
 _ONE = np.uint64(1)
@@ -34,10 +39,22 @@ _WORD_SHIFT = np.uint64(6)
 _BIT_MASK = np.uint64(63)
 
 
+def stride(e):
+    """Cells from one row of the tables to the next."""
+    return _STRIDES[len(e.things)]
+
+
+@overload(stride, inline="always")
+def _compiled_stride(e):
+    (things,) = e.typeof("things").shape
+    value = _STRIDES[things]  # the record's type tells it: a constant
+    return lambda e: value
+
+
 @kernel
-def cell_at(column, row):
-    """The cell of a column and a row."""
-    return ORIGIN + row * STRIDE + column
+def cell_at(e, column, row):
+    """The cell of a column and a row; see `Capacity.cell`."""
+    return (SKY + row) * stride(e) + MARGIN + column
 
 
 @kernel
@@ -63,7 +80,7 @@ def take_coins(e, tiles, slots, x, y, height):
     """Takes the coins that the player touches."""
     for row in range((y - height) >> TILE_SHIFT, ((y - 1) >> TILE_SHIFT) + 1):
         for column in range(x >> TILE_SHIFT, ((x + PLAYER_WIDTH - 1) >> TILE_SHIFT) + 1):
-            cell = cell_at(column, row)
+            cell = cell_at(e, column, row)
             if code_at(e, tiles, slots, cell) == COIN:
                 mark_changed(e, slots, cell)
                 e.coins += 1
@@ -75,7 +92,7 @@ def fits(e, tiles, slots, x, y, height):
     """Whether the player's box is free of solid tiles."""
     for row in range((y - height) >> TILE_SHIFT, ((y - 1) >> TILE_SHIFT) + 1):
         for column in range(x >> TILE_SHIFT, ((x + PLAYER_WIDTH - 1) >> TILE_SHIFT) + 1):
-            if code_at(e, tiles, slots, cell_at(column, row)) >= FIRST_SOLID:
+            if code_at(e, tiles, slots, cell_at(e, column, row)) >= FIRST_SOLID:
                 return False
     return True
 

@@ -12,9 +12,7 @@ from numpy.typing import NDArray
 from ..core.world import check_ranges
 from .state import (
     BIG_HEIGHT,
-    CELLS,
     GONE,
-    MAX_THINGS,
     MUSHROOM,
     NUM_KINDS,
     PIT_DEPTH,
@@ -28,6 +26,7 @@ from .state import (
     THING_WIDTH,
     TILE,
     PlatformerParams,
+    capacity_of,
 )
 
 _SPEED = (1 - TILE, TILE - 1)
@@ -36,10 +35,6 @@ _RANGES = {
     "vx": _SPEED,
     "vy": _SPEED,
     "jump_class": (0, SPRING_CLASS),
-    "ride": (0, MAX_THINGS),
-    "bump_cell": (0, CELLS - 1),
-    "num_awake": (0, MAX_THINGS),
-    "awake": (0, MAX_THINGS - 1),
 }
 _THING_RANGES = {
     "vx": _SPEED,
@@ -60,8 +55,16 @@ def check_state(params: PlatformerParams, state: NDArray) -> None:
     Raises:
         ValueError: in one line, for records that are no states of these levels.
     """
-    levels = len(params.levels)
-    check_ranges(state, _RANGES | {"level": (0, levels - 1), "ask_level": (0, levels)})
+    levels, capacity = len(params.levels), capacity_of(params)
+    sizes = {
+        "level": (0, levels - 1),
+        "ask_level": (0, levels),
+        "ride": (0, capacity.things),
+        "bump_cell": (0, capacity.cells - 1),
+        "num_awake": (0, capacity.things),
+        "awake": (0, capacity.things - 1),
+    }
+    check_ranges(state, _RANGES | sizes)
     width = params.levels["width"][state["level"]] * TILE
     height = np.where(state["big"] & ~state["ducking"], BIG_HEIGHT, SMALL_HEIGHT)
     _refuse(_outside(state, PLAYER_WIDTH, height, width), "x and y are outside the level")

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from ..core.world import REWARD_SCALE, Kernels, Renderer
 from .config import PlatformerConfig
 from .kernels import reset_one, step_one
-from .levels import Level, build_pool
+from .levels import Level, build_pool, capacity_for
 from .observe import NUM_PLANES, NUM_SITUATIONS, VIEW, make_views, observe_grid, observe_situation
 from .pool import load_pool
 from .state import (
@@ -22,8 +22,8 @@ from .state import (
     DOWN,
     JUMP,
     PARTS,
-    PLATFORMER_STATE,
     RULES,
+    STATES,
     TICKS_PER_SECOND,
     LevelTables,
     PlatformerParams,
@@ -56,7 +56,7 @@ class Platformer:
     (hit them from below), coins, spikes (harm on touch), springs (throw up who lands on them), and the flag.
     A pit is deadly.
 
-    **Things**, at most 32 a level, move while they are within 14 columns of the player. Walkers turn at
+    **Things**, at most 64 a level, move while they are within 14 columns of the player. Walkers turn at
     walls, or also at edges; stomping squashes them. Stomping a shelled one leaves its shell, which slides
     when kicked and knocks over what it meets. Flyers hover up and down. Plants go in and out of their pipe,
     but do not come out beside the player, and can't be stomped. A stomp bounces, higher with the jump button
@@ -133,7 +133,7 @@ class Platformer:
         pool = (config.level, config.difficulty, config.split, config.pool_size)
         self.levels = load_pool(*pool) if levels is None else list(levels)
         self.render_fps = max(1, round(TICKS_PER_SECOND / config.frame_skip))
-        self.state_dtype = PLATFORMER_STATE
+        self.state_dtype = STATES[capacity_for(self.levels)]
         self._held = ACTION_SETS[config.actions]
         self.action_names = tuple(map(_name, self._held))
         self.action_space: Space = Discrete(len(self._held))

@@ -9,6 +9,7 @@ import numpy as np
 from meze.envs.core.env import WorldEnv
 from meze.envs.platformer import state as codes
 from meze.envs.platformer.config import PlatformerConfig
+from meze.envs.platformer.generator import draw_level as generated
 from meze.envs.platformer.levels import Level, parse_level
 from meze.envs.platformer.world import Platformer
 
@@ -35,6 +36,31 @@ def draw_level(changes: dict[tuple[int, int], str] | None = None, width: int = W
     for (column, row), characters in (changes or {}).items():
         rows[row][column : column + len(characters)] = characters
     return parse_level("\n" + "\n".join(map("".join, rows)), "stage")
+
+
+ZOO = draw_level(
+    {
+        (6, 12): "w", (8, 9): "?M=", (9, 12): "t", (12, 12): "^", (14, 10): "-", (14, 12): "S",
+        (17, 7): "ooo", (18, 12): "e", (20, 12): "[]", (20, 11): "p", (23, 11): "==M", (26, 8): "f",
+        (28, 12): "|", (33, 12): "#", (34, 12): "t", (36, 12): "ww", (39, 12): "#", (40, 9): "M",
+    },
+    pits=(28, 29, 30),
+)  # fmt: skip
+"""All kinds of tiles and things."""
+
+
+def join(*levels: Level) -> Level:
+    """Levels one behind the other, with the start of the first and the flag of the last."""
+    parts = []
+    for number, level in enumerate(levels):
+        gone = ("@" if number else "") + ("" if number == len(levels) - 1 else "F")
+        parts.append([row.translate({ord(character): "." for character in gone}) for row in level.rows])
+    return parse_level("\n" + "\n".join(map("".join, zip(*parts, strict=True))), "joined")
+
+
+HOARD = draw_level({(4, row): "o" * 40 for row in range(2, 10)})
+WIDE = join(ZOO, ZOO, ZOO, HOARD, generated(1, 0), generated(0.3, 1))
+"""A level that needs the large record in every respect."""
 
 
 class Stage:
@@ -92,7 +118,7 @@ class Stage:
 
     def tile(self, column: int, row: int) -> int:
         """The code of a tile as it is now."""
-        cell = codes.cell_number(column, row)
+        cell = codes.USUAL.cell(column, row)
         code, slot = int(self.params.tiles[0, cell]), int(self.params.slots[0, cell])
         has_changed = int(self.record["changed"][slot // 64]) >> slot % 64 & 1
         if codes.COIN <= code <= codes.MUSHROOM_BLOCK and has_changed:

@@ -19,6 +19,7 @@ from meze.envs.platformer.levels import (
     TILES,
     LevelError,
     build_pool,
+    capacity_for,
     format_level,
     parse_level,
     read_level,
@@ -27,6 +28,7 @@ from meze.envs.platformer.levels import (
 )
 from meze.envs.platformer.pool import MAX_POOL_SIZE, certify, load_pool
 from meze.envs.platformer.world import Platformer
+from platformer_stage import WIDE
 from platformer_stage import draw_level as stage_level
 
 HEADER = "title: A title\nidea: an idea\n\n"
@@ -98,8 +100,8 @@ def test_the_digest_names_what_is_played():
         ("title: Twice\n" + TEXT, "f, line 2, column 1: second title"),
         (TEXT.replace(ROWS[3] + "\n", "", 1), "f, line 4: 14 rows; a level has 15"),
         (TEXT + ROWS[0], "f, line 4: 16 rows; a level has 15"),
-        ("\n" + "\n".join(row[1:] for row in ROWS), "f, line 2: 31 columns; a level has 32 to 256"),
-        ("\n" + "\n".join(row * 9 for row in ROWS), "f, line 2: 288 columns; a level has 32 to 256"),
+        ("\n" + "\n".join(row[1:] for row in ROWS), "f, line 2: 31 columns; a level has 32 to 512"),
+        ("\n" + "\n".join(row * 17 for row in ROWS), "f, line 2: 544 columns; a level has 32 to 512"),
         (
             TEXT.replace("...|..###", "...|..##"),
             "f, line 18, column 32: 31 columns in this line, 32 in the first",
@@ -135,10 +137,6 @@ def test_the_digest_names_what_is_played():
             edited(8, 28, "o"),
             "f, line 16, column 28: flag 'F' needs 8 empty cells '.' above it, for its pole",
         ),
-        (
-            edited(4, 1, "w" * 25),
-            "f, line 18, column 27: 33 creatures, platforms and mushrooms; a level has at most 32",
-        ),
     ],
 )
 def test_errors_name_the_place(text, error):
@@ -147,18 +145,55 @@ def test_errors_name_the_place(text, error):
     assert str(caught.value) == error
 
 
-def test_a_level_has_so_many_changing_tiles_at_most():
-    full = "\n".join([*["o" * 32] * 8, *["." * 32] * 4, ".@" + "." * 25 + "F....", *["#" * 32] * 2])
-    with pytest.raises(LevelError, match="flag"):
-        parse_level("\n" + full, "f")
-    rows = ["o" * 27 + "." * 5] * 9
-    rest = ["." * 32] * 3 + [".@" + "." * 25 + "F....", *["#" * 32] * 2]
-    assert build_pool([parse_level("\n" + "\n".join(rows + rest), "f")]).levels["num_slots"] == 243
-    with pytest.raises(LevelError) as caught:
-        parse_level("\n" + "\n".join(rows + ["o" * 14 + "." * 18] + rest[1:]), "f")
-    assert str(caught.value) == (
-        "f, line 10, column 27: 257 bricks, blocks and coins; a level has at most 256"
-    )
+@pytest.mark.parametrize(
+    "character, most, what",
+    [("w", 64, "creatures, platforms and mushrooms"), ("o", 1024, "bricks, blocks and coins")],
+)
+def test_a_level_has_so_many_at_most(character, most, what):
+    def level(count):
+        rows = [(character * min(120, max(0, count - 120 * y))).ljust(128, ".") for y in range(12)]
+        return "\n" + "\n".join([*rows, ".@" + "." * 121 + "F....", *["#" * 128] * 2])
+
+    tables = build_pool([parse_level(level(most), "f")])
+    assert {"w": tables.levels["num_things"], "o": tables.levels["num_slots"]}[character] == most
+    assert build_pool([stage_level()]).things.shape < tables.things.shape
+    with pytest.raises(LevelError, match=f"{most + 1} {what}; a level has at most {most}$"):
+        parse_level(level(most + 1), "f")
+
+
+def test_capacity_follows_the_levels():
+    usual, large = ([stage_level(), other] for other in (draw_level(1, 3), WIDE))
+    assert capacity_for(usual) == codes.USUAL and capacity_for(large) == codes.LARGE
+    for levels, capacity in ((usual, codes.USUAL), (large, codes.LARGE)):
+        assert codes.capacity_of(build_pool(levels)) == capacity
+        assert Platformer(levels=levels).state_dtype == codes.STATES[capacity]
+    assert WIDE.width > codes.USUAL.width and codes.PLATFORMER_STATE.itemsize == 704
+
+
+@pytest.mark.parametrize("observation", ["grid", "index", "pixels"])
+def test_a_level_is_the_same_beside_a_larger_one(observation):
+    """Nothing that is seen depends on the size of the record."""
+    level, seen = draw_level(0.6, 4), []
+    rng = np.random.default_rng(0)
+    actions = rng.choice([2, 4, 4, 4, 5, 6], (400, 8))
+    for levels in ([level], [WIDE, level]):
+        world = Platformer(PlatformerConfig(observation=observation), levels)
+        env = WorldVectorEnv(world, 8, 300, AutoresetMode.DISABLED)
+        played = [env.reset(seed=0, options={"level": np.full(8, len(levels) - 1)})[0]]
+        over = np.zeros(8, bool)
+        for action in actions:
+            obs, reward, terminated, truncated, info = env.step(action)
+            played += [np.where(over, 0, each) for each in (reward, terminated, info["x"], info["progress"])]
+            played.append(obs[~over])
+            over |= terminated | truncated
+            if over.all():
+                break
+            if (terminated | truncated).any():
+                env.reset(options={"reset_mask": terminated | truncated})
+        seen.append(played)
+    assert len(seen[0]) == len(seen[1]) > 100
+    for one, other in zip(*seen, strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_files_that_are_no_levels(tmp_path):
@@ -171,7 +206,7 @@ def test_files_that_are_no_levels(tmp_path):
     with pytest.raises(LevelError, match=rf"level.txt, byte {len(TEXT) + 1}: not UTF-8 text"):
         read_level(path)
     path.write_bytes(b"." * 100_000)
-    with pytest.raises(LevelError, match="level.txt: the file is too big for a level of 256 x 15 tiles"):
+    with pytest.raises(LevelError, match="level.txt: the file is too big for a level of 512 x 15 tiles"):
         read_level(path)
     path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
     assert read_level(path) == parse_level(TEXT, "level") and read_level(path).name == "level"
@@ -184,13 +219,13 @@ def test_files_that_are_no_levels(tmp_path):
 def test_tables_repeat_the_level(level):
     other = stage_level()
     tables = build_pool([other, level])
-    tiles = tables.tiles[1].reshape(codes.TABLE_ROWS, codes.STRIDE)
+    tiles = tables.tiles[1].reshape(codes.TABLE_ROWS, codes.USUAL.stride)
     flag_x, flag_y, _ = level.find("F")[0]
     changing = []
-    for x in range(-codes.MARGIN, codes.STRIDE - codes.MARGIN):
+    for x in range(-codes.MARGIN, codes.USUAL.stride - codes.MARGIN):
         for y in range(-codes.SKY, codes.TABLE_ROWS - codes.SKY):
             code = tiles[y + codes.SKY, x + codes.MARGIN]
-            assert code == tables.tiles[1, codes.cell_number(x, y)]
+            assert code == tables.tiles[1, codes.USUAL.cell(x, y)]
             if y == -codes.SKY or not 0 <= x < level.width:
                 assert code == codes.GROUND
             elif y < 0:
@@ -204,9 +239,9 @@ def test_tables_repeat_the_level(level):
                 expected = TILES.get(character, codes.EMPTY) - 2 * mouth
                 assert code == (codes.FLAG if pole else expected)
                 if character in "=?Mo":
-                    changing.append(codes.cell_number(x, y))
+                    changing.append(codes.USUAL.cell(x, y))
     assert tables.levels["num_slots"][1] == len(changing)
-    assert tables.slot_cells[1].tolist() == changing + [0] * (codes.MAX_SLOTS - len(changing))
+    assert tables.slot_cells[1].tolist() == changing + [0] * (codes.USUAL.slots - len(changing))
     assert tables.slots[1, changing].tolist() == list(range(len(changing)))
     assert np.delete(tables.slots[1], changing).max(initial=0) == 0
 
@@ -216,7 +251,7 @@ def test_tables_repeat_the_level(level):
     assert sorted(things["kind"][: len(places)]) == sorted(THINGS[c] for _, _, c in places)
     assert (np.diff(things["x"][: len(places)]) >= 0).all() and not things[len(places) :].view(np.uint8).any()
     for x, y, _ in level.find("M"):
-        thing = things[tables.releases[1, tables.slots[1, codes.cell_number(x, y)]] - 1]
+        thing = things[tables.releases[1, tables.slots[1, codes.USUAL.cell(x, y)]] - 1]
         assert thing["kind"] == codes.IN_BLOCK
         assert (thing["x"] // codes.TILE, thing["y"] // codes.TILE) == (x, y + 1)
     assert np.count_nonzero(tables.releases[1]) == len(level.find("M"))

@@ -205,7 +205,7 @@ def test_walls_stop_it_flush(direction, x):
 def test_the_level_has_walls_at_both_ends():
     stage = Stage().put(1, vx=-codes.RUN_SPEED)
     assert stage.tick(LEFT | RUN, 30)["x"] == 0
-    assert stage.env.params.tiles[0, codes.cell_number(WIDTH, 0)] == codes.GROUND
+    assert stage.env.params.tiles[0, codes.USUAL.cell(WIDTH, 0)] == codes.GROUND
 
 
 def test_its_head_stops_at_a_ceiling():
@@ -344,7 +344,7 @@ def test_a_block_gives_one_coin():
         stage.tick(JUMP, 30)
         stage.tick(NONE, 30)
     assert stage.tile(5, 9) == codes.USED and stage.record["coins"] == 1
-    assert stage.record["bump_cell"] == codes.cell_number(5, 9)
+    assert stage.record["bump_cell"] == codes.USUAL.cell(5, 9)
 
 
 @pytest.mark.parametrize("column, hit", [(5.3, "left"), (5.8, "right")])

@@ -58,8 +58,8 @@ def paint(params, e: np.void) -> np.ndarray:
 
     for slot in range(int(params.levels["num_slots"][level])):
         if int(e["changed"][slot // 64]) >> slot % 64 & 1:
-            row, column = divmod(int(params.slot_cells[level, slot]), codes.STRIDE)
-            code = params.tiles[level, row * codes.STRIDE + column]
+            row, column = divmod(int(params.slot_cells[level, slot]), codes.USUAL.stride)
+            code = params.tiles[level, row * codes.USUAL.stride + column]
             number = pixels.USED_SPRITE if code >= codes.COIN_BLOCK else pixels.AIR_SPRITE
             put(number, (column - codes.MARGIN) * CELL, (row - codes.SKY + 1) * CELL, CELL, CELL)
     scale = TILE // CELL

@@ -11,16 +11,8 @@ from meze.envs.platformer import state as codes
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.generator import draw_level as generated
 from meze.envs.platformer.world import Platformer
-from platformer_stage import TILE, draw_level
+from platformer_stage import TILE, WIDE, ZOO
 
-ZOO = draw_level(
-    {
-        (6, 12): "w", (8, 9): "?M=", (9, 12): "t", (12, 12): "^", (14, 10): "-", (14, 12): "S",
-        (17, 7): "ooo", (18, 12): "e", (20, 12): "[]", (20, 11): "p", (23, 11): "==M", (26, 8): "f",
-        (28, 12): "|", (33, 12): "#", (34, 12): "t", (36, 12): "ww", (39, 12): "#", (40, 9): "M",
-    },
-    pits=(28, 29, 30),
-)  # fmt: skip
 LEVELS = [ZOO, *(generated(difficulty, seed) for difficulty in (0.2, 0.6, 1.0) for seed in range(3))]
 WALKS = (codes.WALKER, codes.EDGE_WALKER, codes.SHELLED, codes.SHELL, codes.SHELL_SLIDING)
 
@@ -49,11 +41,12 @@ BEATEN = {(codes.SHELLED, codes.SHELL)} | {
 
 
 class Play:
-    """Plays ticks on one of the levels, and looks at every state on the way."""
+    """Plays ticks on one of some levels, and looks at every state on the way."""
 
-    def __init__(self) -> None:
+    def __init__(self, levels) -> None:
         config = PlatformerConfig(observation="index", actions="complex", frame_skip=1)
-        self.env = WorldEnv(Platformer(config, LEVELS))
+        self.levels = levels
+        self.env = WorldEnv(Platformer(config, levels))
         self.params = self.env.params
 
     def begin(self, level: int, column: int, big: bool) -> None:
@@ -70,10 +63,10 @@ class Play:
         self.env.step(0)
 
     def solid(self, r):
-        """(TABLE_ROWS, STRIDE) which tiles are solid now."""
+        """(TABLE_ROWS, stride) which tiles are solid now."""
         tiles = self.params.tiles[r["level"]].copy()
         tiles[self.changed(r)] = np.where(tiles[self.changed(r)] >= codes.COIN_BLOCK, codes.USED, codes.EMPTY)
-        return (tiles >= codes.FIRST_SOLID).reshape(codes.TABLE_ROWS, codes.STRIDE)
+        return (tiles >= codes.FIRST_SOLID).reshape(codes.TABLE_ROWS, -1)
 
     def changed(self, r):
         """Cells of the tiles that have changed."""
@@ -139,7 +132,12 @@ class Play:
 
 @pytest.fixture(scope="module")
 def play():
-    return Play()
+    return Play(LEVELS)
+
+
+@pytest.fixture(scope="module")
+def play_wide():
+    return Play([ZOO, WIDE])
 
 
 MOVES = st.lists(st.tuples(st.integers(0, 11), st.integers(1, 40)), min_size=1, max_size=12)
@@ -159,14 +157,23 @@ def test_every_tick_keeps_the_rules_in_the_zoo(play, column, big, moves):
     play.run(moves)
 
 
+@settings(max_examples=60)
+@given(st.integers(0, WIDE.width - 1), st.booleans(), MOVES)
+def test_every_tick_keeps_the_rules_in_a_wide_level(play_wide, column, big, moves):
+    play_wide.begin(1, column, big)
+    play_wide.run(moves)
+
+
 @pytest.mark.parametrize("observation", ["grid", "index"])
-def test_compiled_rules_are_the_written_ones_in_the_zoo(play, observation):
+@pytest.mark.parametrize("wide", [False, True])
+def test_compiled_rules_are_the_written_ones_in_the_zoo(play, play_wide, wide, observation):
     """The loop as plain Python comes to the same states, among all kinds of things."""
-    world = Platformer(PlatformerConfig(observation=observation, actions="complex"), LEVELS)
+    played, level, columns = (play_wide, 1, range(50, 430, 27)) if wide else (play, 0, range(2, 44, 3))
+    world = Platformer(PlatformerConfig(observation=observation, actions="complex"), played.levels)
     starts = []
-    for column in range(2, 44, 3):
-        play.begin(0, column, column % 2 == 0)
-        starts.append(play.env.get_state())
+    for column in columns:
+        played.begin(level, column, column % 2 == 0)
+        starts.append(played.env.get_state())
     states = np.concatenate(starts)
     results = []
     for loop in (None, interpreted(world)):
@@ -196,7 +203,7 @@ def test_records_that_are_no_states_are_refused(play, data):
         "vy": (-TILE, TILE),
         "jump_class": (4, 255),
         "ride": (33, 255),
-        "bump_cell": (codes.CELLS, 65535),
+        "bump_cell": (codes.USUAL.cells, 65535),
         "num_awake": (33, 255),
     }
     name = data.draw(st.sampled_from(sorted(wrong)))

@@ -163,7 +163,7 @@ def test_tiles_that_have_changed_look_so(stage):
     for column, row in ((24, 9), (25, 9), (26, 9), (28, 12)):
         stage = Stage({(24, 9): "=?M", (28, 12): "o"})
         e = stage.record
-        slot = int(stage.params.slots[0, codes.cell_number(column, row)])
+        slot = int(stage.params.slots[0, codes.USUAL.cell(column, row)])
         place = column * 16 + 8, row * 16 + 16
         found = []
         for bit in (0, 1):
@@ -177,7 +177,7 @@ def test_tiles_that_have_changed_look_so(stage):
 
 
 def test_a_hit_block_jumps_and_shows_its_coin(stage, e):
-    cell = codes.cell_number(25, 9)
+    cell = codes.USUAL.cell(25, 9)
     e["changed"][0] = 1 << int(stage.params.slots[0, cell])
     e["bump_cell"], e["bump_timer"] = cell, codes.BUMP_TICKS // 2
     things = [thing for thing in sprites(stage, e) if thing.x == 25 * 16 + 8]
@@ -188,7 +188,7 @@ def test_a_hit_block_jumps_and_shows_its_coin(stage, e):
 
 
 def test_a_broken_brick_falls_apart(stage, e):
-    cell = codes.cell_number(24, 9)
+    cell = codes.USUAL.cell(24, 9)
     e["bump_cell"], e["bump_timer"] = cell, 6
     assert "shard" not in [thing.sprite for thing in sprites(stage, e)]
     e["changed"][0] = 1 << int(stage.params.slots[0, cell])
