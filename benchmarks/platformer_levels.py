@@ -20,7 +20,7 @@ from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.generator import draw_level
 from meze.envs.platformer.levels import Level, shipped_level, shipped_levels
 from meze.envs.platformer.pool import starting_states
-from meze.envs.platformer.search import BUDGET, WEIGHTS, Searcher
+from meze.envs.platformer.search import USUAL, WEIGHTS, Searcher
 from meze.envs.platformer.state import ACTION_SETS, TICKS_PER_SECOND
 from meze.envs.platformer.world import Platformer
 
@@ -82,7 +82,7 @@ def main() -> None:
     parser.add_argument("--levels", type=int, default=500, help="generated levels of each difficulty")
     arguments = parser.parse_args()
     weights = ", ".join(f"{weight / 4:g}" for weight in WEIGHTS)
-    print(f"Searches of {BUDGET:,} states at most, with weights {weights}\n")
+    print(f"Searches of {USUAL.states:,} states at most, with weights {weights}\n")
     print("levels             count  certified  draw ms  search ms     tried      most   par s")
     search = Searcher()
     search(*starting_states([draw_level(0, 0)]), 0, FORWARD, 1)  # compiles it

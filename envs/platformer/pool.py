@@ -1,8 +1,9 @@
 """Which levels are in play, each with the time that the expert takes for it.
 
-A level is certified when the search of `search.py`, with its budget of states and the actions that every set
+A level is certified when the search of `search.py`, within its limits and with the actions that every set
 has, finds a way to the flag. Generated levels are drawn again until they are; which attempt it was and the
-time are kept in the user's cache folder. A hand-made level that is not certified can be played all the same.
+time are kept in the user's cache folder. A level from a file is looked into far more thoroughly; where no way
+is found it can be played all the same.
 """
 
 from __future__ import annotations
@@ -30,14 +31,14 @@ from ..core.splits import Split, first_seed
 from .generator import draw_level
 from .kernels import reset_one
 from .levels import Level, build_pool, read_level, shipped_level, shipped_levels
-from .search import MAX_TICKS, MOVE_TICKS, NO_PICTURES, Searcher, search_fingerprint
+from .search import MOVE_TICKS, NO_PICTURES, THOROUGH, Searcher, search_fingerprint, search_thoroughly
 from .state import ACTION_SETS, LEVEL, RULES, STATES, THING, PlatformerParams, capacity_of
 
 MAX_POOL_SIZE = 4096
 MAX_ATTEMPTS = 100
 """Draws for one seed; of the generator's levels nearly all are certified at the first."""
 
-MAX_THREADS = 8  # of a certification; a search takes up to 150 MB
+MAX_THREADS = 8  # of a certification
 
 
 def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> list[Level]:
@@ -60,12 +61,10 @@ def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> li
             raise ValueError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, not {pool_size}")
         return _generated(difficulty, split, pool_size)
     levels = _read(level)
-    times = certify(levels)
-    for each, time in zip(levels, times, strict=True):
-        if not time:
-            problem = "is not certified: the expert did not find a way to its flag"
-            warnings.warn(f"level {each.name!r} {problem}", stacklevel=2)
-    return [replace(each, par_time=time) for each, time in zip(levels, times, strict=True)]
+    return [
+        replace(each, par_time=time or _certify_thoroughly(each))
+        for each, time in zip(levels, certify(levels), strict=True)
+    ]
 
 
 def _read(level: str) -> list[Level]:
@@ -103,6 +102,34 @@ def certify(levels: Sequence[Level]) -> list[int]:
         return list(_shown(threads.map(time, range(len(levels))), len(levels)))
 
 
+def _certify_thoroughly(level: Level) -> int:
+    """Searches a drawn level up to far larger limits; what comes of it is kept in the cache folder.
+
+    Returns:
+        The ticks to its flag; 0 where no way was found, and a warning says why.
+    """
+    file = _cache_file(level.digest)
+    if notes := _recall(file):
+        ((_, time, limit),) = notes[:1]
+    else:
+        with _status(f"Looking for a way through level {level.name!r}"):
+            plan = search_thoroughly(*starting_states([level]), 0, len(ACTION_SETS["right_only"]), 1)
+        time, limit = plan.ticks if plan.clears else 0, plan.limit
+        _note(file, [(0, time, limit)])
+    if not time:
+        found = LIMITS.get(limit, "and all that the expert can reach was tried")
+        warnings.warn(f"level {level.name!r} is not certified: no way to its flag {found}", stacklevel=4)
+    return time
+
+
+LIMITS = {
+    "states": f"was found among {THOROUGH.states:,} states",
+    "moves": f"of at most {THOROUGH.moves:,} moves was found",
+    "ticks": f"was found within {THOROUGH.ticks:,} ticks",
+}
+"""What ended a search, in words."""
+
+
 def starting_states(levels: Sequence[Level]) -> tuple[PlatformerParams, NDArray]:
     """Tables of levels, with the forward actions and the ticks of a search's moves, and their (M,) states."""
     buttons = ACTION_SETS["right_only"]
@@ -127,6 +154,15 @@ def _begin(params, state):
         reset_one(params, state, i)
 
 
+def _status(words: str) -> contextlib.AbstractContextManager:
+    """Says what takes its time, where the errors' output is a terminal."""
+    if not sys.stderr.isatty():
+        return contextlib.nullcontext()
+    from rich.console import Console
+
+    return Console(stderr=True).status(words)
+
+
 def _shown(results: Iterable[int], total: int) -> Iterator[int]:
     """Passes results on; where the errors' output is a terminal, with a bar that goes when it is full."""
     if not sys.stderr.isatty():
@@ -144,7 +180,7 @@ def _shown(results: Iterable[int], total: int) -> Iterator[int]:
 
 def _generated(difficulty: float, split: Split, count: int) -> list[Level]:
     """Draws certified levels; what is not known from an earlier time is certified and noted."""
-    file, first = _cache_file(difficulty, split), first_seed(split)
+    file, first = _cache_file(f"{split}-{round(difficulty * 1024)}"), first_seed(split)
     notes = _recall(file)
     levels: dict[int, Level] = {}
     for k, (attempt, par_time, digest) in enumerate(notes[:count]):
@@ -169,20 +205,24 @@ def _generated(difficulty: float, split: Split, count: int) -> list[Level]:
     raise ValueError(f"{MAX_ATTEMPTS} levels of difficulty {difficulty} and seed {seed} can't be cleared")
 
 
-def _cache_file(difficulty: float, split: Split) -> Path:
+def _cache_file(of: str) -> Path:
     """Where notes are kept; the name covers all that a level's time depends on but the level itself."""
-    folder = Path(platformdirs.user_cache_dir("meze"), "levels")
-    return folder / f"{search_fingerprint()}-{split}-{round(difficulty * 1024)}.json"
+    return Path(platformdirs.user_cache_dir("meze"), "levels", f"{search_fingerprint()}-{of}.json")
 
 
 def _recall(file: Path) -> list[tuple[int, int, str]]:
-    """Reads the notes (attempt, par time, digest) of seeds from the first on; none if anything is amiss."""
+    """Reads notes, none if anything is amiss.
+
+    Returns:
+        Attempt, par time and digest for seeds from the first on; of a drawn level alone 0, its par time, and
+        which limit ended the search.
+    """
     try:
         notes = json.loads(file.read_bytes())
         sound = all(
             [type(value) for value in note] == [int, int, str]
             and 0 <= note[0] < MAX_ATTEMPTS
-            and 0 <= note[1] <= MAX_TICKS
+            and 0 <= note[1] <= THOROUGH.ticks
             for note in notes
         )
     except (OSError, ValueError, TypeError, RecursionError):

@@ -1,7 +1,8 @@
 """A* over cloned state records: a quick way to the flag, with the world's own kernels as its model.
 
-The search (Hart, Nilsson and Raphael, 1968) keeps whole records, which steps of the true dynamics turn into
-their successors. Its estimate of the ticks to go is the distance to the flag at running speed. It is anytime:
+The search (Hart, Nilsson and Raphael, 1968) keeps records, which steps of the true dynamics turn into their
+successors; where they would take too much memory it keeps one in some moves, and plays the others again from
+there. Its estimate of the ticks to go is the distance to the flag at running speed. It is anytime:
 weighted A* (Pohl, 1970) finds some way first, and restarts with smaller weights find quicker ones (Richter,
 Thayer and Ruml, 2010) until the budget is spent. States that differ by less than half a tile and a few ticks
 count as one, so the last result is near the quickest way, but no proof of it.
@@ -9,6 +10,7 @@ count as one, so the last result is near the quickest way, but no proof of it.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 from functools import cache
 from typing import Any, NamedTuple
@@ -17,12 +19,30 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.binding import bind, fingerprint
-from ..core.compiling import kernel
+from ..core.compiling import kernel, rare_kernel
 from .kernels import step_one
 from .state import LEVEL, PLATFORMER_STATE, PLAYER_WIDTH, RULES, RUN_SPEED, THING
 
-BUDGET = 200_000
-"""States that one search may try, all restarts together."""
+
+class Limits(NamedTuple):
+    """Where a search gives up, and what it may keep."""
+
+    states: int
+    """That it may try, all restarts together."""
+    moves: int
+    """Of a plan."""
+    ticks: int
+    """Weighted ticks beyond which no way is looked for."""
+    record_every: int = 1
+    """Moves from one state that is kept as a whole record to the next on the same way."""
+    record_bytes: int = 1 << 62
+    """For these records; once they are used up no more are kept."""
+
+
+USUAL = Limits(200_000, moves=1024, ticks=8192)
+"""Takes up to 150 MB, and twice that for the large record."""
+THOROUGH = Limits(5_000_000, moves=4096, ticks=32_768, record_every=16, record_bytes=400 << 20)
+"""For levels that somebody has drawn; takes up to 750 MB."""
 
 WEIGHTS = (8, 6, 5, 4)
 """Of the estimate, in quarters, one after the other."""
@@ -30,10 +50,6 @@ WEIGHTS = (8, 6, 5, 4)
 MOVE_TICKS = 4
 """Ticks for which a search holds the buttons, or a step's if these are more."""
 
-MAX_MOVES = 1024  # of a plan
-
-MAX_TICKS = 8192
-"""Weighted ticks beyond which no way is looked for."""
 _KNUTH = np.uint64(0x9E3779B97F4A7C15)  # multiplicative hashing, The Art of Computer Programming, 6.4
 
 NO_PICTURES = {"views": np.zeros((1, 1), np.uint8), "sprites": np.zeros(1, np.uint8)}
@@ -44,10 +60,12 @@ for _table in NO_PICTURES.values():
 NODE = np.dtype(
     [
         ("parent", np.int32),
-        ("action", np.int32),  # that led here
-        ("moves", np.int32),  # from the root
         ("next", np.int32),  # in the same bucket, -1 at its end
-    ]
+        ("record", np.int32),  # where its record is, -1 where it was not kept
+        ("moves", np.uint16),  # from the root
+        ("action", np.uint8),  # that led here
+    ],
+    align=True,
 )
 
 MET = np.dtype(
@@ -69,23 +87,25 @@ class Plan(NamedTuple):
     """False where no way to the flag was found: the plan then ends on firm ground, nearer to it."""
     tried: int
     """States that were tried."""
+    limit: str = ""
+    """Which of `Limits` ended it where no way was found: `states`, `moves` or `ticks`; empty: none, all that
+    it tells apart was tried."""
 
 
 class Searcher:
-    """Searches, one after the other, in the same scratch memory; each thread needs its own."""
+    """Searches, one after the other, in the same scratch memory; each thread needs its own.
 
-    def __init__(self, budget: int = BUDGET) -> None:
-        """Sets the memory aside: 0.7 KB for each state of the budget, of which the system gives what is used.
+    Args:
+        limits: of each search. The system gives memory as it is used.
+    """
 
-        Args:
-            budget: states that one search may try.
-        """
-        self.budget = budget
+    def __init__(self, limits: Limits = USUAL) -> None:
+        self.limits = limits
         self._states: NDArray = np.zeros(0)
-        self._nodes = np.zeros(budget + 1, NODE)
-        self._buckets = np.empty(MAX_TICKS, np.int32)
-        self._met = np.empty(1 << (2 * budget).bit_length(), MET)
-        self._path = np.empty(MAX_MOVES, np.uint8)
+        self._nodes = np.zeros(limits.states + 1, NODE)
+        self._buckets = np.empty(limits.ticks, np.int32)
+        self._met = np.empty(1 << (2 * limits.states).bit_length(), MET)
+        self._path = np.empty(limits.moves, np.uint8)
 
     def __call__(self, params: Any, state: NDArray, i: int, num_actions: int, repeat: int) -> Plan:
         """Searches a way from the state of environment `i` to the flag.
@@ -97,26 +117,39 @@ class Searcher:
             num_actions: how many of the world's actions, from the first, are tried.
             repeat: steps for which each is repeated.
         """
-        params = params._replace(**NO_PICTURES)
+        params, limits = params._replace(**NO_PICTURES), self.limits
         if self._states.dtype != state.dtype:
-            self._states = np.zeros(self.budget + 1, state.dtype)
-        best, tried = Plan(self._path[:0], 0, False, 0), 0
+            count = min(limits.states, limits.record_bytes // state.itemsize)
+            self._states = np.zeros(count + 2, state.dtype)  # two to work in
+        best, tried, cuts = Plan(self._path[:0], 0, False, 0), 0, 0
         for weight in WEIGHTS:
-            limit = best.ticks if best.clears else MAX_TICKS
-            length, ticks, clears, more = _bound_search(state.dtype)(
-                params, state, i, num_actions, repeat, weight, limit, self.budget - tried,
-                self._states, self._nodes, self._buckets, self._met, self._path,
+            limit = best.ticks if best.clears else limits.ticks
+            length, ticks, clears, more, cut = _bound_search(state.dtype)(
+                params, state, i, num_actions, repeat, weight, limit, limits.states - tried,
+                limits.record_every, self._states, self._nodes, self._buckets, self._met, self._path,
             )  # fmt: skip
-            tried += more
+            tried, cuts = tried + more, cuts | cut
             if clears or not best.clears and ticks > best.ticks:
                 best = Plan(self._path[:length].copy(), ticks, bool(clears), tried)
-        return best._replace(tried=tried)
+        ended_by = "" if best.clears or not cuts else CUTS[cuts.bit_length() - 1]
+        return best._replace(tried=tried, limit=ended_by)
+
+
+def search_thoroughly(params: Any, state: NDArray, i: int, num_actions: int, repeat: int) -> Plan:
+    """Searches up to the limits `THOROUGH`, one search at a time; see `Searcher`."""
+    with _ALONE:
+        return Searcher(THOROUGH)(params, state, i, num_actions, repeat)
+
+
+_ALONE = threading.Lock()
+CUTS = ("ticks", "moves", "states")
+"""Limits by which ways were cut off, by the bits that tell of them."""
 
 
 @cache
 def search_fingerprint() -> str:
     """Names what a search's result depends on beside the state: physics, budget, method."""
-    settings = BUDGET, *WEIGHTS
+    settings = *USUAL[:3], *WEIGHTS
     return "-".join(
         [fingerprint(_bound_search(PLATFORMER_STATE), (PLATFORMER_STATE, RULES)), *map(str, settings)]
     )
@@ -127,71 +160,116 @@ def _bound_search(record: np.dtype) -> Callable:
     return bind(_search, __name__, {"step_one": step_one}, (record, NODE, MET, RULES, LEVEL, THING))
 
 
-def _search(params, state, i, num_actions, repeat, weight, limit, budget, states, nodes, buckets, met, path):
+def _search(
+    params, state, i, num_actions, repeat, weight, limit, budget, every, states, nodes, buckets, met, path
+):
+    """One search.
+
+    Returns:
+        Moves of the plan in `path`, its ticks, whether it clears, states tried, and bits of `CUTS`.
+    """
     for k in range(len(buckets)):
         buckets[k] = -1
     for k in range(len(met)):
         met[k].key = 0
     goal_x = params.levels[state[i].level].flag_x - PLAYER_WIDTH
     start = int(state[i].tick)
+    spare = len(states) - 1  # where what was not kept is played again
     states[0] = state[i]
     nodes[0].parent = -1
-    nodes[0].moves = 0
     nodes[0].next = -1
+    nodes[0].record = 0
+    nodes[0].moves = 0
     low = ticks_to_go(states, 0, goal_x) * weight // 4
+    if low >= len(buckets):
+        return 0, 0, False, 0, 1
     buckets[low] = 0
     count = 1
+    kept = 1
     tried = 0
+    cuts = 0
     goal = -1
     best = 0
-    while tried + num_actions <= budget and goal < 0:
+    best_x = int(states[0].x)
+    ticks = 0  # of the best
+    while goal < 0:
         while low < len(buckets) and buckets[low] < 0:
             low += 1
         if low == len(buckets):
             break
+        if tried + num_actions > budget:
+            cuts |= 4
+            break
         node = buckets[low]
         buckets[low] = nodes[node].next
         if nodes[node].moves == len(path):
+            cuts |= 2
             continue
+        at = int(nodes[node].record)
+        if at < 0:
+            at = spare
+            play_again(params, states, nodes, node, path, repeat, at)
         survives = False
         for action in range(num_actions):
-            states[count] = states[node]
+            states[kept] = states[at]
             tried += 1
             over = False
             for _ in range(repeat):
-                _, over = step_one(params, states, count, action)
+                _, over = step_one(params, states, kept, action)
                 if over:
                     break
-            clears = states[count].info.clear
+            clears = states[kept].info.clear
             if over and not clears:
                 continue
             survives = True
-            ticks = states[count].tick - start
-            to_go = ticks_to_go(states, count, goal_x)
-            bound = ticks + to_go * weight // 4
-            if ticks + to_go >= limit or bound >= len(buckets):
+            passed = states[kept].tick - start
+            to_go = ticks_to_go(states, kept, goal_x)
+            bound = passed + to_go * weight // 4
+            if passed + to_go >= limit or bound >= len(buckets):
+                cuts |= 1
                 continue
-            pace = ticks * RUN_SPEED - states[count].x
-            if not clears and has_met(met, alike(states, count), pace):
+            pace = passed * RUN_SPEED - states[kept].x
+            if not clears and has_met(met, alike(states, kept), pace):
                 continue
             nodes[count].parent = node
             nodes[count].action = action
             nodes[count].moves = nodes[node].moves + 1
+            nodes[count].record = -1
             nodes[count].next = buckets[bound]
             buckets[bound] = count
             low = min(low, bound)
             if clears:
                 goal = count
+                ticks = passed
                 break
+            if nodes[count].moves % every == 0 and kept < spare - 1:
+                nodes[count].record = kept
+                kept += 1
             count += 1
-        if survives and states[node].grounded and states[node].x > states[best].x:
+        if goal < 0 and survives and states[at].grounded and states[at].x > best_x:
             best = node
+            best_x = int(states[at].x)
+            ticks = states[at].tick - start
     last = goal if goal >= 0 else best
     length = nodes[last].moves
     for k in range(length - 1, -1, -1):
         path[k] = nodes[last].action
         last = nodes[last].parent
-    return length, states[goal if goal >= 0 else best].tick - start, goal >= 0, tried
+    return length, ticks, goal >= 0, tried, cuts
+
+
+@rare_kernel
+def play_again(params, states, nodes, node, path, repeat, at):
+    """Writes the state of a node to `states[at]`: from the last record before it, by the moves since then."""
+    length = 0
+    while nodes[node].record < 0:
+        path[length] = nodes[node].action
+        length += 1
+        node = nodes[node].parent
+    states[at] = states[nodes[node].record]
+    for k in range(length - 1, -1, -1):
+        for _ in range(repeat):
+            step_one(params, states, at, path[k])
 
 
 @kernel

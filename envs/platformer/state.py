@@ -279,7 +279,7 @@ class LevelTables(NamedTuple):
     tiles: NDArray[np.uint8]
     """(M, cells) code of each tile at the start. Margins: GROUND beside the level and in the table's topmost
     row; above row 0 GROUND where row 0 is solid, else EMPTY; below the last row EMPTY."""
-    slots: NDArray[np.uint8] | NDArray[np.uint16]
+    slots: NDArray[np.unsignedinteger]
     """(M, cells) number of each tile that can change, in the order of columns, then rows; 0 elsewhere."""
     slot_cells: NDArray[np.uint16]
     """(M, slots) the cell of each slot, 0 behind the end."""
@@ -296,7 +296,7 @@ class PlatformerParams(NamedTuple):
     """(1,) record of RULES."""
     levels: NDArray[np.void]
     tiles: NDArray[np.uint8]
-    slots: NDArray[np.uint8] | NDArray[np.uint16]
+    slots: NDArray[np.unsignedinteger]
     slot_cells: NDArray[np.uint16]
     releases: NDArray[np.uint8]
     things: NDArray[np.void]

@@ -8,7 +8,7 @@ from meze.envs.platformer import expert as expert_module
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.expert import Expert
 from meze.envs.platformer.pool import certify, starting_states
-from meze.envs.platformer.search import BUDGET, MOVE_TICKS, Searcher
+from meze.envs.platformer.search import MOVE_TICKS, USUAL, Searcher
 from meze.envs.platformer.state import ACTION_SETS, PLATFORMER_STATE, TILE
 from meze.envs.platformer.world import Platformer
 from platformer_stage import draw_level
@@ -112,26 +112,26 @@ def test_a_search_keeps_to_its_budget_and_leaves_the_states_alone():
     params, state = starting_states([draw_level(WALL), draw_level()])
     before = state.tobytes()
     for budget in (1, 10, 1000, 20_000):
-        plan = Searcher(budget)(params, state, 0, FORWARD, 1)
+        plan = Searcher(USUAL._replace(states=budget))(params, state, 0, FORWARD, 1)
         assert not plan.clears and plan.tried <= budget
     assert state.tobytes() == before
-    assert Searcher()(params, state, 1, FORWARD, 1).tried <= BUDGET
+    assert Searcher()(params, state, 1, FORWARD, 1).tried <= USUAL.states
 
 
 def test_searches_do_not_depend_on_those_before():
     params, state = starting_states([draw_level(WALL), draw_level(pits=(15, 16, 17)), draw_level()])
-    search = Searcher(20_000)
+    search = Searcher(USUAL._replace(states=20_000))
     plans = [search(params, state, k, FORWARD, 1) for k in (0, 1, 2, 1, 0)]
     for plan, again in ((plans[0], plans[4]), (plans[1], plans[3])):
         assert plan.actions.tolist() == again.actions.tolist() and plan[1:] == again[1:]
-    alone = Searcher(20_000)(params, state, 1, FORWARD, 1)
+    alone = Searcher(USUAL._replace(states=20_000))(params, state, 1, FORWARD, 1)
     assert alone.actions.tolist() == plans[1].actions.tolist()
 
 
 def test_where_there_is_no_way_the_plan_ends_on_firm_ground_nearer_to_the_flag():
     level = draw_level(WALL, pits=(10, 11))
     params, state = starting_states([level])
-    plan = Searcher(20_000)(params, state, 0, FORWARD, 1)
+    plan = Searcher(USUAL._replace(states=20_000))(params, state, 0, FORWARD, 1)
     envs = make(1, [level], actions="right_only")
     envs.reset(seed=0)
     for action in plan.actions:

@@ -420,7 +420,7 @@ def test_on_the_command_line_the_warning_is_one_line(tmp_path):
     code = f"from meze.runners.cli import main; raise SystemExit(main({words}))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert run.stderr == (
-        "meze: warning: level 'wall' is not certified: the expert did not find a way to its flag\n"
+        "meze: warning: level 'wall' is not certified: no way to its flag was found among 5,000,000 states\n"
     )
 
 
