@@ -240,17 +240,30 @@ def write_gif(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> No
 
 
 def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
-    """Writes an H.264 video of (height, width, 3) frames, whose sides are even."""
-    import imageio.v2 as imageio
+    """Writes an H.264 video of (height, width, 3) frames, whose sides are even.
 
+    Raises:
+        OSError: when there is no room for it.
+    """
+    import imageio.v2 as imageio
+    from imageio_ffmpeg import count_frames_and_secs
+
+    told = OSError(errno.EIO, "the video can't be written; is the disk full?", str(path))
+    count = 0
     try:
         with imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=2) as writer:
-            for frame in frames:
+            for count, frame in enumerate(frames, 1):  # noqa: B007
                 writer.append_data(frame)  # type: ignore[attr-defined]
     except OSError as error:
         if error.errno in (None, errno.EPIPE):  # ffmpeg ended, and all that is said is how it was called
-            raise OSError(errno.EIO, "the video can't be written; is the disk full?", str(path)) from error
+            raise told from error
         raise
+    try:  # whether ffmpeg came to its end well nobody says
+        found, _ = count_frames_and_secs(str(path))
+    except (OSError, RuntimeError) as error:
+        raise told from error
+    if found != count:
+        raise told
 
 
 class Window:

@@ -100,7 +100,7 @@ def test_a_killed_tournament_comes_to_the_same(whole, tmp_path):
     assert told(tmp_path) == told(out)
 
 
-def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path):
+def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path, capsys):
     args = ["compare", "city", "--agents", "pqn", "--seeds", "1", "--budget", "1e7", *CITY]
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *args, "--jobs", "1", "--out", str(tmp_path)],
@@ -110,6 +110,9 @@ def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path):
     while not list(tmp_path.glob("*/*/runs/*/*/pqn/*/metrics.csv")):
         assert process.poll() is None, "ended before it was stopped"
         time.sleep(0.01)
+    assert cli.main(["compare", "--resume", str(folder(tmp_path))]) == 2  # while it is under way
+    (line,) = capsys.readouterr().err.splitlines()
+    assert str(folder(tmp_path)) in line and "another process" in line
     process.send_signal(signal.SIGINT)
     try:
         said, _ = process.communicate(timeout=100)

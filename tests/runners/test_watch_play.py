@@ -17,7 +17,7 @@ from meze.envs.core.replay import Replay
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli, screen, watch
 from meze.runners.rollout import ReferencePolicy
-from meze.runners.screen import observation_picture
+from meze.runners.screen import observation_picture, write_mp4
 from meze.runners.show import Show
 
 
@@ -123,6 +123,36 @@ def test_an_interrupted_recording_leaves_the_earlier_one(run, tmp_path, monkeypa
     monkeypatch.setattr(Show, "forward", lambda self: (_ for _ in ()).throw(OSError(28, "No space left")))
     assert cli.main(["watch", str(run), "--record", str(path)]) == 2
     assert path.read_bytes() == b"earlier" and list(tmp_path.iterdir()) == [path]
+
+
+@pytest.fixture
+def cramped_ffmpeg(tmp_path, monkeypatch):
+    """The true ffmpeg, which may write a kilobyte."""
+    import imageio_ffmpeg
+
+    ffmpeg = tmp_path / "ffmpeg"
+    ffmpeg.write_text(f'#!/bin/sh\nulimit -f 2\nexec "{imageio_ffmpeg.get_ffmpeg_exe()}" "$@"\n')
+    ffmpeg.chmod(0o755)
+    monkeypatch.setenv("IMAGEIO_FFMPEG_EXE", str(ffmpeg))
+    return ffmpeg
+
+
+def test_a_video_for_which_there_is_no_room_is_told_in_one_line(
+    run, cramped_ffmpeg, tmp_path, capsys
+) -> None:
+    """This one is so small that ffmpeg fails when it is closed, of which its wrapper says nothing."""
+    path = tmp_path / "out.mp4"
+    assert cli.main(["watch", str(run), "--record", str(path), "--steps", "20"]) == 2
+    said = capsys.readouterr().err
+    assert said.count("\n") == 1 and "out.mp4" in said and "the video can't be written" in said
+    assert list(tmp_path.iterdir()) == [cramped_ffmpeg]
+
+
+def test_a_video_for_which_there_is_soon_no_room(cramped_ffmpeg, tmp_path) -> None:
+    frames = np.random.default_rng(0).integers(0, 256, (200, 320, 480, 3), np.uint8)
+    with pytest.raises(OSError, match="the video can't be written") as caught:
+        write_mp4(tmp_path / "out.mp4", frames, 30)
+    assert caught.value.filename == str(tmp_path / "out.mp4")
 
 
 def test_the_window_and_its_keys(run, keyboard) -> None:
