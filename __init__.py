@@ -53,7 +53,13 @@ register_world(
 
 
 def load(
-    run: str | Path, env_id: str | None = None, *, network: str | None = None, num_envs: int = 1
+    run: str | Path,
+    env_id: str | None = None,
+    *,
+    network: str | None = None,
+    num_envs: int = 1,
+    checkpoint: str = "best",
+    render_mode: str | None = None,
 ) -> tuple[Any, Any]:
     """Loads a trained policy and its environment, for a notebook.
 
@@ -62,13 +68,17 @@ def load(
         env_id: `package.module:Id`, needed where the environment lies in another package.
         network: `package.module:Class`, needed where the network does.
         num_envs: environments of the batch.
+        checkpoint: `best` by the evaluations during training, `newest`, or the step after which it was
+            written.
+        render_mode: `rgb_array`, if the environment is to be drawn.
 
     Returns:
-        The policy as of the newest checkpoint, and the vector environment it was trained on.
+        The policy, which explores only if told to, and the vector environment it was trained on.
 
     Raises:
         ValueError: one line, when the run can't be used.
     """
     from .runners import rundir
 
-    return rundir.load(run, env_id, network=network, num_envs=num_envs)
+    chosen = {"checkpoint": checkpoint, "render_mode": render_mode}
+    return rundir.load(run, env_id, network=network, num_envs=num_envs, **chosen)  # type: ignore[arg-type]

@@ -14,6 +14,8 @@ from gymnasium.spaces import Space
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
+from .spaces import told
+
 Memory: TypeAlias = Any
 """What a policy carries from step to step: an array, or a tuple of arrays, whose row b belongs to row b of
 the batch and is all zeros when an episode begins. None at first, and for policies without memory."""
@@ -24,6 +26,10 @@ State: TypeAlias = dict[str, Any]
 
 class OutdatedError(ValueError):
     """What an older version saved is not read any more: it has to be trained anew."""
+
+
+class MisfitError(ValueError):
+    """An agent does not take these spaces; `make_agent` adds which ones do."""
 
 
 class Transition(NamedTuple):
@@ -49,7 +55,7 @@ class Policy(Protocol):
     """Chooses actions for a batch of observations."""
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses one action a row.
 
@@ -70,12 +76,13 @@ def fitting(agent: str, observation_space: Space, action_space: Space) -> Iterat
     """Where an agent finds out whether it fits some spaces: a refusal then names the agent and both.
 
     Raises:
-        ValueError: one line, for a ValueError within.
+        MisfitError: one line, for a ValueError within.
     """
     try:
         yield
     except ValueError as error:
-        raise ValueError(f"{agent} does not fit {observation_space} and {action_space}: {error}") from error
+        spaces = f"{told(observation_space)} and {told(action_space)}"
+        raise MisfitError(f"{agent} does not fit {spaces}: {error}") from error
 
 
 class NonFiniteLossError(ValueError):

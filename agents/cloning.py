@@ -20,10 +20,11 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
-from .base import Memory, OutdatedError, State
+from .base import Memory, MisfitError, OutdatedError, State
 from .checks import check_range, restore_generator
 from .estimators import MOST_SAMPLES, fit, make_model
 from .models import Model
+from .spaces import told
 
 ClassifierName: TypeAlias = Literal[
     "logistic",
@@ -80,7 +81,7 @@ class ClonePolicy:
         self._imitator = imitator
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray[np.int64], Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
         likely = self._imitator.likely(obs)
@@ -113,9 +114,9 @@ class Cloning:
         """
         fitting = isinstance(observation_space, Box | Discrete | MultiBinary | MultiDiscrete)
         if not (fitting and isinstance(action_space, Discrete)):
-            raise ValueError(
+            raise MisfitError(
                 f"imitators need observations that are arrays or numbers, and Discrete actions; "
-                f"got {observation_space} and {action_space}"
+                f"got {told(observation_space)} and {told(action_space)}"
             )
         self.config, self.first, self.num_actions = config, int(action_space.start), int(action_space.n)
         self.policy = ClonePolicy(self)

@@ -173,7 +173,7 @@ class DeepPolicy:
         self._seen: tuple[NDArray | None, Tensor | None, Tensor | None] = None, None, None
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray[np.int64], Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
         frames, memory = self._stack(obs, memory)

@@ -125,7 +125,7 @@ class EncodedPolicy:
         self._policy, self._encoder, self._coder = policy, encoder, coder
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
         codes = self._coder(obs) if explore and self._coder else self._encoder.transform(obs)

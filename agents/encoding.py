@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..caching import compiled
 from .base import State
 from .checks import taken
+from .spaces import told
 
 WIDE = 64
 """Rows with as many numbers are summed along the row; narrower ones along the result."""
@@ -49,7 +50,7 @@ class ArrayEncoder:
             ValueError: for observations that are no arrays.
         """
         if not isinstance(observation_space, Box | MultiBinary | MultiDiscrete):
-            raise ValueError(f"encoders need observations that are arrays; got {observation_space}")
+            raise ValueError(f"encoders need observations that are arrays; got {told(observation_space)}")
         self.config, self._rng = config, rng
         self.width = math.prod(observation_space.shape or (1,))
         self._arrays: dict[str, NDArray] = {}

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from typing import NamedTuple, TypeGuard
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, Space
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 from ..caching import compiled
+from .spaces import told
 
 MAX_INPUTS = 1024
 """More inputs than this are refused."""
@@ -142,28 +143,30 @@ def sense(row, cells, inputs, listed, met):
 def make_features(space: Space, retina: Retina) -> Features:
     """Chooses the inputs for a space of observations.
 
-    A number is one input a value. A vector is one input a component. Of a grid (height, width), or planes of
-    it, `retina` chooses. Components with finite bounds are divided by the larger of them.
+    A number is one input a value. A vector is one input a component, of several numbers or bits each. Of a
+    grid (height, width), or planes of it, `retina` chooses. Components with finite bounds are divided by the
+    larger of them.
 
     Raises:
-        ValueError: for a space other than Box and Discrete, too many inputs, or a retina that does not fit.
+        ValueError: for a space of another kind, too many inputs, or a retina that does not fit.
     """
     if isinstance(space, Discrete):
         n = int(space.n)
         fields = [[k] for k in range(min(n, MAX_INPUTS + 1))]
         names = [f"is {int(space.start) + k}" for k in range(len(fields))]
         bounds = np.ones(n)
-    elif isinstance(space, Box):
-        bounds = _bounds(space)
-        if len(space.shape) in (2, 3) and min(space.shape) > 1:
+    elif isinstance(space, Box | MultiDiscrete | MultiBinary):
+        box = space if isinstance(space, Box) else _box(space)
+        bounds = _bounds(box)
+        if isinstance(space, Box) and len(space.shape) in (2, 3) and min(space.shape) > 1:
             fields, names = _grid_fields(space.shape, retina)
         else:
             fields = [[k] for k in range(min(bounds.size, MAX_INPUTS + 1))]
             names = [f"x{k}" for k in range(len(fields))]
     else:
-        raise ValueError(f"a network needs Box or Discrete observations; got {space}")
+        raise ValueError("a network needs observations that are arrays or numbers")
     if len(fields) > MAX_INPUTS:
-        raise ValueError(f"a network has at most {MAX_INPUTS} inputs; {space} has more")
+        raise ValueError(f"a network has at most {MAX_INPUTS} inputs; {told(space)} has more")
     flat = np.array([cell for field in fields for cell in field])
     owners = np.repeat(np.arange(len(fields)), list(map(len, fields)))
     order = flat.argsort()
@@ -172,6 +175,12 @@ def make_features(space: Space, retina: Retina) -> Features:
     scales = [1.0 / (len(field) * bounds[field].max()) for field in fields]
     cells = Cells(np.array(runs, np.uint32), owners[order].astype(np.uint32), np.array(scales, np.float32))
     return Features(cells, tuple(names), space if isinstance(space, Discrete) else None)
+
+
+def _box(space: MultiDiscrete | MultiBinary) -> Box:
+    """The box that holds several numbers or bits."""
+    low = np.broadcast_to(getattr(space, "start", 0), space.shape)
+    return Box(low, low + (getattr(space, "nvec", 2) - 1), dtype=np.int64)
 
 
 def _bounds(space: Box) -> NDArray[np.float64]:

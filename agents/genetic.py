@@ -39,6 +39,7 @@ from .population import (
     random_state,
     set_random_state,
 )
+from .spaces import told
 
 MAX_WEIGHTS = 2000
 """The largest network that is attempted."""
@@ -220,7 +221,7 @@ def make_genome(observation_space: Space, action_space: Space, config: GeneticCo
         ValueError: when nothing fits them.
     """
     if config.genome == "sequence" and not isinstance(action_space, Discrete):
-        raise ValueError(f"a sequence is made of Discrete actions; got {action_space}")
+        raise ValueError(f"a sequence is made of Discrete actions; got {told(action_space)}")
     if isinstance(action_space, Discrete) and (
         config.genome == "sequence" or isinstance(observation_space, Discrete)
     ):

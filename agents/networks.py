@@ -17,6 +17,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from torch import Tensor, nn
 
 from .features import is_table
+from .spaces import told
 
 KINDS = ("auto", "mlp", "cnn", "sites")
 """Networks of the project; any other name is one of the user's own, as `package.module:Class`."""
@@ -92,7 +93,7 @@ def make_network(
         if not is_table(observation_space, num_actions):
             raise ValueError(
                 "a network of sites needs a Box (sites, features) and as many actions; got "
-                f"{observation_space} and {num_actions} actions"
+                f"{told(observation_space)} and {num_actions} actions"
             )
         from .site_network import SiteNetwork
 
@@ -126,7 +127,7 @@ class Stack(nn.Module):
     def __init__(self, space: Space, frames: int) -> None:
         super().__init__()
         if not isinstance(space, Box):
-            raise ValueError(f"frames above 1 need Box observations; got {space}")
+            raise ValueError(f"frames above 1 need Box observations; got {told(space)}")
         axes = len(space.shape)
         self.last = axes == 3 and space.shape[2] in PICTURE_CHANNELS
         shape = (space.shape[2], *space.shape[:2]) if self.last else space.shape
@@ -183,9 +184,9 @@ class Torso(nn.Module):
         kind = kind or ("cnn" if isinstance(space, Box) and len(space.shape) == 3 else "mlp")
         is_grid = isinstance(space, Box) and len(space.shape) == 3
         if kind == "cnn" and not is_grid:
-            raise ValueError(f"a cnn needs observations of three axes; got {space}")
+            raise ValueError(f"a cnn needs observations of three axes; got {told(space)}")
         if config.planes is not None and not is_grid:
-            raise ValueError(f"net.planes are for observations of three axes; got {space}")
+            raise ValueError(f"net.planes are for observations of three axes; got {told(space)}")
         if isinstance(space, Discrete):
             first, *rest = config.hidden
             parts: list[nn.Module] = [
@@ -200,7 +201,9 @@ class Torso(nn.Module):
         elif isinstance(space, Box | MultiBinary | MultiDiscrete):
             parts = [Vector(space), *_layers(math.prod(space.shape), config.hidden, config)]
         else:
-            raise ValueError(f"no network fits observations of {space}: Box, Discrete and Multi... ones do")
+            raise ValueError(
+                f"no network fits observations of {told(space)}: Box, Discrete and Multi... ones do"
+            )
         self.parts = nn.Sequential(*parts)
         self.width = config.hidden[-1]
 
@@ -364,7 +367,7 @@ def _check(network: nn.Module, kind: str, space: Space, num_actions: int) -> Non
         with torch.no_grad():
             shape = tuple(network(obs).shape)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(f"network {kind} fails on {space}: {' '.join(str(error).split())}") from None
+        raise ValueError(f"network {kind} fails on {told(space)}: {' '.join(str(error).split())}") from None
     if shape != (2, num_actions):
         raise ValueError(
             f"network {kind} gives values of shape {shape} for 2 rows; {(2, num_actions)} is needed"

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..caching import compiled
 from .base import Memory, State
 from .features import Features, sense
+from .spaces import told
 
 kernel = compiled(nogil=True)
 
@@ -45,7 +46,7 @@ class Actions:
         elif isinstance(space, Box) and space.is_bounded():
             self.num_outputs = int(np.prod(space.shape))
         else:
-            raise ValueError(f"a network needs Discrete actions or a Box with bounds; got {space}")
+            raise ValueError(f"a network needs Discrete actions or a Box with bounds; got {told(space)}")
         self.space = space
 
     def choose(self, outputs: NDArray, mask: NDArray | None) -> NDArray:
@@ -102,7 +103,7 @@ class NetworkPolicy(PopulationPolicy):
         raise NotImplementedError
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B, ...) actions; see `Policy.act`. Nothing is left to chance."""
         return self.actions.choose(self.outputs(obs), mask), memory
@@ -193,7 +194,7 @@ class TablePolicy(PopulationPolicy):
         self._first_action = first_action
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
         actions = self.genes[self._genomes(len(obs)), np.asarray(obs) - self._first_obs]
@@ -229,7 +230,7 @@ class SequencePolicy(PopulationPolicy):
         self._first_action = first_action
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
         steps = np.zeros(len(obs), np.int64) if memory is None else memory

@@ -31,7 +31,7 @@ class RandomPolicy:
         self._batch_spaces: dict[int, Space] = {}
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Draws one action a row; see `Policy.act`."""
         size = len(obs)

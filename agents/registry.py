@@ -12,9 +12,10 @@ from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
-from gymnasium.spaces import Space
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
-from .base import Imitator, Learner, Policy, Searcher, Trainer
+from .base import Imitator, Learner, MisfitError, Policy, Searcher, Trainer
+from .spaces import numbering
 
 Kind: TypeAlias = Literal["policy", "learner", "searcher", "trainer", "imitator"]
 """Which protocol of `agents.base` an agent follows."""
@@ -41,6 +42,10 @@ class AgentSpec:
     """The extra of the distribution that the agent needs, as in `pip install meze[torch]`."""
     on_device: bool = False
     """Whether it computes with torch on a device that its constructor takes too, as `device`."""
+    numbers_only: bool = False
+    """Whether it takes no observations but those that are numbers, or can be numbered."""
+    actions: tuple[Literal["discrete", "box", "multi"], ...] = ()
+    """Kinds of action spaces that it takes, for messages; empty: not known."""
 
     @property
     def is_trained(self) -> bool:
@@ -82,7 +87,16 @@ class AgentSpec:
 
 
 def _tabular(name: str, entry: str, summary: str, config: str = ".tabular:TabularConfig") -> AgentSpec:
-    return AgentSpec(name, entry, "learner", summary, config=config, modes=("index",))
+    return AgentSpec(
+        name,
+        entry,
+        "learner",
+        summary,
+        config=config,
+        modes=("index",),
+        numbers_only=True,
+        actions=("discrete",),
+    )
 
 
 def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
@@ -95,19 +109,21 @@ def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
         modes=("sites", "grid", "pixels", "plain", "index"),
         extra="torch",
         on_device=True,
+        actions=("discrete",),
     )
 
 
-def _sb3(name: str, algorithm: str, summary: str) -> AgentSpec:
+def _sb3(name: str, algorithm: str, summary: str, *actions: Any, module: str = "sb3") -> AgentSpec:
     return AgentSpec(
         name,
-        f".sb3:SB3{algorithm}",
+        f".{module}:SB3{algorithm}",
         "trainer",
         f"{summary}, of stable-baselines3",
         config=f".sb3_config:{algorithm}Config",
         modes=("sites", "grid", "pixels", "plain", "index"),
         extra="sb3",
         on_device=True,
+        actions=actions,
     )
 
 
@@ -120,6 +136,7 @@ def _imitator(name: str, class_name: str, summary: str) -> AgentSpec:
         config=f".cloning:{class_name}Config",
         modes=("grid", "plain", "index"),
         extra="sklearn",
+        actions=("discrete",),
     )
 
 
@@ -132,6 +149,7 @@ def _genetic(name: str, class_name: str, summary: str) -> AgentSpec:
         config=".genetic:GeneticConfig",
         modes=("sites", "grid", "index"),
         extra="deap",
+        actions=("discrete", "box"),
     )
 
 
@@ -164,15 +182,28 @@ _AGENTS = {
             config=".neat:NeatConfig",
             modes=("grid", "index"),
             extra="neat",
+            actions=("discrete", "box"),
         ),
         _imitator("clone", "Cloning", "does what the world's expert does (Pomerleau 1991)"),
         _imitator("dagger", "DAgger", "the same, where it comes to itself (Ross et al. 2011)"),
-        _sb3("sb3-ppo", "PPO", "proximal policy optimisation (Schulman et al. 2017)"),
-        _sb3("sb3-a2c", "A2C", "advantage actor-critic (Mnih et al. 2016)"),
-        _sb3("sb3-dqn", "DQN", "deep Q-network (Mnih et al. 2015)"),
+        _sb3(
+            "sb3-ppo",
+            "PPO",
+            "proximal policy optimisation (Schulman et al. 2017)",
+            "discrete",
+            "box",
+            "multi",
+        ),
+        _sb3("sb3-a2c", "A2C", "advantage actor-critic (Mnih et al. 2016)", "discrete", "box", "multi"),
+        _sb3("sb3-dqn", "DQN", "deep Q-network (Mnih et al. 2015)", "discrete"),
+        _sb3("sb3-sac", "SAC", "soft actor-critic (Haarnoja et al. 2018)", "box", module="sb3_box"),
+        _sb3("sb3-td3", "TD3", "twin delayed DDPG (Fujimoto et al. 2018)", "box", module="sb3_box"),
     )
 }
 
+
+MOST_STATES = 2**20
+"""No message says that a table fits observations of more values: few would ever be seen twice."""
 
 ALIASES = {"ga": "genetic"}
 """What agents are called for short."""
@@ -277,6 +308,34 @@ def make_agent(
     # follow the same numbers as its transitions would learn a world that isn't there.
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
     where = {"device": device} if spec.on_device else {}
-    return spec.agent_class()(
-        observation_space, action_space, num_envs=num_envs, config=config, rng=rng, **where
-    )
+    try:
+        return spec.agent_class()(
+            observation_space, action_space, num_envs=num_envs, config=config, rng=rng, **where
+        )
+    except MisfitError as error:
+        raise ValueError(f"{error}{_cure(spec, observation_space, action_space)}") from error
+
+
+def fitting_agents(observation_space: Space, action_space: Space) -> list[AgentSpec]:
+    """The project's trained agents that take these spaces, as far as their kinds tell."""
+    kinds = {Discrete: "discrete", Box: "box", MultiDiscrete: "multi", MultiBinary: "multi"}
+    kind = next((name for each, name in kinds.items() if isinstance(action_space, each)), "other")
+    if isinstance(action_space, Box) and not action_space.is_bounded():
+        return []
+    if not isinstance(observation_space, tuple(kinds)):
+        return []
+    numbers = numbering(observation_space)
+    numbered = numbers is not None and numbers.size <= MOST_STATES
+    return [spec for spec in _AGENTS.values() if kind in spec.actions and (numbered or not spec.numbers_only)]
+
+
+def _cure(spec: AgentSpec, observation_space: Space, action_space: Space) -> str:
+    """What to take instead of an agent that does not fit; nothing where it is its settings that do not."""
+    fitting = [each.name for each in fitting_agents(observation_space, action_space)]
+    if spec.name in fitting:
+        return ""
+    if not fitting:
+        return "; no agent takes these"
+    arrays = isinstance(action_space, Discrete) and not isinstance(observation_space, Discrete)
+    encoder = "--encoder kmeans, which makes numbers of arrays, or " if spec.numbers_only and arrays else ""
+    return f"; try {encoder}one of {', '.join(fitting)}"

@@ -3,8 +3,9 @@
 The algorithms are the library's: PPO (Schulman et al. 2017), A2C (Mnih et al. 2016), DQN (Mnih et al. 2015).
 They own their loop, so each is a `Trainer`: it is given environments and steps them itself. Its network
 begins with the project's `Torso`; schedules count transitions, as everywhere else, not shares of a run.
+`sb3_box` has those that know nothing but Box actions.
 
-None of the three knows masks. In training an impossible action is what the environment makes of it; `act`
+None of them knows masks. In training an impossible action is what the environment makes of it; `act`
 chooses among the possible ones.
 """
 
@@ -12,12 +13,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from types import TracebackType
+from copy import deepcopy
+from functools import reduce
 from typing import Any, ClassVar
 
 import numpy as np
 import torch
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3 import A2C, DQN, PPO
@@ -32,7 +34,9 @@ from .base import Memory, NonFiniteLossError, State, fitting
 from .checks import restore_generator
 from .deep import find_device, load_module, to_array
 from .networks import NetworkConfig, Torso
-from .sb3_env import MezeVecEnv, check_counted_from_0
+from .sb3_env import MezeVecEnv
+from .sb3_random import OwnRandom
+from .sb3_spaces import Codec, actions_codec, observations_codec
 
 UNTOLD = ("n_updates", "clip_range")
 """What the library logs and no curve needs."""
@@ -64,95 +68,27 @@ class TorsoExtractor(BaseFeaturesExtractor):
 class SB3Policy:
     """Acts on a model's network, in batches; masks are honoured.
 
-    Exploring, it draws from the policy of PPO and A2C, and of DQN's actions some at random.
+    Exploring, it draws from the policy of an actor, and of DQN's actions some at random.
     """
 
     def __init__(self, trainer: SB3Trainer, rng: np.random.Generator) -> None:
         self._trainer, self._rng = trainer, rng
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
-    ) -> tuple[NDArray[np.int64], Memory]:
-        """Chooses (B,) actions; see `Policy.act`."""
-        with torch.no_grad():
-            scores = self._trainer.scores(self._trainer.model.policy.obs_to_tensor(obs)[0]).cpu().numpy()
-        if explore:
-            scores = self._trainer.explored(scores, self._rng)
-        if mask is not None:
-            scores = np.where(np.asarray(mask) != 0, scores, -np.inf)
-        return scores.argmax(axis=1), memory
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Chooses (B, ...) actions; see `Policy.act`."""
+        return self._trainer.chosen(obs, self._rng if explore else None, mask), memory
 
 
 # --- Trainers -------------------------------------------------------------------------------------------
 
 
-class _OwnRandom:
-    """Lends the process's random generators, from which stable-baselines3 draws, to one trainer.
-
-    Attributes:
-        numpy: numpy's.
-        torch: states of torch's, of the CPU and of the device if that is another.
-    """
-
-    def __init__(self, seed: int, device: torch.device) -> None:
-        devices = dict.fromkeys((torch.device("cpu"), device))
-        self.numpy = np.random.PCG64(seed)
-        self.torch = [torch.Generator(each).manual_seed(seed).get_state() for each in devices]
-        self._generators = [_shared_generator(each) for each in devices]
-
-    def __enter__(self) -> None:
-        self._before = np.random.get_bit_generator(), self._swap(self.torch)  # type: ignore[attr-defined]
-        np.random.set_bit_generator(self.numpy)  # type: ignore[attr-defined]
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        np.random.set_bit_generator(self._before[0])  # type: ignore[attr-defined]
-        self.torch = self._swap(self._before[1])
-
-    def _swap(self, states: list[Tensor]) -> list[Tensor]:
-        """Puts states into torch's generators and returns those that were there."""
-        earlier = [generator.get_state() for generator in self._generators]
-        for generator, state in zip(self._generators, states, strict=True):
-            generator.set_state(state)
-        return earlier
-
-    def state_dict(self) -> State:
-        """The generators' states."""
-        states = {f"torch_random.{k}": to_array(each) for k, each in enumerate(self.torch)}
-        return {"numpy_random": self.numpy.state, **states}
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` gave; a generator of a device that was not used then starts anew.
-
-        Raises:
-            ValueError: when the states are damaged.
-        """
-        restore_generator(np.random.Generator(self.numpy), state["numpy_random"])
-        for k, generator in enumerate(self._generators):
-            if f"torch_random.{k}" not in state:
-                continue
-            given = torch.from_numpy(np.array(state[f"torch_random.{k}"], np.uint8))
-            try:
-                torch.Generator(generator.device).set_state(given)
-            except RuntimeError as error:
-                raise ValueError(f"the random generator's state is damaged ({error})") from None
-            self.torch[k] = given
-
-
-def _shared_generator(device: torch.device) -> torch.Generator:
-    """The generator that torch uses on a device where none is named."""
-    if device.type == "cpu":
-        return torch.default_generator
-    torch.cuda.init()
-    return torch.cuda.default_generators[device.index or torch.cuda.current_device()]
-
-
 class SB3Trainer:
-    """What the three share: the model, its random numbers, save and restore.
+    """What all share: the model, its random numbers, save and restore.
 
     Attributes:
-        model: stable-baselines3's.
+        model: stable-baselines3's, for the spaces of `observations` and `actions`.
         policy: acts on its network.
         exact: whether a saved trainer goes on as if it had never stopped.
         notes: what is worth knowing before a run, in lines.
@@ -160,6 +96,10 @@ class SB3Trainer:
 
     name: ClassVar[str]
     model_class: ClassVar[type]
+    takes: ClassVar[tuple[type[Space], ...]] = (Discrete,)
+    """Action spaces; several numbers or bits are MultiDiscrete."""
+    joint = False
+    """Whether actions of several parts are chosen as the one number that stands for them."""
     exact = True
 
     def __init__(
@@ -177,19 +117,18 @@ class SB3Trainer:
         Raises:
             ValueError: one line, for spaces that do not fit, or a device that is not there.
         """
-        seen = isinstance(observation_space, Box | Discrete | MultiBinary | MultiDiscrete)
         with fitting(self.name, observation_space, action_space):
-            if not (seen and isinstance(action_space, Discrete)):
-                raise ValueError("it needs observations that are arrays or numbers, and Discrete actions")
-            check_counted_from_0(observation_space, action_space)
+            self.observations: Codec = observations_codec(observation_space)
+            self.actions: Codec = actions_codec(action_space, joint=self.joint)
+            if not isinstance(self.actions.space, self.takes):
+                raise ValueError(f"it needs {' or '.join(each.__name__ for each in self.takes)} actions")
         self.config, self.num_envs, torch_device = config, num_envs, find_device(device)
-        self._random = _OwnRandom(int(rng.integers(2**62)), torch_device)
+        self._random = OwnRandom(int(rng.integers(2**62)), torch_device)
         self.model: Any = self.model_class(
             "MlpPolicy",
             None,  # it is given its environments later
             learning_rate=lambda _: config.learning_rate.value(self.model.num_timesteps),
             gamma=config.gamma,
-            max_grad_norm=config.max_grad_norm,
             policy_kwargs={
                 "features_extractor_class": TorsoExtractor,
                 "features_extractor_kwargs": {"net": config.net},
@@ -201,8 +140,9 @@ class SB3Trainer:
             _init_setup_model=False,
             **self._settings(),
         )
-        self.model.observation_space, self.model.n_envs = observation_space, num_envs
-        self.model.action_space = Discrete(int(action_space.n), seed=int(rng.integers(2**31)))
+        self.model.observation_space, self.model.n_envs = self.observations.space, num_envs
+        self.model.action_space = deepcopy(self.actions.space)
+        self.model.action_space.seed(int(rng.integers(2**31)))
         self.model.set_logger(Logger(folder=None, output_formats=[]))
         with self._random:
             self.model._setup_model()
@@ -218,6 +158,30 @@ class SB3Trainer:
         """The algorithm's own arguments of the network."""
         return {}
 
+    def chosen(self, obs: NDArray, rng: np.random.Generator | None, mask: NDArray | None) -> NDArray:
+        """(B, ...) actions for (B, ...) observations.
+
+        Args:
+            obs: as the environment gives them.
+            rng: what exploring draws from; None: it acts as well as it can.
+            mask: (B, A), nonzero where the action is possible, or None.
+        """
+        tensor = self.model.policy.obs_to_tensor(self.observations.encode(obs))[0]
+        with torch.no_grad():
+            return self.actions.decode(self._chosen(tensor, rng, mask))
+
+    def _chosen(self, obs: Tensor, rng: np.random.Generator | None, mask: NDArray | None) -> NDArray:
+        """(B, ...) actions as the model has them, for observations on the device; see `chosen`."""
+        return self._picked(self.scores(obs).cpu().numpy(), rng, mask)
+
+    def _picked(self, scores: NDArray, rng: np.random.Generator | None, mask: NDArray | None) -> NDArray:
+        """(B,) actions of (B, A) scores."""
+        if rng is not None:
+            scores = self.explored(scores, rng)
+        if mask is not None:
+            scores = np.where(np.asarray(mask) != 0, scores, -np.inf)
+        return scores.argmax(axis=1)
+
     def scores(self, obs: Tensor) -> Tensor:
         """(B, A) values or log-probabilities, the best action's highest, of observations on the device."""
         raise NotImplementedError
@@ -228,8 +192,8 @@ class SB3Trainer:
 
     def begin(self, env: VectorEnv, obs: NDArray) -> None:
         """Takes the environments to step; see `Trainer.begin`."""
-        self.model.env = MezeVecEnv(env)
-        self.model._last_obs = obs
+        self.model.env = MezeVecEnv(env, actions=self.actions)
+        self.model._last_obs = self.observations.encode(obs)
         self.model._last_episode_starts = np.ones(self.num_envs, np.bool_)
         # The number of transitions given matters to the library's own schedules only, which are not used.
         self._callback: BaseCallback = self.model._setup_learn(1, reset_num_timesteps=False)[1]
@@ -276,10 +240,15 @@ class SB3Trainer:
         }
         for name, tensor in model.policy.state_dict().items():
             state[f"policy.{name}"] = to_array(tensor)
-        for number, moments in model.policy.optimizer.state_dict()["state"].items():
-            for name, tensor in moments.items():
-                state[f"optimizer.{number}.{name}"] = to_array(tensor)
+        for prefix, optimizer in self._optimizers().items():
+            for number, moments in optimizer.state_dict()["state"].items():
+                for name, tensor in moments.items():
+                    state[f"{prefix}.{number}.{name}"] = to_array(tensor)
         return state
+
+    def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
+        """The optimisers, by the names that their states bear in a checkpoint."""
+        return {"optimizer": self.model.policy.optimizer}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave.
@@ -291,14 +260,15 @@ class SB3Trainer:
         if state.get("algorithm") != self.name:
             raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
         load_module(model.policy, state, "policy.")
-        load_optimizer(model.policy.optimizer, state)
+        for prefix, optimizer in self._optimizers().items():
+            load_optimizer(optimizer, state, prefix)
         self._random.load_state_dict(state)
         restore_generator(model.action_space.np_random, state["action_random"])
         model.num_timesteps = int(state["steps"])
 
 
-def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -> None:
-    """Puts arrays named `optimizer.<parameter>.<name>` into an optimiser; its settings stay as they are.
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], prefix: str) -> None:
+    """Puts arrays named `<prefix>.<parameter>.<name>` into an optimiser; its settings stay as they are.
 
     Raises:
         ValueError: when they are not of its parameters.
@@ -306,7 +276,7 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
     parameters = [each for part in optimizer.param_groups for each in part["params"]]
     moments: dict[int, dict[str, Tensor]] = {}
     for key, value in state.items():
-        if key.startswith("optimizer."):
+        if key.startswith(f"{prefix}."):
             _, number, name = key.split(".")
             moments.setdefault(int(number), {})[name] = torch.from_numpy(np.array(value))
     for number, each in moments.items():
@@ -321,14 +291,34 @@ def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any]) -
 
 
 class ActorCritic(SB3Trainer):
-    """What A2C and PPO share."""
+    """What A2C and PPO share.
+
+    Of several parts each has a distribution of its own; a mask of all combinations is met by the joint one.
+    """
+
+    takes = (Discrete, MultiDiscrete, Box)
 
     def _settings(self) -> dict[str, Any]:
-        names = ("n_steps", "gae_lambda", "ent_coef", "vf_coef")
+        names = ("n_steps", "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm")
         return {name: getattr(self.config, name) for name in names}
 
     def _policy_settings(self) -> dict[str, Any]:
         return {"share_features_extractor": self.config.shared_net}
+
+    def _chosen(self, obs: Tensor, rng: np.random.Generator | None, mask: NDArray | None) -> NDArray:
+        """See `SB3Trainer`."""
+        space, found = self.actions.space, self.model.policy.get_distribution(obs).distribution
+        if isinstance(space, Box):
+            mean, spread = found.mean.cpu().numpy(), found.stddev.cpu().numpy()
+            return mean if rng is None else mean + spread * rng.normal(size=mean.shape)
+        if isinstance(space, Discrete):
+            return super()._chosen(obs, rng, mask)
+        parts = [part.logits.cpu().numpy() for part in found]
+        if mask is None or not self.actions.is_number:
+            return np.stack([self._picked(part, rng, None) for part in parts], axis=1)
+        together = reduce(lambda some, part: some[..., None] + part[:, None], parts).reshape(len(obs), -1)
+        numbers = self._picked(together, rng, mask)
+        return np.stack(np.unravel_index(numbers, [part.shape[1] for part in parts]), axis=1)
 
     def scores(self, obs: Tensor) -> Tensor:
         """(B, A) log-probabilities."""
@@ -385,36 +375,68 @@ class _Replay(ReplayBuffer):
         return self.drawn
 
 
-class SB3DQN(SB3Trainer):
-    """Deep Q-network. Its replay is not saved: a run that goes on fills a new one before it learns."""
+class OffPolicy(SB3Trainer):
+    """What those with a replay share, which is not saved: a run that goes on fills a new one first."""
 
-    name = "sb3-dqn"
-    model_class = DQN
     exact = False
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """See `SB3Trainer`.
 
         Raises:
-            ValueError: also when the number of environments does not fit the replay or the target's updates.
+            ValueError: also when the number of environments does not fit the settings.
         """
         super().__init__(*args, **kwargs)
-        config, replay = self.config, self.model.replay_buffer
-        self.model.exploration_schedule = lambda _: config.epsilon.value(self.model.num_timesteps)
+        replay = self.model.replay_buffer
         size = replay.observations.nbytes + replay.next_observations.nbytes
-        self.notes.append(f"replay: {config.buffer_size:,} transitions, {size / 2**20:,.0f} MiB")
+        self.notes.append(f"replay: {self.config.buffer_size:,} transitions, {size / 2**20:,.0f} MiB")
 
     def _settings(self) -> dict[str, Any]:
         config = self.config
-        most = min(config.target_update_interval, config.buffer_size - config.learning_starts)
-        if self.num_envs > most:
+        if self.num_envs > config.most_envs:
             raise ValueError(
-                f"{self.name} takes at most target_update_interval, and buffer_size less learning_starts, "
-                f"environments, which are {most}; got num_envs {self.num_envs}"
+                f"with its replay, learning_starts and target updates the most environments of {self.name} "
+                f"are {config.most_envs}; got num_envs {self.num_envs}"
             )
         names = ("buffer_size", "learning_starts", "batch_size", "train_freq", "gradient_steps")
-        settings = {name: getattr(config, name) for name in (*names, "target_update_interval")}
-        return settings | {"replay_buffer_class": _Replay}
+        return {name: getattr(config, name) for name in names} | {"replay_buffer_class": _Replay}
+
+    def _collect_and_learn(self) -> None:
+        model, config = self.model, self.config
+        collected = model.collect_rollouts(
+            model.env,
+            self._callback,
+            model.train_freq,
+            model.replay_buffer,
+            action_noise=model.action_noise,
+            learning_starts=config.learning_starts,
+        )
+        if model.replay_buffer.size() * self.num_envs > config.learning_starts:
+            steps = config.gradient_steps if config.gradient_steps > 0 else collected.episode_timesteps
+            model.train(steps, config.batch_size)
+
+    def _last_batch(self) -> dict[str, NDArray]:
+        drawn = self.model.replay_buffer.drawn
+        named = {} if drawn is None else drawn._asdict()
+        return {name: to_array(each) for name, each in named.items() if isinstance(each, Tensor)}
+
+
+class SB3DQN(OffPolicy):
+    """Deep Q-network."""
+
+    name = "sb3-dqn"
+    model_class = DQN
+    joint = True
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """See `OffPolicy`."""
+        super().__init__(*args, **kwargs)
+        epsilon = self.config.epsilon
+        self.model.exploration_schedule = lambda _: epsilon.value(self.model.num_timesteps)
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("target_update_interval", "max_grad_norm")
+        return super()._settings() | {name: getattr(self.config, name) for name in names}
 
     def scores(self, obs: Tensor) -> Tensor:
         """(B, A) action values."""
@@ -424,23 +446,6 @@ class SB3DQN(SB3Trainer):
         """Random values instead, in a share epsilon of the rows."""
         random = rng.random((len(scores), 1)) < self.config.epsilon.value(self.model.num_timesteps)
         return np.where(random, rng.random(scores.shape), scores)
-
-    def _collect_and_learn(self) -> None:
-        model, config = self.model, self.config
-        model.collect_rollouts(
-            model.env,
-            self._callback,
-            model.train_freq,
-            model.replay_buffer,
-            learning_starts=config.learning_starts,
-        )
-        if model.replay_buffer.size() * self.num_envs > config.learning_starts:
-            model.train(config.gradient_steps, config.batch_size)
-
-    def _last_batch(self) -> dict[str, NDArray]:
-        drawn = self.model.replay_buffer.drawn
-        named = {} if drawn is None else drawn._asdict()
-        return {name: to_array(each) for name, each in named.items() if isinstance(each, Tensor)}
 
     def state_dict(self) -> State:
         """As `SB3Trainer`, and how long ago the target network was updated."""

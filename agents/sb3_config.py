@@ -13,7 +13,7 @@ from .schedules import Schedule
 
 @dataclass(frozen=True)
 class SB3Config:
-    """Settings that the three algorithms share, named as in stable-baselines3.
+    """Settings that all algorithms share, named as in stable-baselines3.
 
     Raises:
         ValueError: for a value out of its range.
@@ -25,8 +25,6 @@ class SB3Config:
     """Step size of the optimiser (Adam)."""
     gamma: float = 0.99
     """Discount factor, from 0 to 1."""
-    max_grad_norm: float = 0.5
-    """A gradient that is longer is shortened to this length."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -34,8 +32,6 @@ class SB3Config:
             raise ValueError("networks of stable-baselines3's agents are auto, mlp or cnn, and not dueling")
         if not (0 < self.learning_rate.start <= 1 and 0 <= self.learning_rate.end <= 1):
             raise ValueError("learning_rate must lie in (0, 1]")
-        if not self.max_grad_norm > 0:
-            raise ValueError(f"max_grad_norm must be above 0; got {self.max_grad_norm}")
         _check(self, 0.0, 1.0, "gamma")
 
 
@@ -47,6 +43,8 @@ class ActorCriticConfig(SB3Config):
         ValueError: for a value out of its range.
     """
 
+    max_grad_norm: float = 0.5
+    """A gradient that is longer is shortened to this length."""
     shared_net: bool = False
     """One network with two heads, instead of one for the policy and one for the values."""
     n_steps: int = 5
@@ -61,6 +59,7 @@ class ActorCriticConfig(SB3Config):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
+        _check_positive(self, "max_grad_norm")
         _check(self, 1, np.inf, "n_steps")
         _check(self, 0.0, 1.0, "gae_lambda")
         _check(self, 0.0, np.inf, "ent_coef", "vf_coef")
@@ -102,12 +101,49 @@ class PPOConfig(ActorCriticConfig):
         super().__post_init__()
         _check(self, 2, np.inf, "batch_size")  # advantages are normalised over it
         _check(self, 1, np.inf, "n_epochs")
-        if not self.clip_range > 0:
-            raise ValueError(f"clip_range must be above 0; got {self.clip_range}")
+        _check_positive(self, "clip_range")
 
 
 @dataclass(frozen=True)
-class DQNConfig(SB3Config):
+class ReplayConfig(SB3Config):
+    """Settings that algorithms with a replay share.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    buffer_size: int = 100_000
+    """Transitions that the replay holds; each with two observations. It is not saved with a run."""
+    learning_starts: int = 1_000
+    """Transitions in the replay before learning begins; up to then all actions are random."""
+    batch_size: int = 64
+    """Transitions of each gradient step."""
+    train_freq: int = 4
+    """Steps of each environment between two updates."""
+    gradient_steps: int = 1
+    """Gradient steps of each update; -1: as many as transitions since the last one."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        _check(self, 1, np.inf, "batch_size", "train_freq")
+        _check(self, 0, np.inf, "learning_starts")
+        if self.gradient_steps < 1 and self.gradient_steps != -1:
+            raise ValueError(f"gradient_steps must be at least 1, or -1; got {self.gradient_steps}")
+        if max(self.batch_size, self.learning_starts) >= self.buffer_size:
+            raise ValueError(
+                f"batch_size and learning_starts must be below buffer_size = {self.buffer_size}; "
+                f"got {self.batch_size} and {self.learning_starts}"
+            )
+
+    @property
+    def most_envs(self) -> int:
+        """Environments, at most: as many as the replay holds beside those before learning begins."""
+        return self.buffer_size - self.learning_starts
+
+
+@dataclass(frozen=True)
+class DQNConfig(ReplayConfig):
     """Settings of DQN.
 
     Raises:
@@ -118,31 +154,98 @@ class DQNConfig(SB3Config):
     """A gradient that is longer is shortened to this length."""
     epsilon: Schedule = Schedule(1.0, 0.05, 100_000)
     """Share of steps that are taken at random while learning, in all environments at once."""
-    buffer_size: int = 100_000
-    """Transitions that the replay holds; each with two observations. It is not saved with a run."""
-    learning_starts: int = 1_000
-    """Transitions in the replay before learning begins; up to then all actions are random."""
-    batch_size: int = 64
-    """Transitions of each gradient step."""
-    train_freq: int = 4
-    """Steps of each environment between two updates."""
-    gradient_steps: int = 1
-    """Gradient steps of each update."""
     target_update_interval: int = 1_000
     """Transitions between two copies of the network to the target network."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        _check(self, 1, np.inf, "batch_size", "train_freq", "gradient_steps", "target_update_interval")
-        _check(self, 0, np.inf, "learning_starts")
+        _check(self, 1, np.inf, "target_update_interval")
+        _check_positive(self, "max_grad_norm")
         if not all(0 <= end <= 1 for end in (self.epsilon.start, self.epsilon.end)):
             raise ValueError("epsilon must lie in [0, 1]")
-        if max(self.batch_size, self.learning_starts) >= self.buffer_size:
-            raise ValueError(
-                f"batch_size and learning_starts must be below buffer_size = {self.buffer_size}; "
-                f"got {self.batch_size} and {self.learning_starts}"
-            )
+
+    @property
+    def most_envs(self) -> int:
+        """Environments, at most: no step may pass an update of the target network either."""
+        return min(self.target_update_interval, super().most_envs)
+
+
+@dataclass(frozen=True)
+class BoxConfig(ReplayConfig):
+    """Settings that SAC and TD3 share.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    net: NetworkConfig = field(default_factory=lambda: NetworkConfig(hidden=(256, 256)))
+    """The networks of the actor and of each critic (`kind` is auto, mlp or cnn, without layer_norm)."""
+    batch_size: int = 256
+    """Transitions of each gradient step."""
+    train_freq: int = 1
+    """Steps of each environment between two updates."""
+    gradient_steps: int = -1
+    """Gradient steps of each update; -1: as many as transitions since the last one."""
+    tau: float = 0.005
+    """Share by which the target networks come nearer with each gradient step."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        if self.net.layer_norm:
+            raise ValueError("networks of sb3-sac and sb3-td3 have no layer_norm")
+        if not 0 < self.tau <= 1:
+            raise ValueError(f"tau must lie in (0, 1]; got {self.tau}")
+
+
+@dataclass(frozen=True)
+class SACConfig(BoxConfig):
+    """Settings of SAC.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    ent_coef: float | None = None
+    """Weight of the policy's entropy; by default it is learned."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        if self.ent_coef is not None:
+            _check(self, 0.0, np.inf, "ent_coef")
+
+
+@dataclass(frozen=True)
+class TD3Config(BoxConfig):
+    """Settings of TD3.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    learning_rate: Schedule = Schedule(1e-3, 1e-3, 0)
+    """Step size of the optimiser (Adam)."""
+    noise: float = 0.1
+    """Standard deviation of what is added to actions while learning; they run from -1 to 1."""
+    policy_delay: int = 2
+    """Updates of the critics for each of the actor."""
+    target_policy_noise: float = 0.2
+    """Standard deviation of what is added to the actions by which critics are updated."""
+    target_noise_clip: float = 0.5
+    """The largest size of that."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        _check(self, 1, np.inf, "policy_delay")
+        _check(self, 0.0, np.inf, "noise", "target_policy_noise", "target_noise_clip")
+
+
+def _check_positive(config: Any, name: str) -> None:
+    if not getattr(config, name) > 0:
+        raise ValueError(f"{name} must be above 0; got {getattr(config, name)}")
 
 
 def _check(config: Any, low: float, high: float, *names: str) -> None:

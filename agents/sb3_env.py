@@ -14,12 +14,13 @@ from typing import Any
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Discrete, Space
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3.common.monitor import Monitor
 from stable_baselines3.common.vec_env import VecEnv
 from stable_baselines3.common.vec_env.base_vec_env import VecEnvIndices
+
+from .sb3_spaces import Codec, counted
 
 MASKS = "action_masks"
 """The method by which sb3-contrib asks an environment what is possible."""
@@ -39,24 +40,33 @@ class MezeVecEnv(VecEnv):
     unless the first one is the shortest. Planes stand first already in the project's grids; a network for
     which the order of the axes matters needs `VecTransposeImage(MezeVecEnv(...), skip=True)`.
 
+    It counts numbers from 0: observations and actions of a space that begins elsewhere are shifted.
+
     Attributes:
         env: the vector environment.
         info: infos of the last step or reset, as the vector environment gives them.
     """
 
-    def __init__(self, env: str | VectorEnv, num_envs: int | None = None, **settings: Any) -> None:
+    def __init__(
+        self,
+        env: str | VectorEnv,
+        num_envs: int | None = None,
+        *,
+        actions: Codec | None = None,
+        **settings: Any,
+    ) -> None:
         """Makes the environments, or takes those that are given.
 
         Args:
             env: id of one of the project's worlds (or a plug-in's); or any vector environment whose autoreset
                 mode is `SAME_STEP` and which returns fresh arrays.
             num_envs: how many to make; 1 by default.
+            actions: how actions are seen; by default as they are, but numbers from 0.
             **settings: fields of the world's config, and `num_threads`, `max_episode_steps`, `render_mode`.
 
         Raises:
             TypeError: for settings beside a vector environment, or ones that the world does not have.
-            ValueError: for another autoreset mode, a setting's value that is not possible, or spaces that
-                stable-baselines3 would misread.
+            ValueError: for another autoreset mode, or a setting's value that is not possible.
         """
         if isinstance(env, str):
             num_envs = 1 if num_envs is None else num_envs
@@ -66,13 +76,14 @@ class MezeVecEnv(VecEnv):
         mode = env.metadata.get("autoreset_mode")
         if mode != AutoresetMode.SAME_STEP:
             raise ValueError(f"stable-baselines3 needs autoreset mode SAME_STEP; {env} has {mode}")
-        check_counted_from_0(env.single_observation_space, env.single_action_space)
+        self._observations = counted(env.single_observation_space)
+        self._actions_codec = actions or counted(env.single_action_space)
         self.env = env
         self.info: Any = {}
         self._returns = np.zeros(env.num_envs)
         self._lengths = np.zeros(env.num_envs, np.int64)
         self._start = time.perf_counter()
-        super().__init__(env.num_envs, env.single_observation_space, env.single_action_space)
+        super().__init__(env.num_envs, self._observations.space, self._actions_codec.space)
         self.metadata = {**env.metadata, **self.metadata}  # `render_fps` is that of videos
 
     # ------------------------------------------------------------ stepping
@@ -87,11 +98,11 @@ class MezeVecEnv(VecEnv):
         self.reset_infos = [_row(self.info, i) for i in range(self.num_envs)]
         self._reset_seeds()
         self._reset_options()
-        return obs
+        return self._observations.encode(obs)
 
     def step_async(self, actions: NDArray) -> None:
         """Takes the (N,) actions."""
-        self._actions = actions
+        self._actions = self._actions_codec.decode(actions)
 
     def step_wait(self) -> tuple[NDArray, NDArray[np.float32], NDArray[np.bool_], list[dict[str, Any]]]:
         """Steps; returns fresh (N, ...) observations, (N,) rewards and ends, and N infos."""
@@ -102,7 +113,7 @@ class MezeVecEnv(VecEnv):
         infos: list[dict[str, Any]] = [{} for _ in range(self.num_envs)]
         if ended.any():
             self._finish(infos, np.flatnonzero(ended), truncated & ~terminated)
-        return obs, reward.astype(np.float32), ended, infos
+        return self._observations.encode(obs), reward.astype(np.float32), ended, infos
 
     def _finish(self, infos: list[dict[str, Any]], rows: NDArray[np.intp], cut: NDArray[np.bool_]) -> None:
         """Writes the infos of the rows whose episodes ended with this step; their next ones have begun."""
@@ -113,7 +124,7 @@ class MezeVecEnv(VecEnv):
             infos[row] = info = dict(final["final_info"])
             if "success" in info:
                 info["is_success"] = bool(info["success"])
-            info["terminal_observation"] = final["final_obs"]
+            info["terminal_observation"] = self._observations.encode(np.asarray(final["final_obs"])[None])[0]
             info["TimeLimit.truncated"] = bool(cut[row])
             length = int(self._lengths[row])
             info["episode"] = {"r": float(self._returns[row]), "l": length, "t": seconds}
@@ -183,17 +194,6 @@ class MezeVecEnv(VecEnv):
     ) -> list[bool]:
         """Whether environments have a wrapper: none but `Monitor`, whose counts they report themselves."""
         return [wrapper_class is Monitor for _ in self._get_indices(indices)]
-
-
-def check_counted_from_0(*spaces: Space) -> None:
-    """Refuses numbers that stable-baselines3 would misread: it counts actions and observations from 0.
-
-    Raises:
-        ValueError: for a Discrete space that begins elsewhere.
-    """
-    for space in spaces:
-        if isinstance(space, Discrete) and space.start != 0:
-            raise ValueError(f"stable-baselines3 counts from 0; {space} does not")
 
 
 def _row(info: Any, row: int) -> dict[str, Any]:

@@ -26,9 +26,10 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 
 from ..caching import compiled
-from .base import Memory, State, Transition
+from .base import Memory, MisfitError, State, Transition
 from .checks import check_range, restore_generator, taken
 from .schedules import Schedule
+from .spaces import Numbering, numbering, told
 
 MAX_TABLE_VALUES = 2**28
 """The largest table that is attempted: 2 GiB."""
@@ -45,9 +46,9 @@ class TabularConfig:
         ValueError: for a value out of its range.
     """
 
-    step_size: Schedule = Schedule(0.2, 0.02, 10_000_000)
+    step_size: Schedule = Schedule(0.2, 0.02, 1_000_000)
     """Share of the error that an update corrects (alpha)."""
-    epsilon: Schedule = Schedule(1.0, 0.05, 2_000_000)
+    epsilon: Schedule = Schedule(1.0, 0.05, 500_000)
     """Share of actions that are taken at random while learning."""
     gamma: float = 0.99
     """Discount factor, from 0 to 1."""
@@ -159,17 +160,17 @@ class TabularPolicy:
     """
 
     def __init__(
-        self, q: NDArray[np.float64], rng: np.random.Generator, *, first_obs: int = 0, first_action: int = 0
+        self, q: NDArray[np.float64], rng: np.random.Generator, numbers: Numbering, first_action: int = 0
     ) -> None:
-        """Acts on `q`, whose row 0 is observation `first_obs` and whose column 0 is action `first_action`."""
+        """Acts on `q`, whose rows are numbers of observations and whose column 0 is `first_action`."""
         self.q = q
         self.epsilon = 0.0
         self.rng = rng
-        self._first_obs = first_obs
+        self._numbers = numbers
         self._first_action = first_action
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray[np.int64], Memory]:
         """Chooses (B,) actions; see `Policy.act`. Without exploring no random number is drawn."""
         states, mask = self.states(obs), _as_mask(mask)
@@ -188,16 +189,12 @@ class TabularPolicy:
 
     def states(self, obs: NDArray) -> NDArray[np.int64]:
         """Rows of the table for (B,) observations."""
-        return _from_zero(obs, self._first_obs)
+        return self._numbers(obs)
 
     def columns(self, action: NDArray) -> NDArray[np.int64]:
         """Columns of the table for (B,) actions."""
-        return _from_zero(action, self._first_action)
-
-
-def _from_zero(values: NDArray, first: int) -> NDArray[np.int64]:
-    indices = np.ascontiguousarray(values, np.int64)
-    return indices - first if first else indices
+        columns = np.ascontiguousarray(action, np.int64)
+        return columns - self._first_action if self._first_action else columns
 
 
 def _as_mask(mask: NDArray | None) -> NDArray[np.int8] | None:
@@ -232,26 +229,22 @@ class TabularLearner:
         """Builds the table for one environment's spaces (`num_envs` is for agents that need it).
 
         Raises:
-            ValueError: when the spaces are not Discrete, or the table would not fit in memory.
+            ValueError: when the spaces have no numbers, or the table would not fit in memory.
         """
-        if not (isinstance(observation_space, Discrete) and isinstance(action_space, Discrete)):
-            raise ValueError(
-                f"{self.name} needs Discrete observations and actions; "
-                f"got {observation_space} and {action_space}"
-            )
-        shape = int(observation_space.n), int(action_space.n)
+        numbers, spaces = numbering(observation_space), f"{told(observation_space)} and {told(action_space)}"
+        if numbers is None or not isinstance(action_space, Discrete):
+            raise MisfitError(f"{self.name} needs Discrete observations and actions; got {spaces}")
+        shape = numbers.size, int(action_space.n)
         if shape[0] * shape[1] > MAX_TABLE_VALUES:
-            raise ValueError(
+            raise MisfitError(
                 f"{self.name} keeps a table of at most {MAX_TABLE_VALUES} values; "
-                f"{observation_space} and {action_space} need {shape[0] * shape[1]}"
+                f"{spaces} need {shape[0] * shape[1]}"
             )
         self.config = config
         self.rng = rng
         self.steps = 0
         self.q = np.full(shape, config.initial_value, np.float64)
-        self.policy = self.policy_class(
-            self.q, rng, first_obs=int(observation_space.start), first_action=int(action_space.start)
-        )
+        self.policy = self.policy_class(self.q, rng, numbers, int(action_space.start))
         self.policy.epsilon = config.epsilon.value(0)
 
     def learn(self, batch: Transition) -> dict[str, float]:

@@ -13,17 +13,22 @@ import argparse
 import csv
 import json
 import tempfile
+from contextlib import closing
 from pathlib import Path
 
 from meze.runners import cli
+from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
+from meze.runners.resolve import find_environment
+from meze.runners.scores import score
 from rich.console import Console
 from rich.table import Table
 
+CITY, EPISODES = find_environment("city"), 256
 AGENTS = ("q-learning", "sarsa", "expected-sarsa", "double-q-learning")
 
 
 def train(agent: str, seed: int, hour: int) -> tuple[float, dict]:
-    """Trains one agent; returns the seconds of training and the scores of its final evaluation."""
+    """Trains one agent; returns the seconds of training, and scores: its own are its newest checkpoint's."""
     with tempfile.TemporaryDirectory() as folder:
         flags = ["--seed", str(seed), "--env.hour", str(hour), "--out", folder]
         if cli.main(["train", agent, "city", *flags]):
@@ -31,7 +36,11 @@ def train(agent: str, seed: int, hour: int) -> tuple[float, dict]:
         [run] = Path(folder).glob("*/*/*")
         with open(run / "metrics.csv") as file:
             seconds = float(list(csv.DictReader(file))[-1]["seconds"])
-        return seconds, json.loads((run / "evaluation.json").read_text())["scores"]
+        scores = json.loads((run / "evaluation.json").read_text())["scores"]
+        trained = find_contestant(str(run), CITY, checkpoint="newest")
+        env_config = on_split(trained.env_config)
+        with closing(make_evaluation_env(CITY, env_config, EPISODES)) as env:
+            return seconds, scores | {agent: score(play_episodes(env, trained.policy(env), EPISODES))}
 
 
 def main() -> None:
@@ -51,8 +60,8 @@ def main() -> None:
         runs = [train(agent, seed, arguments.hour) for seed in range(arguments.seeds)]
         yardsticks = {name: runs[0][1][name] for name in ("expert", "random")}
         add_row(table, agent, [scores[agent] for _, scores in runs], max(seconds for seconds, _ in runs))
-    for name, score in yardsticks.items():
-        add_row(table, name, [score], None)
+    for name, scores in yardsticks.items():
+        add_row(table, name, [scores], None)
     Console().print(table)
 
 

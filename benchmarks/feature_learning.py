@@ -96,7 +96,9 @@ def main():
                 times.append(time.perf_counter() - begun)
                 (run,) = (path.parent for path in Path(folder).glob("*/*/*/config.json"))
                 env_config = on_split(RunDir.open(run).config().env_config)
-                measures = played(env_config, find_contestant(str(run), city), given.episodes)
+                measures = played(
+                    env_config, find_contestant(str(run), city, checkpoint="newest"), given.episodes
+                )
             random, expert = (reference(who, env_config, given.episodes) for who in ("random", "expert"))
             score = (measures["return"] - random) / (expert - random)
             parts.append(score)

@@ -100,7 +100,7 @@ def main(settings: Settings) -> None:
                 (run,) = (path.parent for path in Path(folder).glob("*/*/*/config.json"))
                 with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
                     last = list(csv.DictReader(file))[-1]
-                policy_of = find_contestant(str(run), find_environment("kiosk")).policy
+                policy_of = find_contestant(str(run), find_environment("kiosk"), checkpoint="newest").policy
                 results.append(
                     (cities.place(policy_of), np.concatenate([each.place(policy_of) for each in library]))
                 )

@@ -30,6 +30,7 @@ from meze.agents.registry import AgentSpec, agent_specs
 from meze.envs.core.registry import world_specs
 from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
 from meze.runners.files import write_json
+from meze.runners.lengths import LENGTH
 from meze.runners.listing import listed, offered
 from meze.runners.presets import default_agent_config, default_env_config, default_settings
 from meze.runners.resolve import Environment, find_environment, reference_names
@@ -37,7 +38,6 @@ from meze.runners.rollout import Episodes
 from meze.runners.rundir import RunDir
 from meze.runners.scores import statistics
 from meze.runners.settings import to_plain
-from meze.runners.train import LENGTH
 
 CHECKOUT = Path(__file__).parents[1]
 RECORD = CHECKOUT / "benchmarks" / "results" / "scores.json"
@@ -103,7 +103,7 @@ def measure(environment: Environment, spec: AgentSpec, episodes: int, limit: flo
             last = list(csv.DictReader(file))[-1]
         config = RunDir.open(run).config(environment.id)
         finished = RunDir.open(run).reached() >= getattr(config.settings, LENGTH[spec.kind])
-        contestant = find_contestant(str(run), environment)
+        contestant = find_contestant(str(run), environment, checkpoint="newest")
         judged = {"": contestant.env_config}
         for changes in ELSEWHERE.get(environment.name, ()):
             judged[named(changes)] = dataclasses.replace(contestant.env_config, **changes)

@@ -27,11 +27,23 @@ COMMANDS = {
     "new-world": ("new_world", "begin a world of your own, in a package that works"),
 }
 """Sub-command to its module and a summary."""
+MANY = 1000
+"""Names of environments, agents and runs that a command may take, where it takes any number."""
 
-PLACE_OF_ENV = {"train": 1, "watch": 1} | dict.fromkeys(
-    ("evaluate", "play", "compare", "collect", "features", "bench", "envs"), 0
-)
-"""Sub-command to how many names stand before its environment's, which `--env ENV` may name as well."""
+NAMES: dict[str, tuple[int, int | None]] = {
+    "train": (2, 1),
+    "evaluate": (MANY, 0),
+    "watch": (2, 1),
+    "play": (1, 0),
+    "compare": (1, 0),
+    "collect": (1, 0),
+    "features": (1, 0),
+    "import-map": (1, None),
+    "bench": (MANY, 0),
+    "envs": (MANY, 0),
+    "new-world": (1, None),
+}
+"""Sub-command to how many names it takes at most, and how many of them stand before its environment's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -62,11 +74,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    from .settings import with_env
+    """Runs a sub-command, its names first, whatever their order was."""
+    from .names import arranged
 
-    if name in PLACE_OF_ENV:
-        words = with_env(words, PLACE_OF_ENV[name])
-    return importlib.import_module(f".{COMMANDS[name][0]}", __package__).main(words)
+    module = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
+    return module.main(arranged(name, words, module, *NAMES[name]))
 
 
 def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:
@@ -118,17 +130,30 @@ def _unknown_command(name: str) -> str:
 
 
 def _help() -> str:
-    lines = [f"  {name:<12}{summary}" for name, (_, summary) in COMMANDS.items()]
+    """What there is, as wide as the terminal."""
+    import shutil
+    import textwrap
+
+    from .settings import wrapped
+
+    width = shutil.get_terminal_size().columns
+    commands = [
+        textwrap.fill(summary, width, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14)
+        for name, (_, summary) in COMMANDS.items()
+    ]
     return "\n".join(
         [
             "usage: meze COMMAND ...",
             "",
-            "Small worlds to learn in, and every classic way of learning to set on them.",
+            wrapped("Small worlds to learn in, and every classic way of learning to set on them."),
             "",
-            *lines,
+            *commands,
             "",
-            "An environment is a name of `meze envs`, any Gymnasium id, or package.module:Id;",
-            "it stands in its place, or anywhere as --env ENV.",
+            wrapped(
+                "An environment is a name of `meze envs`, any Gymnasium id, package.module:Id or "
+                "package.module:Class; it stands in its place, or anywhere as --env ENV. Names may come "
+                "before or after flags."
+            ),
             "",
             "Begin with:  meze train q-learning city",
             "Flags:       meze train q-learning city --help",

@@ -12,7 +12,6 @@ import dataclasses
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -29,7 +28,7 @@ from .encoding import Encoding, FitSettings, MixtureSettings, Target
 from .evaluate import find_contestant
 from .files import new_folder, read_json, write_json
 from .presets import ARRAYS, default_env_config, observation_modes
-from .progress import ProgressLine
+from .progress import ProgressLine, Waiting
 from .resolve import Environment, Vectorization, find_environment, make_vector
 from .rollout import Rollout
 from .seeds import EVALUATION_SEED, STREAMS, stream_seeds
@@ -67,7 +66,7 @@ class Mixture:
         self.advice: NDArray = np.zeros(0, np.int64)
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
         asked = [*self.policies, self._teacher] if self._teacher else self.policies
@@ -171,7 +170,11 @@ class Recorded:
 
 
 def collect(
-    rollout: Rollout, mixture: Mixture, num_steps: int, folder: Path | None = None, *, quiet: bool = False
+    rollout: Rollout,
+    mixture: Mixture,
+    num_steps: int,
+    folder: Path | None = None,
+    tell: Callable[[int], None] = lambda done: None,
 ) -> Recorded:
     """Plays on and records.
 
@@ -181,7 +184,7 @@ def collect(
         num_steps: steps of all environments together, rounded up to whole ones of each.
         folder: an empty one, to which the recording is written while it is made, as `.npy` files; None: to
             memory.
-        quiet: whether to show no progress.
+        tell: is told after each step how many there are.
     """
     env = rollout.env
     length, streams = -(-num_steps // env.num_envs), env.num_envs
@@ -204,16 +207,14 @@ def collect(
             columns[name] = np.zeros(whole, dtype)
         else:
             columns[name] = _reserved(folder / f"{name}.npy", dtype, whole)
-    with nullcontext() if quiet else ProgressLine(length * streams) as progress:
-        for t in range(length):
-            if jam:
-                columns["jam"][t] = jam()
-            step, _ = rollout.step()
-            columns["obs"][t], columns["action"][t] = step.obs, step.action
-            columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
-            columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
-            if progress:
-                progress.update((t + 1) * streams, time.perf_counter())
+    for t in range(length):
+        if jam:
+            columns["jam"][t] = jam()
+        step, _ = rollout.step()
+        columns["obs"][t], columns["action"][t] = step.obs, step.action
+        columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
+        columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
+        tell((t + 1) * streams)
     return Recorded(**columns)
 
 
@@ -291,7 +292,11 @@ def play_mixture(
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
     teacher = find_teacher(env, environment, mixture.teacher) if asks else None
     player = Mixture(policies, mixture.epsilon, int(actions.n), rng, teacher)
-    return collect(Rollout(env, player, stream_seeds(seed, env.num_envs)), player, num_steps, folder)
+    rollout = Rollout(env, player, stream_seeds(seed, env.num_envs))
+    with ProgressLine(num_steps) as progress:
+        return collect(
+            rollout, player, num_steps, folder, lambda done: progress.update(done, time.perf_counter())
+        )
 
 
 def fit_encoding(
@@ -313,7 +318,8 @@ def fit_encoding(
     recorded = play_mixture(env, environment, fit, fit.samples, seed, asks=asks)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     obs, targets = recorded.samples(fit.samples, fit.target if chain.supervised else None, fit.horizon, rng)
-    encoder.fit(obs, targets)
+    with Waiting(f"fitting {chain.name}"):
+        encoder.fit(obs, targets)
     env.close()
     found = Encoding(chain, config, fit, encoder.state_dict())
     print(
@@ -403,7 +409,7 @@ def read_recorded(folder: Path) -> Recorded:
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
-    if asks_for_help(args) or not names:
+    if asks_for_help(args):
         print_help(USAGE, DESCRIPTION)
         return 0
     if len(names) != 1:

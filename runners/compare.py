@@ -138,6 +138,8 @@ class Matches:
         """Asks all that run to save and end."""
         with self._lock:
             self._stopping = True
+            if self._running:
+                print(f"waiting for {len(self._running)} matches to save what they have trained", flush=True)
             for process in self._running:
                 try:
                     assert process.stdin

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
@@ -15,12 +17,20 @@ from ..agents.registry import AgentSpec, agent_specs, make_agent
 from ..envs.core.splits import LAST_SEED, Split
 from . import rollout
 from .presets import default_env_config
-from .resolve import Environment, Vectorization, find_environment, make_vector, reference_names
+from .progress import Waiting
+from .resolve import (
+    Environment,
+    Vectorization,
+    find_environment,
+    make_vector,
+    reference_names,
+    unknown_contestant,
+)
 from .rollout import Episodes, ReferencePolicy
 from .rundir import RunDir
 from .scores import print_json, print_table, score
 from .seeds import EVALUATION_SEED
-from .settings import asks_for_help, group, leading_names, parse, print_help, take_flag, unknown
+from .settings import asks_for_help, group, leading_names, parse, print_help, take_flag
 
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
 DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
@@ -46,6 +56,8 @@ class EvaluateSettings:
     first_seed: int | None = None
     """Episode k starts from this plus k; of a world with a `split` the maps, too, are those from this on. So
     anybody can judge on episodes that nobody has chosen."""
+    checkpoint: str = "best"
+    """Of runs: `best` by the evaluations on the way, `newest`, or the step after which it was written."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -66,10 +78,16 @@ class Contestant:
     env_config: Any
     policy: Callable[[VectorEnv], Policy]
     """Makes the policy for an environment."""
+    checkpoint: str = ""
+    """Which checkpoint of a run it is, in words."""
 
 
 def find_contestant(
-    name: str, environment: Environment, env_config: Any = None, networks: Collection[str] = ()
+    name: str,
+    environment: Environment,
+    env_config: Any = None,
+    networks: Collection[str] = (),
+    checkpoint: str = "best",
 ) -> Contestant:
     """Finds a run's agent, an agent that needs no training, or a reference policy of the world.
 
@@ -78,6 +96,7 @@ def find_contestant(
         environment: where it is to act.
         env_config: settings for those that are not runs; by default the environment's own.
         networks: networks of other packages that runs may use.
+        checkpoint: of runs; see `RunDir.find_checkpoint`.
 
     Raises:
         ValueError: one line, when there is no such thing or it can't be used.
@@ -88,11 +107,11 @@ def find_contestant(
     # A folder that happens to be called like an agent is a run only if it looks like one.
     is_folder = Path(name).is_dir() and name not in references and name not in agents
     if is_folder or (Path(name) / "config.json").exists():
-        return _trained(RunDir.open(name), environment, networks)
+        return _trained(RunDir.open(name), environment, networks, checkpoint)
     if name in references:
         return Contestant(name, config, lambda env: ReferencePolicy(env.unwrapped.reference(name)))  # type: ignore[attr-defined]
     if name not in agents:
-        raise unknown("agent or run", name, [*agents, *references])
+        raise unknown_contestant(name, environment, references)
     spec = agents[name]
     if spec.is_trained:
         raise ValueError(f"{name} has to be trained first: meze train {name} {environment.name}")
@@ -104,18 +123,16 @@ def _untrained(spec: AgentSpec, env: VectorEnv) -> Policy:
     return make_agent(spec.name, *spaces, num_envs=env.num_envs, seed=EVALUATION_SEED)  # type: ignore[return-value]
 
 
-def _trained(run: RunDir, environment: Environment, networks: Collection[str]) -> Contestant:
+def _trained(run: RunDir, environment: Environment, networks: Collection[str], checkpoint: str) -> Contestant:
     config = run.config(environment.id, networks)
-    path = run.latest_checkpoint()
-    if path is None:
-        raise ValueError(f"{run.path} has no checkpoint yet")
+    path, words = run.find_checkpoint(checkpoint)
 
     def policy(env: VectorEnv) -> Policy:
         learner = config.make_learner(env)
         run.load_learner(learner, path)
         return learner.policy
 
-    return Contestant(f"{config.agent.name} {run.path.name}", config.env_config, policy)
+    return Contestant(f"{config.agent.name} {run.path.name}", config.env_config, policy, words)
 
 
 def on_split(env_config: Any, split: Split = "test") -> Any:
@@ -175,11 +192,13 @@ def main(args: Sequence[str]) -> int:
     if len(names) < 2:
         raise ValueError(f"usage: {USAGE}")
     networks, flags = take_flag(args[len(names) :], "--network")
+    checkpoint = (take_flag(flags, "--checkpoint")[0] or ["best"])[-1]
     environment = find_environment(names[0])
     prog = f"meze evaluate {' '.join(names)}"
-    runs = [find_contestant(name, environment, None, networks) for name in names[1:] if Path(name).is_dir()]
+    find = partial(find_contestant, environment=environment, networks=networks, checkpoint=checkpoint)
+    runs = [find(name) for name in names[1:] if Path(name).is_dir()]
     base = runs[0].env_config if runs else default_env_config(environment)
-    contestants = [find_contestant(name, environment, base, networks) for name in names[1:]]
+    contestants = [find(name, env_config=base) for name in names[1:]]
 
     scores: dict[str, Any] = {}
     settings, first = EvaluateSettings(), EVALUATION_SEED
@@ -198,14 +217,13 @@ def main(args: Sequence[str]) -> int:
             vectorization=settings.vectorization,
             max_episode_steps=settings.max_episode_steps,
         )
-        try:
+        with closing(env), Waiting(f"evaluating {contestant.name}"):
             played = play_episodes(env, contestant.policy(env), settings.episodes, first)
-        finally:
-            env.close()
         scores[contestant.name] = score(played)
     if settings.json:
         print_json(evaluation_record(environment, settings.episodes, scores, first))
     else:
         chosen = "" if settings.first_seed is None else f" from seed {first:,} on"
-        print_table(f"{environment.id}, {settings.episodes} episodes{chosen}", scores)
+        told = [f"{each.name}: the checkpoint {each.checkpoint}." for each in contestants if each.checkpoint]
+        print_table(f"{environment.id}, {settings.episodes} episodes{chosen}", scores, " ".join(told))
     return 0

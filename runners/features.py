@@ -11,9 +11,6 @@ from typing import Any
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from rich import box
-from rich.console import Console
-from rich.table import Table
 
 from ..agents.encoders import EncoderChain, encoder_specs, find_encoder
 from .collect import FIT_ENVS, NO_JAMS, find_jam, play_mixture
@@ -26,6 +23,7 @@ from .learners import compare_learners
 from .page import Page, new_figure
 from .plots import jam_plots, state_plots
 from .presets import ARRAYS, default_env_config, observation_modes
+from .progress import Waiting
 from .report import (
     column_names,
     curves,
@@ -40,6 +38,7 @@ from .report import (
 from .resolve import Environment, find_environment, make_vector, reference_names
 from .samples import Judge, Judged, split
 from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
+from .tables import print_rows
 
 USAGE = "meze features ENV [flags]"
 DESCRIPTION = """Fits encoders on what policies see in ENV and scores them on held-out episodes: a table, and
@@ -47,9 +46,11 @@ a report in a folder (report.html, report.json). Beside them stand two yardstick
 nothing, and of all numbers of an observation.
 
 rebuilt: share of the observations' variance that a linear readout of the codes rebuilds (of an index: the
-mean). predicts: what a supervised encoder itself predicts of --target. return R^2, action: the same readout,
-of the discounted return to come and of the teacher's action. All on episodes that nothing was fitted on, with
-95 % bootstrap intervals over episodes."""
+mean). predicts: what a supervised encoder itself predicts of the target. return R^2, action: the same
+readout, of the discounted return to come and of the teacher's action. All on episodes that nothing was fitted
+on, with 95 % bootstrap intervals over episodes. R^2, and what is rebuilt, is 1 where all is told, 0 for the
+mean of the held-out observations, and negative where a readout that was fitted on other episodes does worse
+than that."""
 
 PLOTTED = "gradient-boosting"
 """The regressor whose jams are plotted, settled before any score was seen."""
@@ -80,6 +81,8 @@ class FeaturesSettings(FitSettings):
     """Transitions of each Q-learner that is trained behind an encoder whose codes are indices."""
     seeds: int = 3
     """Q-learners behind each of them; 0: none."""
+    jams: bool = False
+    """Study how well traffic jams are foretold, too, where the world has roads that jam (minutes)."""
     seed: int = 0
     """Of the episodes and of all fits; each Q-learner's encoder is fitted with its own."""
     out: Path = Path("reports")
@@ -120,7 +123,7 @@ def score_encoders(
     judge = Judge(*split(recorded, settings, asked, rng))
     found, refused = judge.yardsticks(), {}
     for chain, (encoder, config) in zip(chains, made, strict=True):
-        with Console().status(f"{chain.name} ({len(found) - 1} of {len(chains)})"):
+        with Waiting(f"fitting {chain.name}, {len(found)} of {len(chains)}"):
             try:
                 found.append(judge(chain, encoder, config))
             except ValueError as error:
@@ -166,18 +169,6 @@ def table(found: Sequence[Judged]) -> tuple[list[str], list[list[str]]]:
     return columns, rows
 
 
-def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """Prints a table: names to the left, numbers to the right."""
-    shown = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    for number, column in enumerate(columns):
-        shown.add_column(column, justify="right" if number else "left", no_wrap=bool(number), overflow="fold")
-    for row in rows:
-        shown.add_row(*row)
-    console = Console()
-    console.print(f"\n{title}", highlight=False)
-    console.print(shown)
-
-
 def jam_table(study: JamStudy) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of the scores of jam predictors."""
     return ["predictor", "R^2", "95 % interval"], [
@@ -217,10 +208,10 @@ class Report:
     found: list[Judged]
     refused: dict[str, str]
     """Encoders that could not be fitted, and why."""
-    learners: dict[str, Any] | None
+    learners: dict[str, Any] | None = None
     """The standings of the Q-learners, if any were trained."""
-    jams: JamStudy | None
-    """Where the world has roads that jam."""
+    jams: JamStudy | None = None
+    """Where they were studied."""
 
     @property
     def title(self) -> str:
@@ -233,14 +224,10 @@ class Report:
         )
 
     def show(self) -> None:
-        """Prints the tables."""
+        """Prints the encoders' table."""
         print_rows(self.title, *table(self.found))
         for name, reason in self.refused.items():
             print(f"{name} could not be fitted: {reason}")
-        if self.learners:
-            print_standings(self.learners)
-        if self.jams:
-            print_rows(_jam_title(self.jams), *jam_table(self.jams))
 
     def write(self, folder: Path) -> None:
         """Writes report.json and report.html into its folder."""
@@ -267,7 +254,7 @@ class Report:
         if self.learners:
             page.heading("What each adds to the same Q-learner")
             names = measure_names(self.learners)
-            page.table(column_names(names), list(table_rows(self.learners, names)))
+            page.table(column_names(self.learners, names), list(table_rows(self.learners, names)))
             page.paragraph(f"{headline(self.learners)}. {footnote(self.learners)}")
             caption = "Interquartile means of the Q-learners, with their intervals."
             figures = [(score_plot(self.learners), caption)]
@@ -277,13 +264,13 @@ class Report:
             for name, reason in self.learners["failures"].items():
                 page.paragraph(f"Failed: {name}: {reason}")
         for heading, (columns, rows) in {
-            f"Supervised encoders: {self.settings.target}": prediction_table(self.found),
-            "Groups": group_table(self.found),
+            f"Supervised encoders: predictions of the {self.settings.target}": prediction_table(self.found),
+            "Groups of observations: how many, and how well apart": group_table(self.found),
         }.items():
             if rows:
                 page.heading(heading)
                 page.table(columns, rows)
-        page.heading("Visited states")
+        page.heading("Visited states, in the plane")
         page.figures(state_plots(self.judge, self.settings.seed))
         if self.jams:
             page.heading("Traffic jams")
@@ -329,10 +316,18 @@ def _learners(
     )
 
 
+def _jams(environment: Environment, env_config: Any, seed: int) -> JamStudy | None:
+    """Foretells traffic jams; None where the world has no roads that jam."""
+    with Waiting("watching the traffic of some days") as waiting:
+        traffic = watch_traffic(environment, env_config, seed=seed)
+        waiting.say("fitting predictors of jams")
+        return study_jams(traffic, seed=seed) if traffic else None
+
+
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
-    if asks_for_help(args) or not names:
+    if asks_for_help(args):
         print_help(USAGE, DESCRIPTION)
         return 0
     if len(names) != 1:
@@ -348,13 +343,18 @@ def main(args: Sequence[str]) -> int:
     settings = given.run
     new_figure()  # a library that is missing shows before anything is played
     judged = score_encoders(environment, given.env, settings)
-    traffic = watch_traffic(environment, given.env, seed=settings.seed)
-    study = study_jams(traffic, seed=settings.seed) if traffic else None
+    report = Report(environment, given.env, settings, *judged)
+    report.show()
     folder = new_folder(settings.out, f"features-{environment.name}-s{settings.seed}")
     learners = _learners(environment, args[1:], judged[1], settings, folder) if settings.seeds else None
-    report = Report(environment, given.env, settings, *judged, learners, study)
-    report.show()
-    report.write(folder)
+    if learners:
+        print_standings(learners)
+    jams = _jams(environment, given.env, settings.seed) if settings.jams else None
+    if jams:
+        print_rows(_jam_title(jams), *jam_table(jams))
+    report = dataclasses.replace(report, learners=learners, jams=jams)
+    with Waiting("drawing the report"):
+        report.write(folder)
     print(f"report: {folder / 'report.html'}")
     failures = learners["failures"] if learners else {}
     for name, reason in failures.items():

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -11,8 +11,10 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from ..agents.base import Memory, Searcher
-from .show import Show
-from .watch import Source, Viewer, WatchSettings, keep_loaded, make_env
+from .board import View
+from .show import Moment, Show
+from .viewer import Viewer, takes
+from .watch import Kept, Source, WatchSettings, make_env
 
 FITTEST = 16
 """Genomes side by side where the world can't draw ghosts, unless --envs says otherwise."""
@@ -42,7 +44,7 @@ class GenerationPolicy:
         self._rows = -1
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; row b acts for the genome of rank b."""
         if len(obs) != self._rows:
@@ -52,40 +54,69 @@ class GenerationPolicy:
 
 
 class GenerationViewer(Viewer):
-    """Draws a generation: the fittest genome that still plays, the others that play as ghosts.
+    """Draws a generation: who is furthest of those that still play, the others that play as ghosts.
 
     Args:
         show: what is shown, all environments together.
         title: of the agent.
         searcher: whose generation it is.
         policy: its policy.
+        checkpoint: tells which checkpoint is shown.
     """
 
-    def __init__(self, show: Show, title: str, searcher: Searcher, policy: GenerationPolicy) -> None:
-        super().__init__(show, title)
+    def __init__(
+        self,
+        show: Show,
+        title: str,
+        searcher: Searcher,
+        policy: GenerationPolicy,
+        checkpoint: Callable[[], str],
+    ) -> None:
+        super().__init__(show, title, checkpoint)
         self._searcher = searcher
         self._policy = policy
+        self._followed: int | None = None
 
-    def tiles(self, phase: float, sees: bool) -> list[Any]:
-        """The tiles of the show's moment; see `Viewer.tiles`."""
-        if not draws_ghosts(self._renderer):
-            return super().tiles(phase, sees)
-        playing = np.flatnonzero(~self._show.moment.ended)
-        leader = int(playing[0]) if len(playing) else int(self._show.moment.returns.argmax())
-        return [self._tile(leader, self._records(phase), phase, sees, ghosts=playing.tolist())]
+    @property
+    def chosen(self) -> int:
+        """Who was chosen, while it plays; else who is furthest."""
+        moment = self._show.moment
+        if self._followed is not None and not moment.ended[self._followed]:
+            return self._followed
+        counted = ~moment.ended if not moment.ended.all() else np.ones_like(moment.ended)
+        return int(np.where(counted, self._ways(moment), -np.inf).argmax())
 
-    def _hud(self, moment: Any, i: int) -> dict[str, str]:
-        hud = super()._hud(moment, i)
-        own = {"rank": str(i + 1), "fitness": f"{self._policy.fitness[i]:.2f}"}
-        if not draws_ghosts(self._renderer):  # little room below so many pictures
-            return own | {name: hud[name] for name in ("step", "return")}
+    def look_on(self) -> None:
+        """Chooses the fittest one, then by rank those that still play, then again who is furthest."""
+        first = 0 if self._followed is None else self._followed + 1
+        later = np.flatnonzero(~self._show.moment.ended[first:])
+        self._followed = first + int(later[0]) if len(later) else None
+
+    def view(self, phase: float = 1.0, sees: bool = False, cursor: int | None = None) -> View:
+        """The show's moment; see `Viewer.view`."""
+        if not self._draws("ghosts"):
+            return super().view(phase, sees, cursor)
+        playing = np.flatnonzero(~self._show.moment.ended).tolist()
+        picture = self._picture(self.chosen, self._records(phase), phase, sees, ghosts=playing)
+        return self._view([picture], sees)
+
+    def _ways(self, moment: Moment) -> NDArray[np.float64]:
+        """How far everybody has come: the progress that a world tells, else the return."""
+        records = moment.records
+        info = None if records is None or "info" not in (records.dtype.names or ()) else records["info"]
+        if info is not None and "progress" in (info.dtype.names or ()):
+            return info["progress"]
+        return moment.returns
+
+    def _caption(self, moment: Moment, i: int) -> str:
+        return f"rank {i + 1}   return {moment.returns[i]:.2f}{'   over' * bool(moment.ended[i])}"
+
+    def _hud(self, moment: Moment, i: int) -> dict[str, str]:
+        hud = super()._hud(moment, i) | {"generation": str(self._searcher.generation)}
         playing = f"{int((~moment.ended).sum())} of {len(moment.ended)}"
-        return hud | {"generation": str(self._searcher.generation), "playing": playing} | own
-
-
-def draws_ghosts(renderer: Any) -> bool:
-    """Whether a renderer can draw several environments in one picture."""
-    return renderer is not None and "ghosts" in inspect.signature(renderer.draw).parameters
+        followed = self._followed is not None and not moment.ended[self._followed]
+        hud |= {"playing": playing, "followed": "by rank" if followed else "the furthest"}
+        return hud | {"rank": str(i + 1), "fitness": f"{self._policy.fitness[i]:.2f}"}
 
 
 def generation_viewer(
@@ -99,18 +130,18 @@ def generation_viewer(
     assert source.run is not None
     probe = make_env(source.environment, env_config, replace(settings, envs=1))
     searcher = source.run.config(source.environment.id).make_learner(probe)
-    keep = keep_loaded(source.run, searcher, settings)
+    kept = Kept(source.run, searcher, settings)
     policy = GenerationPolicy(searcher)
     world = getattr(probe.unwrapped, "world", None)
-    ghosts = world is not None and draws_ghosts(world.renderer())
+    ghosts = world is not None and takes(world.renderer(), "ghosts")
     wanted = len(searcher.population) if ghosts else settings.envs if settings.envs > 1 else FITTEST
     probe.close()
 
     def before_episode() -> None:
-        keep()
+        kept()
         policy.refresh()
 
     rows = min(wanted, len(searcher.population))
     env = make_env(source.environment, env_config, settings, AutoresetMode.NEXT_STEP, num_envs=rows)
     show = Show(env, policy, lambda k: settings.seed + k, before_episode=before_episode, together=True)
-    return env, show, GenerationViewer(show, source.title, searcher, policy)
+    return env, show, GenerationViewer(show, source.title, searcher, policy, lambda: kept.words)

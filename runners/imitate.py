@@ -30,8 +30,6 @@ class Imitation:
     that can't give its state begins new episodes instead.)
     """
 
-    notes = ()  # see `Training`
-
     def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
         """Makes everything, and goes on from the checkpoint `start`, if one is given."""
         self.config, self.run = config, run
@@ -57,6 +55,14 @@ class Imitation:
         return len(self.action)
 
     transitions = step
+
+    @property
+    def notes(self) -> list[str]:
+        """What is to be said before it begins; see `Training`."""
+        name, size = self.config.agent.name, self.config.agent_config.round_steps
+        if size is None or size < self.config.settings.steps:
+            return []
+        return [f"{name} never acts itself: its first round has {size:,} transitions, the whole run no more"]
 
     @property
     def losses(self) -> list[str]:
@@ -107,30 +113,38 @@ class Imitation:
             if stop.is_set():
                 return False
             begun, left = time.perf_counter(), settings.steps - self.step
-            obs, action = self._record(min(size or left, left))
+            obs, action = self._record(min(size or left, left), progress)
             self.obs = np.concatenate([self.obs, obs])
             self.action = np.concatenate([self.action, action])
-            row = self.imitator.imitate(self.obs, self.action)
+            with progress.busy(f"fitting {self.config.agent.name}"):
+                row = self.imitator.imitate(self.obs, self.action)
             self.seconds += time.perf_counter() - begun
-            measures = self.judge.evaluate(self.imitator.policy).measures
-            row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
-            progress.score(row)
-            progress.update(self.step, time.perf_counter())
+            with progress.busy("evaluating"):
+                row |= self.judge.evaluate(self.imitator.policy)
+            progress.evaluated(self.step, row)
             self.log.write(self.step, {"seconds": self.seconds, **row})
             self.save()
+            if self.judge.chooses(row, self.run):
+                self.run.keep_best(self.step, row["eval_return"])
         return True
 
-    def _record(self, count: int) -> tuple[NDArray, NDArray[np.int64]]:
+    def _record(self, count: int, progress: ProgressLine) -> tuple[NDArray, NDArray[np.int64]]:
         """Plays so many transitions: the teacher; in later rounds the imitator, with the teacher's advice."""
         taught = self.step == 0 or self.config.agent_config.round_steps is None
         self._mixture.policies = [self.teacher if taught else self.imitator.policy]
-        recorded = collect(self._rollout, self._mixture, count, quiet=True)
+        before = self.step
+        recorded = collect(
+            self._rollout,
+            self._mixture,
+            count,
+            tell=lambda done: progress.update(before + done, time.perf_counter()),
+        )
         obs = recorded.obs.reshape(-1, *recorded.obs.shape[2:])[:count]
         return obs, np.asarray(recorded.advice).reshape(-1)[:count]
 
     def compare(self) -> None:
         """Evaluates the imitator, the random agent and the references; prints and keeps the scores."""
-        self.judge.compare(self.imitator.policy, self.run, self.done)
+        self.log.final(self.judge.compare(self.imitator.policy, self.run, self.done))
 
     def close(self) -> None:
         """Closes files and environments."""

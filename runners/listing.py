@@ -4,25 +4,42 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-from collections.abc import Sequence
+import hashlib
+import importlib.util
+import sys
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import gymnasium as gym
 from gymnasium.spaces import Box, Space
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode
 
 from ..agents.encoders import encoder_specs
-from ..agents.registry import AgentSpec, agent_specs, make_agent
+from ..agents.features import CHANNELS
+from ..agents.registry import ALIASES, AgentSpec, agent_specs, fitting_agents, make_agent
+from ..agents.spaces import told
+from ..caching import cache_folder
 from ..envs.core.registry import world_specs
+from .files import read_json, write_json
 from .plugins import load_plugins, one_line
-from .presets import default_agent_config, default_env_config, default_settings, observation_modes
-from .resolve import Environment, find_environment, make_vector, reference_names
+from .presets import (
+    default_agent_config,
+    default_env_config,
+    default_settings,
+    observation_modes,
+    preset_value,
+)
+from .resolve import Environment, find_environment, make_vector, make_world
 from .scores import print_json
 from .settings import leading_names, parse
 
 DESCRIPTION = """Lists the project's worlds in each observation mode, some of Gymnasium's environments, the
 agents that fit each, and encoders. Any other gymnasium id works too: meze envs ID ..."""
+PACKAGE = __name__.partition(".")[0]
+SLOW = {"torch": ("torch",), "sb3": ("torch", "stable_baselines3"), "sklearn": ("sklearn",)}
+"""Extras that take long to load, and their libraries."""
 SHOWN = ("gymnasium.envs.toy_text", "gymnasium.envs.classic_control")
 """Gymnasium's environments that are listed without being asked for."""
 
@@ -39,10 +56,12 @@ def rows_of(environment: Environment) -> list[dict[str, Any]]:
     """One row for each observation mode of an environment."""
     rows = []
     for mode in observation_modes(environment.config) or (None,):
-        config, env = _made(environment, mode)
-        spaces = env.single_observation_space, env.single_action_space
-        env.close()
-        agents = [spec.name for spec in agent_specs() if fits(environment, spec, *spaces, mode)]
+        spaces, references = _shown(environment, mode)
+        agents = [
+            spec.name
+            for spec in agent_specs()
+            if (references or spec.kind != "imitator") and fits(environment, spec, *spaces, mode)
+        ]
         rows.append(
             {
                 "name": environment.name if environment.world else environment.id,
@@ -50,36 +69,46 @@ def rows_of(environment: Environment) -> list[dict[str, Any]]:
                 "mode": mode,
                 "observations": short(spaces[0]),
                 "actions": short(spaces[1]),
-                "agents": [*agents, *reference_names(environment, config)],
+                "agents": [*agents, *references],
             }
         )
     return rows
 
 
-def _made(environment: Environment, mode: str | None) -> tuple[Any, VectorEnv]:
-    """The default settings in a mode, and their environment; where they don't allow it, an agent's defaults.
+def _shown(environment: Environment, mode: str | None) -> tuple[tuple[Space, Space], tuple[str, ...]]:
+    """Spaces and references in a mode, with the default settings; where they refuse it, an agent's defaults.
 
     Raises:
-        ValueError: when no settings do.
+        ValueError: when no settings allow it.
     """
     default = default_env_config(environment)
     if mode is None:
-        return default, make_vector(environment, default, 1, AutoresetMode.DISABLED)
+        return spaces_of(environment, default)
     default = dataclasses.replace(default, observation=mode)
     presets = (default_env_config(environment, spec) for spec in agent_specs())
     refused = None
     for config in (default, *(config for config in presets if config.observation == mode)):
         try:
-            return config, make_vector(environment, config, 1, AutoresetMode.DISABLED)
+            return spaces_of(environment, config)
         except ValueError as error:
             refused = refused or error
     assert refused is not None
     raise refused
 
 
+def spaces_of(environment: Environment, config: Any) -> tuple[tuple[Space, Space], tuple[str, ...]]:
+    """The spaces of observations and actions, and the names of references; a world compiles nothing."""
+    world = make_world(environment, config)
+    if world is not None:
+        return (world.observation_space, world.action_space), tuple(world.references())
+    env = make_vector(environment, config, 1, AutoresetMode.DISABLED)
+    env.close()
+    return (env.single_observation_space, env.single_action_space), ()
+
+
 def short(space: Space) -> str:
     """A space in a few words: a box without its bounds."""
-    return f"Box {space.shape} {space.dtype}" if isinstance(space, Box) else str(space)
+    return f"Box {space.shape} {space.dtype}" if isinstance(space, Box) else told(space)
 
 
 def fits(
@@ -89,7 +118,37 @@ def fits(
     action_space: Space,
     mode: str | None = None,
 ) -> bool:
-    """Whether an agent with its defaults takes these spaces (and what it needs is installed)."""
+    """Whether an agent with its defaults takes these spaces (and what it needs is installed).
+
+    Of agents whose libraries are slow to load the spaces tell, and what their presets say of planes; the
+    others are built.
+    """
+    slow = None if spec.is_plugin else SLOW.get(spec.extra or "")
+    if slow is None:
+        return is_built(environment, spec, observation_space, action_space, mode)
+    if any(importlib.util.find_spec(library) is None for library in slow):
+        return False
+    planes = preset_value(environment, spec.name, "agent.net.planes", mode)
+    if planes is not None and not _has_planes(observation_space, planes):
+        return False
+    return spec in fitting_agents(observation_space, action_space)
+
+
+def _has_planes(space: Space, planes: Sequence[int]) -> bool:
+    """Whether a space is a grid that has these planes, first or, as colors, last."""
+    if not isinstance(space, Box) or len(space.shape) != 3:
+        return False
+    return max(planes, default=0) < space.shape[2 if space.shape[2] in CHANNELS else 0]
+
+
+def is_built(
+    environment: Environment,
+    spec: AgentSpec,
+    observation_space: Space,
+    action_space: Space,
+    mode: str | None = None,
+) -> bool:
+    """The same, found out by building the agent."""
     try:
         config = default_agent_config(environment, spec, mode)
         num_envs = getattr(default_settings(environment, spec), "num_envs", 1)
@@ -108,14 +167,65 @@ def offered(environment: Environment) -> list[AgentSpec]:
     agents = []
     for spec in agent_specs():
         with contextlib.suppress(ValueError):
-            config = default_env_config(environment, spec)
-            env = make_vector(environment, config, 1, AutoresetMode.DISABLED)
-            env.close()
-            spaces = env.single_observation_space, env.single_action_space
-            taught = spec.kind != "imitator" or reference_names(environment, config)
+            spaces, references = spaces_of(environment, default_env_config(environment, spec))
+            taught = spec.kind != "imitator" or references
             if spec.is_trained and taught and fits(environment, spec, *spaces):
                 agents.append(spec)
     return agents
+
+
+# --- Facts that are kept ----------------------------------------------------------------------------------
+
+
+def kept_rows(name: str, notes: dict[str, Any]) -> list[dict[str, Any]]:
+    """What `rows_of` says of a name; of the project's own environments and Gymnasium's, once from notes."""
+    kept = not any(spec.is_plugin for spec in agent_specs())
+    if kept and name in notes:
+        return notes[name]
+    environment = find_environment(name)
+    rows, world = rows_of(environment), environment.world
+    if kept and (world.world.startswith(f"{PACKAGE}.") if world else name in listed()):
+        notes[name] = rows
+    return rows
+
+
+def _notes_file() -> Path:
+    """Where notes are kept; the folder's name covers all that they depend on.
+
+    Raises:
+        OSError: where nothing can be kept.
+    """
+    digest = hashlib.blake2b(digest_size=8)
+    root = Path(__file__).parents[1]
+    for part in ("agents", "envs", "runners", "assets"):
+        for path in sorted(root.joinpath(part).rglob("*")):
+            status = path.stat()
+            if "__pycache__" in path.parts or path.is_dir():
+                continue
+            digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
+    found = [
+        importlib.util.find_spec(library) is not None for library in (*sum(SLOW.values(), ()), "deap", "neat")
+    ]
+    digest.update(f"{found} {gym.__version__} {sys.version}".encode())
+    return cache_folder(digest.hexdigest()) / "envs.json"
+
+
+@contextlib.contextmanager
+def _notes() -> Iterator[dict[str, Any]]:
+    """Notes of earlier calls, kept again if there are more afterwards; none where they can't be kept."""
+    try:
+        file = _notes_file()
+    except OSError:
+        yield {}
+        return
+    notes: dict[str, Any] = {}
+    with contextlib.suppress(OSError, ValueError):
+        notes = dict(read_json(file))
+    before = len(notes)
+    yield notes
+    if len(notes) > before:
+        with contextlib.suppress(OSError):
+            write_json(file, notes)
 
 
 def listed() -> list[str]:
@@ -139,15 +249,27 @@ def main(args: Sequence[str]) -> int:
     settings = parse(ListSettings(), args[len(names) :], prog="meze envs", description=DESCRIPTION)
     load_plugins()
     rows, broken = [], []
-    for name in names or listed():
-        try:
-            rows += rows_of(find_environment(name))
-        except Exception as error:
-            if names:
-                raise
-            # Whatever is wrong with a plug-in, or is not installed, hides no other.
-            broken.append(f"{name}: {one_line(error)}")
-    agents = [{"name": spec.name, "kind": spec.kind, "summary": spec.summary} for spec in agent_specs()]
+    with _notes() as notes:
+        for name in names or listed():
+            try:
+                rows += kept_rows(name, notes)
+            except Exception as error:
+                if names:
+                    raise
+                # Whatever is wrong with a plug-in, or is not installed, hides no other.
+                broken.append(f"{name}: {one_line(error)}")
+    short_for: dict[str, list[str]] = {}
+    for alias, name in ALIASES.items():
+        short_for.setdefault(name, []).append(alias)
+    agents = [
+        {
+            "name": spec.name,
+            "aliases": short_for.get(spec.name, []),
+            "kind": spec.kind,
+            "summary": spec.summary,
+        }
+        for spec in agent_specs()
+    ]
     encoders = [{"name": each.name, "codes": each.codes, "summary": each.summary} for each in encoder_specs()]
     if settings.json:
         print_json({"environments": rows, "agents": agents, "encoders": encoders})
@@ -158,7 +280,7 @@ def main(args: Sequence[str]) -> int:
 
 def _print(
     rows: list[dict[str, Any]],
-    agents: list[dict[str, str]],
+    agents: list[dict[str, Any]],
     encoders: list[dict[str, str]],
     broken: list[str],
 ) -> None:
@@ -175,9 +297,12 @@ def _print(
     for line in broken:
         console.print(f"not listed: {line}")
     console.print("\nAfter a world's name stands its observation mode (--env.observation).")
-    console.print("Any other gymnasium id works too, package.module:Id included: meze envs ID\n")
+    console.print("Any other gymnasium id works too, package.module:Id or :Class included: meze envs ID\n")
     trains = {True: "needs no training", False: "meze train"}
-    shown = [(each["name"], trains[each["kind"] == "policy"], each["summary"]) for each in agents]
+    shown = [
+        (", ".join([each["name"], *each["aliases"]]), trains[each["kind"] == "policy"], each["summary"])
+        for each in agents
+    ]
     codes = [(each["name"], each["codes"], each["summary"]) for each in encoders]
     title = "Encoders of arrays, alone or in a chain: --encoder kmeans, --encoder pca+kmeans"
     for head, lines in (("Agents", shown), (title, codes)):

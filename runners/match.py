@@ -38,7 +38,7 @@ from .show import ScriptPolicy
 from .tournament import Entry, Result, Tournament, yardsticks
 from .train import make_training, new_run, old_run
 
-PICTURE = (320, 240)
+PICTURE = (480, 360)
 """Most width and height of a looping picture, in pixels."""
 SECONDS = 8.0
 """How long it is, at most."""
@@ -136,7 +136,7 @@ def _curve(path: Path) -> NDArray[np.float64]:
 def _evaluated(tournament: Tournament, name: str, entry: Entry) -> Episodes:
     environment = tournament.environment
     env_config = from_plain(environment.config, entry.env, entry.name)
-    contestant = find_contestant(name, environment, env_config)
+    contestant = find_contestant(name, environment, env_config, checkpoint="newest")
     env = make_evaluation_env(environment, env_config, tournament.episodes)
     try:
         return play_episodes(env, contestant.policy(env), tournament.episodes)

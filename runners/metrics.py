@@ -1,4 +1,8 @@
-"""What a training run measures: averages between two rows, `metrics.csv` and TensorBoard events."""
+"""What a training run measures: averages between two rows, `metrics.csv` and TensorBoard events.
+
+TensorBoard shows the columns in groups, `train/`, `eval/` and `time/`, the last evaluation as `final/`, and
+the run's settings as text and as hyperparameters, by which runs can be compared.
+"""
 
 from __future__ import annotations
 
@@ -13,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..files import check_regular, open_own, replaced
+from .files import read_json
 from .rollout import Episodes
 
 
@@ -69,7 +74,10 @@ class MetricsLog:
             rows = []
         if self._path.exists():
             self._rewrite([row for row in rows if int(row["step"]) <= step])
+        self._step = step
         self._events = _event_writer(folder, step)
+        if self._events and (settings := _settings(folder)):
+            _add_settings(self._events, step, settings)
 
     def write(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a row; a column that is new is empty in the earlier rows."""
@@ -80,8 +88,18 @@ class MetricsLog:
                 csv.DictWriter(file, self._columns).writerow(row)
         else:
             self._rewrite([*read_rows(self._path), row])
+        self._step = step
         if self._events:
-            _add_event(self._events, step, values)
+            _add_scalars(self._events, step, {_tag(name): value for name, value in values.items()})
+
+    def final(self, scores: Mapping[str, float]) -> None:
+        """Tells TensorBoard what the run came to.
+
+        Args:
+            scores: the agent's mean measures in the evaluation at the end.
+        """
+        if self._events:
+            _add_scalars(self._events, self._step, {f"final/{name}": each for name, each in scores.items()})
 
     def close(self) -> None:
         """Flushes the events."""
@@ -119,23 +137,64 @@ def read_rows(path: Path) -> list[dict[str, str]]:
     return rows
 
 
+# --- TensorBoard ----------------------------------------------------------------------------------------
+
+
+def _tag(column: str) -> str:
+    """How TensorBoard calls a column, which it groups by what stands before the slash."""
+    if column.startswith("eval_"):
+        return f"eval/{column.removeprefix('eval_')}"
+    return f"{'time' if column.startswith(('seconds', 'steps_per_second')) else 'train'}/{column}"
+
+
+def _settings(folder: Path) -> dict[str, str | float]:
+    """The settings in a run's `config.json` by their names, such as `agent.epsilon.start`."""
+    path = folder / "config.json"
+    plain = read_json(path) if path.exists() else {}
+    found: dict[str, str | float] = {}
+
+    def collect(prefix: str, value: Any) -> None:
+        if isinstance(value, dict):
+            for name, each in value.items():
+                collect(prefix if name == "config" else f"{prefix}.{name}", each)
+        else:
+            found[prefix] = value if isinstance(value, (str, int, float)) else str(value)
+
+    for part in ("agent", "encoder", "env", "run"):
+        collect(part, plain.get(part, {}))
+    return found
+
+
 def _event_writer(folder: Path, step: int) -> Any:
     """TensorBoard's own writer, which needs no torch; None where it is not installed."""
     try:
-        from tensorboard.compat.proto.event_pb2 import Event, SessionLog  # type: ignore[attr-defined]
+        from tensorboard.compat.proto.event_pb2 import SessionLog  # type: ignore[attr-defined]
         from tensorboard.summary.writer.event_file_writer import EventFileWriter
     except ImportError:
         return None
     writer = EventFileWriter(str(folder))
     if step:  # tells TensorBoard to forget what lies beyond
-        start = SessionLog(status=SessionLog.START)
-        writer.add_event(Event(wall_time=time.time(), step=step + 1, session_log=start))
+        _add(writer, step + 1, session_log=SessionLog(status=SessionLog.START))
     return writer
 
 
-def _add_event(writer: Any, step: int, values: Mapping[str, float]) -> None:
-    from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[attr-defined]
+def _add_settings(writer: Any, step: int, settings: Mapping[str, str | float]) -> None:
+    from tensorboard.plugins.hparams.summary_v2 import hparams_pb
+    from tensorboard.plugins.text.summary_v2 import text_pb
+
+    rows = "\n".join(f"| {name} | {value} |" for name, value in settings.items())
+    _add(writer, step, summary=text_pb("settings", f"| setting | value |\n|---|---|\n{rows}"))
+    _add(writer, step, summary=hparams_pb(settings))
+
+
+def _add_scalars(writer: Any, step: int, values: Mapping[str, float]) -> None:
     from tensorboard.compat.proto.summary_pb2 import Summary  # type: ignore[attr-defined]
 
-    summary = Summary(value=[Summary.Value(tag=name, simple_value=value) for name, value in values.items()])
-    writer.add_event(Event(wall_time=time.time(), step=step, summary=summary))
+    parts = [Summary.Value(tag=tag, simple_value=value) for tag, value in values.items()]
+    _add(writer, step, summary=Summary(value=parts))
+
+
+def _add(writer: Any, step: int, **what: Any) -> None:
+    from tensorboard.compat.proto.event_pb2 import Event  # type: ignore[attr-defined]
+
+    writer.add_event(Event(wall_time=time.time(), step=step, **what))

@@ -30,8 +30,8 @@ SUFFIX = ".template"
 NEXT = """$folder holds a small world that works, for you to change. Next:
 
   cd $folder
-  pip install -e .                        # from now on meze knows $name
-  python -m pytest                        # needs pytest
+  pip install -e '.[dev]'                 # from now on meze knows $name; pytest comes with it
+  python -m pytest
   meze train q-learning $name
   meze watch expert $name
   meze play $name"""
@@ -94,9 +94,10 @@ def write_package(name: str, package: str, folder: Path) -> None:
         raise ValueError(f"{folder} is there already, and not an empty folder")
     world = "".join(word.capitalize() for word in package.split("_"))
     words = {"name": name, "package": package, "World": world, "id": f"{package}/{world}-v0"}
+    named = {"package": package, "gitignore.template": ".gitignore"}  # a wheel leaves hidden files out
     template = files(__name__.split(".")[0]) / "assets" / "new_world"
     for parts, text in _files_of(template):
-        target = folder.joinpath(*(package if part == "package" else part for part in parts))
+        target = folder.joinpath(*(named.get(part, part) for part in parts))
         target = target.with_name(target.name.removesuffix(SUFFIX))
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(Template(text).substitute(words), encoding="utf-8")

@@ -33,6 +33,8 @@ COLOURS = (
 """For series, in this order; readable on white and on black, and told apart by the colour-blind (after Okabe
 and Ito). Dashes tell them apart once more."""
 DASHES = ("-", "--", "-.", ":")
+FOR, AGAINST = COLOURS[0], COLOURS[6]
+"""Behind the cells of a table whose numbers speak for the row, or against it."""
 
 TEXT = "#010203"
 """Stands for the page's own colour of text while a plot is drawn, so that it follows light and dark. What is
@@ -95,12 +97,19 @@ def style_of(index: int) -> dict[str, Any]:
     return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
 
 
-def legend_below(axes: Axes, columns: int = 2) -> None:
-    """Puts the legend below a plot, where it covers no data."""
+def legend_below(axes: Axes, columns: int = 2, enlarged: float = 1) -> None:
+    """Puts the legend below a plot, where it covers no data; its markers may be larger than the plot's."""
     assert axes.figure is not None
     handles, labels = axes.get_legend_handles_labels()
     axes.figure.legend(
-        handles, labels, loc="outside lower left", ncols=columns, fontsize=8.5, frameon=False, labelcolor=TEXT
+        handles,
+        labels,
+        loc="outside lower left",
+        ncols=columns,
+        fontsize=8.5,
+        frameon=False,
+        labelcolor=TEXT,
+        markerscale=enlarged,
     )
 
 
@@ -124,6 +133,11 @@ def svg_of(figure: Figure, number: int, caption: str) -> str:
     return f'{head} role="img" aria-label="{html.escape(caption)}">{rest}'
 
 
+def _behind(tone: float) -> str:
+    """CSS of what stands behind a cell: faint enough for its text by day and by night."""
+    return f"background: {FOR if tone > 0 else AGAINST}{round(160 * abs(tone)):02x}" if tone else ""
+
+
 class Page:
     """One HTML page, part by part.
 
@@ -145,14 +159,27 @@ class Page:
         """Adds a paragraph."""
         self._parts.append({"kind": "paragraph", "text": text})
 
-    def table(self, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    def table(
+        self,
+        columns: Sequence[str],
+        rows: Sequence[Sequence[str]],
+        tones: Sequence[Sequence[float]] | None = None,
+    ) -> None:
         """Adds a table; a line break in a cell is kept.
 
         Args:
             columns: their names; the first one stays in sight on narrow screens.
             rows: cells of each row.
+            tones: of each row's cells after the first what colour stands behind them, from -1 (against) to 1
+                (for).
         """
-        self._parts.append({"kind": "table", "columns": columns, "rows": rows})
+        behind = [["", *map(_behind, each)] for each in tones or ()] or [[""] * len(columns)] * len(rows)
+        cells = [list(zip(row, styles, strict=True)) for row, styles in zip(rows, behind, strict=True)]
+        self._parts.append({"kind": "table", "columns": columns, "rows": cells})
+
+    def code(self, lines: Sequence[str]) -> None:
+        """Adds commands, line by line."""
+        self._parts.append({"kind": "code", "text": "\n".join(lines)})
 
     def figures(self, figures: Sequence[tuple[Figure, str]]) -> None:
         """Adds plots side by side, each with its caption."""

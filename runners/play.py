@@ -1,4 +1,4 @@
-"""`meze play ENV`: act yourself, by keyboard; the score is set against the world's references."""
+"""`meze play ENV`: act yourself, by keyboard or mouse; the score is set against the world's references."""
 
 from __future__ import annotations
 
@@ -6,11 +6,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple, TypeAlias
 
 import numpy as np
 from gymnasium.spaces import Discrete
 from gymnasium.vector import VectorEnv
+from numpy.typing import NDArray
 
 from ..agents.base import Memory
 from ..envs.core.replay import Replay
@@ -22,11 +23,13 @@ from .rollout import ReferencePolicy
 from .seeds import EVALUATION_SEED
 from .settings import asks_for_help, group, leading_names, override, parse, print_help, to_plain
 from .show import Show
-from .watch import Viewer, WatchSettings, action_names, make_env
+from .viewer import Viewer, action_names
+from .watch import WatchSettings, make_env
 
 USAGE = "meze play ENV [flags]"
 DESCRIPTION = """Plays an environment by keyboard. Each key is one step, and a held key repeats; a world of
-its own pace goes on by itself, and looks which keys are held.
+its own pace goes on by itself, and looks which keys are held. Where actions are places, the mouse or the
+arrow keys choose one, and what it would bring is shown.
 
 The score of an episode is shown beside that of the world's reference policies on the same seed, and the
 episode is saved as a replay, which `meze watch FILE` shows."""
@@ -53,6 +56,10 @@ KEYS_OF_BUTTON = {
     "run": ("left shift", "x", "j"),
 }
 """Keys that are a world's buttons while they are held."""
+ARROWS = {"left": (-1, 0), "right": (1, 0), "up": (0, -1), "down": (0, 1)}
+ENTER = {"return", "enter", "space"}
+GRASP = 48
+"""Pixels from a place within which it is pointed at."""
 STEPS_A_SECOND = 8.0
 """How fast a held key repeats, and how fast motion is shown."""
 
@@ -76,10 +83,23 @@ class HumanPolicy:
         self.action = 0
 
     def act(
-        self, obs: Any, memory: Memory = None, *, explore: bool, mask: Any = None
+        self, obs: Any, memory: Memory = None, *, explore: bool = False, mask: Any = None
     ) -> tuple[np.ndarray, Memory]:
         """Returns the action for a batch of one."""
         return np.array([self.action]), memory
+
+
+class Done(NamedTuple):
+    """What was done in the window since the last frame."""
+
+    pressed: Sequence[str]
+    """Names of the keys that were pressed."""
+    held: set[str]
+    """Names of the keys that are held."""
+    pointed: tuple[float, float] | None = None
+    """Pixel of the picture to which the mouse was moved."""
+    clicked: bool = False
+    """Whether it was clicked there."""
 
 
 class KeyControls:
@@ -109,9 +129,56 @@ class KeyControls:
             for key, action in self._actions.items()
         )
 
-    def action(self, pressed: Sequence[str], held: set[str]) -> int | None:
+    def action(self, done: Done) -> int | None:
         """The action of the first key pressed that has one."""
-        return next((self._actions[key] for key in pressed if key in self._actions), None)
+        return next((self._actions[key] for key in done.pressed if key in self._actions), None)
+
+
+class PointControls:
+    """Actions are places in the picture: the mouse, or the arrow keys, choose one.
+
+    Args:
+        env: what is played; its renderer has `spots`.
+    """
+
+    steps_a_second = STEPS_A_SECOND
+    told = "mouse or arrows: choose a place   click or enter: take it"
+
+    def __init__(self, env: VectorEnv) -> None:
+        self._env: Any = env.unwrapped
+        self._renderer = self._env.world.renderer()
+        self.cursor: int | None = None
+        """The action that is pointed at."""
+        self._place: NDArray | None = None  # where it was last
+
+    def action(self, done: Done) -> int | None:
+        """Moves the cursor; the action that was clicked, or at which enter was pressed."""
+        spots = self._renderer.spots(self._env.state, 0)
+        if self.cursor is not None and np.isnan(spots[self.cursor, 0]):
+            self.cursor = None
+        if done.pointed is not None:
+            away = np.hypot(*(spots - done.pointed).T)
+            near = not np.isnan(away).all() and np.nanmin(away) <= GRASP
+            self.cursor = int(np.nanargmin(away)) if near else None
+        for key in done.pressed:
+            if key in ARROWS:
+                self.cursor = self._next(spots, ARROWS[key])
+        if self.cursor is not None:
+            self._place = spots[self.cursor]
+        taken = done.clicked or not ENTER.isdisjoint(done.pressed)
+        return self.cursor if taken else None
+
+    def _next(self, spots: NDArray, way: tuple[int, int]) -> int | None:
+        """The nearest place in a direction, what is aside counting twice; at first the one in the middle."""
+        free = np.flatnonzero(~np.isnan(spots[:, 0]))
+        if not len(free):
+            return None
+        start = spots[free].mean(axis=0) if self._place is None else self._place
+        ahead, aside = np.array([way, way[::-1]]) @ (spots[free] - start).T
+        away = ahead**2 + 4 * aside**2
+        if self._place is not None:
+            away = np.where(ahead > 0, away, np.inf)
+        return int(free[away.argmin()]) if np.isfinite(away).any() else self.cursor
 
 
 class ButtonControls:
@@ -128,16 +195,22 @@ class ButtonControls:
             f"{button}: {' or '.join(KEYS_OF_BUTTON[button])}" for button in self._world.buttons
         )
 
-    def action(self, pressed: Sequence[str], held: set[str]) -> int | None:
+    def action(self, done: Done) -> int | None:
         """The action of the buttons whose keys are held."""
-        buttons = [name for name in self._world.buttons if not held.isdisjoint(KEYS_OF_BUTTON[name])]
+        buttons = [name for name in self._world.buttons if not done.held.isdisjoint(KEYS_OF_BUTTON[name])]
         return self._world.action_of(buttons)
 
 
-def find_controls(env: VectorEnv) -> KeyControls | ButtonControls:
+Controls: TypeAlias = KeyControls | PointControls | ButtonControls
+
+
+def find_controls(env: VectorEnv) -> Controls:
     """How an environment is played."""
-    has_buttons = hasattr(getattr(env.unwrapped, "world", None), "buttons")
-    return ButtonControls(env) if has_buttons else KeyControls(env)
+    world = getattr(env.unwrapped, "world", None)
+    if hasattr(world, "buttons"):
+        return ButtonControls(env)
+    is_pointed = world is not None and hasattr(world.renderer(), "spots")
+    return PointControls(env) if is_pointed else KeyControls(env)
 
 
 class Game:
@@ -218,11 +291,12 @@ class Game:
         return path
 
 
-def run(game: Game, viewer: Viewer, controls: KeyControls | ButtonControls, title: str) -> None:
+def run(game: Game, viewer: Viewer, controls: Controls, title: str) -> None:
     """Plays in a window until it is closed."""
     import pygame
 
-    from .screen import Board, Window
+    from .board import Board
+    from .screen import Window
 
     window = Window(title, repeat=(300, int(1000 / STEPS_A_SECOND)))
     board = Board(window.limit)
@@ -240,8 +314,10 @@ def run(game: Game, viewer: Viewer, controls: KeyControls | ButtonControls, titl
             phase = 1.0
         if pygame.K_o in pressed:
             sees = not sees
+        held = {pygame.key.name(key) for key in window.held}
+        pointed = board.pixel(window.pointed) if window.pointed else None
         action = controls.action(
-            [pygame.key.name(key) for key in pressed], {pygame.key.name(key) for key in window.held}
+            Done([pygame.key.name(key) for key in pressed], held, pointed, window.clicked)
         )
         # A step begins with the frame nearest to its time: frames may come a little early or late.
         if action is not None and phase > 1.0 - frame / 2 and not game.over:
@@ -250,7 +326,8 @@ def run(game: Game, viewer: Viewer, controls: KeyControls | ButtonControls, titl
         status = [controls.told, "n: next episode   o: what an agent sees   q: quit", *game.news]
         # What a frame shows lasts until the next one.
         shown = min(max(phase, 0.0) + frame, 1.0)
-        seconds = window.show(board.draw(viewer.tiles(shown, sees), status))
+        cursor = None if game.over else getattr(controls, "cursor", None)
+        seconds = window.show(board.draw(viewer.view(shown, sees, cursor), status))
         phase += seconds * controls.steps_a_second
 
 

@@ -23,6 +23,8 @@ NEIGHBOURS = 30
 """t-SNE's perplexity."""
 DOTS = 200
 """Dots per inch of point clouds, which are pictures in the plots: as lines they would be megabytes."""
+DOT: Any = {"s": 5, "linewidths": 0, "rasterized": True}
+"""How a point of them is drawn."""
 
 
 def state_plots(judge: Judge, seed: int) -> Plots:
@@ -47,38 +49,51 @@ def state_plots(judge: Judge, seed: int) -> Plots:
         "t-SNE": tsne.fit_transform(PCA(parts, random_state=seed).fit_transform(rows)),
     }
     share = flat.explained_variance_ratio_.sum()
+    notes = {
+        "PCA": f"The plane that keeps most of the variance: {100 * share:.0f} %",
+        "t-SNE": "Neighbours stay neighbours; distances between heaps say nothing",
+    }
+    ended = shown.steps != UNKNOWN
     plots: Plots = []
     for name, points in places.items():
-        note = f"PCA, {100 * share:.0f} % of the variance" if name == "PCA" else name
-        ended = shown.steps != UNKNOWN
-        plots += [
-            (_cloud(points, shown.value, "value"), f"{note}; colour: the discounted return to come."),
-            (_cloud(points, np.asarray(clusters), "cluster"), f"{note}; colour: k-means, {GROUPS} groups."),
-        ]
+        note = notes[name]
+        cloud = _cloud(points, shown.value, f"{name}: return to come")
+        plots.append((cloud, f"{note}. Colour: the discounted return."))
+        cloud = _groups(points, np.asarray(clusters), f"{name}: k-means, {GROUPS} groups")
+        plots.append((cloud, f"{note}. Colour: a state's group; beside it the group's share of the states."))
         if ended.any():
-            plots.append(
-                (_cloud(points[ended], shown.steps[ended], "time to go"), f"{note}; colour: steps to go.")
-            )
+            cloud = _cloud(points[ended], shown.steps[ended], f"{name}: steps to go")
+            plots.append((cloud, f"{note}. Colour: steps to the episode's end, where it was seen."))
     return plots
 
 
-def _cloud(points: NDArray, values: NDArray, what: str) -> Figure:
-    """(N, 2) points coloured by (N,) values, or by the number of a cluster."""
-    from matplotlib.colors import ListedColormap
+def _points(title: str) -> tuple[Figure, Any]:
+    """A figure for a cloud of points, and its axes."""
+    figure, axes = new_figure()
+    figure.set_dpi(DOTS)
+    axes.set(xticks=[], yticks=[], title=title)
+    return figure, axes
 
-    with style():
-        figure, axes = new_figure()
-        figure.set_dpi(DOTS)
-        axes.set(xticks=[], yticks=[], title=what)
-        dots: dict[str, Any] = {"s": 5, "linewidths": 0, "rasterized": True}
-        if what == "cluster":
-            axes.scatter(
-                *points.T, c=values, cmap=ListedColormap(COLOURS[:GROUPS]), vmin=0, vmax=GROUPS, **dots
-            )
-            return figure
-        low, high = np.quantile(values, (0.05, 0.95))  # a few far values would leave one colour to the others
-        cloud = axes.scatter(*points.T, c=values, vmin=low, vmax=high, **dots)
-        figure.colorbar(cloud, ax=axes, extend="both").outline.set_visible(False)
+
+@style()
+def _cloud(points: NDArray, values: NDArray, title: str) -> Figure:
+    """(N, 2) points coloured by (N,) values."""
+    figure, axes = _points(title)
+    low, high = np.quantile(values, (0.05, 0.95))  # a few far values would leave one colour to the others
+    cloud = axes.scatter(*points.T, c=values, vmin=low, vmax=high, **DOT)
+    figure.colorbar(cloud, ax=axes, extend="both").outline.set_visible(False)
+    return figure
+
+
+@style()
+def _groups(points: NDArray, groups: NDArray, title: str) -> Figure:
+    """(N, 2) points coloured by (N,) numbers of their groups, and which colour is whose."""
+    figure, axes = _points(title)
+    for group in range(GROUPS):
+        own = groups == group
+        label = f"{group + 1}: {100 * own.mean():.0f} %"
+        axes.scatter(*points[own].T, color=COLOURS[group], label=label, **DOT)
+    legend_below(axes, GROUPS // 2, enlarged=2)
     return figure
 
 
@@ -91,20 +106,25 @@ def jam_plots(study: JamStudy, name: str) -> Plots:
     days = len(truth)
     return [
         (
-            _by_hour(study, truth, found),
+            _by_hour(study, truth, found, name),
             "Three road segments by hour: the one that is predicted to be fullest at 8, the emptiest, and "
             f"one in the middle. Bands: all {days} held-out days; dots: their mean; lines: {name}.",
         ),
-        (_against(truth, found), f"Every hour, segment and held-out day against what {name} predicts of it."),
         (
-            _map(study, truth, found),
+            _against(truth, found, name),
+            f"Every hour, segment and held-out day against what {name} predicts of it.",
+        ),
+        (
+            _map(study, truth, found, name),
             f"At 8 o'clock: the mean of {days} held-out days, and what {name} predicts.",
         ),
     ]
 
 
-def _by_hour(study: JamStudy, truth: NDArray, found: NDArray) -> Figure:
+@style()
+def _by_hour(study: JamStudy, truth: NDArray, found: NDArray, name: str) -> Figure:
     figure, axes = new_figure()
+    axes.set_title(name)
     order = np.argsort(found[8])
     chosen = {"fullest": order[-1], "middle": order[len(order) // 2], "emptiest": order[0]}
     hours = np.arange(HOURS)
@@ -120,28 +140,29 @@ def _by_hour(study: JamStudy, truth: NDArray, found: NDArray) -> Figure:
     return figure
 
 
-def _against(truth: NDArray, found: NDArray) -> Figure:
+@style()
+def _against(truth: NDArray, found: NDArray, name: str) -> Figure:
     figure, axes = new_figure()
     figure.set_dpi(DOTS)
     top = max(truth.max(), found.max())
     wide = np.broadcast_to(found, truth.shape)
     axes.scatter(wide, truth, s=4, alpha=0.25, color=COLOURS[0], linewidths=0, rasterized=True)
     axes.plot([0, top], [0, top], color=TEXT, linewidth=0.8, linestyle="--")
-    axes.set(xlabel="predicted share of cells taken", ylabel="truth")
+    axes.set(xlabel="predicted share of cells taken", ylabel="truth", title=name)
     return figure
 
 
-def _map(study: JamStudy, truth: NDArray, found: NDArray) -> Figure:
-    with style():
-        figure, both = new_figure(2)
-        of_cell = study.traffic.of_cell
-        pictures = {"truth": truth[:, 8].mean(axis=0), "predicted": found[8]}
-        top = max(each.max() for each in pictures.values())
-        for axes, (title, values) in zip(both, pictures.items(), strict=True):
-            cells = np.ma.masked_where(of_cell < 0, values[of_cell])
-            image = axes.imshow(cells, vmin=0, vmax=top)
-            axes.set_title(title)
-            axes.axis("off")
-        bar = figure.colorbar(image, ax=both, location="bottom", label="share of cells taken")
-        bar.outline.set_visible(False)
+@style()
+def _map(study: JamStudy, truth: NDArray, found: NDArray, name: str) -> Figure:
+    figure, both = new_figure(2)
+    of_cell = study.traffic.of_cell
+    pictures = {"truth": truth[:, 8].mean(axis=0), name: found[8]}
+    top = max(each.max() for each in pictures.values())
+    for axes, (title, values) in zip(both, pictures.items(), strict=True):
+        cells = np.ma.masked_where(of_cell < 0, values[of_cell])
+        image = axes.imshow(cells, vmin=0, vmax=top)
+        axes.set_title(title)
+        axes.axis("off")
+    bar = figure.colorbar(image, ax=both, location="bottom", label="share of cells taken")
+    bar.outline.set_visible(False)
     return figure

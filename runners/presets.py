@@ -218,6 +218,14 @@ GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
             "agent.learning_rate.steps": 400_000,
         },
     },
+    "Pendulum-v1": {
+        "sb3-sac": {
+            "steps": 10_000,
+            "num_envs": 4,
+            "agent.learning_rate.start": 1e-3,
+            "agent.learning_rate.end": 1e-3,
+        },
+    },
     "MountainCar-v0": {
         "dqn": _GOAL_DQN | {"agent.learning_rate.start": 4e-3, "agent.target_rate": 0.02},
         "pqn": _GOAL_PQN | {"agent.trace_decay": 0.9},
@@ -314,7 +322,7 @@ def with_preset(
     Raises:
         ValueError: when the agent's own entry names a setting that is not there.
     """
-    known = environment.world.presets if environment.world else GYMNASIUM.get(environment.id, {})
+    known = _known(environment)
     names = ("*", agent, f"{agent} {mode}")
     shared, own, in_mode = (_part(known.get(name, {}), prefix) for name in names)
     there = flags(settings, "")
@@ -373,6 +381,17 @@ def default_agent_config(
 def default_settings(environment: Environment, agent: AgentSpec) -> RunSettings:
     """The default settings of a training run."""
     return with_preset(settings_class(agent)(), environment, agent.name)
+
+
+def preset_value(environment: Environment, agent: str, setting: str, mode: str | None = None) -> Any:
+    """What presets say of one setting, without loading the agent; None where it is nothing."""
+    known = _known(environment)
+    names = ("*", agent, f"{agent} {mode}")
+    return next((known[name][setting] for name in names[::-1] if setting in known.get(name, {})), None)
+
+
+def _known(environment: Environment) -> Mapping[str, Mapping[str, Any]]:
+    return environment.world.presets if environment.world else GYMNASIUM.get(environment.id, {})
 
 
 def _part(flat: Mapping[str, Any], prefix: str) -> dict[str, Any]:

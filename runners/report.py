@@ -11,7 +11,7 @@ import numpy as np
 
 from .page import Page, legend_below, new_figure, style_of
 from .scores import cell
-from .text import printable
+from .tables import print_rows
 from .tournament import Tournament
 
 MEASURES = {
@@ -35,8 +35,8 @@ EXPLAINED = {
     "regret": "Regret: how far the result is from the best that is known, as a share of it.",
     "time_over_par": "Time / par: time to the flag over the expert's, in levels that were cleared.",
 }
-NARROWEST = 12
-"""Columns of the terminal that names of agents have at least; longer ones are folded."""
+ROUNDED = 0.05
+"""Share of the budget by which runs miss it that end with a whole batch; it is not worth a column."""
 WIDE = 30
 """From this ratio of the last to the first point on, plots of learning are logarithmic."""
 WORST = -0.5
@@ -62,21 +62,42 @@ def ranked(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def table_rows(found: Mapping[str, Any], names: Sequence[str]) -> Iterator[list[str]]:
-    """Rows of the table of scores: agent, runs, score, measures, seconds."""
+    """Rows of the table of scores: agent, score, measures, transitions, runs, seconds; see `column_names`."""
     for agent, told in ranked(found):
         score = {"mean": told["score"]["iqm"], "mean_95": told["score"]["iqm_95"]}
         measures = [
             cell(told["measures"][name], name in SHARES) if name in told["measures"] else "-"
             for name in names
         ]
+        steps = [_transitions(told)] if _other_transitions(found) else []
         runs = str(len(told["runs"])) if told["kind"] == "trained" else "-"
         seconds = np.median([run["seconds"] for run in told["runs"]])
-        yield [agent, runs, cell(score, False), *measures, f"{seconds:.0f}" if seconds else "-"]
+        yield [agent, cell(score, False), *steps, *measures, runs, f"{seconds:.0f}" if seconds else "-"]
 
 
-def column_names(names: Sequence[str]) -> list[str]:
-    """Heads of the columns of `table_rows`."""
-    return ["agent", "runs", "IQM", *(MEASURES[name] for name in names), "s"]
+def column_names(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+    """Heads of the columns of `table_rows`, the most important first."""
+    steps = ["transitions"] if _other_transitions(found) else []
+    return ["agent", "IQM", *steps, *(MEASURES[name] for name in names), "runs", "s"]
+
+
+def _other_transitions(found: Mapping[str, Any]) -> bool:
+    """Whether a run was trained with other than as many transitions as the headline says, give or take."""
+    steps = np.array([run["steps"] for told in _trained(found) for run in told["runs"]])
+    return bool((np.abs(steps - (found["steps"] or 0)) > ROUNDED * (found["steps"] or 0)).any())
+
+
+def _trained(found: Mapping[str, Any]) -> list[Any]:
+    return [told for told in found["agents"].values() if told["kind"] == "trained"]
+
+
+def _transitions(told: Mapping[str, Any]) -> str:
+    """The runs' median, and from the least to the most below it where they differ."""
+    if told["kind"] != "trained":
+        return "-"
+    steps = [run["steps"] for run in told["runs"]]
+    below = f"\n{min(steps):,}..{max(steps):,}" if min(steps) < max(steps) else ""
+    return f"{round(np.median(steps)):,}{below}"
 
 
 def footnote(found: Mapping[str, Any]) -> str:
@@ -88,50 +109,24 @@ def footnote(found: Mapping[str, Any]) -> str:
         else "IQM: interquartile mean of the runs' mean returns; this world has no reference."
     )
     others = "".join(f" {name} plays elsewhere: {what}." for name, what in found["elsewhere"].items())
+    steps = " transitions: what each was trained with, the runs' median." if _other_transitions(found) else ""
     return (
         f"{scale}{others} Below: 95 % bootstrap intervals, over runs; where there is one run alone, over its "
-        "episodes. s: seconds of training, the runs' median."
+        f"episodes.{steps} s: seconds of training, the runs' median."
     )
 
 
 def print_standings(found: Mapping[str, Any]) -> None:
     """Prints one row an agent, with as many measures as the terminal is wide."""
-    from rich.console import Console
-    from rich.measure import Measurement
-
     names = [name for name in measure_names(found) if name in TERMINAL]
-    console = Console()
-    while True:
-        table = _rich_table(found, names)
-        if not names or Measurement.get(console, console.options, table).minimum <= console.width:
-            break
-        names.pop()
-    console.print(f"\n{printable(headline(found))}", highlight=False, markup=False)
-    console.print(table)
-    console.print(printable(footnote(found), 4000) + "\n", highlight=False, markup=False)
-
-
-def _rich_table(found: Mapping[str, Any], names: Sequence[str]) -> Any:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    first, *others = column_names(names)
-    table.add_column(first, overflow="fold", min_width=NARROWEST)
-    for name in others:
-        table.add_column(name, justify="right", no_wrap=True)
-    for row in table_rows(found, names):
-        cells = (Text("\n".join(map(printable, cell.split("\n")))) for cell in row)
-        table.add_row(*cells)  # names are no markup
-    return table
+    print_rows(headline(found), column_names(found, names), list(table_rows(found, names)), [footnote(found)])
 
 
 def headline(found: Mapping[str, Any]) -> str:
     """What was done, in a line."""
     return (
-        f"{found['env']}, {found['episodes']:,} episodes each, after {found['budget']}, "
-        f"{found['seeds']} seed{'s' if found['seeds'] > 1 else ''}"
+        f"{found['env']}, {found['episodes']:,} episodes each, "
+        f"{found['seeds']} seed{'s' if found['seeds'] > 1 else ''}, a budget of {found['budget']}"
     )
 
 
@@ -146,7 +141,7 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
     page = Page(f"Tournament in {found['env']}", headline(found) + ".")
     names = measure_names(found)
     page.heading("Scores")
-    page.table(column_names(names), list(table_rows(found, names)))
+    page.table(column_names(found, names), list(table_rows(found, names)))
     page.paragraph(" ".join([footnote(found), *(EXPLAINED[name] for name in names if name in EXPLAINED)]))
     for name, reason in found["failures"].items():
         page.paragraph(f"Failed: {name}: {reason}")
@@ -166,10 +161,13 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
             ]
         )
     page.heading("How sure is it?")
-    figures = [(_profiles(found), f"Performance profiles: share of runs whose {scores} is above.")]
+    page.figures([(_profiles(found), f"Performance profiles: share of runs whose {scores} is above.")])
     if len(found["improvement"]) > 1:
-        figures.append((_improvement(found), "Probability that a run of the row beats one of the column."))
-    page.figures(figures)
+        page.table(*_improvement(found))
+        page.paragraph(
+            "Probability that a run of the row beats one of the column, with its interval below it; blue: it "
+            "is likelier than not, red: it is less likely."
+        )
     page.paragraph(
         "Interquartile means, profiles and probabilities of improvement are those of Agarwal et al. (2021); "
         "intervals come from the bootstrap over runs. Few runs say little: look at the intervals."
@@ -177,9 +175,7 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
     _pictures(page, tournament)
     page.heading("How it was made")
     page.paragraph("Each with every seed; what each run was and said is in the tournament's folder.")
-    for agent, told in found["agents"].items():
-        if told["kind"] == "trained":
-            page.paragraph(f"{agent}: meze train {shlex.join(told['words'])}")
+    page.code([f"meze train {shlex.join(told['words'])}" for told in _trained(found)])
     page.save(path)
 
 
@@ -266,23 +262,19 @@ def _profiles(found: Mapping[str, Any]) -> Any:
     return figure
 
 
-def _improvement(found: Mapping[str, Any]) -> Any:
-    figure, axes = new_figure()
+def _improvement(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]], list[list[float]]]:
+    """Columns, rows and tones of a table of probabilities, with their intervals below them."""
     names = [name for name, _ in ranked(found) if name in found["improvement"]]
-    table = np.full((len(names), len(names)), np.nan)
-    for y, row in enumerate(names):
-        for x, column in enumerate(names):
-            if row != column:
-                table[y, x] = found["improvement"][row][column][0]
-    axes.imshow(table, cmap="RdBu", vmin=0, vmax=1, aspect="auto")
-    for (y, x), value in np.ndenumerate(table):
-        if np.isfinite(value):
-            colour = "white" if abs(value - 0.5) > 0.3 else "black"
-            axes.text(x, y, f"{value:.2f}", ha="center", va="center", fontsize=8, color=colour)
-    axes.set_xticks(range(len(names)), names, rotation=45, ha="right")
-    axes.set_yticks(range(len(names)), names)
-    axes.grid(visible=False)
-    return figure
+    rows, tones = [], []
+    for row in names:
+        told = [found["improvement"][row].get(column, [None]) for column in names]
+        cells = [
+            "-" if p is None else f"{p:.2f}" + "\n{:.2f}..{:.2f}".format(*ends) * bool(ends)
+            for p, *ends in told
+        ]
+        rows.append([row, *cells])
+        tones.append([0.0 if p is None else 2 * p - 1 for p, *_ in told])
+    return ["", *names], rows, tones
 
 
 def _beside(found: Mapping[str, Any], measure: str) -> Any:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import importlib
-import inspect
+import multiprocessing
 import os
 import sys
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import partial
+from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
 import gymnasium as gym
 from gymnasium.envs.registration import EnvSpec
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
-from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from ..agents import registry as agents
 from ..agents.registry import AgentSpec
+from ..agents.spaces import adapted, check_shown
 from ..envs.core.registry import WorldSpec, world_specs
+from .foreign import FiniteVectorEnv, arguments_of, check_once, check_spaces, config_of
 from .plugins import load_plugins, one_line
 from .settings import unknown
 
@@ -41,6 +45,8 @@ class Environment:
     max_episode_steps: int
     world: WorldSpec | None
     """What the project knows of it; None for the environments of others."""
+    spec: EnvSpec | None = None
+    """How a class is made that nobody has registered."""
 
     @property
     def named_again(self) -> tuple[str, ...]:
@@ -49,15 +55,14 @@ class Environment:
 
 
 def find_environment(name: str) -> Environment:
-    """Finds an environment by a world's short name or by a gymnasium id, `package.module:Id` included.
+    """Finds an environment by a world's short name, a gymnasium id, `package.module:Id` or `...:Class`.
 
     Raises:
         ValueError: for an unknown name, with the closest known one, or code that can't be imported.
     """
     load_plugins()
     module, _, bare = name.rpartition(":")
-    if module:
-        _import_named(module, name)
+    classes = _classes_of(_import_named(module, name)) if module else {}
     worlds = {world.name: world for world in world_specs()}
     by_id = {world.id: world for world in worlds.values()}
     if bare in worlds or bare in by_id:
@@ -67,19 +72,31 @@ def find_environment(name: str) -> Environment:
         return Environment(prefix + world.id, world.name, _part_of(world, world.config), limit, world)
     spec = gym.registry.get(bare)
     if spec is None:
-        if bare in (agent.name for agent in agents.agent_specs()):
+        if bare in classes:
+            spec = EnvSpec(name, classes[bare])
+            return Environment(name, bare, _foreign_config(spec, True), DEFAULT_STEP_LIMIT, None, spec)
+        if bare in agents.agent_names():
             raise ValueError(f"{bare} is an agent, where an environment should stand")
-        raise unknown("environment", bare, [*worlds, *gym.registry])
+        raise unknown("environment", bare, [*worlds, *gym.registry, *classes])
     limit = spec.max_episode_steps or DEFAULT_STEP_LIMIT
-    return Environment(name, bare.replace("/", "-"), _foreign_config(spec), limit, None)
+    return Environment(name, bare.replace("/", "-"), _foreign_config(spec, bool(module)), limit, None)
 
 
-def _import_named(module: str, name: str) -> None:
+def _classes_of(module: ModuleType) -> dict[str, type[gym.Env]]:
+    """The environments among a module's classes, by name."""
+    return {
+        name: each
+        for name, each in vars(module).items()
+        if isinstance(each, type) and issubclass(each, gym.Env)
+    }
+
+
+def _import_named(module: str, name: str) -> ModuleType:
     """Imports what was named on the command line; what lies in the working folder is found, too."""
     if os.getcwd() not in sys.path:
         sys.path.append(os.getcwd())  # last: it hides nothing that is installed
     try:
-        importlib.import_module(module)
+        return importlib.import_module(module)
     except Exception as error:
         raise ValueError(f"environment {name!r}: can't import {module!r}: {one_line(error)}") from None
 
@@ -107,6 +124,17 @@ def find_learner(name: str) -> AgentSpec:
     return spec
 
 
+def unknown_contestant(name: str, environment: Environment, references: Collection[str]) -> ValueError:
+    """The error for who is no agent, no reference and no run: names the nearest, or all kinds."""
+    near = difflib.get_close_matches(name.lower(), [*agents.agent_names(), *references], n=1)
+    if near:
+        hint = f"did you mean {near[0]!r}?"
+    else:
+        own = f"the references {', '.join(references)}" if references else "no references such as an expert"
+        hint = f"{environment.name} has {own}; there are also random, and runs (their folders)"
+    return ValueError(f"unknown agent or run {name!r}; {hint}")
+
+
 def make_vector(
     environment: Environment,
     config: Any,
@@ -123,7 +151,10 @@ def make_vector(
     Raises:
         ValueError: one line, when the environment can't be made.
     """
-    kwargs = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    if environment.world:
+        kwargs = {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+    else:
+        kwargs = arguments_of(config, environment.id)
     kwargs["max_episode_steps"] = max_episode_steps or environment.max_episode_steps
     if render:
         kwargs["render_mode"] = "rgb_array"
@@ -137,17 +168,31 @@ def make_vector(
         elif vectorization == "async":
             from .workers import WorkerVectorEnv
 
-            env = WorkerVectorEnv(partial(gym.make, environment.id, **kwargs), num_envs, autoreset)
+            make = partial(_make_adapted, environment.spec or environment.id, **kwargs)
+            env = FiniteVectorEnv(WorkerVectorEnv(make, num_envs, autoreset), environment.id)
         else:
-            how = {"autoreset_mode": autoreset}
-            env = gym.make_vec(environment.id, num_envs, "sync", how, **kwargs)
+            how, source = {"autoreset_mode": autoreset}, environment.spec or environment.id
+            kwargs["disable_env_checker"] = True  # its asserts; `check_once` says more
+            env = gym.make_vec(source, num_envs, "sync", how, [check_spaces, adapted], **kwargs)  # type: ignore[list-item]
+            env = FiniteVectorEnv(env, environment.id)
     except (gym.error.Error, TypeError, ImportError) as error:
         raise ValueError(f"can't make {environment.id}: {one_line(error)}") from error
-    if not isinstance(env.single_observation_space, (Box, Discrete, MultiBinary, MultiDiscrete)):
-        kind = type(env.single_observation_space).__name__
+    try:
+        if isinstance(env.unwrapped, SyncVectorEnv):
+            check_once(env.unwrapped.envs[0], kwargs)
+        check_shown(environment.id, env.single_observation_space)
+    except ValueError:
         env.close()
-        raise ValueError(f"{environment.id} has {kind} observations; only arrays and numbers can be used")
+        raise
     return env
+
+
+def _make_adapted(source: EnvSpec | str, **kwargs: Any) -> gym.Env:
+    """Makes one environment, with the spaces that agents are made for."""
+    env = check_spaces(gym.make(source, disable_env_checker=True, **kwargs))
+    if multiprocessing.parent_process() is None:  # the one that shows a batch of processes its spaces
+        check_once(env, kwargs)
+    return adapted(env)
 
 
 def load_object(path: Any) -> Any:
@@ -158,24 +203,24 @@ def load_object(path: Any) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def _foreign_config(spec: EnvSpec) -> type:
-    """A dataclass of the plain keyword arguments (numbers, switches, words) of a constructor."""
+def _foreign_config(spec: EnvSpec, named: bool) -> type:
+    """A dataclass of what may be set of a constructor; see `foreign.config_of`."""
     if spec.entry_point is None:
         raise ValueError(f"environment {spec.id} has no entry point")
     try:
-        parameters = inspect.signature(load_object(spec.entry_point)).parameters.values()
+        return config_of(load_object(spec.entry_point), spec.kwargs, named=named)
     except ImportError as error:
         raise ValueError(f"environment {spec.id} can't be imported: {one_line(error)}") from None
-    fields = []
-    for parameter in parameters:
-        value = spec.kwargs.get(parameter.name, parameter.default)
-        if type(value) in (bool, int, float, str) and parameter.name != "render_mode":
-            fields.append((parameter.name, type(value), dataclasses.field(default=value)))
-    return dataclasses.make_dataclass("EnvConfig", fields, frozen=True)
+
+
+def make_world(environment: Environment, config: Any) -> Any:
+    """A world by itself, without a batch; None for the environments of others."""
+    if environment.world is None:
+        return None
+    return _part_of(environment.world, environment.world.world)(config)
 
 
 def reference_names(environment: Environment, config: Any) -> tuple[str, ...]:
     """Names of a world's reference policies; none for the environments of others."""
-    if environment.world is None:
-        return ()
-    return tuple(_part_of(environment.world, environment.world.world)(config).references())
+    world = make_world(environment, config)
+    return () if world is None else tuple(world.references())

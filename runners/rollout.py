@@ -141,7 +141,7 @@ class ReferencePolicy:
         self._actions = actions
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Returns the reference's (B,) actions for the environments' current states."""
         return self._actions(), memory

@@ -1,8 +1,8 @@
 """The folder of a training run: what is in it, how it is written, and how it is read again.
 
 `runs/<env>/<agent>/<stamp>-s<seed>/` holds `config.json` (all settings, versions, git commit), `metrics.csv`,
-TensorBoard events, `checkpoints/` and `evaluation.json`. Everything in it is data: what is read back may name
-only what is registered, and is checked.
+TensorBoard events, `checkpoints/`, `best.json` (which of them is best) and `evaluation.json`. Everything in
+it is data: what is read back may name only what is registered, and is checked.
 """
 
 from __future__ import annotations
@@ -37,6 +37,8 @@ from .settings import from_plain, to_plain
 
 MOST_ENVS = 1 << 20
 """Environments side by side, at most."""
+BEST = "best.json"
+"""File that tells which checkpoint was evaluated best."""
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
 
@@ -329,6 +331,55 @@ class RunDir:
         """The newest checkpoint, or None before the first."""
         return max(self.checkpoints.glob("step-*.safetensors"), default=None)
 
+    def keep_best(self, step: int, score: float) -> None:
+        """Notes that the checkpoint after so many transitions, or generations, was evaluated best so far."""
+        write_json(self.path / BEST, {"step": step, "return": score})
+
+    def best(self) -> tuple[int, float] | None:
+        """Step and mean return of the checkpoint that was evaluated best; None where none is kept.
+
+        Raises:
+            ValueError: one line, when what was noted is damaged.
+        """
+        file = self.path / BEST
+        if not file.exists():
+            return None
+        plain = read_json(file)
+        try:
+            step = from_plain(int, plain["step"], f"{file}: step")
+            score = from_plain(float, plain["return"], f"{file}: return")
+        except (KeyError, TypeError):
+            raise ValueError(f"{file} was cut short or altered") from None
+        return (step, score) if self.checkpoint_path(step).exists() else None
+
+    def find_checkpoint(self, which: str = "best") -> tuple[Path, str]:
+        """Finds a checkpoint by how it is called.
+
+        Args:
+            which: `best` by the evaluations on the way (the newest, where none was kept), `newest`, or the
+                step after which it was written.
+
+        Returns:
+            Its path, and how it is called in tables: "best, at 18,048".
+
+        Raises:
+            ValueError: one line, when there is no such checkpoint.
+        """
+        newest, best = self.latest_checkpoint(), self.best() if which == "best" else None
+        if newest is None:
+            raise ValueError(f"{self.path} has no checkpoint yet")
+        if best:
+            return self.checkpoint_path(best[0]), f"best, at {best[0]:,}"
+        if which in ("best", "newest"):
+            return newest, f"newest, at {self.reached():,}"
+        steps = sorted(
+            int(path.stem.removeprefix("step-")) for path in self.checkpoints.glob("step-*.safetensors")
+        )
+        if not which.isdecimal() or int(which) not in steps:
+            there = ", ".join(map(str, steps))
+            raise ValueError(f"checkpoint takes best, newest, or one of {there}; got {which}")
+        return self.checkpoint_path(int(which)), f"at {int(which):,}"
+
     def newest_sound(self) -> Path | None:
         """The newest checkpoint that can be read, or None before the first; says which can't.
 
@@ -404,7 +455,13 @@ def restore(learner: Trainable, state: Mapping[str, Any], path: Path, *, to_lear
 
 
 def load(
-    run: str | Path, env_id: str | None = None, *, network: str | None = None, num_envs: int = 1
+    run: str | Path,
+    env_id: str | None = None,
+    *,
+    network: str | None = None,
+    num_envs: int = 1,
+    checkpoint: str = "best",
+    render_mode: str | None = None,
 ) -> tuple[Policy, VectorEnv]:
     """Loads a trained policy and its environment, for a notebook.
 
@@ -413,21 +470,23 @@ def load(
         env_id: `package.module:Id`, needed where the environment lies in another package.
         network: `package.module:Class`, needed where the network does.
         num_envs: environments of the batch.
+        checkpoint: `best`, `newest`, or a step; see `RunDir.find_checkpoint`.
+        render_mode: `rgb_array`, if the environment is to be drawn.
 
     Returns:
-        The policy as of the newest checkpoint, and the environment it was trained on (autoreset `NEXT_STEP`).
+        The policy, which explores only if told to, and the environment it was trained on (autoreset
+        `NEXT_STEP`).
 
     Raises:
         ValueError: one line, when the run can't be used.
     """
     folder = RunDir.open(run)
     config = folder.config(env_id, [network] if network else [])
-    env = config.make_env(num_envs, AutoresetMode.NEXT_STEP)
+    if render_mode not in (None, "rgb_array"):
+        raise ValueError(f"render_mode is rgb_array or nothing; got {render_mode!r}")
+    env = config.make_env(num_envs, AutoresetMode.NEXT_STEP, render=bool(render_mode))
     learner = config.make_learner(env)
-    path = folder.latest_checkpoint()
-    if path is None:
-        raise ValueError(f"{run} has no checkpoint yet")
-    folder.load_learner(learner, path)
+    folder.load_learner(learner, folder.find_checkpoint(checkpoint)[0])
     return learner.policy, env
 
 

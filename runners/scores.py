@@ -10,10 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from .rollout import Episodes
-from .text import printable
+from .tables import print_rows
 
 TITLES = {"cost": "harm", "own_fault": "own fault"}
 """How tables call some measures."""
+
+IMPORTANT = ("return", "success", "clear", "cost", "own_fault", "regret", "objective", "length")
+"""Measures in the order of tables: where there is no room, the last are left out."""
 
 SHARES = ("success", "clear", "own_fault")
 """Measures that are shares of episodes, shown in percent."""
@@ -63,32 +66,27 @@ def told(measures: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.fl
     }
 
 
-def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> None:
-    """Prints one row an agent: means, their 95 % intervals below, the return's interquartile mean (IQM)."""
-    from rich import box
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
+def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]], note: str = "") -> None:
+    """Prints one row an agent: means, their 95 % intervals below, the return's interquartile mean (IQM).
 
-    names = list(dict.fromkeys(name for each in scores.values() for name in each))
-    table = Table(box=box.SIMPLE_HEAD, padding=(0, 1, 0, 0), pad_edge=False)
-    table.add_column("agent", overflow="fold")
+    Args:
+        title: what was played.
+        scores: agent's name to the statistics of its measures; see `score`.
+        note: a line below the table, such as the settings under which it was played.
+    """
+    there = dict.fromkeys(name for each in scores.values() for name in each)
+    names = [name for name in IMPORTANT if name in there]
+    names += [name for name in there if name not in names]
+    columns, rows = ["agent"], [[agent] for agent in scores]
     for name in names:
-        table.add_column(TITLES.get(name, name), justify="right", no_wrap=True)
+        columns.append(TITLES.get(name, name))
+        for row, each in zip(rows, scores.values(), strict=True):
+            row.append(cell(each[name], name in SHARES) if name in each else "-")
         if name == "return":
-            table.add_column("IQM", justify="right", no_wrap=True)
-    for agent, each in scores.items():
-        cells = []
-        for name in names:
-            statistic = each.get(name)
-            cells.append(cell(statistic, name in SHARES) if statistic else "-")
-            if name == "return":
-                cells.append(_short(statistic["iqm"]) if statistic else "-")
-        table.add_row(Text(printable(agent)), *cells)  # a folder's name is no markup
-    console = Console()
-    console.print(f"\n{printable(title)}", highlight=False, markup=False)
-    console.print(table)
-    console.print("Means, with their 95 % bootstrap intervals below them.\n", highlight=False)
+            columns.append("IQM")
+            for row, each in zip(rows, scores.values(), strict=True):
+                row.append(_short(each[name]["iqm"]) if name in each else "-")
+    print_rows(title, columns, rows, ["Means, with their 95 % bootstrap intervals below them.", note])
 
 
 def cell(statistic: Mapping[str, Any], share: bool) -> str:

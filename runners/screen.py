@@ -1,193 +1,24 @@
-"""Pictures, texts and action values of several environments on one surface, and the window that shows it."""
+"""Where boards are shown: a window with its keys and its mouse, or a file."""
 
 from __future__ import annotations
 
 import errno
-import math
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pygame
-from gymnasium.spaces import Box, Space
 from numpy.typing import NDArray
 
 from ..envs.core import window
-from ..envs.core.renderer import font, to_array
+from ..envs.core.renderer import to_array
 
-BACKGROUND = (24, 26, 32)
-TEXT = (226, 228, 233)
-FAINT = (140, 146, 158)
-BAR = (84, 118, 168)
-BEST = (240, 176, 64)
-GAP = 8
-LINE = 20
-LETTERS = 20
-"""Size of the font."""
 NOWHERE = ("offscreen", "dummy")
 """What SDL falls back to where there is no display; nobody would see the window."""
-NUMBER = 70
-"""Width of a number beside its bar, in pixels."""
 PALETTE_ERROR = 4.0
 """Mean difference from the true colours, of 255, at which a GIF takes a new palette."""
-SEEN = 200
-"""Height in pixels of what the agent sees."""
-WIDEST = 360
-"""Width that texts may take below a smaller picture."""
-SMALLEST = 360
-"""Smaller pictures are enlarged to this width."""
-
-
-class Sees(NamedTuple):
-    """What an agent sees and thinks."""
-
-    picture: NDArray[np.uint8] | None
-    text: str
-    values: tuple[tuple[str, float | None], ...]
-    """Names of actions and their values, None where an action is not possible."""
-
-
-class Tile(NamedTuple):
-    """One environment."""
-
-    picture: NDArray[np.uint8]
-    words: tuple[str, ...]
-    """What is written below the picture."""
-    sees: Sees | None
-
-
-class Board:
-    """Draws tiles side by side, made to fit into a size.
-
-    Args:
-        limit: largest width and height in pixels.
-    """
-
-    def __init__(self, limit: tuple[int, int]) -> None:
-        self._limit = limit
-
-    def draw(self, tiles: Sequence[Tile], status: Sequence[str]) -> pygame.Surface:
-        """Draws tiles with lines of status below them; the size is even, as video wants it."""
-        columns = math.ceil(math.sqrt(len(tiles)))
-        rows = math.ceil(len(tiles) / columns)
-        below = LINE * len(status) + (GAP if status else 0)
-        room = self._limit[0] // columns - GAP, (self._limit[1] - below) // rows - GAP
-        surfaces = [self._tile(tile, *room) for tile in tiles]
-        width = max(surface.get_width() for surface in surfaces) + GAP
-        height = max(surface.get_height() for surface in surfaces) + GAP
-        wide = max([columns * width + GAP, *(font(LETTERS).size(line)[0] + 2 * GAP for line in status)])
-        board = pygame.Surface((_even(wide), _even(rows * height + GAP + below)), 0, 32)
-        board.fill(BACKGROUND)
-        for n, surface in enumerate(surfaces):
-            board.blit(surface, (GAP + n % columns * width, GAP + n // columns * height))
-        for n, line in enumerate(status):
-            self._write(board, line, (GAP, rows * height + GAP + n * LINE), FAINT)
-        return board
-
-    def _tile(self, tile: Tile, width: int, height: int) -> pygame.Surface:
-        lines = self._wrap(tile.words, min(width, WIDEST))
-        sees = tile.sees
-        seen = 0 if sees is None else GAP + LINE * (1 + len(sees.values))
-        if sees and sees.picture is not None:
-            seen = max(seen, SEEN)
-        below = LINE * len(lines) + seen
-        picture = fit(tile.picture, width, max(height - below, 64))
-        right, bottom = picture.get_size()
-        wide = max(right, min(width, WIDEST)) if below else right
-        surface = pygame.Surface((wide, bottom + below), 0, 32)
-        surface.fill(BACKGROUND)
-        surface.blit(picture, (0, 0))
-        for n, line in enumerate(lines):
-            self._write(surface, line, (0, bottom + n * LINE + 3), TEXT)
-        if sees:
-            self._sees(surface, sees, bottom + LINE * len(lines) + GAP)
-        return surface
-
-    def _wrap(self, words: Sequence[str], width: int) -> list[str]:
-        """Puts as many words on a line as fit."""
-        lines: list[str] = []
-        for word in words:
-            longer = f"{lines[-1]}   {word}" if lines else word
-            if lines and font(LETTERS).size(longer)[0] <= width:
-                lines[-1] = longer
-            else:
-                lines.append(word)
-        return lines
-
-    def _sees(self, surface: pygame.Surface, sees: Sees, top: int) -> None:
-        self._write(surface, sees.text, (0, top), FAINT)
-        left = 0
-        if sees.picture is not None:
-            room = surface.get_width() // 2 if sees.values else surface.get_width()
-            picture = fit(sees.picture, room, SEEN - LINE - GAP)
-            surface.blit(picture, (0, top + LINE))
-            left = picture.get_width() + GAP
-        possible = [value for _, value in sees.values if value is not None]
-        if not possible:
-            return
-        low, high = min(possible), max(possible)
-        names = left + GAP + max(font(LETTERS).size(name)[0] for name, _ in sees.values)
-        room = max(surface.get_width() - names - NUMBER, GAP)
-        for n, (name, value) in enumerate(sees.values):
-            y = top + LINE * (n + 1)
-            self._write(surface, name, (left, y + 3), FAINT if value is None else TEXT)
-            if value is None:
-                continue
-            color = BEST if value == high else BAR
-            length = GAP // 2 + round((value - low) / max(high - low, 1e-9) * (room - GAP // 2))
-            pygame.draw.rect(surface, color, (names, y + 4, length, LINE - 8))
-            self._write(surface, f"{value:.2f}", (names + length + 4, y + 3), color)
-
-    def _write(
-        self, surface: pygame.Surface, text: str, place: tuple[int, int], color: tuple[int, int, int]
-    ) -> None:
-        surface.blit(font(LETTERS).render(text, True, color), place)
-
-
-def fit(picture: NDArray[np.uint8], width: int, height: int) -> pygame.Surface:
-    """A picture as a surface that fits into a size; small ones are enlarged by a whole number."""
-    h, w = picture.shape[:2]
-    surface = pygame.image.frombuffer(np.ascontiguousarray(picture).data, (w, h), "RGB")
-    if w > width or h > height:
-        scale = min(width / w, height / h)
-        return pygame.transform.smoothscale(surface, (max(1, int(w * scale)), max(1, int(h * scale))))
-    scale = min(math.ceil(SMALLEST / w), width // w, height // h)
-    return pygame.transform.scale(surface, (w * scale, h * scale)) if scale > 1 else surface
-
-
-def observation_picture(space: Space, obs: NDArray) -> NDArray[np.uint8] | None:
-    """Draws an observation of arrays: pictures as they are, planes side by side; None for others.
-
-    Args:
-        space: a `Box` of one to three dimensions; of three, two that are equal are height and width.
-        obs: an observation.
-
-    Returns:
-        (height, width, 3) uint8.
-    """
-    if not isinstance(space, Box) or not 1 <= obs.ndim <= 3:
-        return None
-    if obs.ndim == 3 and obs.shape[2] == 3 and obs.dtype == np.uint8:
-        return obs
-    planes = obs if obs.ndim == 3 else np.atleast_2d(obs)[None]
-    if obs.ndim == 3 and obs.shape[0] == obs.shape[1] != obs.shape[2]:
-        planes = np.moveaxis(obs, 2, 0)
-    planes = planes.astype(np.float64)
-    low, high = planes.min(), planes.max()
-    if space.is_bounded():
-        low, high = float(space.low.min()), float(space.high.max())
-    grey = np.clip((planes - low) / max(high - low, 1e-9) * 255, 0, 255).astype(np.uint8)
-    columns = math.ceil(math.sqrt(len(grey) * 2))
-    rows = math.ceil(len(grey) / columns)
-    height, width = grey.shape[1] + 1, grey.shape[2] + 1  # a line between two planes
-    sheet = np.zeros((rows * height - 1, columns * width - 1, 3), np.uint8)
-    sheet[:] = BAR
-    for n, plane in enumerate(grey):
-        y, x = n // columns * height, n % columns * width
-        sheet[y : y + height - 1, x : x + width - 1] = plane[:, :, None]
-    return sheet
 
 
 class Palette:
@@ -266,8 +97,15 @@ def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> No
         raise told
 
 
+def write_png(path: Path, frame: NDArray[np.uint8]) -> None:
+    """Writes a (height, width, 3) frame as one picture."""
+    from PIL import Image
+
+    Image.fromarray(frame).save(path, format="png")
+
+
 class Window:
-    """A window for boards, and the keys that are pressed in it.
+    """A window for boards, and what is done in it.
 
     Args:
         title: its title.
@@ -292,6 +130,10 @@ class Window:
         self.limit = max(640, int(desktop[0] * 0.9)), max(480, int(desktop[1] * 0.85))
         self.held: set[int] = set()
         """Keys that are down, and those that were since `keys` was last called but one."""
+        self.pointed: tuple[int, int] | None = None
+        """Where the mouse was moved to, or clicked, since `keys` was called before; None where it was not."""
+        self.clicked = False
+        """Whether it was clicked there."""
         self._down: set[int] = set()
 
     def show(self, board: pygame.Surface) -> float:
@@ -301,6 +143,7 @@ class Window:
     def keys(self) -> list[int]:
         """Keys that were pressed since the last call; `pygame.K_q` stands for closing the window, too."""
         pressed = []
+        self.pointed, self.clicked = None, False
         for kind, key in self._window.events():
             if kind == pygame.QUIT:
                 pressed.append(pygame.K_q)
@@ -309,6 +152,9 @@ class Window:
                 self._down.add(key)
             elif kind == pygame.KEYUP:
                 self._down.discard(key)
+            elif kind in (pygame.MOUSEMOTION, pygame.MOUSEBUTTONDOWN):
+                self.pointed = key[0], key[1]
+                self.clicked |= kind == pygame.MOUSEBUTTONDOWN
             elif kind == pygame.WINDOWFOCUSLOST:  # their release will not be told
                 self._down.clear()
         self.held = self._down.union(pressed)
@@ -317,7 +163,3 @@ class Window:
     def close(self) -> None:
         """Closes the window."""
         self._window.close()
-
-
-def _even(number: int) -> int:
-    return number + number % 2

@@ -48,7 +48,7 @@ class SharedPolicy:
         self._policies, self._parts, self._pool = policies, parts, pool
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool, mask: NDArray | None = None
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
 
@@ -148,11 +148,14 @@ class Search:
             last = searcher.generation == settings.generations or self.steps >= limit
             tenth = (self.steps - steps) * 10 // limit != self.steps * 10 // limit
             if last or tenth or searcher.generation % (settings.eval_every or settings.generations) == 0:
-                measures = self.judge.evaluate(searcher.policy).measures
-                row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
+                with progress.busy("evaluating"):
+                    row |= self.judge.evaluate(searcher.policy)
+                progress.evaluated(searcher.generation, row)
                 self.draw()
             self.log.write(self.steps, row)
             self.save()
+            if "eval_return" in row and self.judge.chooses(row, self.run):
+                self.run.keep_best(searcher.generation, row["eval_return"])
         return True
 
     def play(self, population: object, stop: threading.Event) -> Episodes:
@@ -206,7 +209,7 @@ class Search:
 
     def compare(self) -> None:
         """Evaluates the best genome, the random agent and the references; prints and keeps the scores."""
-        self.judge.compare(self.searcher.policy, self.run, self.done)
+        self.log.final(self.judge.compare(self.searcher.policy, self.run, self.done))
 
     def close(self) -> None:
         """Closes files and environments."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import decimal
 import difflib
 import io
 import itertools
@@ -19,10 +20,7 @@ from typing import Any, Literal, TypeVar, Union
 Settings = TypeVar("Settings")
 
 _PLAINER = (
-    (
-        r"^Error parsing (--\S+): invalid literal for int\(\) with base 10: (.*)",
-        r"\1 must be an integer; got \2",
-    ),
+    (r"^Error parsing (--\S+): must be an integer", r"\1 must be an integer"),
     (r"^Error parsing (--\S+): could not convert string to float: (.*)", r"\1 must be a number; got \2"),
     (
         r"^Error parsing (--\S+): no type matching {None}\|{?([^}]+?)}? could .* \[(.*)\].*",
@@ -34,6 +32,8 @@ _PLAINER = (
 )
 """What tyro says, and how it is told."""
 
+MOST_DIGITS = 19
+"""Digits of an integer that is written with an exponent, at most."""
 PLAIN = ("run", "files")
 """Groups whose flags have no prefix."""
 
@@ -58,8 +58,8 @@ def group(title: str, **parts: Any) -> Any:
 
 
 def asks_for_help(args: Sequence[str]) -> bool:
-    """Whether help is wanted before any name was given."""
-    return bool(args) and args[0] in ("-h", "--help")
+    """Whether help is wanted and no name was given."""
+    return not leading_names(args) and bool({"-h", "--help"} & set(args))
 
 
 def print_help(usage: str, description: str) -> None:
@@ -100,21 +100,6 @@ def take_flag(args: Sequence[str], flag: str) -> tuple[list[str], list[str]]:
     return values, rest
 
 
-def with_env(args: Sequence[str], place: int) -> list[str]:
-    """Puts an environment that is named as `--env ENV` among the leading names, where it is expected.
-
-    Args:
-        args: what follows the command.
-        place: how many names stand before the environment's.
-
-    Raises:
-        ValueError: when it has no value.
-    """
-    given, rest = take_flag(args, "--env")
-    place = min(place, len(leading_names(rest)))
-    return [*rest[:place], *given[-1:], *rest[place:]]
-
-
 def parse(default: Settings, args: Sequence[str], *, prog: str, description: str) -> Settings:
     """Reads flags over a default.
 
@@ -134,7 +119,7 @@ def parse(default: Settings, args: Sequence[str], *, prog: str, description: str
         print(wrapped(description), end="\n\n")  # tyro would not wrap it
     said = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(said), _whole_numbers():
             settings, left = tyro.cli(
                 type(default),
                 args=list(args),
@@ -151,6 +136,8 @@ def parse(default: Settings, args: Sequence[str], *, prog: str, description: str
         flag = left[0].split("=")[0]
         if not flag.startswith("-"):
             raise ValueError(f"unexpected {flag!r}; see {prog} --help")
+        if flag == "--env.kwargs":
+            raise ValueError("--env-kwargs needs an environment named with its package: package.module:Id")
         near = difflib.get_close_matches(flag.replace("_", "-"), flags(default), n=1, cutoff=0.5)
         hint = f"did you mean {near[0]}?" if near else f"see {prog} --help"
         raise ValueError(f"unknown flag {flag}; {hint}")
@@ -170,6 +157,42 @@ def flags(settings: Any, prefix: str = "--") -> list[str]:
     return names
 
 
+def _whole_numbers() -> Any:
+    """Has integers be written as 1e5 and 2.5e6, too."""
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+        if info.type is not int:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="INT",
+            instance_from_str=lambda words: whole_number(words[0]),
+            is_instance=lambda value: type(value) is int,
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    return registry
+
+
+def whole_number(word: str) -> int:
+    """Reads an integer, which may be written as 1e5, 2.5e6 or 1_000.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    with contextlib.suppress(ValueError):
+        return int(word)
+    with contextlib.suppress(decimal.InvalidOperation):
+        number = decimal.Decimal(word)
+        if number.is_finite() and number.adjusted() < MOST_DIGITS and number == number.to_integral_value():
+            return int(number)
+    raise ValueError(f"must be an integer; got {word!r}")
+
+
 def _first_sentence(box: str) -> str:
     """What tyro's framed error says below its title, on one line."""
     lines = []
@@ -183,6 +206,9 @@ def _first_sentence(box: str) -> str:
     sentence = " ".join(lines) or "the command line could not be read"
     for pattern, words in _PLAINER:
         sentence = re.sub(pattern, words, sentence)
+    if choice := re.match(r"invalid choice '(.*)' for argument .* one of \((.*)\)", sentence):
+        near = difflib.get_close_matches(choice[1].lower(), re.findall(r"'([^']*)'", choice[2]), n=1)
+        sentence += f" Did you mean {near[0]!r}?" if near else ""
     return sentence
 
 

@@ -71,7 +71,7 @@ class ScriptPolicy:
         self._next = 0
 
     def act(
-        self, obs: Any, memory: Memory = None, *, explore: bool, mask: Any = None
+        self, obs: Any, memory: Memory = None, *, explore: bool = False, mask: Any = None
     ) -> tuple[np.ndarray, Memory]:
         """Returns the next action for a batch of one."""
         self._next += 1

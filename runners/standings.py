@@ -45,6 +45,7 @@ def standings(tournament: Tournament, failures: dict[str, str]) -> dict[str, Any
     return {
         "env": tournament.environment.id,
         "budget": str(tournament.budget),
+        "steps": tournament.budget.steps,
         "seeds": tournament.seeds,
         "episodes": tournament.episodes,
         "reference": scale.reference,

@@ -22,14 +22,13 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents.registry import find_agent
-from ..agents.schedules import Schedule
+from ..agents.registry import agent_names, find_agent
 from ..envs.core.replay import load as load_replay
 from ..files import check_regular, write_whole
 from .evaluate import on_split
 from .files import read_json, write_json
 from .presets import default_env_config
-from .resolve import Environment, find_environment, reference_names
+from .resolve import Environment, find_environment, reference_names, unknown_contestant
 from .rundir import RunDir
 from .settings import from_plain, group, parse, to_plain
 from .train import Asked, ask
@@ -360,8 +359,11 @@ def make_entry(
     agent, colon, variant = name.partition(":")
     default = default_env_config(environment)
     given = parse(group("Compare", env=default), env_flags, prog="meze compare", description="").env
-    if not colon and agent in ("random", *reference_names(environment, given)):
+    references = reference_names(environment, given)
+    if not colon and agent in ("random", *references):
         return Entry(name, "ready", (), env=to_plain(on_split(given)))
+    if agent not in agent_names():
+        raise unknown_contestant(agent, environment, references)
     spec, flags = find_agent(agent), list(env_flags)
     if colon and spec.kind == "imitator":
         flags += ["--agent.classifier", variant]
@@ -375,7 +377,7 @@ def make_entry(
 
 
 def budget_flags(asked: Asked, budget: Budget) -> list[str]:
-    """Flags that make a run as long as the budget, its schedules stretched with it.
+    """Flags that make a run as long as the budget.
 
     An imitator asks its teacher no more often than it would anyway: more of the same teaches it no more.
     """
@@ -385,17 +387,4 @@ def budget_flags(asked: Asked, budget: Budget) -> list[str]:
         return ["--generations", str(MANY), "--max-steps", str(budget.steps)]
     usual = asked.given.run.steps
     steps = min(budget.steps, usual) if asked.agent.kind == "imitator" else budget.steps
-    flags = ["--steps", str(steps)]
-    for name, schedule in _schedules(asked.given.agent, "--agent"):
-        if schedule.start != schedule.end:
-            flags += [f"{name}.steps", str(max(1, round(schedule.steps * steps / usual)))]
-    return flags
-
-
-def _schedules(settings: Any, prefix: str) -> Iterator[tuple[str, Schedule]]:
-    for each in dataclasses.fields(settings):
-        value, name = getattr(settings, each.name), f"{prefix}.{each.name.replace('_', '-')}"
-        if isinstance(value, Schedule):
-            yield name, value
-        elif dataclasses.is_dataclass(value):
-            yield from _schedules(value, name)
+    return ["--steps", str(steps)]

@@ -24,10 +24,11 @@ from .files import held
 from .imitate import Imitation
 from .interrupts import stopping
 from .judge import Judge
+from .lengths import LENGTH, stretched
 from .metrics import Meter, MetricsLog
 from .plugins import load_plugins
 from .presets import default_agent_config, default_env_config, default_settings
-from .progress import ProgressLine
+from .progress import ProgressLine, Waiting
 from .resolve import Environment, Vectorization, find_environment, find_learner
 from .rollout import ROLLOUTS, Rollout, Savable
 from .rundir import (
@@ -107,8 +108,6 @@ RESUME = {
     SearchSettings: ResumeSearchSettings,
 }
 """Settings of a run to what of them may change when it goes on."""
-LENGTH = {"learner": "steps", "trainer": "steps", "imitator": "steps", "searcher": "generations"}
-"""Kind of agent to the setting that says how long it is trained."""
 
 
 class Asked(NamedTuple):
@@ -229,12 +228,15 @@ class Training:
             row |= {f"seconds_{part}": each for part, each in stopwatch.seconds.items()}
             row |= self._meter.take()
             if evaluation:
-                measures = self.judge.evaluate(self.learner.policy).measures
-                row |= {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
-                progress.score(row)
+                with progress.busy("evaluating"):
+                    row |= self.judge.evaluate(self.learner.policy)
+                progress.evaluated(self.step, row)
             self.log.write(self.step, row)
-            if saving:
+            best = evaluation and self.judge.chooses(row, self.run)
+            if saving or best:
                 self.save()
+            if best:
+                self.run.keep_best(self.step, row["eval_return"])
             mark = seconds, self.step
             stopwatch.start()  # evaluating and saving are not training
         return self.step >= settings.steps
@@ -242,7 +244,7 @@ class Training:
     def compare(self) -> None:
         """Evaluates the learner, the random agent and the world's references; prints and keeps the scores."""
         print(f"trained for {self._stopwatch.summary()}")
-        self.judge.compare(self.learner.policy, self.run, self.done)
+        self.log.final(self.judge.compare(self.learner.policy, self.run, self.done))
 
     def close(self) -> None:
         """Closes files and environments."""
@@ -264,6 +266,9 @@ def ask(names: Sequence[str], args: Sequence[str]) -> Asked:
 
     Raises:
         ValueError: one line, for names that are not known, and flags that do not fit.
+
+    Returns:
+        The settings; where the run is longer or shorter than the preset's, its schedules are, too.
     """
     if len(names) != 2:
         raise ValueError(f"usage: {USAGE}; `meze envs` lists agents and environments")
@@ -281,6 +286,11 @@ def ask(names: Sequence[str], args: Sequence[str]) -> Asked:
         **parts,
     )
     given = parse(default, flags, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
+    length = LENGTH[spec.kind]
+    scale = getattr(given.run, length) / getattr(default.run, length)
+    if scale != 1:
+        said = {flag.partition("=")[0].replace("_", "-") for flag in flags}
+        given = dataclasses.replace(given, agent=stretched(given.agent, scale, said))
     return Asked(spec, environment, chain, given)
 
 
@@ -357,7 +367,8 @@ def main(args: Sequence[str]) -> int:
 
 def _train(config: RunConfig, run: RunDir) -> int:
     """Trains to the end, or until it is interrupted; returns the exit code."""
-    training = make_training(config, run)
+    with Waiting("getting ready, which takes longer the first time, when it is compiled"):
+        training = make_training(config, run)
     if training.done:
         print(f"going on from {training.done}")
         for loss in training.losses:

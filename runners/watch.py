@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import itertools
+import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -16,24 +17,34 @@ from numpy.typing import NDArray
 from ..agents.base import Policy, Trainable
 from ..envs.core.replay import Replay
 from ..envs.core.replay import load as load_replay
+from ..envs.core.splits import shown_seed
 from ..files import replaced
 from .evaluate import find_contestant, on_split
 from .resolve import Environment, find_environment, make_vector
 from .rundir import RunDir
 from .seeds import EVALUATION_SEED
 from .settings import asks_for_help, from_plain, group, leading_names, parse, print_help, take_flag
-from .show import Moment, ScriptPolicy, Show, Sights
+from .show import ScriptPolicy, Show, Sights
+from .tables import print_rows
+from .text import command, printable
+from .viewer import Viewer
 
-USAGE = "meze watch RUN [flags], meze watch AGENT ENV [flags], or meze watch REPLAY.json [flags]"
-DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file. A run
-whose network is code of another package needs `--network package.module:Class` as well.
+USAGE = "meze watch RUN, meze watch AGENT ENV, meze watch REPLAY.json (with flags), or meze watch FOLDER"
+DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file; of a
+folder of runs or replays it lists what is in it. A run whose network is code of another package needs
+`--network package.module:Class` as well.
 
 Keys: space pauses, right takes one step, left steps back, up and down change the speed, n begins the next
-episode, o shows what the agent sees and its action values, h lists the keys, q quits."""
+episode, o shows what the agent sees and its action values, tab looks at the next of several (of a population,
+at first at who is furthest), h lists the keys, q quits."""
 KEYS = (
     "space: pause   right: one step   left: step back   up/down: faster/slower",
-    "n: next episode   o: what the agent sees   h: hide keys   q: quit",
+    "n: next episode   o: what the agent sees   tab: look at the next   h: hide keys   q: quit",
 )
+LIMITS = {".gif": (800, 600), ".mp4": (1280, 960), ".png": (1280, 960)}
+"""Most width and height of a recording of one environment, in pixels, by its ending."""
+LARGEST = 1920
+"""Most width of a recording of several."""
 SMOOTH = 20
 """Frames per second of recordings where motion between two steps can be drawn."""
 FOLLOW_SECONDS = 1.0
@@ -51,6 +62,8 @@ class WatchSettings:
     """Steps a second; by default what suits the environment."""
     sees: bool = False
     """Begin with what the agent sees shown."""
+    checkpoint: str = "best"
+    """Of a run: `best` by the evaluations on the way, `newest`, or the step after which it was written."""
     follow: bool = False
     """Before each episode, take the newest checkpoint of a run that is still training."""
     population: bool = False
@@ -59,13 +72,14 @@ class WatchSettings:
     generation: int | None = None
     """Go back to this generation of a searcher's run."""
     record: Path | None = None
-    """Write an .mp4 or .gif file instead of opening a window."""
+    """Write an .mp4 or .gif file instead of opening a window; a .png file is a recording's last picture."""
     episodes: int = 1
     """Episodes to record."""
     steps: int | None = None
     """Steps to record, at most."""
     max_episode_steps: int | None = None
-    """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
+    """Steps after which an episode is cut off; by default as the run was trained, or the environment's own
+    limit, or 1000."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -76,26 +90,40 @@ class WatchSettings:
         for name in ("speed", "episodes", "steps", "max_episode_steps", "generation"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0; got {getattr(self, name)}")
-        if self.record is not None and self.record.suffix.lower() not in (".mp4", ".gif"):
-            raise ValueError(f"record writes .mp4 or .gif; got {self.record}")
+        if self.record is not None and self.record.suffix.lower() not in LIMITS:
+            raise ValueError(f"record writes .mp4, .gif or .png; got {self.record}")
+        if self.follow and self.checkpoint not in ("best", "newest"):
+            raise ValueError(f"--follow takes the newest checkpoint, not {self.checkpoint}")
         if self.follow and self.generation is not None:
             raise ValueError("--follow takes the newest generation, not --generation")
 
 
-class Follower:
-    """Puts the newest checkpoint of a run into its learner.
+class Kept:
+    """A checkpoint of a run in its learner.
 
     Args:
         run: the run.
         learner: its learner.
+        settings: which checkpoint.
+
+    Raises:
+        ValueError: when there is no such checkpoint.
     """
 
-    def __init__(self, run: RunDir, learner: Trainable) -> None:
+    def __init__(self, run: RunDir, learner: Trainable, settings: WatchSettings) -> None:
         self._run, self._learner = run, learner
+        self._follows = settings.follow
         self._loaded: Path | None = None
+        self.words = ""
+        """Which checkpoint it is."""
+        if not self._follows:
+            self._load(*_find_checkpoint(run, settings))
+        self()
 
     def __call__(self) -> None:
-        """Loads the newest checkpoint, if it is not loaded yet; waits for the first one."""
+        """Before an episode: loads the newest checkpoint where it is followed; waits for the first one."""
+        if not self._follows:
+            return
         said = False
         while (path := self._run.latest_checkpoint()) is None:
             if not (self._run.path / "config.json").exists():
@@ -105,93 +133,35 @@ class Follower:
             said = True
             time.sleep(FOLLOW_SECONDS)
         if path != self._loaded:
-            self._run.load_learner(self._learner, path)
-            self._loaded = path
+            self._load(path, f"newest, at {_step(path):,}")
+
+    def _load(self, path: Path, words: str) -> None:
+        self._run.load_learner(self._learner, path)
+        self._loaded, self.words = path, words
 
 
-class Viewer:
-    """Turns moments of a show into tiles: pictures, headlines, what the agent sees."""
-
-    def __init__(self, show: Show, title: str) -> None:
-        self._show = show
-        self._title = title
-        world = getattr(show.env.unwrapped, "world", None)
-        self._renderer = world.renderer() if world is not None else None
-        self._names = action_names(show.env)
-
-    @property
-    def smooth(self) -> bool:
-        """Whether motion between two steps can be drawn."""
-        return self._renderer is not None
-
-    def tiles(self, phase: float, sees: bool) -> list[Any]:
-        """The tiles of the show's moment, `phase` of its last step done."""
-        records = self._records(phase)
-        return [self._tile(i, records, phase, sees) for i in range(len(self._show.moment.obs))]
-
-    def _records(self, phase: float) -> NDArray | None:
-        records, between = self._show.moment.records, getattr(self._renderer, "between", None)
-        if between is not None:  # whatever moves is shown on its way
-            records = between(self._show.before.records, records, phase)
-        return records
-
-    def _tile(self, i: int, records: NDArray | None, phase: float, sees: bool, **drawn: Any) -> Any:
-        from .screen import Tile
-
-        moment = self._show.moment
-        hud = self._hud(moment, i)
-        words: tuple[str, ...] = ()
-        if moment.marks is not None:
-            drawn["marks"] = moment.marks[i]
-        if self._renderer is not None:
-            picture = self._renderer.draw(records, i, phase=phase, hud=hud, **drawn)
-        else:
-            assert moment.pictures is not None
-            picture = moment.pictures[i]
-            words = tuple(f"{name} {text}" for name, text in hud.items())
-        return Tile(picture, words, self._sees(moment, i) if sees else None)
-
-    def _hud(self, moment: Moment, i: int) -> dict[str, str]:
-        hud = {"agent": self._title}
-        hud |= {
-            "seed": str(self._show.seed_of(int(moment.episodes[i]))),
-            "step": str(moment.steps[i]),
-            "return": f"{moment.returns[i]:.2f}",
-            "action": "-",  # takes its place from the beginning
-        }
-        if moment.actions is not None:
-            action = moment.actions[i]
-            hud["action"] = (
-                self._name(int(action)) if np.ndim(action) == 0 else np.array_str(action, precision=2)
-            )
-        return hud
-
-    def _sees(self, moment: Moment, i: int) -> Any:
-        from .screen import Sees, observation_picture
-
-        space = self._show.env.single_observation_space
-        picture = observation_picture(space, moment.obs[i])
-        text = f"sees {space}" if picture is not None else f"sees {moment.obs[i]} of {space}"
-        first = int(getattr(self._show.env.single_action_space, "start", 0))
-        values = [] if moment.values is None else moment.values[i].tolist()
-        if moment.mask is not None:
-            values = [value if ok else None for value, ok in zip(values, moment.mask[i], strict=False)]
-        return Sees(picture, text, tuple((self._name(first + a), value) for a, value in enumerate(values)))
-
-    def _name(self, action: int) -> str:
-        return self._names[action] if 0 <= action < len(self._names) else str(action)
+def _find_checkpoint(run: RunDir, settings: WatchSettings) -> tuple[Path, str]:
+    newest = run.latest_checkpoint()
+    if newest is None:
+        raise ValueError(f"{run.path} has no checkpoint yet; --follow waits for it")
+    if settings.generation is None:
+        return run.find_checkpoint(settings.checkpoint)
+    path = run.checkpoint_path(settings.generation)
+    if not path.exists():
+        raise ValueError(f"{run.path} has no generation {settings.generation}; its newest is {_step(newest)}")
+    return path, f"at {settings.generation:,}"
 
 
-def action_names(env: VectorEnv) -> tuple[str, ...]:
-    """Names of the actions, where a world has `action_names`."""
-    return tuple(getattr(getattr(env.unwrapped, "world", None), "action_names", ()))
+def _step(checkpoint: Path) -> int:
+    return int(checkpoint.stem.rpartition("-")[2])
 
 
 def watch(show: Show, viewer: Viewer, speed: float, sees: bool, title: str) -> None:
     """Shows it in a window until it is closed."""
     import pygame
 
-    from .screen import Board, Window
+    from .board import Board
+    from .screen import Window
 
     window = Window(title)
     board = Board(window.limit)
@@ -216,12 +186,14 @@ def watch(show: Show, viewer: Viewer, speed: float, sees: bool, title: str) -> N
                 phase = 1.0
             elif key == pygame.K_o:
                 sees = not sees
+            elif key == pygame.K_TAB:
+                viewer.look_on()
             elif key == pygame.K_h:
                 helping = not helping
         state = "playing" if playing else "paused"
         past = ", in the past" if show.rewound else ""
         status = [f"{state}{past}, {speed:g} steps/s   h: keys", *(KEYS if helping else ())]
-        seconds = window.show(board.draw(viewer.tiles(min(phase, 1.0), sees), status))
+        seconds = window.show(board.draw(viewer.view(min(phase, 1.0), sees), status))
         if playing:
             phase += seconds * speed if started else 0.0
             started = True
@@ -243,33 +215,44 @@ def record(
     Args:
         show: what is recorded.
         viewer: who draws it.
-        path: an .mp4 or .gif file.
+        path: an .mp4, .gif or .png file.
         speed: steps a second.
         settings: how many steps and episodes.
-        limit: most width and height in pixels; by default what suits the kind of file.
+        limit: most width and height in pixels; by default what suits the kind of file and how many there are.
     """
-    from .screen import write_gif, write_mp4
+    from .screen import write_gif, write_mp4, write_png
 
-    gif = path.suffix.lower() == ".gif"
-    between = max(1, round(SMOOTH / speed)) if viewer.smooth else 1
-    limit = limit or ((800, 600) if gif else (1280, 960))
-    frames = _frames(show, viewer, between, limit, settings)
+    ending = path.suffix.lower()
+    between = max(1, round(SMOOTH / speed)) if viewer.smooth and ending != ".png" else 1
+    frames = _frames(show, viewer, between, limit or recording_limit(ending, show.env.num_envs), settings)
     with replaced(path) as temporary:
-        (write_gif if gif else write_mp4)(temporary, frames, speed * between)
+        if ending == ".png":
+            write_png(temporary, *frames)
+        else:
+            (write_gif if ending == ".gif" else write_mp4)(temporary, frames, speed * between)
+
+
+def recording_limit(ending: str, num_envs: int) -> tuple[int, int]:
+    """Most width and height of a recording: its area grows with the environments, within limits."""
+    width, height = LIMITS[ending]
+    larger = min(math.sqrt(num_envs), LARGEST / width)
+    return round(width * larger), round(height * larger)
 
 
 def _frames(
     show: Show, viewer: Viewer, between: int, limit: tuple[int, int], settings: WatchSettings
 ) -> Iterator[NDArray[np.uint8]]:
+    """The frames of a recording; of a picture the last one alone."""
     from ..envs.core.renderer import to_array
-    from .screen import Board
+    from .board import Board
 
     board = Board(limit)
+    only_last = settings.record is not None and settings.record.suffix.lower() == ".png"
     for step in itertools.count():
-        for part in range(between):
-            tiles = viewer.tiles((part + 1) / between, settings.sees)
-            yield to_array(board.draw(tiles, ()))
-        if show.finished >= settings.episodes or step == settings.steps:
+        is_last = show.finished >= settings.episodes or step == settings.steps
+        for part in range(between if is_last or not only_last else 0):
+            yield to_array(board.draw(viewer.view((part + 1) / between, settings.sees), ()))
+        if is_last:
             return
         show.forward()
 
@@ -277,7 +260,7 @@ def _frames(
 def write_loop(
     path: Path, names: Sequence[str], env_config: Any, limit: tuple[int, int], seconds: float
 ) -> None:
-    """Writes the first of evaluation's episodes as a small .gif that goes on for ever.
+    """Writes the first of evaluation's episodes as a small .gif that goes on for ever, without any text.
 
     Args:
         path: the file.
@@ -290,12 +273,22 @@ def write_loop(
         ValueError: when it can't be drawn.
     """
     source = find_source(names)
-    env, show, viewer = _viewer(source, env_config or source.env_config, WatchSettings())
+    settings = WatchSettings(max_episode_steps=source.max_episode_steps)
+    env, show, viewer = _viewer(source, env_config or source.env_config, settings, bare=True)
     try:
         speed = float(env.metadata.get("render_fps", 4))
         record(show, viewer, path, speed, WatchSettings(steps=max(1, round(seconds * speed))), limit)
     finally:
         env.close()
+
+
+class Actor(NamedTuple):
+    """Who acts, and what is known of it."""
+
+    policy: Policy
+    before_episode: Callable[[], None] = lambda: None
+    checkpoint: Callable[[], str] = lambda: ""
+    """Which checkpoint it is, in words."""
 
 
 @dataclass(frozen=True)
@@ -305,11 +298,13 @@ class Source:
     title: str
     environment: Environment
     env_config: Any
-    act: Callable[[VectorEnv, WatchSettings], tuple[Policy, Callable[[], None]]]
-    """From the environments and the settings to the policy and what to call before an episode."""
+    act: Callable[[VectorEnv, WatchSettings], Actor]
+    """From the environments and the settings to who acts."""
     replay: Replay | None = None
     run: RunDir | None = None
     """The run of a searcher, which has generations."""
+    max_episode_steps: int | None = None
+    """Steps after which an episode was cut off in training; None: the environment's own limit."""
 
 
 def find_source(names: Sequence[str], networks: Collection[str] = ()) -> Source:
@@ -334,45 +329,21 @@ def find_source(names: Sequence[str], networks: Collection[str] = ()) -> Source:
     environment = find_environment(names[1])
     contestant = find_contestant(names[0], environment)
     config = on_split(contestant.env_config)
-    return Source(
-        contestant.name, environment, config, lambda env, settings: (contestant.policy(env), _nothing)
-    )
+    return Source(contestant.name, environment, config, lambda env, settings: Actor(contestant.policy(env)))
 
 
 def _run_source(run: RunDir, env_id: str | None, networks: Collection[str]) -> Source:
     config = run.config(env_id, networks)
 
-    def act(env: VectorEnv, settings: WatchSettings) -> tuple[Policy, Callable[[], None]]:
+    def act(env: VectorEnv, settings: WatchSettings) -> Actor:
         learner = config.make_learner(env)
-        return learner.policy, keep_loaded(run, learner, settings)
+        kept = Kept(run, learner, settings)
+        return Actor(learner.policy, kept, lambda: kept.words)
 
     searching = run if config.agent.kind == "searcher" else None
     env_config = on_split(config.env_config)
-    return Source(config.agent.name, config.environment, env_config, act, run=searching)
-
-
-def keep_loaded(run: RunDir, learner: Trainable, settings: WatchSettings) -> Callable[[], None]:
-    """Puts a checkpoint of a run into its learner.
-
-    Returns:
-        What is to be called before an episode.
-
-    Raises:
-        ValueError: when there is no such checkpoint.
-    """
-    if settings.follow:
-        update = Follower(run, learner)
-        update()
-        return update
-    newest = run.latest_checkpoint()
-    if newest is None:
-        raise ValueError(f"{run.path} has no checkpoint yet; --follow waits for it")
-    path = newest if settings.generation is None else run.checkpoint_path(settings.generation)
-    if not path.exists():
-        last = int(newest.stem.rpartition("-")[2])
-        raise ValueError(f"{run.path} has no generation {settings.generation}; its newest is {last}")
-    run.load_learner(learner, path)
-    return _nothing
+    limit = config.settings.max_episode_steps
+    return Source(config.agent.name, config.environment, env_config, act, None, searching, limit)
 
 
 def _replay_source(path: Path) -> Source:
@@ -384,13 +355,9 @@ def _replay_source(path: Path) -> Source:
         f"replay of {replay.agent}",
         environment,
         config,
-        lambda env, settings: (script.within(env.single_action_space), script.rewind),
+        lambda env, settings: Actor(script.within(env.single_action_space), script.rewind),
         replay,
     )
-
-
-def _nothing() -> None:
-    pass
 
 
 def make_env(
@@ -424,31 +391,58 @@ def _sights(env: VectorEnv, name: str) -> Sights | None:
     return None if world is None else getattr(world.references().get(name), "sights", None)
 
 
-def _viewer(source: Source, env_config: Any, settings: WatchSettings) -> tuple[VectorEnv, Show, Viewer]:
+def _viewer(
+    source: Source, env_config: Any, settings: WatchSettings, bare: bool = False
+) -> tuple[VectorEnv, Show, Viewer]:
     replay = source.replay
     if replay is None:
         env = make_env(source.environment, env_config, settings)
-        policy, before_episode = source.act(env, settings)
+        actor = source.act(env, settings)
         show = Show(
             env,
-            policy,
+            actor.policy,
             lambda k: settings.seed + k,
-            before_episode=before_episode,
+            before_episode=actor.before_episode,
             sights=_sights(env, source.title),
         )
     else:
         limits = replace(settings, max_episode_steps=max(1, len(replay.actions)))
         env = make_env(source.environment, env_config, limits)
-        policy, before_episode = source.act(env, settings)
+        actor = source.act(env, settings)
         show = Show(
             env,
-            policy,
+            actor.policy,
             lambda k: replay.seed,
             max_steps=len(replay.actions),
             options=dict(replay.options),
-            before_episode=before_episode,
+            before_episode=actor.before_episode,
         )
-    return env, show, Viewer(show, source.title)
+    return env, show, Viewer(show, source.title, actor.checkpoint, bare)
+
+
+def list_folder(folder: Path) -> None:
+    """Prints which replays and runs there are in a folder.
+
+    Raises:
+        ValueError: when there are none.
+    """
+    rows = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            replay = load_replay(path)
+        except ValueError as error:
+            rows.append((path.name, str(error).removeprefix(f"replay {path}: "), *[""] * 4))
+            continue
+        score = "" if replay.score is None else f"{replay.score:.2f}"
+        told = replay.id, replay.agent, shown_seed(replay.seed), f"{len(replay.actions):,}", score
+        rows.append((path.name, *told))
+    for path in sorted(folder.rglob("config.json")):
+        if (path.parent / "checkpoints").is_dir():
+            rows.append((str(path.parent.relative_to(folder)), "a run", *[""] * 4))
+    if not rows:
+        raise ValueError(f"there is no run and no replay in {folder}")
+    print_rows(str(folder), ("name", "world", "agent", "seed", "steps", "return"), rows)
+    print(printable(f"To watch one: {command('meze', 'watch', folder / rows[-1][0])}"))
 
 
 def main(args: Sequence[str]) -> int:
@@ -458,8 +452,12 @@ def main(args: Sequence[str]) -> int:
         return 0
     names = leading_names(args)
     networks, flags = take_flag(args[len(names) :], "--network")
+    if len(names) == 1 and Path(names[0]).is_dir() and not (Path(names[0]) / "config.json").exists():
+        list_folder(Path(names[0]))
+        return 0
     source = find_source(names, networks)
-    default = group("Watch", run=WatchSettings(), env=source.env_config)
+    watched = WatchSettings(max_episode_steps=source.max_episode_steps)
+    default = group("Watch", run=watched, env=source.env_config)
     given = parse(default, flags, prog=f"meze watch {' '.join(names)}", description=DESCRIPTION)
     settings, replay = given.run, source.replay
     if replay is not None and settings.envs != 1:

@@ -21,7 +21,7 @@ FOLDERS = ("agents", "envs", "runners")
 EXAMPLE = "envs.fire_escape"
 """The world that shows how one is written: with public names alone, in few lines."""
 
-WINDOWS = {"envs.core.window_process", "runners.screen", "runners.watch", "runners.play"}
+WINDOWS = {"envs.core.window_process", "runners.screen", "runners.board", "runners.watch", "runners.play"}
 """What may use pygame beside the renderers."""
 LEARNING_LIBRARIES = {"torch", "tensorboard", "sklearn", "deap", "neat", "stable_baselines3"}
 SLOW_TO_IMPORT = {"numba", "pygame", "scipy", "matplotlib", "imageio", *LEARNING_LIBRARIES}

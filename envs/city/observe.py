@@ -169,6 +169,23 @@ def observe_situation(p, s, i, obs):
     obs[i] = number * 3 + route_move(t, e) - FORWARD
 
 
+SITUATION_WORDS = (
+    ("no road ahead", "free ahead", "car ahead", "person ahead", "give way"),
+    ("no road to the left", "free to the left", "taken to the left"),
+    ("no road to the right", "free to the right", "taken to the right"),
+    ("no signal", "signal green", "signal red"),
+    ("no siren", "siren near", "siren: pull over"),
+    ("route straight on", "route to the left", "route to the right"),
+)
+
+
+def describe_situation(number: int) -> list[str]:
+    """The situation's number in words, one for each of its digits."""
+    sizes = [len(words) for words in SITUATION_WORDS]
+    digits = np.unravel_index(int(number), sizes)
+    return [words[digit] for words, digit in zip(SITUATION_WORDS, digits, strict=True)]
+
+
 @kernel
 def observe_place(p, s, i, obs):
     """Writes (cell * 4 + heading) * destinations + destination."""

@@ -57,6 +57,8 @@ class CityRenderer:
         world: the world whose states are drawn.
     """
 
+    panel_width = PANEL_WIDTH
+
     def __init__(self, world: City) -> None:
         params = world.params()
         self._rules = params.rules[0]

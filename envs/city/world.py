@@ -21,8 +21,10 @@ from .maps import NUM_DESTINATIONS, build_pool, close_street, load_pool
 from .observe import (
     NUM_PLANES,
     NUM_SITUATIONS,
+    PLANE_NAMES,
     STILL_PLANES,
     cut_strips,
+    describe_situation,
     expert_one,
     grid_kernel,
     observe_place,
@@ -131,6 +133,7 @@ class City:
             observe: Callable = grid_kernel(config.view)
             shape = (NUM_PLANES, config.view, config.view)
             self.observation_space: Space = Box(0, 255, shape, np.uint8)
+            self.observation_names = PLANE_NAMES
         elif config.index == "situation":
             observe = observe_situation
             self.observation_space = Discrete(NUM_SITUATIONS)
@@ -242,6 +245,19 @@ class City:
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`expert` follows the shortest route and the rules, knowing the true state."""
         return {"expert": bind_policy(expert_one)}
+
+    def describe(self, observation: int) -> list[str]:
+        """A situation or a place in words."""
+        if self.config.index == "situation":
+            return describe_situation(observation)
+        place, destination = divmod(int(observation), self._pool.destinations.shape[1])
+        cell, heading = divmod(place, 4)
+        y, x = divmod(cell, self.shape[1])
+        return [
+            f"row {y}, column {x}",
+            f"heading {('north', 'east', 'south', 'west')[heading]}",
+            f"to destination {destination}",
+        ]
 
     def jam(self, state: NDArray) -> NDArray[np.float32]:
         """(N,) how jammed the road ahead is: the share of the next 12 cells of the route that cars take."""

@@ -44,6 +44,25 @@ def font(size: int) -> pygame.font.Font:
     return _fonts[size]
 
 
+def shortened(text: str, size: int, width: int) -> str:
+    """The first words of a text that fit into a width; letters of the first one where not even that does."""
+
+    def fits(text: str) -> bool:
+        return font(size).size(text)[0] <= width
+
+    if fits(text):
+        return text
+    words = text.split(" ")
+    while len(words) > 1:
+        words.pop()
+        if fits(f"{' '.join(words).rstrip(',')} ..."):
+            return f"{' '.join(words).rstrip(',')} ..."
+    text = words[0]
+    while text and not fits(text + "..."):
+        text = text[:-1]
+    return text + "..."
+
+
 class Sprites:
     """A world's sprites, scaled, turned and tinted, each made once.
 
@@ -121,11 +140,15 @@ class Panel:
         self.surface.blit(self.image(text, color, size, self._right - x), (x, y))
 
     def row(self, label: str, value: str, color: Color = TEXT) -> None:
-        """Writes a line of label and value."""
-        label_width = font(19).size(label)[0] + 10
-        image = self.image(value, color, 22, max(40, self._right - self._left - label_width))
-        self.surface.blit(image, (self._right - image.get_width(), self.y))
+        """Writes a line of label and value; a value for which there is no room stands below its label."""
+        room = max(40, self._right - self._left - font(19).size(label)[0] - 10)
+        size = next((size for size in (22, 20) if font(size).size(value)[0] <= room), 20)
         self.write(label, self._left, self.y + 1, FAINT, 19)
+        if font(size).size(value)[0] > room and self.y + 2 * self.LINE <= self.surface.get_height():
+            self.y += self.LINE
+            room = self._right - self._left
+        image = self.image(value, color, size, room)
+        self.surface.blit(image, (self._right - image.get_width(), self.y + (22 - size) // 2))
         self.y += self.LINE
 
     def bar(self, share: float, color: Color) -> None:
@@ -144,8 +167,4 @@ class Panel:
 
     def _render(self, text: str, color: Color, size: int, width: int) -> pygame.Surface:
         text = "".join(letter if letter.isprintable() else "?" for letter in text)
-        if font(size).size(text)[0] > width:
-            while text and font(size).size(text + "...")[0] > width:
-                text = text[:-1]
-            text += "..."
-        return font(size).render(text, True, color)
+        return font(size).render(shortened(text, size, width), True, color)

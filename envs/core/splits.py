@@ -9,6 +9,19 @@ Split: TypeAlias = Literal["train", "test"] | int
 FIRST_SEED = {"train": 0, "test": 1_000_000_000}
 """A pool is far too small to reach from one range into the other."""
 LAST_SEED = (1 << 62) - 1
+UNSEEN = range(FIRST_SEED["test"], FIRST_SEED["test"] + 100_000_000)
+"""Seeds that are kept for judging; nothing is trained on them."""
+
+
+def shown_seed(seed: int) -> str:
+    """A seed as people read it: `unseen 3` is the fourth of those that are kept for judging."""
+    return f"unseen {seed - UNSEEN.start:,}" if seed in UNSEEN else f"{seed:,}"
+
+
+def shown_name(name: str) -> str:
+    """The name of something generated, with its seed as people read it: `districts, unseen 3`."""
+    kind, _, seed = name.rpartition("-")
+    return f"{kind}, {shown_seed(int(seed))}" if seed.isdecimal() and int(seed) in UNSEEN else name
 
 
 def first_seed(split: Split) -> int:

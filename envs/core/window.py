@@ -66,8 +66,10 @@ class Window:
         last, self._shown = self._shown, time.perf_counter()
         return self._shown - last
 
-    def events(self) -> list[tuple[int, int]]:
+    def events(self) -> list[tuple[int, Any]]:
         """What was done in the window since the last call: pygame's types of events, and their keys or 0.
+
+        Of the mouse it tells moves and clicks of the left button, with x and y in the window.
 
         Raises:
             OSError: when the window was ended from outside; the next call opens a new one.

@@ -19,6 +19,7 @@ from typing import Any, BinaryIO
 import pygame
 
 TOLD = (pygame.QUIT, pygame.KEYDOWN, pygame.KEYUP, pygame.WINDOWFOCUSLOST)
+MOUSE = (pygame.MOUSEMOTION, pygame.MOUSEBUTTONDOWN)
 PATIENCE = 0.02
 """Seconds after which the window attends to the desktop, whether anything was asked or not."""
 MOST = 1000
@@ -51,7 +52,7 @@ def serve(requests: BinaryIO, answers: BinaryIO, title: str, repeat: tuple[int, 
     pygame.key.set_repeat(*repeat)
     answer({"driver": pygame.display.get_driver(), "desktop": pygame.display.get_desktop_sizes()[0]})
 
-    done: deque[tuple[int, int]] = deque(maxlen=MOST)
+    done: deque[tuple[int, Any]] = deque(maxlen=MOST)
     for request in _awaited(requests):
         done += attend(pygame.event.get())
         if request is None:
@@ -65,14 +66,19 @@ def serve(requests: BinaryIO, answers: BinaryIO, title: str, repeat: tuple[int, 
             done.clear()
 
 
-def attend(events: Iterable[pygame.event.Event]) -> list[tuple[int, int]]:
-    """Paints again what was uncovered; returns the events that are told, each with its key or 0."""
+def attend(events: Iterable[pygame.event.Event]) -> list[tuple[int, Any]]:
+    """Paints again what was uncovered; returns the events that are told.
+
+    Each has its key, or 0; those of the mouse, its moves and clicks of the left button, their place instead.
+    """
     told = []
     for event in events:
         if event.type == pygame.WINDOWEXPOSED and pygame.display.get_surface():
             pygame.display.flip()
         elif event.type in TOLD:
             told.append((event.type, getattr(event, "key", 0)))
+        elif event.type in MOUSE and getattr(event, "button", 1) == 1:
+            told.append((event.type, event.pos))
     return told
 
 

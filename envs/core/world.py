@@ -87,7 +87,18 @@ class Kernels(NamedTuple):
 
 
 class Renderer(Protocol):
-    """Draws one environment of a batch."""
+    """Draws one environment of a batch.
+
+    What a renderer may have besides, of which `watch` and `play` make use:
+
+    - `panel_width`: pixels at the picture's right that are a panel of text. Of several environments the
+      pictures are then shown without it, with one panel for all.
+    - `between(before, after, phase) -> (N,) records`: states on the way from one step to the next.
+    - `spots(state, i) -> (A, 2)`: pixels of the picture where each action acts, x and y, NaN where it can't.
+      Then it is played by mouse. `draw` takes `cursor`, the action that is pointed at (or None).
+    - `draw(..., values=)`: (A,) the agent's action values, NaN where it has none, to be drawn where they act.
+    - `draw(..., ghosts=)`: numbers of further environments that are drawn into the same picture.
+    """
 
     def draw(
         self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
@@ -108,7 +119,17 @@ class Renderer(Protocol):
 
 @runtime_checkable
 class World(Protocol):
-    """A world: the kernels, the spaces and the tables, for one config."""
+    """A world: the kernels, the spaces and the tables, for one config.
+
+    What a world may have besides, for those who look on and play:
+
+    - `action_names`: a name for each action.
+    - `observation_names`: a name for each plane of an observation of planes, or each column of a table.
+    - `describe(observation) -> list[str]`: an observation that is a number, in words, a few of them each.
+    - `buttons` and `action_of(buttons)`: names of buttons; the action of those that are held. Then the world
+      goes on by itself while it is played.
+    - `play_settings`: settings of `meze play`, by flag.
+    """
 
     config: Any
     """Frozen dataclass, checked on construction; its fields are the keyword arguments of `make`."""

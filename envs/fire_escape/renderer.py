@@ -1,29 +1,33 @@
 """Draws a burning building; everything is painted by code, nothing is read from files."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
 
 from ..core import Panel, to_array
-from .state import EXIT, FIRE, HEIGHT, WALL, WIDTH
+from .state import DOOR, EXIT, FIRE, HEIGHT, WALL, WIDTH
 
 UNIT = 32  # pixels of a cell
+PANEL = 216  # width of the text beside it, in pixels
 SIZE = UNIT * (WIDTH - 2), UNIT * (HEIGHT - 2)  # of the building's picture, in pixels
 GROUND = np.array([(204, 194, 176), (158, 116, 76), (36, 168, 92), (86, 92, 110), (38, 42, 54)], np.uint8)
 ARROW = np.array([-9 - 4j, 2 - 4j, 2 - 10j, 12, 2 + 10j, 2 + 4j, -9 + 4j])
 GOOD, BAD, AGENT, SKIN = (96, 214, 130), (255, 110, 104), (40, 120, 255), (240, 206, 172)
 SHIRTS = (222, 168, 70), (176, 110, 170), (90, 150, 110), (206, 104, 96)
+LEGEND = "agent", "others", "exit", "door", "smoke", "fire"
 FLAMES = ((222, 58, 26), 13), ((255, 140, 36), 9), ((255, 226, 128), 5)  # colours, and radii in pixels
 
 
 class FireEscapeRenderer:
     """Draws one environment of a batch."""
 
+    panel_width = PANEL
+
     def __init__(self) -> None:
-        self._frame = pygame.Surface((SIZE[0] + 216, SIZE[1]), 0, 32)
-        self._panel = Panel(self._frame.subsurface((SIZE[0], 0, 216, SIZE[1])))
+        self._frame = pygame.Surface((SIZE[0] + PANEL, SIZE[1]), 0, 32)
+        self._panel = Panel(self._frame.subsurface((SIZE[0], 0, PANEL, SIZE[1])))
 
     def draw(
         self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
@@ -45,18 +49,25 @@ class FireEscapeRenderer:
         self._frame.blit(pygame.transform.smoothscale(cloud, SIZE), (0, 0))
         for k in np.flatnonzero(e["people"])[::-1]:
             start, end = (np.array(divmod(int(e[name][k]), WIDTH)[::-1]) - 0.5 for name in ("were", "people"))
-            x, y = (start + (end - start) * phase) * UNIT
-            for colour, radius in (("white", 15 * (k == 0)), (SHIRTS[k % 4] if k else AGENT, 12), (SKIN, 6)):
-                pygame.draw.aacircle(self._frame, colour, (x, y), radius)
+            self._person(tuple((start + (end - start) * phase) * UNIT), int(k))
         glow = pygame.surfarray.make_surface((smoke == FIRE)[..., None] * np.array([90, 36, 0]))
         self._frame.blit(pygame.transform.smoothscale(glow, SIZE), (0, 0), special_flags=pygame.BLEND_RGB_ADD)
-        for colour, size in FLAMES:
-            for x, y in np.argwhere(smoke == FIRE) * UNIT + (UNIT / 2, UNIT - 4):
-                tip = x + flicker.uniform(-7, 7), y - size * flicker.uniform(1.9, 2.8)
-                pygame.draw.polygon(self._frame, colour, [tip, (x - size, y - size), (x + size, y - size)])
-                pygame.draw.aacircle(self._frame, colour, (x, y - size), size)
+        for foot in np.argwhere(smoke == FIRE) * UNIT + (UNIT / 2, UNIT - 4):
+            self._flame(foot, 1.0, flicker)
         self._write(e, hud or {})
         return to_array(self._frame)
+
+    def _flame(self, foot: Sequence[float], scale: float, flicker: np.random.Generator) -> None:
+        x, y = foot
+        for colour, radius in FLAMES:
+            size = radius * scale
+            tip = x + scale * flicker.uniform(-7, 7), y - size * flicker.uniform(1.9, 2.8)
+            pygame.draw.polygon(self._frame, colour, [tip, (x - size, y - size), (x + size, y - size)])
+            pygame.draw.aacircle(self._frame, colour, (x, y - size), size)
+
+    def _person(self, place: Sequence[float], k: int, scale: float = 1.0) -> None:
+        for colour, radius in (("white", 15 * (k == 0)), (SHIRTS[k % 4] if k else AGENT, 12), (SKIN, 6)):
+            pygame.draw.aacircle(self._frame, colour, place, radius * scale)
 
     def _write(self, e: np.void, hud: Mapping[str, str]) -> None:
         panel, info = self._panel, e["info"]
@@ -71,3 +82,19 @@ class FireEscapeRenderer:
         for label, value in {"end": end, **hud}.items():
             if panel.room():
                 panel.row(label, value)
+        y = SIZE[1] - panel.MARGIN - panel.LINE * len(LEGEND)
+        if panel.y <= y:
+            self._legend(y)
+
+    def _legend(self, y: int) -> None:
+        x = SIZE[0] + self._panel.MARGIN + 9
+        for n, name in enumerate(LEGEND):
+            middle = x, y + 8 + n * self._panel.LINE
+            if n < 2:
+                self._person(middle, n, 0.6)
+            elif name == "fire":
+                self._flame((x, middle[1] + 8), 0.6, np.random.default_rng(0))
+            else:
+                colour = {"exit": GROUND[EXIT], "door": GROUND[DOOR], "smoke": (110, 106, 104)}[name]
+                self._frame.fill(colour, (x - 8, middle[1] - 8, 16, 16))
+            self._panel.write(name, self._panel.MARGIN + 32, middle[1] - 5, (150, 158, 178), 19)

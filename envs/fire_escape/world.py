@@ -64,6 +64,7 @@ class FireEscape:
     render_fps = 6
     action_names = ("wait", "up", "right", "down", "left")
     state_dtype = STATE
+    observation_names = ("smoke", "fire", "people", "way out", "2nd way", "3rd way", "4th way")
 
     def __init__(self, config: FireEscapeConfig | None = None) -> None:
         """Takes the settings, by default all defaults."""
@@ -100,6 +101,14 @@ class FireEscape:
             raise ValueError("no state of this world: people or fires are in walls, or the building is open")
         if (state["num_burning"] != count).any():
             raise ValueError("no state of this world: num_burning is not what burns")
+
+    def describe(self, observation: int) -> list[str]:
+        """The number of the observation `index` in words."""
+        sign, last, *around = np.unravel_index(int(observation), (4, 5, 4, 4, 4, 4))
+        ways, what = self.action_names[1:], ("free", "wall or people", "smoke", "fire")
+        moved = "waited" if last == 4 else f"came going {ways[last]}"
+        sides = [f"{way}: {what[code]}" for way, code in zip(ways, around, strict=True)]
+        return [f"sign points {ways[sign]}", moved, *sides]
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`rules` is what one would program first; `expert` knows the true state, and is the best."""

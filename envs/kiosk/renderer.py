@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
 
+from ..core.batch import DISABLED, Batch
 from ..core.renderer import ACCENT, BAD, BOARD, FAINT, GOOD, RULE, TEXT, Color, Panel, Sprites, to_array
+from ..core.splits import shown_name
 from .scene import BINS, LAWN, City, Histogram, Scene, colour
 
 if TYPE_CHECKING:
@@ -32,18 +35,21 @@ BIGGEST, SMALLEST = 0.9, 0.5
 """Scale of a kiosk's sprite where there are few, and many."""
 DROP = 60
 """Pixels from which a new kiosk comes down."""
-LEGEND_LINE = 40
+LEGEND_LINE = 30
+BEST_SITES = 8
+"""Sites of which the agent's values are written on the map."""
 WHITE = (255, 255, 255)
 """Light that leaves a sprite's colours as they are."""
 HISTOGRAM = 130
 """Pixels of height."""
 
 TITLES = {
-    "p-median": ("mean walk", "steps"),
-    "p-center": ("longest walk", "steps"),
-    "coverage": ("people covered", "%"),
-    "revenue": ("people won", "%"),
+    "p-median": ("mean walk", "steps", "saves"),
+    "p-center": ("longest walk", "steps", "saves"),
+    "coverage": ("people covered", "%", "wins"),
+    "revenue": ("people won", "%", "wins"),
 }
+"""What each objective counts, its unit, and what a kiosk does for it."""
 
 
 class KioskRenderer:
@@ -53,7 +59,10 @@ class KioskRenderer:
         world: the world whose states are drawn.
     """
 
+    panel_width = PANEL_WIDTH
+
     def __init__(self, world: Kiosk) -> None:
+        self._world = world
         self._config = world.config
         self._instances = world.params().instances
         self._scene = Scene(world)
@@ -70,6 +79,8 @@ class KioskRenderer:
         phase: float = 1.0,
         hud: Mapping[str, str] | None = None,
         marks: NDArray | None = None,
+        values: NDArray | None = None,
+        cursor: int | None = None,
     ) -> NDArray[np.uint8]:
         """Draws environment `i`.
 
@@ -79,6 +90,9 @@ class KioskRenderer:
             phase: how much of the last step has been shown, from 0 (the state before it) to 1.
             hud: further lines for the panel, label to text.
             marks: (C, 2) x and y of places to be marked, in steps: a search's centres of clusters.
+            values: (A,) what an agent expects of each site, NaN where none can be built on; the best are
+                written beside their sites.
+            cursor: the site that is pointed at; beside it stands what a kiosk there would save.
 
         Returns:
             (height, width, 3) uint8 picture, of one size whatever the state.
@@ -91,8 +105,28 @@ class KioskRenderer:
         self._draw_kiosks(e, city, phase)
         if marks is not None and city.origin is not None:
             self._draw_marks((marks - city.origin) / city.side)
+        places = self.spots(state, i)
+        if values is not None:
+            self._draw_values(places, values)
+        if cursor is not None and not np.isnan(places[cursor, 0]):
+            text = f"site {cursor}: {self._worth(state[i : i + 1], cursor)}"
+            self._draw_ring(places[cursor], ACCENT, 13)
+            self._draw_chip(places[cursor], text, ACCENT, 24, [])
         self._write(e, city, hud or {})
         return to_array(self._frame)
+
+    @cached_property
+    def _trial(self) -> Batch:
+        """An environment to try things out in."""
+        return Batch(self._world)
+
+    def spots(self, state: NDArray, i: int = 0) -> NDArray[np.float64]:
+        """(A, 2) pixels of the picture where the sites are, NaN where no kiosk may be placed."""
+        e = state[i]
+        places = np.full((len(e["taken"]), 2), np.nan)
+        free = np.flatnonzero(e["taken"] == 0)
+        places[free] = self._scene.city(e).corners[free] * MAP
+        return places
 
     # ------------------------------------------------------------ the map
 
@@ -186,18 +220,56 @@ class KioskRenderer:
                 for dx, dy in ((8, 8), (8, -8)):
                     pygame.draw.line(self._map, color, (x - dx, y - dy), (x + dx, y + dy), width)
 
+    def _draw_values(self, places: NDArray, values: NDArray) -> None:
+        known = np.flatnonzero(~np.isnan(values) & ~np.isnan(places[:, 0]))
+        best = known[np.argsort(-values[known], kind="stable")][:BEST_SITES]
+        chips: list[pygame.Rect] = []
+        for rank, site in enumerate(best):
+            color = TEXT if rank else ACCENT
+            self._draw_ring(places[site], color, 8)
+            self._draw_chip(places[site], f"{values[site]:.2f}", color, 19, chips)
+
+    def _draw_ring(self, place: NDArray, color: Color, radius: int) -> None:
+        pygame.draw.circle(self._map, BOARD, place, radius + 2, 5)
+        pygame.draw.circle(self._map, color, place, radius, 2)
+
+    def _draw_chip(
+        self, place: NDArray, text: str, color: Color, size: int, others: list[pygame.Rect]
+    ) -> None:
+        """Writes beside a place, within the map, where it covers no other text; else nowhere."""
+        words = self._panel.image(text, color, size, MAP - 40)
+        chip = words.get_rect().inflate(12, 8)
+        x, y = round(place[0]), round(place[1])
+        away = chip.width // 2 + 16, chip.height // 2 + 14
+        for dx, dy in ((1, 0), (-1, 0), (0, -1), (0, 1)):
+            chip.center = x + dx * away[0], y + dy * away[1]
+            if self._map.get_rect().contains(chip) and chip.collidelist(others) < 0:
+                pygame.draw.rect(self._map, BOARD, chip, border_radius=5)
+                self._map.blit(words, words.get_rect(center=chip.center))
+                others.append(chip)
+                return
+
+    def _worth(self, record: NDArray, site: int) -> str:
+        """What a kiosk would change, by the world's own rules, in words."""
+        trial = self._trial
+        trial.set_state(record)
+        trial.step(np.array([site]), DISABLED, 0, trial.outputs())
+        _, unit, does = TITLES[self._config.objective]
+        change = trial.state["info"]["objective"][0] - record["info"]["objective"][0]
+        return f"{does} {abs(change):.1f} {unit}"
+
     # ------------------------------------------------------------ the panel
 
     def _write(self, e: np.void, city: City, hud: Mapping[str, str]) -> None:
         panel, info = self._panel, e["info"]
-        title, unit = TITLES[self._config.objective]
+        title, unit, _ = TITLES[self._config.objective]
         panel.begin()
         panel.write(f"{info['objective']:.1f} {unit}", panel.MARGIN, panel.y, size=40)
         panel.y += 34
         panel.write(title, panel.MARGIN, panel.y, FAINT)
         panel.y += 26
         panel.rule()
-        panel.row("city", city.instance.name)
+        panel.row("city", shown_name(city.instance.name))
         instance = self._instances[e["instance"]]
         panel.row("kiosks", f"{e['placed']} of {instance['num_kiosks']}")
         self._write_colours(e, int(instance["num_kiosks"]))
@@ -212,9 +284,10 @@ class KioskRenderer:
         for label, value in hud.items():
             if panel.room():
                 panel.row(label, value)
-        legend_top = panel.surface.get_height() - panel.MARGIN - LEGEND_LINE * 3
+        rivals = bool(len(city.instance.rivals))
+        legend_top = panel.surface.get_height() - panel.MARGIN - LEGEND_LINE * (4 + rivals)
         if panel.y <= legend_top:
-            self._write_legend(legend_top)
+            self._write_legend(legend_top, rivals)
 
     def _write_colours(self, e: np.void, count: int) -> None:
         """Shows the colour of each kiosk, filled where it stands."""
@@ -227,15 +300,23 @@ class KioskRenderer:
             pygame.draw.rect(panel.surface, colour(number), rect, 0 if stands else 1)
         panel.y += 16
 
-    def _write_legend(self, y: int) -> None:
+    def _write_legend(self, y: int, rivals: bool) -> None:
         panel = self._panel
-        middle = panel.MARGIN + 20
-        for name, tint, text in (("kiosk", colour(0), "kiosk"), ("rival", RIVAL_TINT, "rival")):
-            self._draw_stall(panel.surface, (middle, y + 36), name, tint, 0.6)
-            panel.write(text, middle + 32, y + 14, FAINT, 19)
+        middle = panel.MARGIN + 14
+        stalls = [("kiosk", colour(0), "kiosk"), ("rival", RIVAL_TINT, "rival")][: 1 + rivals]
+        for number, text in enumerate(
+            [text for *_, text in stalls]
+            + ["site where one may be placed", "people, coloured by kiosk", "mean walk"]
+        ):
+            panel.write(text, middle + 30, y + number * LEGEND_LINE + 8, FAINT, 19)
+        for name, tint, _ in stalls:
+            self._draw_stall(panel.surface, (middle, y + 25), name, tint, 0.45)
             y += LEGEND_LINE
-        pygame.draw.circle(panel.surface, colour(0), (middle, y + 20), 6)
-        panel.write("people, coloured by kiosk", middle + 32, y + 14, FAINT, 19)
+        y += LEGEND_LINE // 2
+        pygame.draw.rect(panel.surface, SITE, (middle - 4, y - 4, 8, 8), 2)
+        pygame.draw.circle(panel.surface, colour(0), (middle, y + LEGEND_LINE), 6)
+        y += 2 * LEGEND_LINE
+        pygame.draw.line(panel.surface, TEXT, (middle, y - 8), (middle, y + 8))
 
     def _write_optimum(self, e: np.void, unit: str) -> None:
         """The objective against the optimum: a bar that is full when it is reached."""

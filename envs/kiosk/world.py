@@ -17,11 +17,13 @@ from .objective import Objective
 from .observe import observe_grid, observe_index, observe_plain, observe_sites
 from .pool import build_tables, load_pool
 from .state import (
+    FEATURES,
     GRID,
     MOST,
     MOST_WALK,
     NUM_FEATURES,
     NUM_PLANES,
+    PLANE_NAMES,
     REACH,
     REVENUE,
     WALK,
@@ -32,6 +34,8 @@ from .validate import check_state
 
 MAX_INDEX = 1 << 22
 """Most numbers of the observation `index`."""
+PLAIN_NAMES = ("x", "y", "steps to a kiosk", "its number", "site x", "site y")
+"""Rows of the observation `plain`."""
 _LEAST, _MOST = -(2**31), 2**31 - 1
 
 
@@ -124,7 +128,7 @@ class Kiosk:
         observe: Callable
         self.observation_space: Space
         if config.observation == "sites":
-            observe = observe_sites
+            observe, self.observation_names = observe_sites, FEATURES
             self.observation_space = self._features_space(num_sites)
         elif config.observation == "index":
             size = len(self._params.instances) << num_sites
@@ -142,11 +146,12 @@ class Kiosk:
                         "instance has only distances"
                     )
             if config.observation == "grid":
-                observe = observe_grid
+                observe, self.observation_names = observe_grid, PLANE_NAMES
                 self.observation_space = Box(0, 255, (NUM_PLANES, GRID, GRID), np.uint8)
             else:
                 shape = (4, num_points) if rules["fresh"] else (6, self._params.places.shape[2])
                 observe, self.observation_space = observe_plain, Box(_LEAST, _MOST, shape, np.int32)
+                self.observation_names = PLAIN_NAMES[: shape[0]]
         self.kernels = Kernels(reset_one, step_one, observe, mask_one)
 
     def _features_space(self, num_sites: int) -> Box:
@@ -187,6 +192,13 @@ class Kiosk:
                 f"option 'instance' takes integers from 0 to {last}, got {options['instance']!r}"
             )
         return {"ask_instance": numbers + 1}
+
+    def describe(self, observation: int) -> list[str]:
+        """The number of the observation `index` in words: the city, and which sites are taken."""
+        sites = int(self.action_space.n)  # type: ignore[attr-defined]
+        number, taken = divmod(int(observation), 1 << sites)
+        chosen = [str(site) for site in range(sites) if taken >> site & 1]
+        return [self.instances[number].name, f"taken: {', '.join(chosen) or 'none'}"]
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records that are no states of these instances; see `ChecksState`."""

@@ -242,6 +242,29 @@ def danger_ahead(e, tiles, slots, column, row):
     return ((nearest + THING_WIDTH) // TILE + 1) % (AHEAD + 1)
 
 
+SITUATION_WORDS = (
+    ("on the ground", "rising", "falling"),
+    ("jump released", "jump held"),
+    ("slow", "walking", "running"),
+    (
+        "no wall ahead",
+        "low wall within 2 tiles",
+        "high wall within 2 tiles",
+        "low wall in 3 or 4 tiles",
+        "high wall in 3 or 4 tiles",
+    ),
+    ("no gap ahead", "gap at once", "gap within 3 tiles", "gap in 4 or 5 tiles"),
+    ("no danger", "danger here", *(f"danger within {k} tiles" for k in range(2, AHEAD + 1))),
+)
+
+
+def describe_situation(number: int) -> list[str]:
+    """The situation's number in words, one for each of its digits."""
+    sizes = [len(words) for words in SITUATION_WORDS]
+    digits = np.unravel_index(int(number), sizes)
+    return [words[digit] for words, digit in zip(SITUATION_WORDS, digits, strict=True)]
+
+
 @kernel
 def observe_situation(p, s, i, obs):
     """Writes the situation's number, mixed radix: footing, jump button, speed, wall, gap, danger."""

@@ -21,6 +21,7 @@ from ..core.renderer import (
     Sprites,
     to_array,
 )
+from ..core.splits import shown_seed
 from .scene import Scene, Thing, between
 from .state import ALIVE, DEATH_NAMES, HEIGHT, PIXEL, TICKS_PER_SECOND
 
@@ -64,10 +65,12 @@ class PlatformerRenderer:
         world: the world whose states are drawn.
     """
 
+    panel_width = PANEL_WIDTH
+
     def __init__(self, world: Platformer) -> None:
         params = world.params()
         self._levels = params.levels
-        self._titles = [level.title or level.name for level in world.levels]
+        self._titles = [level.title or _short(level.name) for level in world.levels]
         self._scene = Scene(params)
         self._frame = pygame.Surface((VIEW * SCALE + PANEL_WIDTH, HEIGHT * 16 * SCALE), 0, 32)
         self._view = self._frame.subsurface((0, 0, VIEW * SCALE, self._frame.get_height()))
@@ -219,3 +222,9 @@ class PlatformerRenderer:
             panel.surface.blit(sprite, (panel.MARGIN, y), head, special_flags=pygame.BLEND_PREMULTIPLIED)
             panel.write(text, panel.MARGIN + 44, y + 10, FAINT, 19)
             y += LEGEND_LINE
+
+
+def _short(name: str) -> str:
+    """A generated level's seed, as people read it; other names as they are."""
+    kind, _, seed = name.rpartition("-")
+    return shown_seed(int(seed)) if kind.startswith("generated-") and seed.isdecimal() else name

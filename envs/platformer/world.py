@@ -14,7 +14,16 @@ from ..core.world import REWARD_SCALE, Kernels, Renderer
 from .config import PlatformerConfig
 from .kernels import reset_one, step_one
 from .levels import Level, build_pool, capacity_for
-from .observe import NUM_PLANES, NUM_SITUATIONS, VIEW, make_views, observe_grid, observe_situation
+from .observe import (
+    NUM_PLANES,
+    NUM_SITUATIONS,
+    PLANE_NAMES,
+    VIEW,
+    describe_situation,
+    make_views,
+    observe_grid,
+    observe_situation,
+)
 from .pool import load_pool
 from .state import (
     ACTION_SETS,
@@ -140,6 +149,7 @@ class Platformer:
         if config.observation == "grid":
             observe: Callable = observe_grid
             self.observation_space: Space = Box(0, 255, (NUM_PLANES, VIEW, VIEW), np.uint8)
+            self.observation_names = PLANE_NAMES
         elif config.observation == "pixels":
             from .pixels import SIDE, observe_pixels
 
@@ -195,6 +205,10 @@ class Platformer:
             held = DOWN
         fitting = [action for action, wants in enumerate(self._held) if wants & ~held == 0]
         return max(fitting, key=lambda action: self._held[action].bit_count())
+
+    def describe(self, observation: int) -> list[str]:
+        """A situation in words."""
+        return describe_situation(observation)
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the option `level` (number in the pool), a scalar or an (N,) array."""

@@ -4,7 +4,7 @@ import random
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiBinary
+from gymnasium.spaces import Box, Discrete, MultiBinary, Text
 from meze.agents import checkpoint
 from meze.agents.genetic import GeneticConfig
 from meze.agents.registry import make_agent
@@ -151,7 +151,7 @@ def test_a_state_of_something_else_is_refused() -> None:
 @pytest.mark.parametrize(
     ("spaces", "settings", "words"),
     [
-        ((MultiBinary(3), FEW), {}, "Box or Discrete observations; got MultiBinary"),
+        ((Text(3), FEW), {}, "observations that are arrays or numbers"),
         ((VECTOR, MultiBinary(3)), {}, "Discrete actions or a Box with bounds; got MultiBinary"),
         ((VECTOR, Box(-1, 1, (2,))), {"genome": "sequence"}, "made of Discrete actions"),
         ((VECTOR, FEW), {"hidden": 300}, "need 2703 weights; at most 2000"),

@@ -5,7 +5,7 @@ import random
 import neat as library
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiBinary
+from gymnasium.spaces import Box, Discrete, MultiBinary, Text
 from meze.agents import checkpoint
 from meze.agents.neat import NeatConfig, NeatPolicy
 from meze.agents.neat_genomes import diversity, express, idle
@@ -216,7 +216,7 @@ def test_tables_that_do_not_fit_are_refused(column, change, words) -> None:
         ({"connected": 1.5}, "connected"),
         ({"mutation": 0.95}, "mutation"),
         ({"step": 0.0}, "step"),
-        ({"spaces": (MultiBinary(2), Discrete(2))}, "Box or Discrete observations"),
+        ({"spaces": (Text(2), Discrete(2))}, "observations that are arrays"),
         ({"spaces": (Discrete(2), MultiBinary(2))}, "Discrete actions or a Box"),
     ],
 )

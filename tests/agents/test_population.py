@@ -5,7 +5,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete, MultiBinary
+from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Text
 from meze.agents.features import MAX_INPUTS, Retina, make_features
 from meze.agents.population import (
     Actions,
@@ -70,10 +70,16 @@ def test_vectors_and_numbers() -> None:
     assert inputs_of(features, np.array(5)) == [0, 0, 1, 0] and features.names[2] == "is 5"
 
 
+def test_several_numbers_are_an_input_each_scaled_to_the_largest() -> None:
+    features = make_features(MultiDiscrete([4, 3], start=[1, 0]), Retina())
+    assert features.names == ("x0", "x1") and features.cells.scales.tolist() == [0.25, 0.5]
+    assert make_features(MultiBinary((2, 2)), Retina()).cells.scales.tolist() == [1.0] * 4
+
+
 @pytest.mark.parametrize(
     ("space", "retina", "words"),
     [
-        (MultiBinary(3), Retina(), "MultiBinary"),
+        (Text(3), Retina(), "arrays or numbers"),
         (Discrete(MAX_INPUTS + 1), Retina(), "has more"),
         (GRID, Retina(planes=(3,)), "there are 3 planes"),
         (GRID, Retina(rows=(2, 2)), "add up to 4; the grid has 5"),

@@ -3,17 +3,18 @@ import sys
 
 import numpy as np
 import pytest
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete
 from meze.agents.registry import AgentSpec, agent_specs, find_agent, make_agent
 
 
 @pytest.mark.parametrize("spec", agent_specs(), ids=lambda spec: spec.name)
 def test_every_agent_acts_and_every_learner_learns(spec):
-    agent = make_agent(spec.name, Discrete(5), Discrete(3), num_envs=4, seed=0)
+    actions = Box(-1.0, 1.0, (2,)) if spec.actions == ("box",) else Discrete(3)
+    agent = make_agent(spec.name, Discrete(5), actions, num_envs=4, seed=0)
     policy = agent.policy if spec.is_trained else agent
     action, _ = policy.act(np.zeros(4, int), explore=True)
-    assert action.shape == (4,)
-    assert all(Discrete(3).contains(each) for each in action)
+    assert action.shape == (4, *actions.shape)
+    assert all(actions.contains(each) for each in action)
     assert hasattr(agent, "learn") == (spec.kind == "learner")
     assert hasattr(agent, "tell") == (spec.kind == "searcher")
     assert spec.summary

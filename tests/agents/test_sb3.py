@@ -254,9 +254,8 @@ def weights_of(state) -> list:
     "spaces",
     [
         (Dict(a=Discrete(2)), Discrete(2)),
-        (Discrete(2), Box(0, 1, (2,))),
-        (Discrete(2, start=1), Discrete(2)),
-        (Discrete(2), Discrete(2, start=-1)),
+        (Discrete(2), Box(0, np.inf, (2,))),
+        (Discrete(2), Dict(a=Discrete(2))),
     ],
     ids=str,
 )

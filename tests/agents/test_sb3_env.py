@@ -3,7 +3,7 @@
 import gymnasium
 import numpy as np
 import pytest
-from gymnasium.spaces import Box, Discrete
+from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import ClipReward, DictInfoToList, RecordEpisodeStatistics
@@ -260,7 +260,13 @@ def test_planes_keep_their_place_if_that_is_asked_for() -> None:
 
 
 class CountedFrom1(gymnasium.Env):
-    observation_space, action_space = Box(0, 1, (1,)), Discrete(2, start=1)
+    observation_space, action_space = Discrete(3, start=3), Discrete(2, start=1)
+
+    def reset(self, *, seed=None, options=None):
+        return 3, {}
+
+    def step(self, action):
+        return 5, float(action), True, False, {}
 
 
 def test_bad_input() -> None:
@@ -275,6 +281,15 @@ def test_bad_input() -> None:
         env.seed(-1), env.reset()
     with pytest.raises(TypeError, match="rush"):
         MezeVecEnv("meze/City-v0", 2, rush=True)
+
+
+def test_numbers_that_begin_elsewhere_are_shifted() -> None:
     mode = AutoresetMode.SAME_STEP
-    with pytest.raises(ValueError, match="counts from 0"):
-        MezeVecEnv(gymnasium.vector.SyncVectorEnv([CountedFrom1], autoreset_mode=mode))
+    env = MezeVecEnv(gymnasium.vector.SyncVectorEnv([CountedFrom1], autoreset_mode=mode))
+    assert (env.observation_space, env.action_space) == (Discrete(3), Discrete(2))
+    assert env.reset().tolist() == [0]
+    obs, reward, ended, infos = env.step(
+        np.array([1])
+    )  # the environment sees a 2, shows a 5, begins with a 3
+    assert obs.tolist() == [0] and reward.tolist() == [2.0] and ended.tolist() == [True]
+    assert infos[0]["terminal_observation"] == 2

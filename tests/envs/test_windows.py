@@ -261,8 +261,12 @@ def test_who_is_interrupted_or_ended_shows_the_next_picture_in_a_new_window():
 
 def test_who_shows_a_window_shows_the_last_picture_and_tells_the_keys(monkeypatch):
     key = pygame.event.Event(pygame.KEYDOWN, key=pygame.K_n)
-    motion, leaves = pygame.event.Event(pygame.MOUSEMOTION), pygame.event.Event(pygame.WINDOWFOCUSLOST)
-    happens = iter([[key], [motion, leaves], []])
+    motion, leaves = (
+        pygame.event.Event(pygame.MOUSEMOTION, pos=(3, 4)),
+        pygame.event.Event(pygame.WINDOWFOCUSLOST),
+    )
+    clicks = [pygame.event.Event(pygame.MOUSEBUTTONDOWN, pos=(5, 6), button=button) for button in (1, 3)]
+    happens = iter([[key], [motion, *clicks, leaves], []])
     monkeypatch.setattr(pygame.event, "get", lambda: next(happens, []))
     random = np.random.default_rng(0)
     small, large = (random.integers(256, size=(*size, 3)).astype(np.uint8) for size in ((9, 7), (30, 50)))
@@ -274,7 +278,8 @@ def test_who_shows_a_window_shows_the_last_picture_and_tells_the_keys(monkeypatc
     hello, *said = map(json.loads, answers.getvalue().splitlines())
     assert np.array_equal(shown, large)
     assert hello["driver"] == "dummy" and len(hello["desktop"]) == 2
-    assert said == [None, None, [[pygame.KEYDOWN, pygame.K_n], [pygame.WINDOWFOCUSLOST, 0]], []]
+    mouse = [[pygame.MOUSEMOTION, [3, 4]], [pygame.MOUSEBUTTONDOWN, [5, 6]]]
+    assert said == [None, None, [[pygame.KEYDOWN, pygame.K_n], *mouse, [pygame.WINDOWFOCUSLOST, 0]], []]
 
 
 def test_where_no_window_can_be_opened_it_says_why(monkeypatch):

@@ -77,7 +77,7 @@ class Turning:
 def test_a_teacher_remembers_the_episode(players):
     env = WorldVectorEnv("meze.envs.city.world:City", 16, 50, AutoresetMode.SAME_STEP, pool_size=8)
     mixture = Mixture(players, 0.5, 4, np.random.default_rng(0), Counting())
-    data = collect(Rollout(env, mixture, seeds=0), mixture, 3000, quiet=True)
+    data = collect(Rollout(env, mixture, seeds=0), mixture, 3000)
     assert data.ended.any(axis=0).all()
     steps = np.zeros(16, np.int64)
     for advice, ended in zip(data.advice, data.ended, strict=True):

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from meze.agents.registry import find_agent
 from meze.runners import cli, train
-from meze.runners.report import print_standings
+from meze.runners.report import column_names, print_standings, table_rows
 from meze.runners.resolve import find_environment
 from meze.runners.standings import standings
 from meze.runners.tournament import (
@@ -206,8 +206,8 @@ def test_schedules_are_stretched_to_the_budget():
     assert searcher.run.max_steps == 2000
 
 
-def make(path, returns):
-    """A tournament of which only the scores are there: name to (runs, episodes) returns."""
+def make(path, returns, steps=1):
+    """A tournament of which only the scores are there: name to (runs, episodes) returns, and transitions."""
     city = find_environment("city")
     env = make_entry("random", city, [], STEPS).env
     entries = [
@@ -217,7 +217,8 @@ def make(path, returns):
     tournament = Tournament.create(path, city, entries, 2, 4, STEPS)
     for number, runs in enumerate(returns.values()):
         for k, values in enumerate(runs):
-            result = Result({"return": np.array(values, float)}, np.array([[1, 1, 2.0]]), 1, 1.0, True)
+            result = Result({"return": np.array(values, float)}, np.array([[1, 1, 2.0]]), steps, 1.0, True)
+            steps += 100
             result.write(tournament.result_path(number, k))
     return tournament
 
@@ -227,6 +228,21 @@ def test_who_stands_between_random_and_expert(tmp_path):
     found = standings(make(tmp_path / "t", returns), {})
     assert [run["score"] for run in found["agents"]["a"]["runs"]] == pytest.approx([0.0, 0.5])
     assert found["agents"]["a"]["runs"][0]["curve"] == [[1.0, 1.0, pytest.approx(0.1)]]
+
+
+@pytest.mark.parametrize(("steps", "shown"), [(1_500, "1,650\n1,600..1,700"), (1_900, None)])
+def test_transitions_are_told_where_they_are_not_the_budgets(steps, shown, tmp_path, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", "80")
+    returns = {"random": [[0]], "a": [[1], [6]]}
+    found = standings(make(tmp_path / "t", returns, steps), {})  # of 2,000 that were asked for
+    columns, rows = column_names(found, ["return"]), list(table_rows(found, ["return"]))
+    assert ("transitions" in columns) == bool(shown)
+    if shown:
+        told = {row[0]: row[columns.index("transitions")] for row in rows}
+        assert told == {"random": "-", "a": shown}
+    print_standings(found)
+    said = capsys.readouterr().out
+    assert "a budget of 2,000 transitions" in said and ("transitions: what each" in said) == bool(shown)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,7 @@
 """Encoders are compared on episodes that nothing was fitted on, with scores that can be checked."""
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -139,6 +140,13 @@ def test_the_command_fits_nothing_on_held_out_episodes(tmp_path, monkeypatch, ca
     assert 0.15 < by_name["logistic"]["trivial"] < 0.6 < by_name["(observation)"]["rebuilt"]
     html = (folder / "report.html").read_text()
     assert html.count("<svg") == 6 and "Groups" in html and "Traffic jams" not in html
+    for method in ("PCA", "t-SNE"):
+        for what in ("return to come", "k-means, 8 groups", "steps to go"):
+            assert f">{method}: {what}<" in html
+        legend = html.split(f">{method}: k-means")[1].split("</svg>")[0]
+        shares = [int(share) for share in re.findall(r">[1-8]: (\d+) %<", legend)]
+        assert len(shares) == 8 and 95 <= sum(shares) <= 105
+    assert "negative where a readout" in html
 
 
 def test_jam_predictors_see_no_held_out_day():
@@ -181,9 +189,6 @@ def test_jam_predictors_see_no_held_out_day():
 )
 def test_wrong_flags_are_one_line(line, words, tmp_path, capsys, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    if line == "features":
-        assert cli.main(["features"]) == 0 and words in capsys.readouterr().out
-        return
     assert cli.main(line.split()) == 2
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1

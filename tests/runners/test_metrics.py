@@ -1,6 +1,7 @@
 """The table of a run's metrics."""
 
 import csv
+import json
 from pathlib import Path
 
 import pytest
@@ -48,3 +49,42 @@ def test_rows_beyond_where_it_goes_on_are_cut_off_and_half_lines_dropped(tmp_pat
     assert [row["step"] for row in read_rows(tmp_path / "metrics.csv")] == ["10", "20"]
     MetricsLog(tmp_path, 10).close()
     assert [row["step"] for row in read_rows(tmp_path / "metrics.csv")] == ["10"]
+
+
+def test_tensorboard_groups_what_it_shows_and_knows_settings_and_final_scores(tmp_path) -> None:
+    event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
+    from tensorboard.plugins.hparams import metadata
+
+    agent = {"name": "sarsa", "config": {"gamma": 0.5, "epsilon": {"start": 1.0}}}
+    config = {
+        "agent": agent,
+        "env": {"id": "toy", "config": {"map": None, "sizes": [1, 2]}},
+        "run": {"steps": 9},
+    }
+    (tmp_path / "config.json").write_text(json.dumps(config))
+    log = MetricsLog(tmp_path)
+    row = {"loss": 1.0, "return": 2.0, "eval_return": 3.0, "seconds": 4.0, "steps_per_second": 5.0}
+    log.write(10, row)
+    log.final({"return": 6.0})
+    log.close()
+    assert read_rows(tmp_path / "metrics.csv")[0].keys() == {"step", *row}, "columns keep their names"
+
+    found = event_accumulator.EventAccumulator(str(tmp_path)).Reload()
+    scalars = {
+        tag: [(each.step, each.value) for each in found.Scalars(tag)] for tag in found.Tags()["scalars"]
+    }
+    assert scalars == {
+        "train/loss": [(10, 1.0)],
+        "train/return": [(10, 2.0)],
+        "eval/return": [(10, 3.0)],
+        "time/seconds": [(10, 4.0)],
+        "time/steps_per_second": [(10, 5.0)],
+        "final/return": [(10, 6.0)],
+    }
+    (text,) = found.Tensors("settings")
+    assert "| agent.epsilon.start | 1.0 |" in text.tensor_proto.string_val[0].decode()
+    content = found.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
+    hparams = metadata.parse_session_start_info_plugin_data(content).hparams
+    assert hparams["agent.gamma"].number_value == 0.5 and hparams["agent.name"].string_value == "sarsa"
+    assert hparams["env.map"].string_value == "None" and hparams["env.sizes"].string_value == "[1, 2]"
+    assert hparams["run.steps"].number_value == 9

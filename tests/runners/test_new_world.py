@@ -16,7 +16,9 @@ CLI = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]
 @pytest.mark.slow
 def test_what_is_written_installs_conforms_trains_and_shows(tmp_path: Path, capsys) -> None:
     assert cli.main(["new-world", "tea-house", "--out", str(tmp_path)]) == 0
-    assert f"cd {tmp_path / 'tea-house'}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert all(f"  {line}" in said for line in (f"cd {tmp_path / 'tea-house'}", "pip install -e '.[dev]'"))
+    assert "runs/\n" in (tmp_path / "tea-house" / ".gitignore").read_text()
     path = os.pathsep.join([str(tmp_path / "site"), os.environ.get("PYTHONPATH", "")])
 
     def run(*words: object) -> str:

@@ -4,11 +4,16 @@ They need Chromium and its driver (Debian: chromium, chromium-driver), which `ma
 can.
 """
 
+import base64
+import io
+import re
 import shutil
 
+import numpy as np
 import pytest
 from meze.runners import cli
-from meze.runners.page import Page, legend_below, new_figure, style_of
+from meze.runners.page import AGAINST, FOR, Page, legend_below, new_figure, style_of
+from PIL import Image
 
 NEEDED = [shutil.which("chromium"), shutil.which("chromedriver")]
 browser_test = pytest.mark.skipif(None in NEEDED, reason="needs chromium and chromedriver")
@@ -26,6 +31,8 @@ def small_page():
     axes.set_xlabel("time")
     legend_below(axes)
     page.figures([(figure, "A line.")])
+    page.table(["", "a", "b"], [["a", "-", "0.9"], ["b", "0.1", "-"]], [[0, 0.8], [-0.8, 0]])
+    page.code([f"meze train q-learning city {'--env.pool-size 4 ' * 9}"])
     return page
 
 
@@ -115,6 +122,37 @@ def test_a_page_can_be_read_on_a_telephone_and_in_the_dark(browser, tmp_path):
     check(browser, tmp_path / "page.html")
 
 
+def pixels(browser, element):
+    """What an element looks like: (height, width) brightness."""
+    picture = Image.open(io.BytesIO(base64.b64decode(element.screenshot_as_base64)))
+    return np.asarray(picture.convert("L"), float)
+
+
+@browser_test
+def test_what_is_wider_than_the_screen_fades_out_until_it_is_scrolled(browser, tmp_path):
+    from selenium.webdriver.common.by import By
+
+    small_page().save(tmp_path / "page.html")
+    show(browser, tmp_path / "page.html", PHONE)
+    wide, narrow, code = browser.find_elements(By.CSS_SELECTOR, ".wide")
+    for element in (wide, code):
+        assert pixels(browser, element)[:, -2:].max() < 245, "no place at the edge is as white as the page"
+        browser.execute_script("arguments[0].scrollLeft = arguments[0].scrollWidth", element)
+        assert pixels(browser, element)[:, -2:].max() > 250, "at its end nothing is hidden"
+    name = wide.find_element(By.CSS_SELECTOR, "tbody th")
+    assert name.rect["x"] == wide.rect["x"], "the name stays in sight"
+    assert pixels(browser, narrow)[:, -2:].max() > 250
+    show(browser, tmp_path / "page.html", DESK)
+    first = browser.find_element(By.CSS_SELECTOR, "table")
+    assert first.size["width"] > 0.9 * DESK[0], "on a desk the width is used"
+
+
+def test_tones_stand_behind_cells():
+    html = small_page().html()
+    assert f'style="background: {FOR}80">0.9<' in html and f'style="background: {AGAINST}80">0.1<' in html
+    assert html.count("<td>-</td>") == 2
+
+
 @browser_test
 def test_the_report_of_a_tournament_in_a_browser(browser, tmp_path):
     from selenium.webdriver.common.by import By
@@ -124,7 +162,12 @@ def test_the_report_of_a_tournament_in_a_browser(browser, tmp_path):
     assert cli.main([*args, *small, "--out", str(tmp_path)]) == 0
     (report,) = tmp_path.glob("*/*/report.html")
     check(browser, report)
-    assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg")) == 6
+    assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg")) == 5
     assert len(browser.find_elements(By.CSS_SELECTOR, "figure img")) == 4
-    shown = {cell.text for cell in browser.find_elements(By.CSS_SELECTOR, "tbody th")}
+    scores, improvement = browser.find_elements(By.CSS_SELECTOR, "table")
+    shown = {cell.text for cell in scores.find_elements(By.CSS_SELECTOR, "tbody th")}
     assert shown == {"random", "expert", "q-learning", "sarsa"}
+    cells = [cell.text for cell in improvement.find_elements(By.CSS_SELECTOR, "td")]
+    assert cells[0] == cells[3] == "-"
+    for cell in cells[1:3]:
+        assert re.fullmatch(r"[01]\.\d\d\n[01]\.\d\d\.\.[01]\.\d\d", cell), "a value and its interval"

@@ -13,7 +13,7 @@ from meze.envs.platformer.world import Platformer
 from meze.runners import cli, play, screen
 from meze.runners.screen import Window
 from meze.runners.show import ScriptPolicy, Show
-from meze.runners.watch import Viewer
+from meze.runners.viewer import Viewer
 
 LEVEL = "01-running"
 
@@ -134,12 +134,12 @@ def test_motion_is_shown_between_two_steps() -> None:
     viewer = Viewer(show, "script")
     for _ in range(39):
         show.forward()
-    start, middle, late, end = (viewer.tiles(phase, False)[0].picture for phase in (0.0, 0.5, 0.75, 1.0))
+    start, middle, late, end = (viewer.view(phase).pictures[0] for phase in (0.0, 0.5, 0.75, 1.0))
     scrolled = [int((start != picture).any(axis=2)[:, :960].sum()) for picture in (middle, late, end)]
     assert 0 < scrolled[0] < scrolled[1] < scrolled[2]
     ends = end[:, :960]
     show.forward()
-    begins = viewer.tiles(0.0, False)[0].picture[:, :960]
+    begins = viewer.view(0.0).pictures[0][:, :960]
     assert (begins != ends).any(axis=2).mean() < 0.01  # where it was; only what is animated has moved on
 
 

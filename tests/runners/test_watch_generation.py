@@ -70,7 +70,7 @@ def test_everybody_plays_the_same_episode_as_if_alone(run) -> None:
     assert waited > 10
 
 
-def test_ghosts_are_those_who_still_play_and_the_picture_follows_the_fittest(run, monkeypatch) -> None:
+def test_ghosts_are_those_who_still_play_and_the_picture_follows_the_furthest(run, monkeypatch) -> None:
     drawn = []
 
     class Ghosts(CorridorRenderer):
@@ -85,14 +85,34 @@ def test_ghosts_are_those_who_still_play_and_the_picture_follows_the_fittest(run
     )
     searcher = searcher_of(run, 2)
     while not show.moment.ended.all():
-        assert len(viewer.tiles(1.0, False)) == 1
+        assert len(viewer.view().pictures) == 1
         rows, leader, ghosts, hud = drawn.pop()
         playing = np.flatnonzero(~show.moment.ended).tolist()
-        assert rows == 24 and ghosts == playing and leader == playing[0]
+        returns = show.moment.returns
+        assert rows == 24 and ghosts == playing and leader in playing
+        assert returns[leader] == returns[playing].max() and hud["followed"] == "the furthest"
         assert hud["generation"] == "2" and hud["playing"] == f"{len(playing)} of 24"
         assert hud["fitness"] == f"{np.sort(searcher.fitness)[::-1][leader]:.2f}"
         show.forward()
-    assert len(viewer.tiles(1.0, False)) == 1  # the last one's end
+    assert len(viewer.view().pictures) == 1  # the last one's end
+    env.close()
+
+
+def test_a_key_follows_one_after_another_by_rank(run) -> None:
+    source = find_source([str(run)])
+    env, show, viewer = generation_viewer(source, source.env_config, WatchSettings(population=True))
+    furthest, followed = viewer.chosen, []
+    for _ in range(len(show.moment.obs)):
+        viewer.look_on()
+        followed.append(viewer.chosen)
+    assert followed == list(range(len(show.moment.obs)))
+    viewer.look_on()
+    assert viewer.chosen == furthest
+    viewer.look_on()
+    while not show.moment.ended[0]:
+        assert viewer.chosen == 0
+        show.forward()
+    assert viewer.chosen != 0 or show.moment.ended.all()  # who is through is not followed any more
     env.close()
 
 
@@ -103,7 +123,8 @@ def test_without_ghosts_the_fittest_are_side_by_side(run, tmp_path) -> None:
     assert len(frames) > 1  # frames that are equal are one
     source = find_source([str(run)])
     env, show, viewer = generation_viewer(source, source.env_config, WatchSettings(population=True))
-    assert len(viewer.tiles(1.0, True)) == len(show.moment.obs) == 16
+    view = viewer.view(1.0, True)
+    assert len(view.pictures) == len(view.captions) == len(show.moment.obs) == 16
     env.close()
 
 
@@ -112,7 +133,7 @@ def test_an_earlier_generations_best_is_shown(run, tmp_path) -> None:
     env = WorldVectorEnv("toy_world:Corridor", 5, LIMIT, observation=source.env_config.observation)
     obs, info = env.reset(seed=3)
     for generation in (1, 3):
-        policy, _ = source.act(env, WatchSettings(generation=generation))
+        policy = source.act(env, WatchSettings(generation=generation)).policy
         wanted = searcher_of(run, generation).policy.act(obs, explore=False, mask=info["action_mask"])[0]
         assert np.array_equal(policy.act(obs, explore=False, mask=info["action_mask"])[0], wanted)
     args = ["watch", str(run), "--generation", "1", "--record", str(tmp_path / "one.gif"), "--steps", "3"]

@@ -15,10 +15,14 @@ from meze.envs.core import replay, window
 from meze.envs.core.renderer import to_array
 from meze.envs.core.replay import Replay
 from meze.envs.core.vector import WorldVectorEnv
-from meze.runners import cli, screen, watch
+from meze.runners import board, cli, screen, watch
+from meze.runners.board import Board, View, coloured
 from meze.runners.rollout import ReferencePolicy
-from meze.runners.screen import observation_picture, write_mp4
+from meze.runners.rundir import RunDir
+from meze.runners.screen import write_mp4
+from meze.runners.seen import Sees, see
 from meze.runners.show import Show
+from meze.runners.watch import WatchSettings, find_source, recording_limit
 
 
 @pytest.fixture(scope="module")
@@ -161,7 +165,7 @@ def test_the_window_and_its_keys(run, keyboard) -> None:
     assert cli.main(["watch", str(run), "--envs", "4"]) == 0
     assert len(boards) == len(keys) + 3
     sizes = [board.shape for board in boards]
-    assert sizes[7][0] > sizes[6][0]  # what the agent sees takes room
+    assert sizes[7][1] > sizes[6][1]  # what the agent sees takes room
     assert sizes[-1][0] < sizes[-2][0]  # the keys are hidden
 
 
@@ -183,22 +187,20 @@ def test_an_environment_that_quits_pygame_can_be_watched(monkeypatch) -> None:
     monkeypatch.setattr(CartPoleEnv, "render", render)
     monkeypatch.setattr(window.Window, "show", show)
     assert cli.main(["watch", "random", "CartPole-v1", "--envs", "2"]) == 0
-    assert len(shown) == 4 and shown[0].shape < shown[1].shape
+    assert len(shown) == 4 and shown[0].shape[1] < shown[1].shape[1]
 
 
 def test_a_board_is_the_same_whatever_others_quit() -> None:
-    tile = screen.Tile(np.full((40, 60, 3), 90, np.uint8), ("step 1", "return 2"), None)
-    board = screen.Board((640, 480))
-    before = to_array(board.draw([tile], ["playing"]))
+    view = View((np.full((40, 60, 3), 90, np.uint8),), rows=(("step", "1"), ("return", "2")))
+    board = Board((640, 480))
+    before = to_array(board.draw(view, ["playing"]))
     for trouble in (pygame.font.quit, pygame.quit, pygame.init, pygame.quit):
         trouble()
-        assert np.array_equal(to_array(board.draw([tile], ["playing"])), before)
+        assert np.array_equal(to_array(board.draw(view, ["playing"])), before)
 
 
 def test_following_takes_the_newest_checkpoint(run, keyboard, monkeypatch) -> None:
     loaded = []
-    from meze.runners.rundir import RunDir
-
     load = RunDir.load_learner
     monkeypatch.setattr(
         RunDir, "load_learner", lambda self, learner, path: (loaded.append(path), load(self, learner, path))
@@ -278,14 +280,123 @@ def test_a_damaged_replay_is_told_in_one_line(tmp_path, capsys, change, words) -
     assert said.startswith("meze: error: ") and said.count("\n") == 1 and words in said
 
 
-def test_observations_are_drawn_plane_by_plane() -> None:
+def shown(space, obs, world=None, values=None, mask=None) -> Sees:
+    return see(space, obs, world, values, mask, lambda action: f"a{action}")
+
+
+def test_planes_are_those_of_either_axis_with_one_scale() -> None:
     planes = np.zeros((5, 9, 9), np.uint8)
     planes[2] = 255
-    first = observation_picture(Box(0, 255, planes.shape, np.uint8), planes)
-    last = observation_picture(Box(0, 255, (9, 9, 5), np.uint8), np.moveaxis(planes, 0, 2))
-    assert first is not None and last is not None and np.array_equal(first, last)
-    assert (first[:9, 20:29] == 255).all() and (first[:9, :9] == 0).all()
-    assert observation_picture(Discrete(3), np.array(1)) is None
+    first = shown(Box(0, 255, planes.shape, np.uint8), planes)
+    last = shown(Box(0, 255, (9, 9, 5), np.uint8), np.moveaxis(planes, 0, 2))
+    for seen in (first, last):
+        assert len(seen.planes) == 5 and {(plane.low, plane.high) for plane in seen.planes} == {(0, 255)}
+        assert [plane.values.max() for plane in seen.planes] == [0, 0, 255, 0, 0]
+    dark, light = (coloured(plane) for plane in first.planes[1:3])
+    assert (light > dark).all() and (dark == board.RAMP[0]).all() and (light == board.RAMP[2]).all()
+
+
+def test_numbers_of_any_environment_are_written() -> None:
+    space = Box(-np.inf, np.inf, (4,), np.float32)
+    seen = shown(space, np.array([0.5, -1.25, 0.0, 3e9], np.float32))
+    assert seen.numbers == (("0", "0.500"), ("1", "-1.250"), ("2", "0"), ("3", "3e+09"))
+    assert shown(Discrete(16, start=2), np.array(5)).title == "sees number 3 of 16"
+
+
+def test_of_a_table_the_best_rows_that_are_possible_come_first() -> None:
+    class Named:
+        observation_names = ("near", "far")
+
+    obs, values = np.array([[1, 10], [2, 20], [3, 30], [4, 40]], np.int32), np.array([0.5, 9.0, 1.5, 0.1])
+    seen = shown(Box(0, 99, (4, 2), np.int32), obs, Named(), values, np.array([1, 0, 1, 1]))
+    assert seen.table == (
+        ("row", "value", "near", "far"),
+        ("a2", "1.50", "3", "30"),
+        ("a0", "0.50", "1", "10"),
+        ("a3", "0.10", "4", "40"),
+    )
+
+
+def test_bars_begin_at_one_zero_and_what_is_not_possible_has_none() -> None:
+    values = (("up", 2.0), ("down", -1.0), ("left", None), ("right", 1.0))
+    surface = pygame.Surface((400, 200), 0, 32)
+    surface.fill(board.BACKGROUND)
+    board.draw_sees(surface, Sees("sees", values=values))
+    found = []  # (first, last) columns of each bar, from top to bottom
+    for row in to_array(surface):
+        columns = np.flatnonzero((row == board.BAR).all(axis=1) | (row == board.BEST).all(axis=1))
+        runs = np.split(columns, np.flatnonzero(np.diff(columns) > 1) + 1)
+        longest = max(runs, key=len)
+        if len(longest) > 40 and (longest[0], longest[-1]) not in found:
+            found.append((longest[0], longest[-1]))
+    (zero, end), (start, before_zero), (zero_too, middle) = found  # none for `left`
+    assert zero == zero_too == before_zero + 1 or zero == zero_too == before_zero + 2  # its line lies between
+    assert end - zero == pytest.approx(2 * (middle - zero), abs=3)
+    assert before_zero - start == pytest.approx(middle - zero, abs=3)
+
+
+def test_a_point_of_the_board_is_a_pixel_of_the_picture() -> None:
+    drawn = Board((640, 480))
+    drawn.draw(View((np.zeros((40, 60, 3), np.uint8),)), ["status"])
+    (place,) = drawn.places
+    assert place.size == (360, 240)
+    assert drawn.pixel(place.topleft) == (0, 0) and drawn.pixel(place.center) == (30, 20)
+    assert drawn.pixel((place.right + 1, place.y)) is None
+
+
+def test_several_share_a_panel_and_a_recording_grows_with_them() -> None:
+    pictures = tuple(np.full((90, 160, 3), 60 * n, np.uint8) for n in range(4))
+    view = View(pictures, ("a", "b", "c", "d"), panel=np.full((90, 50, 3), 255, np.uint8), chosen=2)
+    drawn = Board((900, 700))
+    picture = to_array(drawn.draw(view, ()))
+    assert len({place.topleft for place in drawn.places}) == 4
+    for n, place in enumerate(drawn.places):
+        assert (picture[place.centery, place.centerx] == 60 * n).all()
+        assert (picture[place.top, place.left] == board.ACCENT).all() == (n == 2)  # of whom the panel tells
+    areas = [np.prod(recording_limit(".gif", count)) for count in (1, 2, 4, 9, 64)]
+    assert areas[0] < areas[1] < areas[2] < areas[3] == areas[4] and recording_limit(".mp4", 64)[0] == 1920
+
+
+def test_one_picture_is_the_last_of_the_recording(run, tmp_path) -> None:
+    picture, gif = tmp_path / "one.png", tmp_path / "all.mp4"
+    for path in (picture, gif):
+        assert cli.main(["watch", str(run), "--record", str(path), "--steps", "2"]) == 0
+    last = read_frames(gif)[-1].astype(int)
+    assert abs(iio.imread(picture).astype(int) - last).mean() < 3  # what the video's coding adds
+
+
+def test_the_panel_says_which_checkpoint_is_shown(run) -> None:
+    folder, source = RunDir.open(run), find_source([str(run)])
+    step = max(int(path.stem.rpartition("-")[2]) for path in folder.checkpoints.glob("step-*.safetensors"))
+    for which, words in (
+        ("best", folder.find_checkpoint()[1]),
+        ("newest", "newest"),
+        (str(step), f"at {step:,}"),
+    ):
+        env, show, viewer = watch._viewer(source, source.env_config, WatchSettings(checkpoint=which))
+        told = viewer._hud(show.moment, 0)
+        assert words in told["checkpoint"] and told["seed"] == "unseen 0"
+        env.close()
+
+
+def test_cut_offs_are_those_of_training(tmp_path) -> None:
+    args = ["train", "q-learning", "corridor", "--steps", "2000", "--max-episode-steps", "5"]
+    assert cli.main([*args, "--eval-episodes", "4", "--out", str(tmp_path)]) == 0
+    assert find_source([str(next(tmp_path.glob("*/*/*")))]).max_episode_steps == 5
+
+
+def test_a_folder_lists_what_is_in_it(run, tmp_path, capsys) -> None:
+    Replay("toy/Corridor-v0", 1_000_000_003, (2, 2), agent="human", score=1.5).save(tmp_path / "good.json")
+    (tmp_path / "bad.json").write_text("{")
+    assert cli.main(["watch", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert "good.json" in said and "toy/Corridor-v0" in said and "unseen 3" in said and "1.50" in said
+    assert "bad.json" in said and "not a replay file" in said
+    assert cli.main(["watch", str(run.parent)]) == 0
+    assert run.name in capsys.readouterr().out
+    (tmp_path / "nothing").mkdir()
+    assert cli.main(["watch", str(tmp_path / "nothing")]) == 2
+    assert "no run and no replay" in capsys.readouterr().err
 
 
 def test_without_a_display_no_window_is_opened(run, monkeypatch, capsys) -> None:

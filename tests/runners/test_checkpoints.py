@@ -1,0 +1,110 @@
+"""Which checkpoint of a run acts: the best by evaluations on seeds of their own, the newest, or any."""
+
+import json
+
+import meze
+import numpy as np
+import pytest
+from meze.agents import checkpoint
+from meze.runners import cli
+from meze.runners.evaluate import find_contestant
+from meze.runners.judge import Judge
+from meze.runners.resolve import find_environment
+from meze.runners.rundir import RunDir
+from run_files import only_run
+
+SCORES = [1.0, 5.0, float("nan"), 5.0, 2.0]
+BEST, NEWEST = 4 * 1024, 5 * 1024
+
+
+@pytest.fixture
+def scored(monkeypatch):
+    """Evaluations on the way find what the list says, one after the other."""
+    left = list(SCORES)
+    monkeypatch.setattr(Judge, "evaluate", lambda self, policy: {"eval_return": left.pop(0)})
+
+
+def train(folder, agent="q-learning", *flags):
+    every = ["--eval-every", "1024", "--checkpoint-every", "100000", "--eval-episodes", "8"]
+    words = ["train", agent, "corridor", "--steps", str(NEWEST), "--out", str(folder), *every, *flags]
+    assert cli.main(words) == 0
+    return only_run(folder)
+
+
+def test_the_best_is_kept_and_acts(tmp_path, scored, capsys) -> None:
+    run = train(tmp_path)
+    said = " ".join(capsys.readouterr().out.split())
+    assert f"q-learning: the checkpoint best, at {BEST:,}" in said
+    assert json.loads((run / "evaluation.json").read_text())["checkpoint"] == f"best, at {BEST:,}"
+    folder = RunDir.open(run)
+    assert folder.best() == (BEST, 5.0)  # of equals the later one
+    q = {step: checkpoint.load(folder.checkpoint_path(step))["learner.q"] for step in (BEST, NEWEST)}
+    assert (q[BEST] != q[NEWEST]).any()
+    for which, step in (("best", BEST), ("newest", NEWEST), (str(BEST), BEST)):
+        policy, _ = meze.load(run, checkpoint=which)
+        np.testing.assert_array_equal(policy.q, q[step])
+    assert find_contestant(str(run), find_environment("corridor")).checkpoint == f"best, at {BEST:,}"
+
+    assert cli.main(["evaluate", "corridor", str(run), "--episodes", "4"]) == 0
+    assert f"the checkpoint best, at {BEST:,}" in " ".join(capsys.readouterr().out.split())
+    assert cli.main(["evaluate", "corridor", str(run), "--episodes", "4", "--checkpoint", "newest"]) == 0
+    assert f"the checkpoint newest, at {NEWEST:,}" in " ".join(capsys.readouterr().out.split())
+
+
+@pytest.mark.parametrize("which", ["7", "-1", "oldest", "", f"{BEST}x", "１"])
+def test_a_checkpoint_that_is_not_there_is_told_in_one_line(which, tmp_path, scored, capsys) -> None:
+    run = train(tmp_path)
+    capsys.readouterr()
+    assert cli.main(["evaluate", "corridor", str(run), f"--checkpoint={which}"]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert f"best, newest, or one of 1024, 2048, {BEST}, {NEWEST}" in line or not which
+
+
+def test_of_an_older_run_the_newest_acts_and_none_is_chosen(tmp_path, scored, capsys) -> None:
+    run = train(tmp_path)
+    (run / "best.json").unlink()
+    file = run / "config.json"
+    plain = json.loads(file.read_text())
+    del plain["streams"]  # all its evaluations are on the seeds of the comparison
+    file.write_text(json.dumps(plain))
+    SCORES_LEFT = [9.0]
+    Judge.evaluate = lambda self, policy: {"eval_return": SCORES_LEFT.pop()}  # undone with the fixture
+    assert cli.main(["train", "--resume", str(run), "--steps", str(NEWEST + 1024)]) == 0
+    assert RunDir.open(run).best() is None and not SCORES_LEFT
+    assert "newest, at 6,144" in json.loads((run / "evaluation.json").read_text())["checkpoint"]
+
+
+@pytest.mark.parametrize(
+    "content", ["{", "[]", "{}", '{"step": "4096", "return": 1}', '{"step": 1e400, "return": 1}', "null"]
+)
+def test_damaged_notes_are_told_in_one_line(content, tmp_path, scored, capsys) -> None:
+    run = train(tmp_path)
+    (run / "best.json").write_text(content)
+    capsys.readouterr()
+    assert cli.main(["evaluate", "corridor", str(run)]) == 2
+    [line] = capsys.readouterr().err.splitlines()
+    assert "best.json" in line
+
+
+@pytest.mark.parametrize(("agent", "flags"), [("random-search", []), ("clone", []), ("sb3-dqn", [])])
+def test_every_kind_of_agent_keeps_its_best(agent, flags, tmp_path, capsys) -> None:
+    length = ["--generations", "3"] if agent == "random-search" else ["--steps", "600"]
+    words = ["train", agent, "corridor", *length, "--eval-episodes", "8", "--out", str(tmp_path), *flags]
+    assert cli.main(words) == 0
+    run = only_run(tmp_path)
+    best = RunDir.open(run).best()
+    assert best is not None
+    assert json.loads((run / "evaluation.json").read_text())["checkpoint"] == f"best, at {best[0]:,}"
+
+
+def test_a_loaded_run_can_be_drawn(tmp_path) -> None:
+    words = ["train", "q-learning", "city", "--steps", "2000", "--eval-episodes", "2", "--env.pool-size", "2"]
+    assert cli.main([*words, "--out", str(tmp_path)]) == 0
+    policy, env = meze.load(only_run(tmp_path), num_envs=2, render_mode="rgb_array")
+    obs, _ = env.reset(seed=0)
+    actions, _ = policy.act(obs)
+    assert actions.shape == (2,)
+    pictures = env.render()
+    assert len(pictures) == 2 and pictures[0].ndim == 3
+    with pytest.raises(ValueError, match="rgb_array"):
+        meze.load(only_run(tmp_path), render_mode="human")
