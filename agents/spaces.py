@@ -91,12 +91,14 @@ class Combined(Discrete):
         rows = (np.asarray(actions) - getattr(self.parts, "start", 0)).reshape(len(actions), -1)
         return np.ravel_multi_index(tuple(rows.T.astype(np.int64)), self._widths).astype(np.int64)
 
-    def mask(self, masks: NDArray) -> NDArray[np.int8]:
+    def mask(self, masks: NDArray | tuple[NDArray, ...]) -> NDArray[np.int8]:
         """The (n,) mask of the numbers for the masks of all parts, one after another.
 
         Raises:
             ValueError: for a mask of another length.
         """
+        if isinstance(masks, tuple):  # as `MultiDiscrete.sample` takes them
+            masks = np.concatenate([np.ravel(each) for each in masks])
         if np.shape(masks) != (sum(self._widths),):
             raise ValueError(
                 f"a mask of {told(self.parts)} has {sum(self._widths)} numbers, those of all parts one after "

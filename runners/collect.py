@@ -293,7 +293,7 @@ def play_mixture(
     teacher = find_teacher(env, environment, mixture.teacher) if asks else None
     player = Mixture(policies, mixture.epsilon, int(actions.n), rng, teacher)
     rollout = Rollout(env, player, stream_seeds(seed, env.num_envs))
-    with ProgressLine(num_steps) as progress:
+    with ProgressLine(-(-num_steps // env.num_envs) * env.num_envs) as progress:
         return collect(
             rollout, player, num_steps, folder, lambda done: progress.update(done, time.perf_counter())
         )

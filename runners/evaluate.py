@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -217,7 +217,7 @@ def main(args: Sequence[str]) -> int:
             vectorization=settings.vectorization,
             max_episode_steps=settings.max_episode_steps,
         )
-        with closing(env), Waiting(f"evaluating {contestant.name}"):
+        with closing(env), nullcontext() if settings.json else Waiting(f"evaluating {contestant.name}"):
             played = play_episodes(env, contestant.policy(env), settings.episodes, first)
         scores[contestant.name] = score(played)
     if settings.json:

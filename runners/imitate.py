@@ -124,8 +124,6 @@ class Imitation:
             progress.evaluated(self.step, row)
             self.log.write(self.step, {"seconds": self.seconds, **row})
             self.save()
-            if self.judge.chooses(row, self.run):
-                self.run.keep_best(self.step, row["eval_return"])
         return True
 
     def _record(self, count: int, progress: ProgressLine) -> tuple[NDArray, NDArray[np.int64]]:

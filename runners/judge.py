@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import math
 from collections.abc import Mapping
 from contextlib import closing
 
@@ -58,11 +57,9 @@ class Judge:
         return {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
 
     def chooses(self, row: Mapping[str, float], run: RunDir) -> bool:
-        """Whether an evaluation is the best so far; never where the comparison has the same seeds."""
-        if self._config.streams == 1 or not math.isfinite(row["eval_return"]):
-            return False
+        """Whether an evaluation is the best so far, so that its checkpoint must be kept."""
         best = run.best()
-        return best is None or row["eval_return"] >= best[1]
+        return self._config.streams > 1 and (best is None or row["eval_return"] >= best[1])
 
     def compare(self, policy: Policy, run: RunDir, done: str) -> dict[str, float]:
         """Evaluates the run's best checkpoint, the random agent and the world's references.

@@ -37,7 +37,7 @@ def stretched(config: Config, scale: float, kept: Collection[str] = (), prefix: 
         elif dataclasses.is_dataclass(value):
             changes[field.name] = stretched(value, scale, kept, flag)
         elif field.name in WARM_UPS and flag not in kept:
-            changes[field.name] = round(value * min(1.0, scale))
+            changes[field.name] = min(value, max(1, round(value * scale)))
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
 

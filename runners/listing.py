@@ -219,7 +219,7 @@ def _notes() -> Iterator[dict[str, Any]]:
         yield {}
         return
     notes: dict[str, Any] = {}
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(OSError, ValueError, TypeError):
         notes = dict(read_json(file))
     before = len(notes)
     yield notes

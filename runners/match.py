@@ -29,7 +29,7 @@ from .cli import run_command
 from .evaluate import find_contestant, make_evaluation_env, play_episodes
 from .files import held
 from .interrupts import INTERRUPTED
-from .metrics import read_rows
+from .metrics import METRICS, read_rows
 from .resolve import Environment, load_object, make_vector
 from .rollout import Episodes, Tally, action_mask
 from .rundir import RunDir
@@ -104,7 +104,7 @@ def _train(
             seconds, steps = training.seconds, training.transitions
         finally:
             training.close()
-    return run, _curve(run.path / "metrics.csv"), steps, seconds, ended
+    return run, _curve(run.path / METRICS), steps, seconds, ended
 
 
 def _train_for(training: Any, limit: float, stop: threading.Event) -> bool:

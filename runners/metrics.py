@@ -20,6 +20,8 @@ from ..files import check_regular, open_own, replaced
 from .files import read_json
 from .rollout import Episodes
 
+METRICS = "metrics.csv"
+
 
 class Meter:
     """Averages over what happened since the last row.
@@ -63,7 +65,7 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path, step: int = 0) -> None:
-        self._path = folder / "metrics.csv"
+        self._path = folder / METRICS
         self._columns: list[str] = []
         try:
             rows = read_rows(self._path)

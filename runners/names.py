@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -12,7 +13,7 @@ from typing import Any
 
 from .settings import leading_names, take_flag
 
-NUMBER = re.compile(r"[-+]?[\d_.]+(e[-+]?\d+)?", re.IGNORECASE)
+NUMBER = re.compile(r"[-+]?[_.]*\d[\d_.]*(e[-+]?\d+)?|-inf", re.IGNORECASE)
 SWITCHES = {"-h", "--help"}
 """Flags of every command that take no value."""
 
@@ -36,6 +37,8 @@ def arranged(
     given: list[str] = []
     if place is not None:
         given, words = take_flag(words, "--env")
+        if given[1:]:
+            raise ValueError(f"--env names one environment; got {' and '.join(given)}")
         words = [re.sub(r"^--env-kwargs\b", "--env.kwargs", word) for word in words]
     names, flags = _parted(words, most - len(given[-1:]), dict(_kinds(module)))
     if place is not None:
@@ -93,7 +96,7 @@ def is_name(word: str) -> bool:
     """Whether a word names an agent, an environment or a run."""
     from ..agents.registry import agent_names
 
-    return word in agent_names() or is_environment(word) or (Path(word) / "config.json").exists()
+    return word in agent_names() or is_environment(word) or os.path.exists(os.path.join(word, "config.json"))
 
 
 def is_environment(word: str) -> bool:
@@ -110,7 +113,13 @@ def is_environment(word: str) -> bool:
 
 def _check_order(command: str, names: Sequence[str], place: int) -> None:
     """Says so where an environment stands in another's place, and what should stand there elsewhere."""
-    if len(names) < 2 or place >= len(names) or ":" in names[place] or is_environment(names[place]):
+    if (
+        command in ("bench", "envs")
+        or len(names) < 2
+        or place >= len(names)
+        or ":" in names[place]
+        or is_environment(names[place])
+    ):
         return
     others = [
         k for k, name in enumerate(names) if k != place and is_environment(name) and not Path(name).exists()

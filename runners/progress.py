@@ -11,6 +11,7 @@ from types import TracebackType
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
+from rich.text import Text
 
 from .text import printable
 
@@ -28,7 +29,7 @@ class Waiting(AbstractContextManager):
     def __init__(self, words: str) -> None:
         self._words = printable(words)
         console = Console()
-        self._status = console.status(self._words) if console.is_terminal else None
+        self._status = console.status(Text(self._words)) if console.is_terminal else None
         self._over = threading.Event()
         self._teller = threading.Thread(target=self._tell, daemon=True)
 
@@ -50,7 +51,7 @@ class Waiting(AbstractContextManager):
         """Goes on to something else."""
         self._words = printable(words)
         if self._status:
-            self._status.update(self._words)
+            self._status.update(Text(self._words))
 
     def _tell(self) -> None:
         began = time.perf_counter()
@@ -100,7 +101,9 @@ class ProgressLine:
                 TextColumn("{task.percentage:3.0f} %", table_column=Column(no_wrap=True)),
                 TimeRemainingColumn(table_column=Column(no_wrap=True)),
                 TextColumn(
-                    "{task.fields[text]}", table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis")
+                    "{task.fields[text]}",
+                    markup=False,
+                    table_column=Column(ratio=1, no_wrap=True, overflow="ellipsis"),
                 ),
                 console=console,
                 expand=True,

@@ -1,14 +1,16 @@
 """The folder of a training run: what is in it, how it is written, and how it is read again.
 
 `runs/<env>/<agent>/<stamp>-s<seed>/` holds `config.json` (all settings, versions, git commit), `metrics.csv`,
-TensorBoard events, `checkpoints/`, `best.json` (which of them is best) and `evaluation.json`. Everything in
-it is data: what is read back may name only what is registered, and is checked.
+TensorBoard events, `checkpoints/` and `evaluation.json`. Everything in it is data: what is read back may name
+only what is registered, and is checked.
 """
 
 from __future__ import annotations
 
 import contextlib
+import math
 import platform
+import re
 import shlex
 import subprocess
 import time
@@ -30,6 +32,7 @@ from ..agents.registry import AgentSpec, make_agent
 from ..files import replaced
 from .encoding import Encoding, read_encoding
 from .files import new_folder, read_json, write_json
+from .metrics import METRICS, read_rows
 from .outdated import refusal
 from .resolve import Environment, Vectorization, find_environment, find_learner, make_vector
 from .seeds import EVALUATION_SEED, RANGE, STREAMS, stream_seeds
@@ -37,8 +40,8 @@ from .settings import from_plain, to_plain
 
 MOST_ENVS = 1 << 20
 """Environments side by side, at most."""
-BEST = "best.json"
-"""File that tells which checkpoint was evaluated best."""
+STEP = re.compile(r"step-([0-9]{12,18})\.safetensors")
+"""Names of checkpoints."""
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
 
@@ -327,37 +330,39 @@ class RunDir:
         """Where the checkpoint after so many transitions lies; of a searcher, after so many generations."""
         return self.checkpoints / f"step-{step:012d}.safetensors"
 
+    def steps(self) -> list[int]:
+        """After which steps there are checkpoints, rising."""
+        found = (STEP.fullmatch(path.name) for path in self.checkpoints.glob("step-*.safetensors"))
+        return sorted(int(each[1]) for each in found if each)
+
     def latest_checkpoint(self) -> Path | None:
         """The newest checkpoint, or None before the first."""
-        return max(self.checkpoints.glob("step-*.safetensors"), default=None)
-
-    def keep_best(self, step: int, score: float) -> None:
-        """Notes that the checkpoint after so many transitions, or generations, was evaluated best so far."""
-        write_json(self.path / BEST, {"step": step, "return": score})
+        steps = self.steps()
+        return self.checkpoint_path(steps[-1]) if steps else None
 
     def best(self) -> tuple[int, float] | None:
-        """Step and mean return of the checkpoint that was evaluated best; None where none is kept.
+        """Step and mean return of the checkpoint that was evaluated best; None where that can't be told.
 
-        Raises:
-            ValueError: one line, when what was noted is damaged.
+        Older runs have no best: their evaluations are those by which they are judged.
         """
-        file = self.path / BEST
-        if not file.exists():
-            return None
-        plain = read_json(file)
+        steps = set(self.steps())
         try:
-            step = from_plain(int, plain["step"], f"{file}: step")
-            score = from_plain(float, plain["return"], f"{file}: return")
-        except (KeyError, TypeError):
-            raise ValueError(f"{file} was cut short or altered") from None
-        return (step, score) if self.checkpoint_path(step).exists() else None
+            if read_json(self.path / "config.json").get("streams", 1) == 1:
+                return None
+            rows = [row for row in read_rows(self.path / METRICS) if row.get("eval_return")]
+            scores = [(float(row["eval_return"]), int(row.get("generation") or row["step"])) for row in rows]
+        except (OSError, ValueError, AttributeError):  # saved again by a spreadsheet, say
+            return None
+        found = [each for each in scores if each[1] in steps]
+        score, step = max((each for each in found if math.isfinite(each[0])), default=(math.nan, -1))
+        return (step, score) if step >= 0 else None
 
     def find_checkpoint(self, which: str = "best") -> tuple[Path, str]:
         """Finds a checkpoint by how it is called.
 
         Args:
-            which: `best` by the evaluations on the way (the newest, where none was kept), `newest`, or the
-                step after which it was written.
+            which: `best` by the evaluations on the way (the newest, where that can't be told), `newest`, or
+                the step after which it was written.
 
         Returns:
             Its path, and how it is called in tables: "best, at 18,048".
@@ -365,16 +370,13 @@ class RunDir:
         Raises:
             ValueError: one line, when there is no such checkpoint.
         """
-        newest, best = self.latest_checkpoint(), self.best() if which == "best" else None
-        if newest is None:
+        steps, best = self.steps(), self.best() if which == "best" else None
+        if not steps:
             raise ValueError(f"{self.path} has no checkpoint yet")
         if best:
             return self.checkpoint_path(best[0]), f"best, at {best[0]:,}"
         if which in ("best", "newest"):
-            return newest, f"newest, at {self.reached():,}"
-        steps = sorted(
-            int(path.stem.removeprefix("step-")) for path in self.checkpoints.glob("step-*.safetensors")
-        )
+            return self.checkpoint_path(steps[-1]), f"newest, at {steps[-1]:,}"
         if not which.isdecimal() or int(which) not in steps:
             there = ", ".join(map(str, steps))
             raise ValueError(f"checkpoint takes best, newest, or one of {there}; got {which}")
@@ -386,7 +388,7 @@ class RunDir:
         Raises:
             ValueError: when there are some, and none can be read.
         """
-        found = sorted(self.checkpoints.glob("step-*.safetensors"), reverse=True)
+        found = [self.checkpoint_path(step) for step in reversed(self.steps())]
         for path in found:
             try:
                 checkpoint.verify(path)
@@ -399,8 +401,7 @@ class RunDir:
 
     def reached(self) -> int:
         """How far the newest checkpoint is: transitions of a learner, generations of a searcher."""
-        path = self.latest_checkpoint()
-        return 0 if path is None else int(path.stem.removeprefix("step-"))
+        return max(self.steps(), default=0)
 
     def extend(self, **settings: Any) -> None:
         """Writes down the settings with which the run goes on: `steps`, or `generations`, and `device`."""

@@ -154,8 +154,6 @@ class Search:
                 self.draw()
             self.log.write(self.steps, row)
             self.save()
-            if "eval_return" in row and self.judge.chooses(row, self.run):
-                self.run.keep_best(searcher.generation, row["eval_return"])
         return True
 
     def play(self, population: object, stop: threading.Event) -> Episodes:

@@ -232,11 +232,8 @@ class Training:
                     row |= self.judge.evaluate(self.learner.policy)
                 progress.evaluated(self.step, row)
             self.log.write(self.step, row)
-            best = evaluation and self.judge.chooses(row, self.run)
-            if saving or best:
+            if saving or evaluation and self.judge.chooses(row, self.run):
                 self.save()
-            if best:
-                self.run.keep_best(self.step, row["eval_return"])
             mark = seconds, self.step
             stopwatch.start()  # evaluating and saving are not training
         return self.step >= settings.steps

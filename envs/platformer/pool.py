@@ -108,7 +108,7 @@ def _certify_thoroughly(level: Level) -> int:
     Returns:
         The ticks to its flag; 0 where no way was found, and a warning says why.
     """
-    file = _cache_file(level.digest)
+    file = _cache_file("-".join([level.digest, *map(str, THOROUGH)]))
     if notes := _recall(file):
         ((_, time, limit),) = notes[:1]
     else:

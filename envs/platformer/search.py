@@ -222,7 +222,7 @@ def _search(
             if over and not clears:
                 continue
             survives = True
-            passed = states[kept].tick - start
+            passed = int(states[kept].tick) - start
             to_go = ticks_to_go(states, kept, goal_x)
             bound = passed + to_go * weight // 4
             if passed + to_go >= limit or bound >= len(buckets):
@@ -249,7 +249,7 @@ def _search(
         if goal < 0 and survives and states[at].grounded and states[at].x > best_x:
             best = node
             best_x = int(states[at].x)
-            ticks = states[at].tick - start
+            ticks = int(states[at].tick) - start
     last = goal if goal >= 0 else best
     length = nodes[last].moves
     for k in range(length - 1, -1, -1):

@@ -32,6 +32,7 @@ from .state import (
 _SPEED = (1 - TILE, TILE - 1)
 _FAR = 1024 * TILE  # what looks up no tiles may be anywhere, if only sums with it don't overflow
 _RANGES = {
+    "tick": (0, 1 << 30),  # a search counts on from it
     "vx": _SPEED,
     "vy": _SPEED,
     "jump_class": (0, SPRING_CLASS),

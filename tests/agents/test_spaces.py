@@ -47,6 +47,9 @@ def test_a_mask_of_parts_is_one_of_combinations() -> None:
     combined, mask = Combined(MultiDiscrete([2, 3])), np.array([1, 0, 0, 1, 1])
     assert combined.mask(mask).tolist() == [0, 1, 1, 0, 0, 0]
     assert combined.split(np.flatnonzero(combined.mask(mask))).tolist() == [[0, 1], [0, 2]]
+    assert (
+        combined.mask((mask[:2], mask[2:])).tolist() == combined.mask(mask).tolist()
+    )  # Gymnasium's own form
     with pytest.raises(ValueError, match=r"has 5 numbers.*got the shape \(6,\)"):
         combined.mask(np.ones(6))
 

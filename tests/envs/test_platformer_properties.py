@@ -202,6 +202,7 @@ def test_records_that_are_no_states_are_refused(play, data):
         "vx": (-TILE, TILE),
         "vy": (-TILE, TILE),
         "jump_class": (4, 255),
+        "tick": (-1, (1 << 31) - 8),
         "ride": (33, 255),
         "bump_cell": (codes.USUAL.cells, 65535),
         "num_awake": (33, 255),

@@ -27,6 +27,11 @@ def test_warm_ups_become_shorter_but_not_longer():
     assert stretched(config, 0.1, {"--agent.warm-up"}).warm_up == 10_000
 
 
+def test_the_shortest_runs_have_a_warm_up():
+    assert stretched(DQNConfig(warm_up=10_000), 1e-9).warm_up == 1
+    assert stretched(DQNConfig(warm_up=1), 0.1).warm_up == 1
+
+
 def test_a_number_given_by_flag_stays():
     usual = ask(["q-learning", "city"], []).given
     steps = usual.run.steps // 4
