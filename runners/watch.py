@@ -426,23 +426,27 @@ def list_folder(folder: Path) -> None:
     Raises:
         ValueError: when there are none.
     """
-    rows = []
+    rows: list[tuple[str, ...]] = []
+    sound = []
     for path in sorted(folder.glob("*.json")):
         try:
             replay = load_replay(path)
-        except ValueError as error:
+        except (OSError, ValueError) as error:
             rows.append((path.name, str(error).removeprefix(f"replay {path}: "), *[""] * 4))
             continue
         score = "" if replay.score is None else f"{replay.score:.2f}"
         told = replay.id, replay.agent, shown_seed(replay.seed), f"{len(replay.actions):,}", score
         rows.append((path.name, *told))
+        sound.append(path.name)
     for path in sorted(folder.rglob("config.json")):
         if (path.parent / "checkpoints").is_dir():
             rows.append((str(path.parent.relative_to(folder)), "a run", *[""] * 4))
+            sound.append(rows[-1][0])
     if not rows:
         raise ValueError(f"there is no run and no replay in {folder}")
     print_rows(str(folder), ("name", "world", "agent", "seed", "steps", "return"), rows)
-    print(printable(f"To watch one: {command('meze', 'watch', folder / rows[-1][0])}"))
+    if sound:
+        print(printable(f"To watch one: {command('meze', 'watch', folder / sound[-1])}"))
 
 
 def main(args: Sequence[str]) -> int:

@@ -11,17 +11,33 @@ from pathlib import Path
 
 import numpy as np
 from meze.agents import checkpoint
+from meze.envs.core.registry import register_world
 from meze.runners.rundir import RunDir
 
 IN_ANOTHER_PROCESS = """
 import sys
-sys.path.insert(0, {folder!r})
-from meze.envs.core.registry import register_world
-register_world(id="toy/Corridor-v0", name="corridor", world="toy_world:Corridor",
-               config="toy_world:CorridorConfig", max_episode_steps=40)
+sys.path[:0] = {folders!r}
+from run_files import register_corridor
+register_corridor()
 from meze.runners import cli
 sys.exit(cli.main(sys.argv[1:]))
 """
+
+
+def register_corridor() -> None:
+    """Registers the corridor, with the same presets in each process: schedules follow them."""
+    register_world(
+        id="toy/Corridor-v0",
+        name="corridor",
+        world="toy_world:Corridor",
+        config="toy_world:CorridorConfig",
+        max_episode_steps=40,
+        presets={
+            "*": {"steps": 4096, "num_envs": 32, "eval_episodes": 16, "agent.epsilon.end": 0.2},
+            "q-learning": {"agent.gamma": 0.9},
+            "bench": {"env.slip": 100},
+        },
+    )
 
 
 def kill_and_resume(args: list[str], out: Path, after: Sequence[int]) -> tuple[Path, int]:
@@ -30,7 +46,8 @@ def kill_and_resume(args: list[str], out: Path, after: Sequence[int]) -> tuple[P
     Returns:
         The run's folder, and how many checkpoints it holds.
     """
-    script = IN_ANOTHER_PROCESS.format(folder=str(Path(__file__).parents[1] / "envs"))
+    here = Path(__file__).parent
+    script = IN_ANOTHER_PROCESS.format(folders=[str(here), str(here.parent / "envs")])
     for checkpoints in after:
         process = subprocess.Popen(
             [sys.executable, "-c", script, *args],
