@@ -139,7 +139,7 @@ class Matches:
         with self._lock:
             self._stopping = True
             if self._running:
-                print(f"waiting for {len(self._running)} matches to save what they have trained", flush=True)
+                print(f"waiting until what is trained is saved, {len(self._running)} under way", flush=True)
             for process in self._running:
                 try:
                     assert process.stdin

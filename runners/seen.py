@@ -10,12 +10,12 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
+from ..agents.features import KNOWN
+
 MOST_NUMBERS = 48
 """Numbers of a vector that are written out; longer ones are drawn as a plane."""
 MOST_ROWS = 64
 """Rows of a table that are kept to be shown."""
-KNOWN = 1e6
-"""Larger bounds tell nothing of how large a number is."""
 
 
 class Plane(NamedTuple):

@@ -119,6 +119,7 @@ def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path, capsys):
     finally:
         process.kill()
     assert process.returncode == 130 and f"meze compare --resume {folder(tmp_path)}" in said
+    assert "waiting until what is trained is saved, 1 under way" in said
     assert list(tmp_path.glob("*/*/runs/*/*/pqn/*/checkpoints/step-*"))
 
 

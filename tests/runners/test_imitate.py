@@ -133,3 +133,11 @@ def test_an_encoder_that_was_altered_is_refused(tmp_path, capsys):
         plain = json.loads((run / "config.json").read_text()) | {"encoder": {"name": "kmeans"}}
         (run / "config.json").write_text(json.dumps(plain))
         RunDir.open(run).config()
+
+
+def test_a_dagger_that_never_acts_says_so(tmp_path, capsys) -> None:
+    words = ["train", "dagger", "corridor", "--steps", "600", "--eval-episodes", "4", "--out", str(tmp_path)]
+    assert cli.main([*words, "--agent.round", "600"]) == 0
+    assert "dagger never acts itself: its first round has 600 transitions" in capsys.readouterr().out
+    assert cli.main([*words, "--agent.round", "300"]) == 0
+    assert "never acts itself" not in capsys.readouterr().out
