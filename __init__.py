@@ -6,10 +6,11 @@ Importing it registers the worlds with gymnasium and loads nothing heavy.
 from pathlib import Path
 from typing import Any
 
-from .envs import presets
 from .envs.core.registry import register_world
 
 __version__ = "0.1.0"
+
+_PRESETS = Path(__file__).parent / "assets" / "presets"
 
 register_world(
     id="meze/City-v0",
@@ -17,7 +18,7 @@ register_world(
     world=f"{__name__}.envs.city.world:City",
     config=f"{__name__}.envs.city.config:CityConfig",
     max_episode_steps=512,
-    presets=presets.CITY,
+    presets=_PRESETS / "city.toml",
     summary="Drive through a city with traffic, signals, pedestrians and ambulances.",
 )
 
@@ -27,7 +28,7 @@ register_world(
     world=f"{__name__}.envs.platformer.world:Platformer",
     config=f"{__name__}.envs.platformer.config:PlatformerConfig",
     max_episode_steps=1024,
-    presets=presets.PLATFORMER,
+    presets=_PRESETS / "platformer.toml",
     summary="Run, jump and stomp through levels to the flag.",
 )
 
@@ -37,7 +38,7 @@ register_world(
     world=f"{__name__}.envs.kiosk.world:Kiosk",
     config=f"{__name__}.envs.kiosk.config:KioskConfig",
     max_episode_steps=1024,  # the most kiosks that there can be: each step places one
-    presets=presets.KIOSK,
+    presets=_PRESETS / "kiosk.toml",
     summary="Place kebab kiosks so that a city of hungry people has a short walk.",
 )
 
@@ -47,7 +48,7 @@ register_world(
     world=f"{__name__}.envs.fire_escape.world:FireEscape",
     config=f"{__name__}.envs.fire_escape.config:FireEscapeConfig",
     max_episode_steps=128,
-    presets=presets.FIRE_ESCAPE,
+    presets=_PRESETS / "fire-escape.toml",
     summary="Find the way out of a burning building before fire and smoke do their worst.",
 )
 

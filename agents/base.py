@@ -1,11 +1,13 @@
-"""What an agent is: the protocols that runners compose, and the transition they exchange.
+"""What an agent is: the classes it inherits, whose methods runners call, and the transition they exchange.
 
-Agents know gymnasium spaces and batches of transitions, never a world.
+Agents know gymnasium spaces and batches of transitions, never a world. What an agent must have is abstract
+here; what it may have is a method or an attribute with a default, so that nobody asks whether it is there.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Protocol, TypeAlias
 
@@ -17,8 +19,13 @@ from numpy.typing import NDArray
 from .spaces import told
 
 Memory: TypeAlias = Any
-"""What a policy carries from step to step: an array, or a tuple of arrays, whose row b belongs to row b of
-the batch and is all zeros when an episode begins. None at first, and for policies without memory."""
+"""What a policy carries from step to step: a pytree of arrays or tensors (see `agents.memory`) whose row b
+belongs to row b of the batch. All zeros is what an episode begins with, and so is None: at first, and always
+for policies without memory."""
+
+Extras: TypeAlias = Any
+"""What else was known when acting, for who learns from it (log-probabilities, values): a pytree of arrays or
+tensors whose row b belongs to row b of the batch. It is read before the policy acts again."""
 
 State: TypeAlias = dict[str, Any]
 """A checkpoint's content: names to arrays, or to values that JSON can hold."""
@@ -49,26 +56,56 @@ class Transition(NamedTuple):
     """(B,) the episode was cut off; the successor still has a value."""
     next_mask: NDArray | None
     """(B, A) actions possible in `next_obs` (nonzero: possible), or None where all are."""
+    mask: NDArray | None = None
+    """(B, A) actions possible in `obs`, as `act` was told."""
+    memory: Memory = None
+    """What `act` was given to remember; not what it returned."""
+    extras: Extras = None
+    """What `act` returned beside actions and memory; None where it returned nothing."""
 
 
-class Policy(Protocol):
+class Decision(NamedTuple):
+    """What a policy decided for a batch; see `Policy.act`."""
+
+    action: NDArray
+    memory: Memory
+    extras: Extras = None
+
+
+Decided: TypeAlias = tuple[NDArray, Memory] | tuple[NDArray, Memory, Extras]
+"""What `Policy.act` may return; `decide` makes a `Decision` of both."""
+
+
+class Policy(ABC):
     """Chooses actions for a batch of observations."""
 
+    @abstractmethod
     def act(
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
-    ) -> tuple[NDArray, Memory]:
+    ) -> Decided:
         """Chooses one action a row.
 
         Args:
             obs: (B, ...) observations.
-            memory: what the last call returned, for recurrent policies.
+            memory: what the last call returned, with zeros in rows whose episode begins; None: in all rows.
             explore: whether to explore (training) or act as well as it can (evaluation).
             mask: (B, A), nonzero where the action is possible.
 
         Returns:
-            (B,) actions, and the memory for the next call.
+            (B,) actions, and the memory for the next call; where there is something to tell who learns,
+            the extras too. What it was given stays as it was.
         """
-        ...
+
+    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
+        """The (B, A) values by which it acts greedily, for who watches; None where it has none (default)."""
+        return None
+
+
+def decide(
+    policy: Policy, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+) -> Decision:
+    """What a policy decides, whether its `act` returns extras or not; see there."""
+    return Decision(*policy.act(obs, memory, explore=explore, mask=mask))
 
 
 @contextmanager
@@ -93,32 +130,58 @@ class NonFiniteLossError(ValueError):
         self.batch = batch
 
 
-class Trainable(Protocol):
-    """What every agent that is trained can do: act, and be saved.
+class Trainable(ABC):
+    """What every agent that is trained can do: act, and be saved."""
 
-    One whose checkpoints hold more than acting needs (a replay) may have `load_policy(state)` too: it takes
-    from what `state_dict` gave only what its policy needs, for environments in which it will not learn.
-    """
+    policy: Any
+    """The `Policy` that acts as well as the agent can so far; a searcher's acts for its best genome."""
+    exact: bool = True
+    """Whether `state_dict` holds all that is needed to go on bit for bit; a replay may be left out."""
+    notes: Sequence[str] = ()
+    """What is worth knowing before it is trained, in lines."""
 
-    policy: Policy
-    """Acts as well as the agent can so far; a searcher's acts for its best genome."""
+    def prepare(self) -> None:  # noqa: B027 it need do nothing
+        """Makes sure that it can be trained, which may need more than acting; by default nothing does.
 
+        Raises:
+            ValueError: one line, when it can't.
+        """
+
+    def inside(self, env: VectorEnv) -> tuple[VectorEnv, Any]:
+        """The environment in which it learns, and who learns there: by default that one, and itself.
+
+        What stands before an agent (an encoder) goes around the environment instead, for an agent without:
+        so each observation of the stream passes it once, and not again as the next one's predecessor.
+        """
+        return env, self
+
+    @abstractmethod
     def state_dict(self) -> State:
         """Everything needed to go on as if never stopped."""
-        ...
 
+    @abstractmethod
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave.
 
         Raises:
             ValueError: when the state does not fit this agent.
         """
-        ...
+
+    def load_policy(self, state: Mapping[str, Any]) -> None:
+        """Takes back of what `state_dict` gave only what acting needs; by default all of it.
+
+        Then the agent may act in environments in which it will not learn.
+
+        Raises:
+            ValueError: when the state does not fit this agent.
+        """
+        self.load_state_dict(state)
 
 
-class Learner(Trainable, Protocol):
+class Learner(Trainable):
     """Learns from a stream of transition batches: tabular methods, DQN, PQN."""
 
+    @abstractmethod
     def learn(self, batch: Transition) -> dict[str, Any]:
         """Learns from one batch and returns metrics by name: numbers, which may be 0-d tensors of torch.
 
@@ -127,10 +190,9 @@ class Learner(Trainable, Protocol):
         Raises:
             NonFiniteLossError: when it can't go on.
         """
-        ...
 
 
-class Searcher(Trainable, Protocol):
+class Searcher(Trainable):
     """Searches with populations: arrays or graphs, opaque to the runner but for their length."""
 
     generation: int
@@ -140,30 +202,38 @@ class Searcher(Trainable, Protocol):
     fitness: NDArray[np.float64] | None
     """Its (P,) fitness, once it was told."""
 
+    @abstractmethod
     def ask(self) -> Any:
         """The population to evaluate next; the same one until `tell` was called."""
-        ...
 
+    @abstractmethod
     def policy_of(self, population: Any, genomes: NDArray[np.int64]) -> Policy:
         """A policy for batches whose row b acts for genome `genomes[b]` of a population."""
-        ...
 
+    @abstractmethod
     def tell(self, fitness: NDArray) -> dict[str, float]:
         """Takes the (P,) fitness of the last population; returns metrics: best, median, diversity, others."""
-        ...
+
+    def graph(self) -> Any:
+        """The best genome's network, a `population.Graph`, to be drawn; by default None: all are alike."""
+        return None
 
 
-class Imitator(Trainable, Protocol):
+class Imitator(Trainable):
     """Learns to do what a teacher does."""
 
+    round_steps: int | None = None
+    """Transitions of each round, the first one the teacher's, others its own; None: all are the teacher's."""
+
+    @abstractmethod
     def imitate(self, obs: NDArray, action: NDArray) -> dict[str, float]:
         """Fits anew to all (N, ...) observations so far and the teacher's (N,) actions; returns metrics."""
-        ...
 
 
-class Trainer(Trainable, Protocol):
+class Trainer(Trainable):
     """Owns its loop: steps the environments itself, as the algorithms of other libraries do."""
 
+    @abstractmethod
     def begin(self, env: VectorEnv, obs: NDArray) -> None:
         """Takes the environments that it will step; again, when they were put into another state.
 
@@ -171,8 +241,8 @@ class Trainer(Trainable, Protocol):
             env: vector environment whose autoreset mode is `SAME_STEP` and which returns fresh arrays.
             obs: (B, ...) what it observes now, somewhere in its episodes.
         """
-        ...
 
+    @abstractmethod
     def advance(self) -> tuple[int, dict[str, Any]]:
         """Collects transitions and learns from them, once.
 
@@ -182,7 +252,6 @@ class Trainer(Trainable, Protocol):
         Raises:
             NonFiniteLossError: when it can't go on.
         """
-        ...
 
 
 class Encoder(Protocol):

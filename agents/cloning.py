@@ -20,7 +20,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
-from .base import Memory, MisfitError, OutdatedError, State
+from .base import Imitator, Memory, MisfitError, OutdatedError, Policy, State
 from .checks import check_range, restore_generator
 from .estimators import MOST_SAMPLES, fit, make_model
 from .models import Model
@@ -46,11 +46,6 @@ class CloningConfig:
     classifier: ClassifierName = "random-forest"
     """What is fitted to the teacher's actions."""
 
-    @property
-    def round_steps(self) -> int | None:
-        """Transitions between two fits; None: one fit on all."""
-        return None
-
 
 @dataclass(frozen=True)
 class DAggerConfig(CloningConfig):
@@ -68,13 +63,8 @@ class DAggerConfig(CloningConfig):
         if self.round < 1:
             raise ValueError(f"round must be at least 1; got {self.round}")
 
-    @property
-    def round_steps(self) -> int | None:
-        """Transitions between two fits."""
-        return self.round
 
-
-class ClonePolicy:
+class ClonePolicy(Policy):
     """Does what the classifier thinks most likely, among the possible actions; exploring is the same."""
 
     def __init__(self, imitator: Cloning) -> None:
@@ -90,7 +80,7 @@ class ClonePolicy:
         return self._imitator.first + likely.argmax(axis=1), memory
 
 
-class Cloning:
+class Cloning(Imitator):
     """Behaviour cloning.
 
     Attributes:
@@ -209,3 +199,10 @@ _MODEL = "classifier."
 
 class DAgger(Cloning):
     """Dataset aggregation: the same, on states to which the imitator comes."""
+
+    config: DAggerConfig
+
+    @property
+    def round_steps(self) -> int:
+        """Transitions of each round."""
+        return self.config.round

@@ -25,21 +25,14 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space, Text
 from numpy.typing import NDArray
 
 from . import checkpoint
-from .base import Policy, Transition
+from .base import Memory, Policy, Transition, decide
+from .conformance_memory import recalls_what_it_remembers, rows_do_not_mix
 from .conformance_toy import ACTIONS, CUT, ENDS, LAMPS, OBSERVATIONS, RIGHT, STATES, Toy, encode
-from .registry import find_agent
+from .memory import forget, leaves
+from .registry import KINDS, Kind, check_bases, find_agent
 
 NUM_ENVS = 8
 SEED = 1234
-METHODS: dict[str, tuple[str, ...]] = {
-    "policy": (),
-    "learner": ("learn",),
-    "searcher": ("ask", "policy_of", "tell"),
-    "trainer": ("begin", "advance"),
-    "imitator": ("imitate",),
-}
-"""Kind of agent to the methods by which it is known."""
-TRAINABLE = ("state_dict", "load_state_dict")
 ODD: tuple[tuple[Space, Space], ...] = (
     (Text(5), ACTIONS),
     (Discrete(STATES), Text(5)),
@@ -82,23 +75,17 @@ class _Case:
     def __init__(self, agent: str | type, config: Any, modes: Collection[str] | None, steps: int) -> None:
         spec = find_agent(agent) if isinstance(agent, str) and ":" not in agent else None
         self.name = agent if isinstance(agent, str) else agent.__name__
-        self.kind_of_spec = spec and spec.kind
         self.agent_class: Any = spec.agent_class() if spec else _load(agent)
+        self.kind: Kind = spec.kind if spec else _kind_of(self.agent_class)
         claimed = modes or (spec.modes if spec else ()) or OBSERVATIONS
         self.modes = [mode for mode in OBSERVATIONS if mode in claimed]
         self.config = _default_config(spec, self.agent_class) if config is None else config
         self.where = {"device": "cpu"} if "device" in inspect.signature(self.agent_class).parameters else {}
         self.steps = steps
 
-    @cached_property
-    def kind(self) -> str:
-        """What it is registered as, or what its methods say."""
-        has = (kind for kind, names in METHODS.items() if names and hasattr(self.agent_class, names[0]))
-        return self.kind_of_spec or next(has, "policy")
-
     @property
     def is_trained(self) -> bool:
-        return self.kind != "policy"
+        return KINDS[self.kind].is_trained
 
     @property
     def mode(self) -> str:
@@ -133,7 +120,7 @@ class _Case:
     def greedy(self, agent: Any, states: NDArray) -> NDArray:
         """What it does without exploring, where the actions that the toy forbids are forbidden."""
         obs = encode(self.mode, states)
-        return self.policy(agent).act(obs, None, explore=False, mask=Toy.mask(states))[0]
+        return decide(self.policy(agent), obs, mask=Toy.mask(states)).action
 
     @cached_property
     def trained(self) -> Any:
@@ -145,22 +132,24 @@ class _Case:
 
     def history(self, agent: Any, toy: Toy, steps: int) -> Iterator[Any]:
         """What an agent does while it is trained (or just acts) for so many transitions."""
-        return getattr(self, f"_{self.kind}_history")(agent, toy, steps)
+        return HISTORIES[self.kind](self, agent, toy, steps)
 
     def _policy_history(self, agent: Any, toy: Toy, steps: int) -> Iterator[Any]:
         for _ in range(0, steps, NUM_ENVS):
-            action, _ = agent.act(toy.obs, None, explore=True, mask=toy.action_masks())
+            action = decide(agent, toy.obs, explore=True, mask=toy.action_masks()).action
             yield action
             toy.step(action)
 
     def _learner_history(self, agent: Any, toy: Toy, steps: int) -> Iterator[Any]:
+        memory: Memory = None
         for _ in range(0, steps, NUM_ENVS):
-            obs = toy.obs
-            action, _ = agent.policy.act(obs, None, explore=True, mask=toy.action_masks())
+            obs, mask = toy.obs, toy.action_masks()
+            action, following, extras = decide(agent.policy, obs, memory, explore=True, mask=mask)
             yield action
             _, reward, terminated, truncated, info = toy.step(action)
-            final, mask = info["final_obs"], info["final_info"]["action_mask"]
-            metrics = agent.learn(Transition(obs, action, reward, final, terminated, truncated, mask))
+            seen = info["final_obs"], terminated, truncated, info["final_info"]["action_mask"]
+            metrics = agent.learn(Transition(obs, action, reward, *seen, mask, memory, extras))
+            memory = forget(following, np.flatnonzero(terminated | truncated))
             assert isinstance(metrics, dict), f"learn returned {metrics!r}, not metrics by name"
             for name, value in metrics.items():
                 assert isinstance(value, numbers.Number) or np.ndim(value) == 0, f"metric {name}: {value!r}"
@@ -185,7 +174,7 @@ class _Case:
             steps -= size * STATES
             genomes = np.repeat(np.arange(size), STATES)
             obs, mask = encode(self.mode, np.tile(states, size)), Toy.mask(np.tile(states, size))
-            action, _ = agent.policy_of(population, genomes).act(obs, None, explore=False, mask=mask)
+            action = decide(agent.policy_of(population, genomes), obs, mask=mask).action
             yield action
             reward = Toy.outcome(np.tile(states, size), action)[0]
             agent.tell(reward.reshape(size, STATES).mean(axis=1))
@@ -197,11 +186,29 @@ class _Case:
             yield self.greedy(agent, states)
 
 
+HISTORIES: dict[Kind, Callable[[_Case, Any, Toy, int], Iterator[Any]]] = {
+    "policy": _Case._policy_history,
+    "learner": _Case._learner_history,
+    "trainer": _Case._trainer_history,
+    "searcher": _Case._searcher_history,
+    "imitator": _Case._imitator_history,
+}
+"""Kind of agent to how it is trained on the toy problem."""
+
+
 def _load(agent: Any) -> type:
     if not isinstance(agent, str):
         return agent
     module, _, name = agent.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def _kind_of(agent_class: type) -> Kind:
+    """What an agent is that is not registered, by what it inherits; a policy if nothing of ours."""
+    for kind, row in KINDS.items():
+        if issubclass(agent_class, row.base):
+            return kind
+    return "policy"
 
 
 def _default_config(spec: Any, agent_class: type) -> Any:
@@ -217,16 +224,23 @@ def _default_config(spec: Any, agent_class: type) -> Any:
 # ---------------------------------------------------------------- spaces, actions, masks
 
 
-def _follows_its_protocol(case: _Case) -> None:
+def _has_its_methods(case: _Case) -> None:
     """An agent has the methods of its kind, and settings that are a frozen dataclass."""
     if case.config is not None:
         assert dataclasses.is_dataclass(case.config), "the config is no dataclass"
         assert vars(type(case.config))["__dataclass_params__"].frozen, "the config's dataclass is not frozen"
-    agent = case.fresh()
-    wanted = (*METHODS[case.kind], *(TRAINABLE if case.is_trained else ()))
-    for name in wanted:
-        assert callable(getattr(agent, name, None)), f"a {case.kind} needs the method {name}"
-    assert callable(getattr(case.policy(agent), "act", None)), "its policy can't act"
+    for name in sorted(KINDS[case.kind].base.__abstractmethods__):
+        method = getattr(case.agent_class, name, None)
+        own = callable(method) and not getattr(method, "__isabstractmethod__", False)
+        assert own, f"a {case.kind} needs the method {name}"
+
+
+def _inherits(case: _Case) -> None:
+    """It inherits what agents of its kind do, and its policy what policies do, with all the defaults."""
+    try:
+        check_bases(case.fresh(), case.kind)
+    except ValueError as error:
+        raise AssertionError(str(error)) from error
 
 
 def _takes_what_it_claims(case: _Case) -> None:
@@ -259,7 +273,7 @@ def _acts_or_refuses(case: _Case, obs_space: Space, action_space: Space) -> None
     obs_space.seed(SEED)
     obs = np.array([obs_space.sample() for _ in range(NUM_ENVS)])
     try:
-        actions, _ = case.policy(agent).act(obs, None, explore=True)
+        actions = decide(case.policy(agent), obs, explore=True).action
     except Exception as error:
         raise AssertionError(f"it took {pair}, and can't act: {type(error).__name__}: {error}") from error
     for action in actions:
@@ -274,11 +288,14 @@ def _acts_on_batches(case: _Case) -> None:
             obs, mask = encode(case.mode, states), Toy.mask(states)
             kept = obs.copy(), mask.copy()
             for explore in (False, True):
-                actions, _ = case.policy(agent).act(obs, None, explore=explore, mask=mask)
+                actions, memory, extras = decide(case.policy(agent), obs, explore=explore, mask=mask)
                 shape = np.shape(actions)
                 assert shape == (size,), f"actions of shape {shape} for {size} rows"
                 assert np.asarray(actions).dtype.kind in "iu", f"actions are {np.asarray(actions).dtype}"
                 assert np.isin(actions, np.arange(3)).all(), f"actions {actions} are not in {ACTIONS}"
+                shapes = [tuple(np.shape(leaf)) for leaf in leaves((memory, extras))]
+                fit = all(shape[:1] == (size,) for shape in shapes)
+                assert fit, f"memory and extras of the shapes {shapes} for {size} rows"
             assert np.array_equal(obs, kept[0]) and np.array_equal(mask, kept[1]), (
                 "act wrote to its arguments"
             )
@@ -294,7 +311,7 @@ def _honours_masks(case: _Case) -> None:
             mask[np.arange(400), rng.integers(3, size=400)] = 1
             for explore in (False, True):
                 obs = encode(case.mode, states)
-                actions, _ = case.policy(agent).act(obs, None, explore=explore, mask=mask)
+                actions = decide(case.policy(agent), obs, explore=explore, mask=mask).action
                 taken = mask[np.arange(400), actions] != 0
                 assert taken.all(), f"{(~taken).sum()} of 400 actions were forbidden, with explore={explore}"
 
@@ -358,12 +375,11 @@ def _goes_on_from_its_state(case: _Case) -> None:
     loaded.load_state_dict(_through_file(original.state_dict()))
     states = np.arange(STATES)
     _same(case.greedy(loaded, states), case.greedy(original, states), "actions after loading")
-    if not getattr(original, "exact", True):  # it says itself that it leaves something out
+    if not original.exact:  # it says itself that it leaves something out
         return
     on, again = case.history(loaded, copy, 400), case.history(original, toy, 400)
     _same(list(on), list(again), "actions while learning on")
-    if case.kind != "imitator":  # which is fitted anew each time, and may stamp what it holds with the hour
-        _same(loaded.state_dict(), original.state_dict(), "state after learning on")
+    _same(loaded.state_dict(), original.state_dict(), "state after learning on")
 
 
 # ---------------------------------------------------------------- what it learns
@@ -384,7 +400,7 @@ def _only_terminated_stops_bootstrapping(case: _Case) -> None:
     In both states the first action earns nothing and leads to a state worth 1, the second earns 0.5 and ends
     the episode. In one of them the first action truncates the episode, in the other it terminates it.
     """
-    if case.kind not in ("learner", "trainer"):
+    if not KINDS[case.kind].bootstraps:
         return
     cut, ends = case.greedy(case.trained, np.array([CUT, ENDS]))
     assert cut == RIGHT[CUT], "a truncated episode's successor has lost its value"
@@ -392,17 +408,20 @@ def _only_terminated_stops_bootstrapping(case: _Case) -> None:
 
 
 CHECKS: tuple[Callable[[_Case], None], ...] = (
+    _has_its_methods,
     _takes_what_it_claims,
-    _follows_its_protocol,
+    _inherits,
     _acts_on_batches,
     _honours_masks,
     _takes_or_refuses_others,
     _rows_are_independent,
+    rows_do_not_mix,
     _deterministic,
     _state_is_data,
     _goes_on_from_its_state,
     _learns,
     _only_terminated_stops_bootstrapping,
+    recalls_what_it_remembers,
 )
 
 

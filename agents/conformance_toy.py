@@ -1,7 +1,8 @@
-"""The tiny problem on which agents are checked: nine states, three actions, episodes of one step.
+"""The tiny problems on which agents are checked: nine states, three actions.
 
-Two states tell truncated from terminated episodes, one is where the first of their actions leads, and in each
-of the others one action lights a lamp.
+Episodes of the first have one step. Two states tell truncated from terminated episodes, one is where the
+first of their actions leads, and in each of the others one action lights a lamp. Those of the second begin
+with a cue, and the action that pays at their end is the one that it told: only memory solves it.
 """
 
 from __future__ import annotations
@@ -21,6 +22,10 @@ STATES = 9
 ACTIONS = Discrete(3)
 RIGHT = np.array([0, 1, 0, 0, 1, 2, 2, 0, 1])
 """(STATES,) what is best to do."""
+CUES, BLANK, ASKED = LAMPS[:3], LAMPS[3], LAMPS[4]
+"""Of episodes with a cue: what tells each of the three actions, what is seen then, and where it pays."""
+BLANKS = (1, 2)
+"""How many steps nothing is seen."""
 OBSERVATIONS: dict[str, Space] = {
     "index": Discrete(STATES),
     "plain": Box(0.0, 1.0, (STATES,), np.float32),
@@ -41,7 +46,7 @@ def encode(mode: str, states: NDArray) -> NDArray:
 
 
 class Toy(VectorEnv):
-    """The problem as a vector environment in `SAME_STEP`.
+    """The first problem as a vector environment in `SAME_STEP`.
 
     Args:
         mode: how it is observed.
@@ -61,7 +66,7 @@ class Toy(VectorEnv):
         self.observation_space = batch_space(OBSERVATIONS[mode], num_envs)
         self.action_space = batch_space(ACTIONS, num_envs)
         self._rng = np.random.default_rng(seed)
-        self._states = self._rng.integers(STATES, size=num_envs)
+        self._states = self._begun(np.ones(num_envs, np.bool_))
         self.last_action = np.zeros(num_envs, np.int64)
 
     @property
@@ -71,19 +76,28 @@ class Toy(VectorEnv):
 
     def reset(self, *, seed: Any = None, options: Any = None) -> tuple[NDArray, dict[str, Any]]:
         """Begins new episodes."""
-        self._states = self._rng.integers(STATES, size=self.num_envs)
+        self._states = self._begun(np.ones(self.num_envs, np.bool_))
         return self.obs, self._info()
 
     def step(self, actions: Any) -> tuple[NDArray, NDArray, NDArray, NDArray, dict[str, Any]]:
-        """Takes one step, with which all episodes end."""
+        """Takes one step; final observations are given of all rows, whether their episodes ended or not."""
         self.last_action = np.array(actions)
         self.count += self.num_envs
-        reward, following, truncated = self.outcome(self._states, self.last_action)
-        every = np.ones(self.num_envs, np.bool_)
-        finals = {"action_mask": self.mask(following), "_action_mask": every}
-        self._states = self._rng.integers(STATES, size=self.num_envs)
-        info = self._info() | {"final_obs": encode(self.mode, following), "_final_obs": every}
-        return self.obs, reward, ~truncated, truncated, info | {"final_info": finals, "_final_info": every}
+        reward, following, terminated, truncated = self._following(self.last_action)
+        ended = terminated | truncated
+        finals = {"action_mask": self.mask(following), "_action_mask": ended}
+        self._states = np.where(ended, self._begun(ended), following)
+        info = self._info() | {"final_obs": encode(self.mode, following), "_final_obs": ended}
+        return self.obs, reward, terminated, truncated, info | {"final_info": finals, "_final_info": ended}
+
+    def _begun(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+        """(N,) states in which episodes begin, of which those of the given rows are taken."""
+        return self._rng.integers(STATES, size=self.num_envs)
+
+    def _following(self, actions: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        """(N,) rewards, successors, and whether the episodes are terminated, and truncated."""
+        reward, following, truncated = self.outcome(self._states, actions)
+        return reward, following, ~truncated, truncated
 
     def action_masks(self) -> NDArray[np.int8]:
         """(N, 3) actions that are possible now."""
@@ -106,3 +120,21 @@ class Toy(VectorEnv):
         right = np.where(states == RICH, True, actions == RIGHT[states])
         reward = np.where(states <= ENDS, np.where(leads, 0.0, 0.5), right.astype(np.float64))
         return reward, np.where(leads, RICH, states), leads & (states == CUT)
+
+
+class Recall(Toy):
+    """The second problem: a cue, a step or two without one, and then it is asked for."""
+
+    _cue = _blanks = np.zeros(1, np.int64)  # (N,) the action that pays, and steps until it is asked for
+
+    def _begun(self, rows: NDArray[np.bool_]) -> NDArray[np.int64]:
+        cue, blanks = self._rng.integers(3, size=self.num_envs), self._rng.choice(BLANKS, self.num_envs)
+        self._cue, self._blanks = np.where(rows, cue, self._cue), np.where(rows, blanks, self._blanks)
+        return CUES[cue]
+
+    def _following(self, actions: NDArray) -> tuple[NDArray, NDArray, NDArray, NDArray]:
+        asked = self._states == ASKED
+        reward = (asked & (actions == self._cue)).astype(np.float64)
+        following = np.where(asked | (self._blanks == 0), ASKED, BLANK)
+        self._blanks = self._blanks - 1
+        return reward, following, asked, np.zeros(self.num_envs, np.bool_)

@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -15,7 +15,7 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from .base import Memory, NonFiniteLossError, State, Transition, fitting
+from .base import Decided, Learner, Memory, NonFiniteLossError, Policy, State, Transition, fitting
 from .networks import NetworkConfig, make_network
 from .schedules import Schedule
 
@@ -142,7 +142,16 @@ def max_value(values: Tensor, mask: Tensor | None) -> Tensor:
     return best if mask is None else torch.where(best == -torch.inf, 0.0, best)
 
 
-class DeepPolicy:
+class Seen(NamedTuple):
+    """What a `DeepPolicy` that explores tells its learner (`Transition.extras`), not to be done again."""
+
+    inputs: Tensor
+    """(B, ...) what the network saw, on the device."""
+    values: Tensor
+    """(B, A) the values that it gave; recorded graphs overwrite them when the policy acts again."""
+
+
+class DeepPolicy(Policy):
     """Epsilon-greedy on a network of action values; greedy when not exploring.
 
     Args:
@@ -170,26 +179,29 @@ class DeepPolicy:
         self.epsilon = torch.zeros((), device=device)
         self._frames, self._first_action, self._precision = frames, first_action, precision
         self._recorded: dict[Any, Recorded] = {}
-        self._seen: tuple[NDArray | None, Tensor | None, Tensor | None] = None, None, None
 
     def act(
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
-    ) -> tuple[NDArray[np.int64], Memory]:
-        """Chooses (B,) actions; see `Policy.act`."""
+    ) -> Decided:
+        """Chooses (B,) actions; see `Policy.act`. Exploring, it returns what it has `Seen` too."""
         frames, memory = self._stack(obs, memory)
         inputs = [self.to_device(frames)]
         if mask is not None:
             inputs.append(self.to_device(np.asarray(mask, np.bool_)))
         with torch.no_grad():
             action, values = self._run(self._explore if explore else self._exploit, inputs)
-        self._seen = obs, inputs[0], values
-        return action.cpu().numpy() + self._first_action, memory
+        action = action.cpu().numpy() + self._first_action
+        return (action, memory, Seen(inputs[0], values)) if explore else (action, memory)
 
     def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64]:
         """The (B, A) values of all actions, as `act` would see them."""
-        with torch.no_grad():
-            values = self.values(self.to_device(self._stack(obs, memory)[0]))
-        return values.cpu().numpy().astype(np.float64)
+        return self.see(obs, memory).values.cpu().numpy().astype(np.float64)
+
+    @torch.no_grad()
+    def see(self, obs: NDArray, memory: Memory = None) -> Seen:
+        """What the network makes of (B, ...) observations."""
+        inputs = self.to_device(self._stack(obs, memory)[0])
+        return Seen(inputs, self.values(inputs))
 
     def values(self, obs: Tensor, network: nn.Module | None = None) -> Tensor:
         """The (B, A) float32 values of observations on the device, in the precision set.
@@ -203,15 +215,6 @@ class DeepPolicy:
             return network(obs)
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             return network(obs).float()
-
-    def seen(self, obs: NDArray) -> tuple[Tensor, Tensor] | None:
-        """What the last `act` made of these very observations: the network's input, and its values.
-
-        Saves carrying them to the device and computing them once more; None for other observations. Recorded
-        graphs overwrite the values, so they must be used before the next call.
-        """
-        before, inputs, values = self._seen
-        return (inputs, values) if before is obs and inputs is not None and values is not None else None
 
     def to_device(self, array: NDArray) -> Tensor:
         """An array on the policy's device; see `to_device`."""
@@ -244,19 +247,16 @@ class DeepPolicy:
         return masked(torch.where(random, drawn, values), mask).argmax(dim=1), values
 
 
-class DeepLearner:
+class DeepLearner(Learner):
     """What deep Q-learners share: network, optimiser, policy, schedules, save and restore.
 
     Attributes:
         network: (B, ...) observations to (B, A) action values.
         policy: acts on it.
         steps: transitions learned from.
-        exact: whether a saved learner goes on as if it had never stopped.
-        notes: what is worth knowing before a run, in lines.
     """
 
     name: ClassVar[str]
-    exact = True
 
     def __init__(
         self,

@@ -21,7 +21,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .base import State, Transition
-from .deep import DeepConfig, DeepLearner, load_module, masked, max_value, to_array
+from .deep import DeepConfig, DeepLearner, Seen, load_module, masked, max_value, to_array
 from .priorities import PriorityConfig
 from .replay import Replay, Sample, check_memory, replay_bytes
 from .schedules import Schedule
@@ -118,9 +118,10 @@ class DQN(DeepLearner):
         self._observation_space = observation_space
         rest = {"prioritised": config.prioritised, **self._replay_settings(masked=True)}
         self._nbytes = replay_bytes(observation_space, self.num_actions, **rest)
-        self.notes.append(
-            f"replay: {config.replay:,} transitions, {self._nbytes / 2**20:,.0f} MiB on {self.device.type}"
-        )
+        self.notes = [
+            *self.notes,
+            f"replay: {config.replay:,} transitions, {self._nbytes / 2**20:,.0f} MiB on {self.device.type}",
+        ]
         self.exact = config.replay_checkpoint == "full"
         self._warm_up = min(max(config.warm_up, config.batch_size), config.replay)
         self._owed = 0.0  # steps of the optimiser that are due
@@ -141,10 +142,10 @@ class DQN(DeepLearner):
             Epsilon; after steps of the optimiser also the last one's mean loss and mean value.
         """
         self._check_loss()
-        seen = self.policy.seen(batch.obs) if self.config.frames == 1 else None
+        known = self.config.frames == 1 and isinstance(batch.extras, Seen)
         replay = self._replay or self._make_replay(masked=batch.next_mask is not None)
         counted = batch._replace(action=np.asarray(batch.action, np.int64) - self._first_action)
-        replay.add(counted, None if seen is None else seen[0])
+        replay.add(counted, batch.extras.inputs if known else None)
         self._advance(self.num_envs)
         metrics: dict[str, float | Tensor] = {"epsilon": self.config.epsilon.value(self.steps)}
         if len(replay) < self._warm_up:

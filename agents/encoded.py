@@ -1,13 +1,13 @@
 """An encoder between an environment and a learner: as a wrapper of environments, or inside an agent.
 
-`EncodeObservation` and `VectorEncodeObservation` are ordinary Gymnasium wrappers. `encoded` puts an encoder
-inside an agent instead, which then takes raw observations: whoever evaluates, watches or saves the agent need
-not know of it.
+`EncodeObservation` and `VectorEncodeObservation` are ordinary Gymnasium wrappers. `EncodedLearner` and those
+for agents of other kinds put an encoder inside an agent instead, which then takes raw observations: whoever
+evaluates, watches or saves the agent need not know of it.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import gymnasium as gym
@@ -16,8 +16,19 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ..caching import compiled
-from .base import Encoder, Memory, Policy, State, Transition
+from .base import (
+    Decided,
+    Encoder,
+    Imitator,
+    Learner,
+    Memory,
+    Policy,
+    Searcher,
+    State,
+    Trainable,
+    Trainer,
+    Transition,
+)
 
 # --- Environments ---------------------------------------------------------------------------------------
 
@@ -63,93 +74,56 @@ class VectorEncodeObservation(VectorWrapper):
             info = info | {"final_obs": ends}
         return self.encoder.transform(obs), reward, terminated, truncated, info
 
+    def observe(self) -> NDArray:
+        """Codes of what the environments show now, if they are native ones."""
+        return self.encoder.transform(self.env.observe())  # type: ignore[attr-defined]
+
 
 # --- Agents ---------------------------------------------------------------------------------------------
 
 
-class Coder:
-    """Encodes the observations of a stream, each once: as a successor, and then as what is acted on."""
-
-    def __init__(self, encoder: Encoder) -> None:
-        self._encoder = encoder
-        self._known: tuple[tuple[NDArray, NDArray], ...] = ()  # the last two batches and their codes
-
-    def __call__(self, obs: NDArray) -> NDArray:
-        """Codes of (B, ...) observations, an array that nobody changes afterwards.
-
-        The same array has the same codes, as one array: learners know a batch on which they acted by that.
-        """
-        for raw, codes in self._known:
-            if raw is obs:
-                return codes
-        if self._known and self._known[-1][0].shape == obs.shape:
-            raw, codes = self._known[-1]
-            width = obs[0].size
-            rows = differing(obs.reshape(len(obs), width), raw.reshape(len(raw), width))
-            if len(rows) < len(obs) // 2:  # where an episode ended a new one begins; the others go on
-                codes = codes.copy()
-                if len(rows):
-                    codes[rows] = self._encoder.transform(obs[rows])
-            else:
-                codes = self._encoder.transform(obs)
-        else:
-            codes = self._encoder.transform(obs)
-        self._known = (*self._known[-1:], (obs, codes))
-        return codes
-
-
-@compiled(nogil=True)
-def differing(rows, others):
-    """The numbers of the rows that are not equal to those of another (B, D) array."""
-    found = np.empty(len(rows), np.int64)
-    count = 0
-    for b in range(len(rows)):
-        for d in range(rows.shape[1]):
-            if rows[b, d] != others[b, d]:
-                found[count] = b
-                count += 1
-                break
-    return found[:count]
-
-
-class EncodedPolicy:
+class EncodedPolicy(Policy):
     """A policy of codes that takes raw observations.
 
     Args:
         policy: acts on codes.
         encoder: makes them.
-        coder: encodes while exploring, where observations come in a stream; none: each batch on its own.
     """
 
-    def __init__(self, policy: Policy, encoder: Encoder, coder: Coder | None = None) -> None:
-        self._policy, self._encoder, self._coder = policy, encoder, coder
+    def __init__(self, policy: Policy, encoder: Encoder) -> None:
+        self._policy, self._encoder = policy, encoder
 
     def act(
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
-    ) -> tuple[NDArray, Memory]:
+    ) -> Decided:
         """Chooses (B,) actions; see `Policy.act`."""
-        codes = self._coder(obs) if explore and self._coder else self._encoder.transform(obs)
-        return self._policy.act(codes, memory, explore=explore, mask=mask)
+        return self._policy.act(self._encoder.transform(obs), memory, explore=explore, mask=mask)
+
+    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
+        """The (B, A) values of codes; see `Policy.action_values`."""
+        return self._policy.action_values(self._encoder.transform(obs), memory)
 
 
-class _Encoded:
-    """An agent that learns from codes, as one that takes raw observations."""
+class _Encoded(Trainable):
+    """An agent that learns from codes, as one that takes raw observations; hands on all that it may have."""
 
     def __init__(self, agent: Any, encoder: Encoder) -> None:
         self.agent, self.encoder = agent, encoder
-        self.coder = Coder(encoder)
 
     @property
     def policy(self) -> Policy:
-        return EncodedPolicy(self.agent.policy, self.encoder, self.coder)
+        return EncodedPolicy(self.agent.policy, self.encoder)
 
     @property
     def exact(self) -> bool:
-        return getattr(self.agent, "exact", True)
+        return self.agent.exact
 
     @property
-    def notes(self) -> list[str]:
-        return list(getattr(self.agent, "notes", ()))
+    def notes(self) -> Sequence[str]:
+        return self.agent.notes
+
+    def prepare(self) -> None:
+        self.agent.prepare()
 
     def state_dict(self) -> State:
         return self.agent.state_dict()
@@ -158,38 +132,71 @@ class _Encoded:
         self.agent.load_state_dict(state)
 
     def load_policy(self, state: Mapping[str, Any]) -> None:
-        getattr(self.agent, "load_policy", self.agent.load_state_dict)(state)
+        self.agent.load_policy(state)
 
 
-class EncodedLearner(_Encoded):
+class EncodedLearner(_Encoded, Learner):
     """A `Learner` of codes."""
+
+    def inside(self, env: VectorEnv) -> tuple[VectorEnv, Any]:
+        """The environment with the encoder around it, and the agent of codes; see `Trainable.inside`."""
+        return VectorEncodeObservation(env, self.encoder), self.agent
 
     def learn(self, batch: Transition) -> dict[str, Any]:
         """Learns from the codes of a batch; see `Learner.learn`."""
-        obs = self.coder(batch.obs)
-        return self.agent.learn(batch._replace(obs=obs, next_obs=self.coder(batch.next_obs)))
+        obs, next_obs = self.encoder.transform(batch.obs), self.encoder.transform(batch.next_obs)
+        return self.agent.learn(batch._replace(obs=obs, next_obs=next_obs))
 
 
-class EncodedImitator(_Encoded):
+class EncodedImitator(_Encoded, Imitator):
     """An `Imitator` that is shown codes."""
+
+    @property
+    def round_steps(self) -> int | None:
+        """Transitions of each round; see `Imitator`."""
+        return self.agent.round_steps
 
     def imitate(self, obs: NDArray, action: NDArray) -> dict[str, float]:
         """Fits to codes of observations; see `Imitator.imitate`."""
         return self.agent.imitate(self.encoder.transform(obs), action)
 
 
-class EncodedSearcher(_Encoded):
+class EncodedSearcher(_Encoded, Searcher):
     """A `Searcher` of policies that act on codes."""
 
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self.agent, name)
+    @property
+    def generation(self) -> int:
+        """Generations evaluated so far."""
+        return self.agent.generation
+
+    @property
+    def population(self) -> Any:
+        """The population that `ask` gave last."""
+        return self.agent.population
+
+    @property
+    def fitness(self) -> NDArray[np.float64] | None:
+        """Its (P,) fitness, once it was told."""
+        return self.agent.fitness
+
+    def ask(self) -> Any:
+        """The population to evaluate next; see `Searcher.ask`."""
+        return self.agent.ask()
 
     def policy_of(self, population: Any, genomes: NDArray[np.int64]) -> Policy:
         """A policy for genomes of a population; see `Searcher.policy_of`."""
         return EncodedPolicy(self.agent.policy_of(population, genomes), self.encoder)
 
+    def tell(self, fitness: NDArray) -> dict[str, float]:
+        """Takes the fitness of the last population; see `Searcher.tell`."""
+        return self.agent.tell(fitness)
 
-class EncodedTrainer(_Encoded):
+    def graph(self) -> Any:
+        """The best genome's network over codes; see `Searcher.graph`."""
+        return self.agent.graph()
+
+
+class EncodedTrainer(_Encoded, Trainer):
     """A `Trainer` that steps environments of codes."""
 
     def begin(self, env: VectorEnv, obs: NDArray) -> None:
@@ -199,20 +206,3 @@ class EncodedTrainer(_Encoded):
     def advance(self) -> tuple[int, dict[str, Any]]:
         """Collects and learns once; see `Trainer.advance`."""
         return self.agent.advance()
-
-
-def encoded(agent: Any, kind: str, encoder: Encoder) -> Any:
-    """Puts a fitted encoder inside an agent of codes.
-
-    Args:
-        agent: a `Learner`, `Searcher`, `Trainer` or `Imitator` for the encoder's space.
-        kind: which, in small letters.
-        encoder: makes codes of what the environment shows.
-    """
-    kinds = {
-        "learner": EncodedLearner,
-        "searcher": EncodedSearcher,
-        "trainer": EncodedTrainer,
-        "imitator": EncodedImitator,
-    }
-    return kinds[kind](agent, encoder)

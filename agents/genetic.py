@@ -24,7 +24,7 @@ from deap import tools
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from .base import State, fitting
+from .base import Searcher, State, fitting
 from .checks import restore_generator
 from .features import Retina, column_scales, is_table, make_features
 from .population import (
@@ -248,7 +248,7 @@ class Individual(array):
         return copy
 
 
-class Genetic:
+class Genetic(Searcher):
     """The genetic algorithm.
 
     Attributes:

@@ -21,7 +21,7 @@ from gymnasium.spaces import Space
 from neat.reporting import ReporterSet
 from numpy.typing import NDArray
 
-from .base import State, fitting
+from .base import Searcher, State, fitting
 from .features import make_features, sense
 from .neat_genomes import (
     Counter,
@@ -104,7 +104,7 @@ class NeatPopulation:
         return len(self.genomes)
 
 
-class Neat:
+class Neat(Searcher):
     """NEAT.
 
     Attributes:
@@ -115,6 +115,7 @@ class Neat:
     """
 
     name: ClassVar[str] = "neat"
+    population: NeatPopulation
 
     def __init__(
         self,

@@ -17,7 +17,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from ..caching import compiled
-from .base import Memory, State
+from .base import Memory, Policy, State
 from .features import Features, sense
 from .spaces import told
 
@@ -72,7 +72,7 @@ def nearest_possible(actions: NDArray[np.int64], mask: NDArray | None) -> NDArra
 # --- Policies -------------------------------------------------------------------------------------------
 
 
-class PopulationPolicy:
+class PopulationPolicy(Policy):
     """A policy whose rows act for genomes of a population.
 
     Attributes:

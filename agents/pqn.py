@@ -18,7 +18,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from .base import State, Transition
-from .deep import DeepConfig, DeepLearner, max_value, to_array
+from .deep import DeepConfig, DeepLearner, Seen, max_value, to_array
 from .networks import NetworkConfig
 from .schedules import Schedule
 
@@ -132,7 +132,8 @@ class PQN(DeepLearner):
     def _keep(self, batch: Transition) -> None:
         """Puts a step into the rollout's buffers."""
         t, to_device = self._filled, self.policy.to_device
-        obs, values = self.policy.seen(batch.obs) or self._see(batch.obs)
+        told = isinstance(batch.extras, Seen)
+        obs, values = batch.extras if told else self.policy.see(batch.obs, batch.memory)
         action, reward = self._rows(batch)
         step = {"obs": obs, "action": action, "reward": reward}
         step |= {name: to_device(getattr(batch, name)) for name in ("terminated", "truncated")}
@@ -154,13 +155,6 @@ class PQN(DeepLearner):
                 frames = torch.cat([obs[chosen, 1:], frames[:, None]], dim=1)
             mask = (step["next_mask"][chosen],) if "next_mask" in step else ()
             self._lasts.append((t * self.num_envs + chosen, frames, *mask))
-
-    def _see(self, obs: NDArray) -> tuple[Tensor, Tensor]:
-        """What the network sees of observations on which the policy did not act, and their values."""
-        self.policy.act(obs, explore=False)
-        seen = self.policy.seen(obs)
-        assert seen is not None
-        return seen
 
     def _allocate(self, step: Mapping[str, Tensor]) -> None:
         size = (self.config.rollout, self.num_envs)

@@ -7,10 +7,10 @@ from gymnasium.spaces import Discrete, Space
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from .base import Memory
+from .base import Memory, Policy
 
 
-class RandomPolicy:
+class RandomPolicy(Policy):
     """Acts uniformly at random among the possible actions, exploring or not.
 
     Masks are honoured where the action space is Discrete; other spaces are sampled as they define it.

@@ -14,11 +14,37 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
-from .base import Imitator, Learner, MisfitError, Policy, Searcher, Trainer
+from .base import Encoder, Imitator, Learner, MisfitError, Policy, Searcher, Trainer
 from .spaces import numbering
 
 Kind: TypeAlias = Literal["policy", "learner", "searcher", "trainer", "imitator"]
-"""Which protocol of `agents.base` an agent follows."""
+"""What an agent is; see `KINDS`."""
+
+
+@dataclass(frozen=True)
+class AgentKind:
+    """What sets agents of one kind apart from those of others."""
+
+    base: type
+    """What it inherits; the abstract methods are those that it must have."""
+    encoded: str | None = None
+    """What puts a fitted encoder inside it, as `AgentSpec.entry`; None: nothing does."""
+    is_trained: bool = True
+    """Whether it has to be trained before it acts."""
+    bootstraps: bool = False
+    """Whether it learns from transitions, and has to tell those that terminated from those cut off."""
+    is_taught: bool = False
+    """Whether it learns from a teacher, without whom it can't be trained."""
+
+
+KINDS: dict[Kind, AgentKind] = {
+    "policy": AgentKind(Policy, is_trained=False),
+    "learner": AgentKind(Learner, ".encoded:EncodedLearner", bootstraps=True),
+    "searcher": AgentKind(Searcher, ".encoded:EncodedSearcher"),
+    "trainer": AgentKind(Trainer, ".encoded:EncodedTrainer", bootstraps=True),
+    "imitator": AgentKind(Imitator, ".encoded:EncodedImitator", is_taught=True),
+}
+"""All kinds of agents. How the runs of each go is in `runners.kinds`."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +57,7 @@ class AgentSpec:
     """`package.module:Class`; `.module:Class` inside `meze.agents`. Every agent's constructor is
     `(observation_space, action_space, *, num_envs, config, rng)`, with the spaces of one environment."""
     kind: Kind
-    """Which protocol of `agents.base` the class follows."""
+    """Which class of `agents.base` it inherits; see `KINDS`."""
     summary: str
     """One line for listings."""
     config: str | None = None
@@ -46,11 +72,18 @@ class AgentSpec:
     """Whether it takes no observations but those that are numbers, or can be numbered."""
     actions: tuple[Literal["discrete", "box", "multi"], ...] = ()
     """Kinds of action spaces that it takes, for messages; empty: not known."""
+    like: str | None = None
+    """The agent whose presets hold for it where there are none of its own; it has all settings of that."""
 
     @property
     def is_trained(self) -> bool:
         """Whether the agent has to be trained before it acts."""
-        return self.kind != "policy"
+        return KINDS[self.kind].is_trained
+
+    @property
+    def is_taught(self) -> bool:
+        """Whether the agent needs a teacher to learn from."""
+        return KINDS[self.kind].is_taught
 
     def agent_class(self) -> type:
         """Loads the agent's class.
@@ -67,6 +100,12 @@ class AgentSpec:
             ValueError: when the extra that it needs is not installed, or a plug-in's can't be loaded.
         """
         return None if self.config is None else self._load(self.config)
+
+    def with_encoder(self, agent: Any, encoder: Encoder) -> Any:
+        """The agent, made for an encoder's codes, as one of its kind that takes raw observations."""
+        encoded = KINDS[self.kind].encoded
+        assert encoded is not None, f"no encoder stands before a {self.kind}"
+        return self._load(encoded)(agent, encoder)
 
     @property
     def is_plugin(self) -> bool:
@@ -86,7 +125,14 @@ class AgentSpec:
             raise ValueError(f"agent {self.name}: can't load {entry}: {error}") from error
 
 
-def _tabular(name: str, entry: str, summary: str, config: str = ".tabular:TabularConfig") -> AgentSpec:
+def _tabular(
+    name: str,
+    entry: str,
+    summary: str,
+    config: str = ".tabular:TabularConfig",
+    *,
+    like: str | None = None,
+) -> AgentSpec:
     return AgentSpec(
         name,
         entry,
@@ -96,6 +142,7 @@ def _tabular(name: str, entry: str, summary: str, config: str = ".tabular:Tabula
         modes=("index",),
         numbers_only=True,
         actions=("discrete",),
+        like=like,
     )
 
 
@@ -140,7 +187,7 @@ def _imitator(name: str, class_name: str, summary: str) -> AgentSpec:
     )
 
 
-def _genetic(name: str, class_name: str, summary: str) -> AgentSpec:
+def _genetic(name: str, class_name: str, summary: str, like: str | None = None) -> AgentSpec:
     return AgentSpec(
         name,
         f".genetic:{class_name}",
@@ -150,6 +197,7 @@ def _genetic(name: str, class_name: str, summary: str) -> AgentSpec:
         modes=("sites", "grid", "index"),
         extra="deap",
         actions=("discrete", "box"),
+        like=like,
     )
 
 
@@ -158,10 +206,34 @@ _AGENTS = {
     for spec in (
         AgentSpec("random", ".random:RandomPolicy", "policy", "uniformly random among the possible actions"),
         _tabular("q-learning", ".tabular:QLearning", "off-policy TD control (Watkins & Dayan 1992)"),
-        _tabular("sarsa", ".tabular:Sarsa", "on-policy TD control (Rummery & Niranjan 1994)"),
-        _tabular("expected-sarsa", ".tabular:ExpectedSarsa", "SARSA in expectation (van Seijen et al. 2009)"),
         _tabular(
-            "double-q-learning", ".tabular:DoubleQLearning", "Q-learning without its bias (van Hasselt 2010)"
+            "sarsa", ".tabular:Sarsa", "on-policy TD control (Rummery & Niranjan 1994)", like="q-learning"
+        ),
+        _tabular(
+            "sarsa-lambda",
+            ".traces:SarsaLambda",
+            "SARSA with eligibility traces (Rummery & Niranjan 1994)",
+            ".traces:SarsaLambdaConfig",
+            like="sarsa",
+        ),
+        _tabular(
+            "n-step-sarsa",
+            ".traces:NStepSarsa",
+            "SARSA on the rewards of n steps (Sutton & Barto 2018)",
+            ".traces:NStepSarsaConfig",
+            like="sarsa",
+        ),
+        _tabular(
+            "expected-sarsa",
+            ".tabular:ExpectedSarsa",
+            "SARSA in expectation (van Seijen et al. 2009)",
+            like="q-learning",
+        ),
+        _tabular(
+            "double-q-learning",
+            ".tabular:DoubleQLearning",
+            "Q-learning without its bias (van Hasselt 2010)",
+            like="q-learning",
         ),
         _tabular("dyna-q", ".dyna:DynaQ", "Q-learning that remembers (Sutton 1990)", ".dyna:DynaConfig"),
         _tabular(
@@ -173,7 +245,12 @@ _AGENTS = {
         _deep("dqn", "DQN", "deep Q-network with replay (Mnih et al. 2015)"),
         _deep("pqn", "PQN", "deep Q-network without replay (Gallici et al. 2024)"),
         _genetic("genetic", "Genetic", "genetic algorithm with self-adapting mutation (Eiben & Smith 2015)"),
-        _genetic("random-search", "RandomSearch", "the genetic algorithm's control: genomes drawn at random"),
+        _genetic(
+            "random-search",
+            "RandomSearch",
+            "the genetic algorithm's control: genomes drawn at random",
+            like="genetic",
+        ),
         AgentSpec(
             "neat",
             ".neat:Neat",
@@ -227,7 +304,7 @@ def register_agent(
     Args:
         name: what it is called on the command line.
         entry: `package.module:Class`.
-        kind: which protocol of `agents.base` the class follows.
+        kind: which class of `agents.base` it inherits; see `KINDS`.
         summary: one line for listings.
         config: `package.module:Class` of its settings, a frozen dataclass whose fields all have defaults.
         modes: observation modes of a world that suit it, the preferred one first; empty: any.
@@ -298,7 +375,8 @@ def make_agent(
         device: torch device that it computes on, if it does.
 
     Raises:
-        ValueError: for an unknown name, spaces that do not fit, or an extra that is not installed.
+        ValueError: for an unknown name, spaces that do not fit, an extra that is not installed, or a plug-in
+            that does not inherit what its kind does.
     """
     spec = find_agent(name)
     config_class = spec.config_class()
@@ -309,11 +387,29 @@ def make_agent(
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
     where = {"device": device} if spec.on_device else {}
     try:
-        return spec.agent_class()(
+        agent = spec.agent_class()(
             observation_space, action_space, num_envs=num_envs, config=config, rng=rng, **where
         )
     except MisfitError as error:
         raise ValueError(f"{error}{_cure(spec, observation_space, action_space)}") from error
+    check_bases(agent, spec.kind)
+    return agent
+
+
+def check_bases(agent: Any, kind: Kind) -> None:
+    """Makes sure that an agent, and its policy, inherit what those of its kind do, with all its defaults.
+
+    Raises:
+        ValueError: one line, when one does not.
+    """
+    _check_inherits(agent, KINDS[kind].base)
+    if KINDS[kind].is_trained:
+        _check_inherits(agent.policy, Policy)
+
+
+def _check_inherits(part: Any, base: type) -> None:
+    if not isinstance(part, base):
+        raise ValueError(f"{type(part).__name__} has to inherit {base.__module__}.{base.__name__}")
 
 
 def fitting_agents(observation_space: Space, action_space: Space) -> list[AgentSpec]:

@@ -30,7 +30,7 @@ from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
-from .base import Memory, NonFiniteLossError, State, fitting
+from .base import Memory, NonFiniteLossError, Policy, State, Trainer, fitting
 from .checks import restore_generator
 from .deep import find_device, load_module, to_array
 from .networks import NetworkConfig, Torso
@@ -65,7 +65,7 @@ class TorsoExtractor(BaseFeaturesExtractor):
         return self.torso(observations)
 
 
-class SB3Policy:
+class SB3Policy(Policy):
     """Acts on a model's network, in batches; masks are honoured.
 
     Exploring, it draws from the policy of an actor, and of DQN's actions some at random.
@@ -84,14 +84,12 @@ class SB3Policy:
 # --- Trainers -------------------------------------------------------------------------------------------
 
 
-class SB3Trainer:
+class SB3Trainer(Trainer):
     """What all share: the model, its random numbers, save and restore.
 
     Attributes:
         model: stable-baselines3's, for the spaces of `observations` and `actions`.
         policy: acts on its network.
-        exact: whether a saved trainer goes on as if it had never stopped.
-        notes: what is worth knowing before a run, in lines.
     """
 
     name: ClassVar[str]
@@ -100,7 +98,6 @@ class SB3Trainer:
     """Action spaces; several numbers or bits are MultiDiscrete."""
     joint = False
     """Whether actions of several parts are chosen as the one number that stands for them."""
-    exact = True
 
     def __init__(
         self,
@@ -389,7 +386,10 @@ class OffPolicy(SB3Trainer):
         super().__init__(*args, **kwargs)
         replay = self.model.replay_buffer
         size = replay.observations.nbytes + replay.next_observations.nbytes
-        self.notes.append(f"replay: {self.config.buffer_size:,} transitions, {size / 2**20:,.0f} MiB")
+        self.notes = [
+            *self.notes,
+            f"replay: {self.config.buffer_size:,} transitions, {size / 2**20:,.0f} MiB",
+        ]
 
     def _settings(self) -> dict[str, Any]:
         config = self.config

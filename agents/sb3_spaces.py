@@ -70,16 +70,22 @@ class Scaled(Codec):
 
     def __init__(self, space: Box) -> None:
         self._box = space
-        self._low, self._high = (bound.ravel().astype(np.float64) for bound in (space.low, space.high))
-        super().__init__(space, Box(-1.0, 1.0, self._low.shape))
+        low, high = space.low.ravel(), space.high.ravel()
+        if np.issubdtype(low.dtype, np.integer):  # modulo 2**64 every difference of two integers is exact
+            low, high = low.astype(np.uint64), high.astype(np.uint64)
+        else:
+            low, high = low.astype(np.float64), high.astype(np.float64)
+        self._low, self._span = low, high - low
+        super().__init__(space, Box(-1.0, 1.0, low.shape))
 
     def decode(self, values: NDArray) -> NDArray:
         """See `Codec.decode`; what lies outside the bounds is taken to the nearest."""
         share = 0.5 + 0.5 * np.clip(values.reshape(len(values), -1).astype(np.float64), -1.0, 1.0)
-        actions = self._low + (self._high - self._low) * share
-        if np.issubdtype(self._box.dtype, np.integer):  # type: ignore[arg-type]
-            actions = np.rint(actions)
-        return actions.astype(self._box.dtype).reshape(len(values), *self._box.shape)
+        above = self._span * share
+        if self._span.dtype == np.uint64:
+            whole = (above := np.rint(above)) >= self._span.astype(np.float64)  # which may be rounded up
+            above = np.where(whole, self._span, np.where(whole, 0, above).astype(np.uint64))
+        return (self._low + above).astype(self._box.dtype).reshape(len(values), *self._box.shape)
 
 
 def _is_plain(space: Any) -> bool:

@@ -215,6 +215,9 @@ def adapted(env: gym.Env) -> gym.Env:
 
 
 def _is_flat(space: Space) -> bool:
+    """Whether Gymnasium flattens a space; of nothing it can make no vector."""
+    if isinstance(space, Dict | Tuple):
+        return len(space) > 0 and all(map(_is_flat, space.values() if isinstance(space, Dict) else space))
     try:
         return space.is_np_flattenable
     except NotImplementedError:  # a space of somebody else's
@@ -230,5 +233,5 @@ def check_shown(name: str, space: Space) -> None:
     if not isinstance(space, Box | Discrete | MultiBinary | MultiDiscrete):
         raise ValueError(
             f"{name} has {type(space).__name__} observations that can't be used ({told(space)}); agents take "
-            "Box, Discrete, MultiDiscrete and MultiBinary ones, and Dict and Tuple of these"
+            "Box, Discrete, MultiDiscrete and MultiBinary ones, and non-empty Dict and Tuple of these"
         )

@@ -26,7 +26,7 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 
 from ..caching import compiled
-from .base import Memory, MisfitError, State, Transition
+from .base import Learner, Memory, MisfitError, Policy, State, Transition
 from .checks import check_range, restore_generator, taken
 from .schedules import Schedule
 from .spaces import Numbering, numbering, told
@@ -151,7 +151,7 @@ def epsilon_greedy(q, obs, mask, epsilon, uniform):
     return actions
 
 
-class TabularPolicy:
+class TabularPolicy(Policy):
     """Epsilon-greedy on a table of action values, equal values drawn by lot; greedy when not exploring.
 
     Attributes:
@@ -205,7 +205,7 @@ def _as_mask(mask: NDArray | None) -> NDArray[np.int8] | None:
 # --- Learners -------------------------------------------------------------------------------------------
 
 
-class TabularLearner:
+class TabularLearner(Learner):
     """What the four learners share: the table, the schedules, save and restore.
 
     Attributes:
@@ -372,26 +372,29 @@ def sarsa_update(q, t, step_size, gamma, epsilon, uniform):
 
 
 class SarsaPolicy(TabularPolicy):
-    """Executes the next actions A' that `Sarsa.learn` chose, in the states S' that it chose them for.
+    """Executes the next actions A' that `Sarsa.learn` chose, where their episodes go on.
+
+    Its memory is (B,) bool, whether an episode is under way: where it was reset meanwhile, A' is void.
 
     Attributes:
-        next_state: (B,) states S' of the last batch; empty when no action is waiting.
-        next_action: (B,) actions A', -1 where the episode ended in S'.
+        next_action: (B,) actions A' for the streams of the last batch; empty when none are waiting.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """See `TabularPolicy`."""
         super().__init__(*args, **kwargs)
-        self.next_state = self.next_action = np.empty(0, np.int64)
+        self.next_action = np.empty(0, np.int64)
 
-    def _explore(self, states: NDArray[np.int64], mask: NDArray[np.int8] | None) -> NDArray[np.int64]:
-        actions = super()._explore(states, mask)
-        if len(self.next_state) == len(states):
-            # A stream that was reset meanwhile stands in another state: its A' is void.
-            waiting = (self.next_action >= 0) & (self.next_state == states)
-            actions = np.where(waiting, self.next_action, actions)
-        self.next_state = self.next_action = np.empty(0, np.int64)
-        return actions
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+    ) -> tuple[NDArray[np.int64], Memory]:
+        """Chooses (B,) actions; see `Policy.act`."""
+        action, _ = super().act(obs, explore=explore, mask=mask)
+        if explore:
+            if memory is not None and len(self.next_action) == len(action):
+                action = np.where(memory, self.next_action + self._first_action, action)
+            self.next_action = np.empty(0, np.int64)
+        return action, np.ones(len(action), np.bool_)
 
 
 class Sarsa(TabularLearner):
@@ -409,28 +412,23 @@ class Sarsa(TabularLearner):
         uniform = self.rng.random(len(rows.obs))
         epsilon = self.policy.epsilon
         error, next_action = sarsa_update(self.q, rows, step_size, self.config.gamma, epsilon, uniform)
-        next_action[rows.terminated | rows.truncated] = -1
-        self.policy.next_state, self.policy.next_action = rows.next_obs.copy(), next_action
+        self.policy.next_action = next_action
         return error
 
     def state_dict(self) -> State:
         """As `TabularLearner`, and the next actions that wait to be executed."""
-        waiting = {"next_state": self.policy.next_state, "next_action": self.policy.next_action}
-        return {**super().state_dict(), **waiting}
+        return {**super().state_dict(), "next_action": self.policy.next_action}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `TabularLearner`."""
         super().load_state_dict(state)
-        states, actions = (np.asarray(state[name]) for name in ("next_state", "next_action"))
-        if (
-            states.ndim != 1
-            or states.shape != actions.shape
-            or {states.dtype.kind, actions.dtype.kind} != {"i"}
-        ):
-            raise ValueError("the next states and actions do not belong together")
-        check_range("next_state", states, 0, self.q.shape[0])
-        check_range("next_action", actions, -1, self.q.shape[1])
-        self.policy.next_state, self.policy.next_action = states.astype(np.int64), actions.astype(np.int64)
+        actions = np.asarray(state["next_action"])
+        if actions.ndim != 1 or actions.dtype.kind != "i":
+            raise ValueError("the next actions are damaged")
+        if (actions < 0).any():  # of older runs, whose policies remembered nothing: they choose anew
+            actions = actions[:0]
+        check_range("next_action", actions, 0, self.q.shape[1])
+        self.policy.next_action = actions.astype(np.int64)
 
 
 @kernel

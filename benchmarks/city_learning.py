@@ -18,6 +18,7 @@ from pathlib import Path
 
 from meze.runners import cli
 from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
+from meze.runners.measures import measured_in
 from meze.runners.resolve import find_environment
 from meze.runners.scores import score
 from rich.console import Console
@@ -40,7 +41,9 @@ def train(agent: str, seed: int, hour: int) -> tuple[float, dict]:
         trained = find_contestant(str(run), CITY, checkpoint="newest")
         env_config = on_split(trained.env_config)
         with closing(make_evaluation_env(CITY, env_config, EPISODES)) as env:
-            return seconds, scores | {agent: score(play_episodes(env, trained.policy(env), EPISODES))}
+            return seconds, scores | {
+                agent: score(play_episodes(env, trained.policy(env), EPISODES), measured_in(env))
+            }
 
 
 def main() -> None:

@@ -17,6 +17,8 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import torch
 import tyro
+from meze.envs.city.world import City
+from meze.envs.platformer.world import Platformer
 from meze.runners.rollout import Episodes
 from meze.runners.scores import statistics
 from race import Examiner, Ours, preset
@@ -27,7 +29,6 @@ WORLDS: dict[str, dict[str, Any]] = {
 }
 TESTED = {"city": {}, "platformer": {"pool_size": 200}}
 """Settings of the evaluation that differ."""
-SHARES = ("success", "clear", "own_fault")
 
 
 @dataclass(frozen=True)
@@ -53,10 +54,10 @@ class Settings:
 
 def line(name: str, episodes: Episodes) -> str:
     """The measures of some episodes."""
-    parts = []
+    parts, shares = [], {each.name for each in (*City.measures, *Platformer.measures) if each.share}
     for measure, values in episodes.measures.items():
         found = statistics(values)
-        scale, unit = (100, " %") if measure in SHARES else (1, "")
+        scale, unit = (100, " %") if measure in shares else (1, "")
         low, high = (scale * end for end in found["mean_95"])
         parts.append(f"{measure} {scale * found['mean']:.2f}{unit} ({low:.2f} to {high:.2f})")
     return f"{name}: {', '.join(parts)}"

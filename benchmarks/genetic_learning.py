@@ -19,6 +19,9 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from meze.agents.registry import find_agent, make_agent
 from meze.envs.core.vector import WorldVectorEnv
+from meze.envs.platformer.config import PlatformerConfig
+from meze.envs.platformer.world import Platformer
+from meze.runners.measures import measures_of
 from meze.runners.presets import default_agent_config, default_env_config, default_settings
 from meze.runners.resolve import find_environment, make_vector
 from meze.runners.rollout import Batches, Episodes, ReferencePolicy, evaluate, evaluate_at_once
@@ -120,12 +123,13 @@ def unseen(num_seeds: int) -> None:
     """Prints how those who were trained, and those who were not, do on levels that nobody was trained on."""
     seeds = range(EVALUATION_SEED, EVALUATION_SEED + EPISODES)
     scores, seconds = {}, {}
+    told = measures_of(Platformer), PlatformerConfig()
     for agent in AGENTS:
         observation = default_env_config(find_environment("platformer"), find_agent(agent)).observation
         runs = [train(agent, seed) for seed in range(num_seeds)]
         played = [evaluate(unseen_levels(observation), policy, seeds).measures for policy, _ in runs]
         together = {name: np.concatenate([each[name] for each in played]) for name in played[0]}
-        scores[agent] = score(Episodes(np.arange(num_seeds * EPISODES), together))
+        scores[agent] = score(Episodes(np.arange(num_seeds * EPISODES), together), *told)
         seconds[agent] = np.median([duration for _, duration in runs])
     envs = unseen_levels("index")
     spaces = envs.single_observation_space, envs.single_action_space
@@ -134,8 +138,9 @@ def unseen(num_seeds: int) -> None:
         "random": make_agent("random", *spaces, num_envs=256, seed=0),
         "expert": ReferencePolicy(envs.reference("expert")),
     }
-    scores |= {name: score(evaluate(envs, policy, seeds)) for name, policy in others.items()}
-    print_table(f"{NUM_LEVELS} levels not trained on, {num_seeds} seeds, {EPISODES} episodes each", scores)
+    scores |= {name: score(evaluate(envs, policy, seeds), *told) for name, policy in others.items()}
+    title = f"{NUM_LEVELS} levels not trained on, {num_seeds} seeds, {EPISODES} episodes each"
+    print_table(title, scores, measures=told[0])
     print("Median seconds of training:", {agent: round(each) for agent, each in seconds.items()})
 
 

@@ -21,9 +21,10 @@ import numpy as np
 from deap import base
 from meze.agents.population import mlp_outputs
 from meze.agents.registry import find_agent
+from meze.runners.kinds import SearchSettings
 from meze.runners.presets import default_agent_config, default_env_config
 from meze.runners.resolve import find_environment
-from meze.runners.rundir import RunConfig, RunDir, SearchSettings
+from meze.runners.rundir import RunConfig, RunDir
 from meze.runners.search import Search
 
 

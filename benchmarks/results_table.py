@@ -30,7 +30,7 @@ from meze.agents.registry import AgentSpec, agent_specs
 from meze.envs.core.registry import world_specs
 from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
 from meze.runners.files import write_json
-from meze.runners.lengths import LENGTH
+from meze.runners.kinds import KINDS
 from meze.runners.listing import listed, offered
 from meze.runners.presets import default_agent_config, default_env_config, default_settings
 from meze.runners.resolve import Environment, find_environment, reference_names
@@ -102,7 +102,7 @@ def measure(environment: Environment, spec: AgentSpec, episodes: int, limit: flo
         with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
             last = list(csv.DictReader(file))[-1]
         config = RunDir.open(run).config(environment.id)
-        finished = RunDir.open(run).reached() >= getattr(config.settings, LENGTH[spec.kind])
+        finished = RunDir.open(run).reached() >= getattr(config.settings, KINDS[spec.kind].length)
         contestant = find_contestant(str(run), environment, checkpoint="newest")
         judged = {"": contestant.env_config}
         for changes in ELSEWHERE.get(environment.name, ()):

@@ -17,7 +17,7 @@ import tempfile
 from pathlib import Path
 
 from meze.agents.registry import find_agent
-from meze.runners.lengths import LENGTH
+from meze.runners.kinds import KINDS
 from meze.runners.listing import listed, offered
 from meze.runners.presets import default_settings
 from meze.runners.resolve import find_environment
@@ -31,7 +31,7 @@ REASONS = ("is not above the random agent", "never updated")
 def run(agent, name, share):
     """Trains; returns the scores by agents, or None, and what was said at the end."""
     spec, environment = find_agent(agent), find_environment(name)
-    length = LENGTH[spec.kind]
+    length = KINDS[spec.kind].length
     steps = max(1, getattr(default_settings(environment, spec), length) // share)
     with tempfile.TemporaryDirectory() as folder:
         words = ["train", agent, name, f"--{length}", str(steps), *JUDGED, "--out", folder]

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from ..agents.registry import agent_specs, make_agent
+from ..agents.registry import find_agent, make_agent
 from ..envs.core.registry import world_specs
 from ..envs.core.vector import WorldVectorEnv
 from .plugins import load_plugins
@@ -155,7 +155,7 @@ def bench_world(environment: Environment, config: Any, label: str, settings: Ben
 
 def bench_learner(environment: Environment, config: Any, settings: BenchSettings) -> Iterator[Row]:
     """Measures a learner's whole loop: environment, policy and update, at 1024 environments."""
-    spec = next(spec for spec in agent_specs() if spec.kind == "learner")
+    spec = find_agent("q-learning")
     suitable = [mode for mode in spec.modes if mode in observation_modes(environment.config)]
     if not suitable:
         return

@@ -11,20 +11,21 @@ import contextlib
 import dataclasses
 import os
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from ..agents.base import Memory, Policy
+from ..agents.base import Memory, Policy, decide
 from ..agents.encoders import EncoderChain
+from ..envs.core.env import world_of
 from ..files import check_regular
-from .encoding import Encoding, FitSettings, MixtureSettings, Target
+from .encoding import TARGETS, Encoding, FitSettings, MixtureSettings
 from .evaluate import find_contestant
 from .files import new_folder, read_json, write_json
 from .presets import ARRAYS, default_env_config, observation_modes
@@ -40,16 +41,14 @@ FIT_ENVS = 64
 """Environments that play side by side while observations for an encoder are collected."""
 UNKNOWN = -1
 """Steps that remain in an episode whose end was not seen."""
-NO_JAMS = "the target jam needs a world that tells how jammed the road ahead is, as city does"
 
 
-class Mixture:
+class Mixture(Policy):
     """Policies that share a batch: row b acts as policy b % P says, but for a share of random actions.
 
     Its memory is that of each of them, and last the teacher's.
 
     Attributes:
-        policies: who plays; others may take their places, if they are as many.
         advice: (B,) what the teacher would have done last; what was done where there is none.
     """
 
@@ -61,27 +60,34 @@ class Mixture:
         rng: np.random.Generator,
         teacher: Policy | None = None,
     ) -> None:
-        self.policies, self._epsilon, self._num_actions, self._rng = policies, epsilon, num_actions, rng
+        self._policies, self._epsilon, self._num_actions, self._rng = policies, epsilon, num_actions, rng
         self._teacher = teacher
+        self._replaced = False
         self.advice: NDArray = np.zeros(0, np.int64)
+
+    def replace(self, policies: Sequence[Policy]) -> None:
+        """Lets others, as many, take the places of the policies; they remember nothing yet."""
+        self._policies, self._replaced = policies, True
 
     def act(
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
-        asked = [*self.policies, self._teacher] if self._teacher else self.policies
-        memories = memory or (None,) * len(asked)
-        each = [policy.act(obs, memories[k], explore=False, mask=mask) for k, policy in enumerate(asked)]
+        asked, players = [*self._policies, *([self._teacher] if self._teacher else [])], len(self._policies)
+        memories = list(memory or [None] * len(asked))
+        if self._replaced:
+            memories[:players], self._replaced = [None] * players, False
+        pairs = zip(asked, memories, strict=True)
+        each = [decide(policy, obs, kept, mask=mask) for policy, kept in pairs]
         rows = np.arange(len(obs))
-        action = np.stack([chosen for chosen, _ in each])[rows % len(self.policies), rows]
+        action = np.stack([chosen.action for chosen in each[:players]])[rows % players, rows]
         weights = self._rng.random((len(obs), self._num_actions))
         if mask is not None:
             weights = weights * (mask != 0)
         random = self._rng.random(len(obs)) < self._epsilon
         action = np.where(random, weights.argmax(axis=1), action)
-        self.advice = each[-1][0] if self._teacher else action
-        kept = tuple(kept for _, kept in each)
-        return action, kept if any(part is not None for part in kept) else None
+        self.advice = each[-1].action if self._teacher else action
+        return action, tuple(chosen.memory for chosen in each)
 
 
 @dataclass(frozen=True)
@@ -100,8 +106,8 @@ class Recorded:
     """(T, B) harm done, where the world counts it; else zeros."""
     ended: NDArray[np.bool_]
     """(T, B) whether the episode ended with the step."""
-    jam: NDArray[np.float32] | None = None
-    """(T, B) how jammed the road ahead was, 0 to 1; None where the world has no `jam`."""
+    told: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Name of each target that the world declares to what it told before each step, (T, B)."""
 
     @property
     def episode(self) -> NDArray[np.int64]:
@@ -126,18 +132,17 @@ class Recorded:
             out[t] = remain
         return out
 
-    def targets(self, target: Target, horizon: int) -> tuple[NDArray, NDArray[np.bool_]]:
+    def targets(self, target: str, horizon: int) -> tuple[NDArray, NDArray[np.bool_]]:
         """What is to be predicted, (T, B), and where it is known.
 
         Raises:
-            ValueError: for jams, where the world does not tell of them.
+            ValueError: for a target that the world does not tell.
         """
+        check_target(target, self.told)
         if target == "action":
             return np.asarray(self.advice), np.ones_like(self.ended)
-        if target == "jam":
-            if self.jam is None:
-                raise ValueError(NO_JAMS)
-            return np.asarray(self.jam), np.ones_like(self.ended)
+        if target in self.told:
+            return np.asarray(self.told[target]), np.ones_like(self.ended)
         remain = self.steps_to_go()
         seen = remain != UNKNOWN
         if target == "steps":
@@ -159,7 +164,7 @@ class Recorded:
             out[t] = value
         return out, known
 
-    def samples(self, count: int, target: Target | None, horizon: int, rng: np.random.Generator) -> Any:
+    def samples(self, count: int, target: str | None, horizon: int, rng: np.random.Generator) -> Any:
         """Draws at most so many (N, ...) observations, and their (N,) targets, None without a target."""
         targets, known = (None, np.ones_like(self.ended)) if target is None else self.targets(target, horizon)
         flat = np.flatnonzero(known)
@@ -197,9 +202,8 @@ def collect(
         "cost": (np.float32, ()),
         "ended": (np.bool_, ()),
     }
-    jam = find_jam(env)
-    if jam:
-        kinds["jam"] = (np.float32, ())
+    targets = find_targets(env)
+    kinds |= dict.fromkeys(targets, (np.float32, ()))
     columns = {}
     for name, (dtype, shape) in kinds.items():
         whole = (length, streams, *shape)
@@ -208,14 +212,14 @@ def collect(
         else:
             columns[name] = _reserved(folder / f"{name}.npy", dtype, whole)
     for t in range(length):
-        if jam:
-            columns["jam"][t] = jam()
+        for name, told_now in targets.items():
+            columns[name][t] = told_now()
         step, _ = rollout.step()
         columns["obs"][t], columns["action"][t] = step.obs, step.action
         columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
         columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
         tell((t + 1) * streams)
-    return Recorded(**columns)
+    return Recorded(told={name: columns.pop(name) for name in targets}, **columns)
 
 
 def _reserved(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray:
@@ -235,11 +239,29 @@ def _reserved(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray:
     return column
 
 
-def find_jam(env: VectorEnv) -> Callable[[], NDArray[np.float32]] | None:
-    """What tells how jammed the road ahead is now, (B,) from 0 to 1; None where the world does not."""
-    bare: Any = env.unwrapped
-    jam = getattr(getattr(bare, "world", None), "jam", None)
-    return jam and (lambda: jam(bare.state))
+def find_targets(env: VectorEnv) -> dict[str, Callable[[], NDArray]]:
+    """Name of each target that the world declares to what tells it of the states as they are, (B,).
+
+    Raises:
+        ValueError: when a world declares one whose name is taken.
+    """
+    world, bare = world_of(env), cast(Any, env.unwrapped)
+    if world is None:
+        return {}
+    if taken := {each.name for each in world.targets} & {*TARGETS, *_COLUMNS}:
+        raise ValueError(f"the world can't declare a target {min(taken)}: the name is taken")
+    params = world.params()
+    return {each.name: lambda of=each.of: of(params, bare.state) for each in world.targets}
+
+
+def check_target(target: str, declared: Collection[str]) -> None:
+    """Refuses a target that is neither of the common ones nor declared by the world.
+
+    Raises:
+        ValueError: one line that names those that there are.
+    """
+    if target not in (known := (*TARGETS, *declared)):
+        raise ValueError(f"the target {target} needs a world that tells of it; here are {', '.join(known)}")
 
 
 def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> Policy:
@@ -253,7 +275,7 @@ def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> 
     Raises:
         ValueError: when the world has no reference and none is named.
     """
-    world = getattr(env.unwrapped, "world", None)
+    world = world_of(env)
     names = tuple(world.references()) if world else ()
     name = name or ("expert" if "expert" in names else next(iter(names), None))
     if name is None:
@@ -308,8 +330,7 @@ def fit_encoding(
         ValueError: when observations or policies do not fit.
     """
     env = make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)
-    if chain.supervised and fit.target == "jam" and not find_jam(env):
-        raise ValueError(NO_JAMS)
+    check_target(fit.target, find_targets(env))
     encoder = chain.make(
         env.single_observation_space, config, seed
     )  # a misfit shows before anything is played
@@ -335,8 +356,9 @@ USAGE = "meze collect ENV [flags]"
 DESCRIPTION = """Records what policies see, do and earn in ENV, as plain arrays (.npy) in a folder.
 
 Arrays are (steps, environments, ...): obs, action, advice (what the teacher would have done; without one,
-what was done), reward, cost, ended and, of worlds that tell it, jam. `meze.runners.collect.read_recorded`
-reads them again, tells episodes and targets, and keeps those for tests apart."""
+what was done), reward, cost, ended and each target that the world declares, by its name.
+`meze.runners.collect.read_recorded` reads them again, tells episodes and targets, and keeps those for tests
+apart."""
 
 
 @dataclass(frozen=True)
@@ -372,10 +394,8 @@ class CollectSettings(MixtureSettings):
             raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - 1}; got {self.seed}")
 
 
-_KINDS = {"obs": "biuf", "action": "iu", "advice": "iu", "ended": "b"} | dict.fromkeys(
-    ("reward", "cost", "jam"), "f"
-)
-"""What kinds of numbers a recording's arrays hold, as numpy calls them."""
+_COLUMNS = {"obs": "biuf", "action": "iu", "advice": "iu", "reward": "f", "cost": "f", "ended": "b"}
+"""A recording's arrays, and what kinds of numbers they hold, as numpy calls them; targets are "f"."""
 
 
 def read_recorded(folder: Path) -> Recorded:
@@ -386,14 +406,13 @@ def read_recorded(folder: Path) -> Recorded:
         ValueError: one line, when a file is missing or damaged.
     """
     read_json(folder / "data.json")  # written last: without it the recording was cut short
+    targets = sorted({path.stem for path in folder.glob("*.npy")} - _COLUMNS.keys())
     columns = {}
-    for field in dataclasses.fields(Recorded):
-        path = folder / f"{field.name}.npy"
-        if field.name == "jam" and not path.exists():
-            continue
+    for name in (*_COLUMNS, *targets):
+        path = folder / f"{name}.npy"
         check_regular(path)
         try:
-            columns[field.name] = np.load(path, mmap_mode="r", allow_pickle=False)
+            columns[name] = np.load(path, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # numpy reads a header as Python text, which can fail in any way
             raise ValueError(f"{path} can't be read ({' '.join(str(error).split())})") from None
     if not all(isinstance(column, np.ndarray) for column in columns.values()):
@@ -401,9 +420,9 @@ def read_recorded(folder: Path) -> Recorded:
     shape = columns["ended"].shape
     fits = len(shape) == 2 and columns["obs"].shape[:2] == shape
     fits &= all(column.shape == shape for name, column in columns.items() if name != "obs")
-    if not fits or any(column.dtype.kind not in _KINDS[name] for name, column in columns.items()):
+    if not fits or any(each.dtype.kind not in _COLUMNS.get(name, "f") for name, each in columns.items()):
         raise ValueError(f"{folder}: its arrays do not belong together")
-    return Recorded(**columns)
+    return Recorded(told={name: columns.pop(name) for name in targets}, **columns)
 
 
 def main(args: Sequence[str]) -> int:

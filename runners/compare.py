@@ -17,8 +17,9 @@ from typing import Any
 from ..files import open_own
 from .files import held, new_folder, write_json
 from .interrupts import exit_code
+from .presets import default_env_config
 from .resolve import find_environment
-from .settings import asks_for_help, leading_names, parse, print_help, take_flag
+from .settings import asks_for_help, leading_names, parse, print_help, reader, take_flag
 from .standings import standings
 from .text import command, printable
 from .tournament import Budget, Tournament, make_entries
@@ -186,30 +187,18 @@ class Matches:
         return lines[-1].removeprefix("meze: error: ") if lines else f"ended with code {code}"
 
 
-def split_flags(args: Sequence[str], prefix: str) -> tuple[list[str], list[str]]:
-    """Parts flags that begin with a prefix, and their values, from the others."""
-    those: list[str] = []
-    others: list[str] = []
-    into = others
-    for word in args:
-        if word.startswith("--"):
-            into = those if word.startswith(prefix) else others
-        into.append(word)
-    return those, others
-
-
 def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | None]:
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
-    env_flags, flags = split_flags(args, "--env.")
+    environment = find_environment(names[0])
     prog = f"meze compare {names[0]}"
-    settings = parse(CompareSettings("random"), flags, prog=prog, description=DESCRIPTION)
-    agents, _ = take_flag(flags, "--agents")
-    if not agents:
+    read = reader(CompareSettings("random"), args, prog=prog, description=DESCRIPTION)
+    settings = read(default_env_config(environment)).run
+    if not take_flag(args, "--agents")[0]:
         raise ValueError("--agents says who takes part, with commas between them; `meze envs` lists agents")
-    environment, budget = find_environment(names[0]), Budget.read(settings.budget)
+    budget = Budget.read(settings.budget)
     wanted = [name.strip() for name in settings.agents.split(",") if name.strip()]
-    entries = make_entries(wanted, environment, env_flags, budget)
+    entries = make_entries(wanted, environment, budget, lambda env: read(env).env)
     path = new_folder(settings.out / environment.name, time.strftime("%Y%m%d-%H%M%S"))
     made = Tournament.create(path, environment, entries, settings.seeds, settings.episodes, budget)
     return made, settings.jobs

@@ -8,7 +8,7 @@ import time
 
 from gymnasium.vector import AutoresetMode
 
-from .rollout import ROLLOUTS
+from .kinds import KINDS
 from .rundir import RunConfig
 
 UPDATES = 8
@@ -31,8 +31,8 @@ def with_device(config: RunConfig) -> RunConfig:
         ValueError: one line, when the learner does not fit the environment or the device.
     """
     settings = config.settings
-    device = getattr(settings, "device", "cpu")
-    if hasattr(settings, "torch_threads"):
+    device = settings.device
+    if settings.torch_threads is not None:
         import torch
 
         torch.set_num_threads(settings.torch_threads)
@@ -45,8 +45,7 @@ def with_device(config: RunConfig) -> RunConfig:
 def _try(config: RunConfig, device: str) -> None:
     env = config.make_env(1, AutoresetMode.SAME_STEP)
     learner = config.make_learner(env, device)
-    if hasattr(learner, "prepare"):  # it needs more to learn than to act
-        learner.prepare()
+    learner.prepare()
     env.close()
 
 
@@ -81,8 +80,8 @@ def speed(config: RunConfig, device: str) -> float:
 
     settings = config.settings
     env = config.make_env(settings.num_envs, AutoresetMode.SAME_STEP)
-    learner = config.make_learner(env, device)
-    rollout = ROLLOUTS[config.agent.kind](env, learner.policy, config.env_seeds())
+    env, learner = config.make_learner(env, device).inside(env)
+    rollout = KINDS[config.agent.kind].rollout_class()(env, learner.policy, config.env_seeds())
 
     def update(until: float) -> int:
         """Goes on up to the next update, or the time given; returns how many transitions that took."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import dataclasses
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Space
@@ -18,7 +19,8 @@ from .settings import from_plain, to_plain
 FILE = "encoder.safetensors"
 """What was fitted, in a run's folder."""
 
-Target: TypeAlias = Literal["action", "return", "steps", "harm", "jam"]
+TARGETS = ("action", "return", "steps", "harm")
+"""What encoders may predict in any environment; a world declares further targets."""
 
 
 @dataclass(frozen=True)
@@ -54,9 +56,9 @@ class FitSettings(MixtureSettings):
 
     samples: int = 20_000
     """Observations."""
-    target: Target = "action"
-    """What supervised encoders predict: what the teacher would do, the discounted return to come, the steps
-    that remain, whether harm is done within the horizon, or how jammed the road ahead is."""
+    target: str = "action"
+    """What supervised encoders predict: the teacher's `action`, the discounted `return` to come, the `steps`
+    that remain, whether `harm` is done within the horizon, or a target that the world declares."""
     horizon: int = 10
     """Steps over which returns are discounted (by 1 - 1/horizon), and within which harm is near."""
 
@@ -69,12 +71,13 @@ class FitSettings(MixtureSettings):
 
 @dataclass(frozen=True)
 class Encoding:
-    """A run's encoder: which, how it was fitted, and what came of it."""
+    """A run's encoder: which, how it is fitted, and what came of it."""
 
     chain: EncoderChain
     config: Any
     fit: FitSettings
-    state: State
+    state: State = field(default_factory=dict)
+    """Empty before it is fitted."""
     folder: Path | None = None
     """The run's folder that it was read from."""
 
@@ -103,21 +106,32 @@ class Encoding:
         """What stands of it in `config.json`."""
         return {"name": self.chain.name, "config": to_plain(self.config), "fit": to_plain(self.fit)}
 
+    def fitted(self, folder: Path) -> Encoding:
+        """The encoder with what was fitted, as `write` kept it in a run's folder.
+
+        Raises:
+            ValueError: one line, when it is damaged.
+        """
+        return dataclasses.replace(self, state=checkpoint.load(folder / FILE), folder=folder)
+
     def write(self, folder: Path) -> None:
         """Keeps in a run's folder what was fitted."""
         checkpoint.save(folder / FILE, self.state)
 
 
-def read_encoding(plain: Any, folder: Path) -> Encoding:
-    """Reads what `described` and `write` kept; both may come from a stranger.
+def read_encoding(plain: Any, file: Path) -> Encoding:
+    """Reads what `described` told, which may come from a stranger; what was fitted is not read.
+
+    Args:
+        plain: decoded JSON.
+        file: where it stands, for messages.
 
     Raises:
         ValueError: one line, when it is damaged or names what is not there.
     """
-    where = f"{folder / 'config.json'}: encoder"
+    where = f"{file}: encoder"
     if not isinstance(plain, dict) or set(plain) != {"name", "config", "fit"}:
         raise ValueError(f"{where} was cut short or altered")
     chain = find_encoder(str(plain["name"]))
     config = from_plain(chain.config_class(), plain["config"], where)
-    fit = from_plain(FitSettings, plain["fit"], where)
-    return Encoding(chain, config, fit, checkpoint.load(folder / FILE), folder)
+    return Encoding(chain, config, from_plain(FitSettings, plain["fit"], where))

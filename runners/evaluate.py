@@ -16,6 +16,7 @@ from ..agents.base import Policy
 from ..agents.registry import AgentSpec, agent_specs, make_agent
 from ..envs.core.splits import LAST_SEED, Split
 from . import rollout
+from .measures import measures_of
 from .presets import default_env_config
 from .progress import Waiting
 from .resolve import (
@@ -25,6 +26,7 @@ from .resolve import (
     make_vector,
     reference_names,
     unknown_contestant,
+    world_class,
 )
 from .rollout import Episodes, ReferencePolicy
 from .rundir import RunDir
@@ -57,7 +59,8 @@ class EvaluateSettings:
     """Episode k starts from this plus k; of a world with a `split` the maps, too, are those from this on. So
     anybody can judge on episodes that nobody has chosen."""
     checkpoint: str = "best"
-    """Of runs: `best` by the evaluations on the way, `newest`, or the step after which it was written."""
+    """Of runs: `best` by the evaluations on the way, `newest`, or the step after which it was written; of a
+    searcher's run, the generation."""
     json: bool = False
     """Print JSON instead of a table."""
 
@@ -201,6 +204,7 @@ def main(args: Sequence[str]) -> int:
     contestants = [find(name, env_config=base) for name in names[1:]]
 
     scores: dict[str, Any] = {}
+    measures = measures_of(world_class(environment))
     settings, first = EvaluateSettings(), EVALUATION_SEED
     for contestant in contestants:
         default = group("Evaluate", run=EvaluateSettings(), env=on_split(contestant.env_config))
@@ -219,11 +223,12 @@ def main(args: Sequence[str]) -> int:
         )
         with closing(env), nullcontext() if settings.json else Waiting(f"evaluating {contestant.name}"):
             played = play_episodes(env, contestant.policy(env), settings.episodes, first)
-        scores[contestant.name] = score(played)
+        scores[contestant.name] = score(played, measures, env_config)
     if settings.json:
         print_json(evaluation_record(environment, settings.episodes, scores, first))
     else:
         chosen = "" if settings.first_seed is None else f" from seed {first:,} on"
         told = [f"{each.name}: the checkpoint {each.checkpoint}." for each in contestants if each.checkpoint]
-        print_table(f"{environment.id}, {settings.episodes} episodes{chosen}", scores, " ".join(told))
+        title = f"{environment.id}, {settings.episodes} episodes{chosen}"
+        print_table(title, scores, " ".join(told), measures)
     return 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +13,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from ..agents.encoders import EncoderChain, encoder_specs, find_encoder
-from .collect import FIT_ENVS, NO_JAMS, find_jam, play_mixture
-from .compare import split_flags
+from .collect import FIT_ENVS, check_target, find_targets, play_mixture
 from .encoding import FitSettings
 from .files import new_folder, write_json
 from .heldout import Score
@@ -35,9 +34,9 @@ from .report import (
     score_plot,
     table_rows,
 )
-from .resolve import Environment, find_environment, make_vector, reference_names
+from .resolve import Environment, find_environment, make_vector, reference_names, world_class
 from .samples import Judge, Judged, split
-from .settings import asks_for_help, group, leading_names, parse, print_help, to_plain
+from .settings import asks_for_help, leading_names, print_help, reader, to_plain
 from .tables import print_rows
 
 USAGE = "meze features ENV [flags]"
@@ -112,8 +111,7 @@ def score_encoders(
     env = make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)
     chains = [find_encoder(name) for name in settings.encoders]
     asked = bool(reference_names(environment, env_config)) or settings.teacher is not None
-    if settings.target == "jam" and not find_jam(env):
-        raise ValueError(NO_JAMS)
+    check_target(settings.target, find_targets(env))
     if settings.target == "action" and not asked:
         raise ValueError(f"{environment.id} has no reference to learn from; name a run as the --teacher")
     made = [_make(chain, env.single_observation_space, settings.seed) for chain in chains]
@@ -223,6 +221,13 @@ class Report:
             f"judged by {len(test.obs):,} of {episodes[1]} others"
         )
 
+    @property
+    def _target(self) -> str:
+        """What is predicted; what the world declares is explained."""
+        world, name = world_class(self.environment), self.settings.target
+        notes = {each.name: f", {each.note}" for each in (() if world is None else world.targets)}
+        return name + notes.get(name, "")
+
     def show(self) -> None:
         """Prints the encoders' table."""
         print_rows(self.title, *table(self.found))
@@ -264,7 +269,7 @@ class Report:
             for name, reason in self.learners["failures"].items():
                 page.paragraph(f"Failed: {name}: {reason}")
         for heading, (columns, rows) in {
-            f"Supervised encoders: predictions of the {self.settings.target}": prediction_table(self.found),
+            f"Supervised encoders: predictions of the {self._target}": prediction_table(self.found),
             "Groups of observations: how many, and how well apart": group_table(self.found),
         }.items():
             if rows:
@@ -294,13 +299,12 @@ def _jam_title(study: JamStudy) -> str:
 
 def _learners(
     environment: Environment,
-    args: Sequence[str],
+    over: Callable[[Any], Any],
     found: Sequence[Judged],
     settings: FeaturesSettings,
     folder: Path,
 ) -> dict[str, Any] | None:
     """Compares Q-learners behind the encoders whose codes are indices, and with the world's own index."""
-    env_flags, _ = split_flags(args, "--env.")
     own = [""] if "index" in observation_modes(environment.config) else []
     offered = [each for each in found if each.name in settings.encoders and each.used is not None]
     indices = [each.name for each in offered if each.microseconds <= SLOWEST]
@@ -312,7 +316,7 @@ def _learners(
     print(f"Q-learners behind {len(indices)} encoders, {settings.steps:,} transitions each")
     fit: FitSettings = settings
     return compare_learners(
-        environment, env_flags, own + indices, fit, settings.steps, settings.seeds, folder / "learners"
+        environment, over, own + indices, fit, settings.steps, settings.seeds, folder / "learners"
     )
 
 
@@ -338,15 +342,17 @@ def main(args: Sequence[str]) -> int:
         config = dataclasses.replace(config, observation=offered[0])
     references = reference_names(environment, config)[:1]
     settings = FeaturesSettings(policies=("random", *references), target="action" if references else "return")
-    default = group("Features", run=settings, env=config)
-    given = parse(default, args[1:], prog=f"meze features {names[0]}", description=DESCRIPTION)
+    read = reader(settings, args[1:], prog=f"meze features {names[0]}", description=DESCRIPTION)
+    given = read(config)
     settings = given.run
     new_figure()  # a library that is missing shows before anything is played
     judged = score_encoders(environment, given.env, settings)
     report = Report(environment, given.env, settings, *judged)
     report.show()
     folder = new_folder(settings.out, f"features-{environment.name}-s{settings.seed}")
-    learners = _learners(environment, args[1:], judged[1], settings, folder) if settings.seeds else None
+    learners = None
+    if settings.seeds:
+        learners = _learners(environment, lambda env: read(env).env, judged[1], settings, folder)
     if learners:
         print_standings(learners)
     jams = _jams(environment, given.env, settings.seed) if settings.jams else None

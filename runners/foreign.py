@@ -119,18 +119,87 @@ def _is_plain(kind: Any) -> bool:
 # --- Promises -------------------------------------------------------------------------------------------
 
 
-def check_spaces(env: gym.Env) -> gym.Env:
-    """Refuses an environment without spaces; returns it.
+class Checked(gym.Wrapper):
+    """An environment of others that lets nothing pass which is not of its spaces, however late it comes.
+
+    Whether all are numbers is looked at in a batch, which is quicker; see `FiniteVectorEnv`.
 
     Raises:
-        ValueError: one line.
+        ValueError: one line, here and in each method.
     """
-    own = env.unwrapped
-    for name in ("observation_space", "action_space"):
-        space = getattr(own, name, None)
-        if not isinstance(space, Space):
-            raise broken(env, f"it has no {name}" if space is None else f"its {name} is {space!r}, no space")
-    return env
+
+    def __init__(self, env: gym.Env) -> None:
+        super().__init__(env)
+        for name in ("observation_space", "action_space"):
+            space = getattr(env.unwrapped, name, None)
+            if not isinstance(space, Space):
+                what = f"it has no {name}" if space is None else f"its {name} is {space!r}, no space"
+                raise broken(env, what)
+        self.observation_space = env.observation_space  # said once, since it is asked for at every step
+
+    def reset(self, *, seed: int | None = None, options: dict[str, Any] | None = None) -> tuple[Any, Any]:
+        """Begins an episode; see `Env.reset`."""
+        obs, info = self.env.reset(seed=seed, options=options)
+        self._look_at(obs)
+        return obs, info
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Takes a step; see `Env.step`."""
+        obs, reward, terminated, truncated, info = self.env.step(action)
+        self._look_at(obs)
+        return obs, reward, terminated, truncated, info
+
+    def render(self) -> Any:
+        """Draws a picture; see `Env.render`."""
+        picture: Any = self.env.render()
+        is_array = isinstance(picture, np.ndarray) and picture.dtype == np.uint8
+        if self.render_mode == "rgb_array" and not (is_array and picture.shape[2:] == (3,)):
+            what = f"its render returns what is {_kind(picture)}"
+            raise broken(self, f"{what}, no picture of shape (height, width, 3) and type uint8")
+        return picture
+
+    def _look_at(self, obs: Any) -> None:
+        space = self.observation_space
+        if isinstance(space, Discrete):  # what nearly all are is told in a fraction of the time of a step
+            usual = isinstance(obs, int | np.integer) and space.start <= obs < space.start + space.n
+        else:
+            usual = isinstance(space, Box) and isinstance(obs, np.ndarray) and obs.dtype == space.dtype
+            usual = usual and obs.shape == space.shape
+        if not usual:
+            _check_obs(self, space, obs, "observation")
+
+
+def check_drawn(name: str, maker: Callable[..., Any], made: Mapping[str, Any] | None = None) -> None:
+    """Refuses an environment that makes no pictures.
+
+    Args:
+        name: what messages call the environment.
+        maker: its class, or a function that makes it.
+        made: its metadata; None before it is made: then what keeps it from being made is refused.
+
+    Raises:
+        ValueError: one line that says what it lacks, and what to add.
+    """
+    parameters = inspect.signature(maker).parameters.values()
+    asked = any(each.name == "render_mode" or each.kind is each.VAR_KEYWORD for each in parameters)
+    if asked and made is None:
+        return
+    modes = (getattr(maker, "metadata", None) or {} if made is None else made).get("render_modes", ())
+    needed = {
+        "argument render_mode": (asked, "`render_mode=None` to its __init__, kept as self.render_mode"),
+        "render mode rgb_array": (
+            "rgb_array" in modes,
+            '`metadata = {"render_modes": ["rgb_array"], "render_fps": 4}` to its class',
+        ),
+        "method render": (
+            getattr(maker, "render", None) is not gym.Env.render,
+            "one that returns a picture, (height, width, 3) of uint8",
+        ),
+    }
+    missing = {what: how for what, (there, how) in needed.items() if not there}
+    if missing:
+        lacks, adds = " and no ".join(missing), ", and ".join(missing.values())
+        raise ValueError(f"{name} can't be drawn: it has no {lacks}; add {adds}")
 
 
 _sound: set[str] = set()

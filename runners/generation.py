@@ -10,17 +10,18 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from ..agents.base import Memory, Searcher
+from ..agents.base import Decided, Memory, Policy, Searcher
+from ..envs.core.env import world_of
 from .board import View
 from .show import Moment, Show
-from .viewer import Viewer, takes
+from .viewer import Viewer
 from .watch import Kept, Source, WatchSettings, make_env
 
 FITTEST = 16
 """Genomes side by side where the world can't draw ghosts, unless --envs says otherwise."""
 
 
-class GenerationPolicy:
+class GenerationPolicy(Policy):
     """Acts for the genomes of a searcher's last generation, the fittest in the first row.
 
     Args:
@@ -45,12 +46,19 @@ class GenerationPolicy:
 
     def act(
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
-    ) -> tuple[NDArray, Memory]:
+    ) -> Decided:
         """Chooses (B,) actions; row b acts for the genome of rank b."""
-        if len(obs) != self._rows:
-            self._rows = len(obs)
-            self._policy = self._searcher.policy_of(self._searcher.population, self._order[: self._rows])
-        return self._policy.act(obs, memory, explore=explore, mask=mask)
+        return self._fittest(len(obs)).act(obs, memory, explore=explore, mask=mask)
+
+    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
+        """The (B, A) values of those genomes, where they have any."""
+        return self._fittest(len(obs)).action_values(obs, memory)
+
+    def _fittest(self, rows: int) -> Policy:
+        if rows != self._rows:
+            self._rows = rows
+            self._policy = self._searcher.policy_of(self._searcher.population, self._order[:rows])
+        return self._policy
 
 
 class GenerationViewer(Viewer):
@@ -94,7 +102,7 @@ class GenerationViewer(Viewer):
 
     def view(self, phase: float = 1.0, sees: bool = False, cursor: int | None = None) -> View:
         """The show's moment; see `Viewer.view`."""
-        if not self._draws("ghosts"):
+        if self._renderer is None or "ghosts" not in self._renderer.draws:
             return super().view(phase, sees, cursor)
         playing = np.flatnonzero(~self._show.moment.ended).tolist()
         picture = self._picture(self.chosen, self._records(phase), phase, sees, ghosts=playing)
@@ -132,8 +140,8 @@ def generation_viewer(
     searcher = source.run.config(source.environment.id).make_learner(probe)
     kept = Kept(source.run, searcher, settings)
     policy = GenerationPolicy(searcher)
-    world = getattr(probe.unwrapped, "world", None)
-    ghosts = world is not None and takes(world.renderer(), "ghosts")
+    world = world_of(probe)
+    ghosts = world is not None and "ghosts" in world.renderer().draws
     wanted = len(searcher.population) if ghosts else settings.envs if settings.envs > 1 else FITTEST
     probe.close()
 

@@ -59,7 +59,7 @@ class Imitation:
     @property
     def notes(self) -> list[str]:
         """What is to be said before it begins; see `Training`."""
-        name, size = self.config.agent.name, self.config.agent_config.round_steps
+        name, size = self.config.agent.name, self.imitator.round_steps
         if size is None or size < self.config.settings.steps:
             return []
         return [f"{name} never acts itself: its first round has {size:,} transitions, the whole run no more"]
@@ -86,6 +86,9 @@ class Imitation:
             space: Any = self.env.single_action_space
             check_range("data.action", action, int(space.start), int(space.start + space.n))
             self.obs, self.action, self.seconds = obs, action, duration(state["seconds"])
+            size = self.imitator.round_steps
+            if size is not None and self.step > size:  # who played when it was saved
+                self._mixture.replace([self.imitator.policy])
             if not isinstance(self.env.unwrapped, Savable):
                 self._rollout = Rollout(self.env, self._mixture, self.config.env_seeds(self.step))
             self._rollout.load_state_dict(unpack(state, "rollout"))
@@ -100,7 +103,7 @@ class Imitation:
 
     def progress(self) -> ProgressLine:
         """What shows how far it is."""
-        return ProgressLine(self.config.settings.steps, self.step)
+        return ProgressLine(self.config.settings.steps, self.step, measures=self.judge.measures)
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
         """Records and fits, round after round.
@@ -108,7 +111,7 @@ class Imitation:
         Returns:
             False when `stop` was set before the end; the round under way was finished.
         """
-        settings, size = self.config.settings, self.config.agent_config.round_steps
+        settings, size = self.config.settings, self.imitator.round_steps
         while self.step < settings.steps:
             if stop.is_set():
                 return False
@@ -128,9 +131,9 @@ class Imitation:
 
     def _record(self, count: int, progress: ProgressLine) -> tuple[NDArray, NDArray[np.int64]]:
         """Plays so many transitions: the teacher; in later rounds the imitator, with the teacher's advice."""
-        taught = self.step == 0 or self.config.agent_config.round_steps is None
-        self._mixture.policies = [self.teacher if taught else self.imitator.policy]
         before = self.step
+        if before and self.imitator.round_steps is not None:
+            self._mixture.replace([self.imitator.policy])
         recorded = collect(
             self._rollout,
             self._mixture,

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..agents.estimators import MOST_SAMPLES, REGRESSORS
 from .heldout import Score, r_squared
-from .resolve import Environment, load_object, make_vector
+from .resolve import Environment, make_vector, make_world
 from .rollout import ReferencePolicy
 
 HOURS = 24
@@ -74,12 +74,12 @@ def watch_traffic(
     Returns:
         None for worlds without road segments, and where all trips end before traffic has queued.
     """
-    world = environment.world and load_object(environment.world.world)
-    if not hasattr(world, "segments"):
+    world = make_world(environment, config)
+    segments = None if world is None else world.segments(0)
+    if segments is None:
         return None
     config = dataclasses.replace(config, min_distance=LONGEST_TRIP, hour=None)
     env: Any = make_vector(environment, config, days * HOURS, AutoresetMode.DISABLED).unwrapped
-    segments = env.world.segments(0)
     options = {"map": 0, "hour": np.tile(np.arange(HOURS), days)}
     obs, _ = env.reset(seed=seed, options=options)
     driver = ReferencePolicy(env.reference("expert"))

@@ -5,16 +5,19 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from contextlib import closing
+from typing import Any
 
 from gymnasium.vector import VectorEnv
 
 from ..agents.base import Policy
 from ..envs.core.splits import Split
 from .evaluate import evaluation_record, find_contestant, make_evaluation_env, on_split, play_episodes
-from .lengths import LENGTH, outlasting
+from .kinds import KINDS
+from .lengths import outlasting
+from .measures import measures_of, told
 from .presets import default_settings
 from .progress import Waiting
-from .resolve import reference_names
+from .resolve import reference_names, world_class
 from .rundir import RunConfig, RunDir
 from .scores import print_table, score
 from .seeds import CHOICE_SEED, EVALUATION_SEED
@@ -28,10 +31,14 @@ class Judge:
 
     Args:
         config: the run's.
+
+    Attributes:
+        measures: what the episodes are measured by.
     """
 
     def __init__(self, config: RunConfig) -> None:
         self._config = config
+        self.measures = measures_of(world_class(config.environment))
         self._first_seed, split = (EVALUATION_SEED, "test") if config.streams == 1 else (CHOICE_SEED,) * 2
         self._env = self._make(split)
 
@@ -53,8 +60,9 @@ class Judge:
             Mean measures, as `metrics.csv` calls them: `eval_return`, ...
         """
         episodes = self._config.settings.eval_episodes
-        measures = play_episodes(self._env, policy, episodes, self._first_seed).measures
-        return {f"eval_{name}": float(values.mean()) for name, values in measures.items()}
+        counted = play_episodes(self._env, policy, episodes, self._first_seed).measures
+        found = told(counted, self.measures, self._config.env_config)
+        return {f"eval_{name}": float(values.mean()) for name, values in found.items()}
 
     def chooses(self, row: Mapping[str, float], run: RunDir) -> bool:
         """Whether an evaluation is the best so far, so that its checkpoint must be kept."""
@@ -82,20 +90,24 @@ class Judge:
                 learner = config.make_learner(env)
                 run.load_learner(learner, path)
                 policy = learner.policy
-            scores = {agent: score(play_episodes(env, policy, episodes))}
+            scores = {agent: self._score(env, policy)}
             for name in ("random", *reference_names(environment, config.env_config)):
                 waiting.say(f"evaluating {name}")
                 contestant = find_contestant(name, environment, config.env_config)
-                scores[name] = score(play_episodes(env, contestant.policy(env), episodes))
+                scores[name] = self._score(env, contestant.policy(env))
         record = evaluation_record(environment, episodes, scores) | {"checkpoint": which}
         run.write_evaluation(record)
         title = f"{environment.id}, {episodes} episodes, after {done}"
-        print_table(title, scores, f"{agent}: the checkpoint {which}. {_settings(config)}")
+        print_table(title, scores, f"{agent}: the checkpoint {which}. {_settings(config)}", self.measures)
         if scores[agent]["return"]["mean"] <= scores["random"]["return"]["mean"]:
             print(f"{agent} is not above the random agent: {_why(config)}\n")
         elif late := list(outlasting(config.agent_config, run.reached(), warm_ups_alone=True)):
             print(f"{agent} never updated what it began with: {late[0]} is longer than the run\n")
         return {name: each["mean"] for name, each in scores[agent].items()}
+
+    def _score(self, env: VectorEnv, policy: Policy) -> dict[str, dict[str, Any]]:
+        played = play_episodes(env, policy, self._config.settings.eval_episodes)
+        return score(played, self.measures, self._config.env_config)
 
     def close(self) -> None:
         """Closes the environment."""
@@ -117,7 +129,7 @@ def _settings(config: RunConfig) -> str:
 
 def _why(config: RunConfig) -> str:
     """What may have kept a run from learning."""
-    length = LENGTH[config.agent.kind]
+    length = KINDS[config.agent.kind].length
     done, usual = (
         getattr(settings, length)
         for settings in (config.settings, default_settings(config.environment, config.agent))

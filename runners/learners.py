@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import dataclasses
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,7 @@ EPISODES = 1000
 
 def compare_learners(
     environment: Environment,
-    env_flags: Sequence[str],
+    over: Callable[[Any], Any],
     encoders: Sequence[str],
     fit: FitSettings,
     steps: int,
@@ -29,7 +30,7 @@ def compare_learners(
 
     Args:
         environment: where.
-        env_flags: `--env.` flags.
+        over: lays what is asked of the world over a Q-learner's settings of it.
         encoders: those whose codes are indices; the empty name stands for the world's own index.
         fit: on what they are fitted.
         steps: transitions of each.
@@ -40,13 +41,7 @@ def compare_learners(
         The standings.
     """
     names = [f"{LEARNER}:{name}" if name else LEARNER for name in encoders]
-    entries = make_entries(names, environment, env_flags, Budget(steps=steps), fit_flags(fit))
-    return hold(Tournament.create(folder, environment, entries, seeds, EPISODES, Budget(steps=steps)))
-
-
-def fit_flags(fit: FitSettings) -> list[str]:
-    """The flags of `meze train` that fit an encoder so."""
-    flags = ["--fit.policies", *fit.policies, "--fit.epsilon", str(fit.epsilon)]
-    flags += ["--fit.samples", str(fit.samples), "--fit.target", fit.target]
-    flags += ["--fit.horizon", str(fit.horizon)]
-    return flags + (["--fit.teacher", fit.teacher] if fit.teacher else [])
+    budget = Budget(steps=steps)
+    fit = FitSettings(**{each.name: getattr(fit, each.name) for each in dataclasses.fields(FitSettings)})
+    entries = make_entries(names, environment, budget, over, fit)
+    return hold(Tournament.create(folder, environment, entries, seeds, EPISODES, budget))

@@ -8,8 +8,6 @@ from typing import TypeVar
 
 from ..agents.schedules import Schedule
 
-LENGTH = {"learner": "steps", "trainer": "steps", "imitator": "steps", "searcher": "generations"}
-"""Kind of agent to the setting that says how long it is trained."""
 WARM_UPS = ("warm_up", "learning_starts")
 """Settings that say after how many transitions learning begins; a longer run needs no longer ones."""
 

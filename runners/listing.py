@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode
 
 from ..agents.encoders import encoder_specs
 from ..agents.features import CHANNELS
-from ..agents.registry import ALIASES, AgentSpec, agent_specs, fitting_agents, make_agent
+from ..agents.registry import ALIASES, KINDS, AgentSpec, agent_specs, fitting_agents, make_agent
 from ..agents.spaces import told
 from ..caching import cache_folder
 from ..envs.core.registry import world_specs
@@ -60,7 +60,7 @@ def rows_of(environment: Environment) -> list[dict[str, Any]]:
         agents = [
             spec.name
             for spec in agent_specs()
-            if (references or spec.kind != "imitator") and fits(environment, spec, *spaces, mode)
+            if (references or not spec.is_taught) and fits(environment, spec, *spaces, mode)
         ]
         rows.append(
             {
@@ -151,7 +151,7 @@ def is_built(
     """The same, found out by building the agent."""
     try:
         config = default_agent_config(environment, spec, mode)
-        num_envs = getattr(default_settings(environment, spec), "num_envs", 1)
+        num_envs = default_settings(environment, spec).num_envs if spec.is_trained else 1
         make_agent(spec.name, observation_space, action_space, num_envs=num_envs, config=config, seed=0)
     except ValueError:
         return False
@@ -168,8 +168,8 @@ def offered(environment: Environment) -> list[AgentSpec]:
     for spec in agent_specs():
         with contextlib.suppress(ValueError):
             spaces, references = spaces_of(environment, default_env_config(environment, spec))
-            taught = spec.kind != "imitator" or references
-            if spec.is_trained and taught and fits(environment, spec, *spaces):
+            can_learn = references or not spec.is_taught
+            if spec.is_trained and can_learn and fits(environment, spec, *spaces):
                 agents.append(spec)
     return agents
 
@@ -298,9 +298,9 @@ def _print(
         console.print(f"not listed: {line}")
     console.print("\nAfter a world's name stands its observation mode (--env.observation).")
     console.print("Any other gymnasium id works too, package.module:Id or :Class included: meze envs ID\n")
-    trains = {True: "needs no training", False: "meze train"}
+    trains = {True: "meze train", False: "needs no training"}
     shown = [
-        (", ".join([each["name"], *each["aliases"]]), trains[each["kind"] == "policy"], each["summary"])
+        (", ".join([each["name"], *each["aliases"]]), trains[KINDS[each["kind"]].is_trained], each["summary"])
         for each in agents
     ]
     codes = [(each["name"], each["codes"], each["summary"]) for each in encoders]

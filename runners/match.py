@@ -8,6 +8,7 @@ ends, whoever asked is gone, and it is gone too, before somebody else begins the
 
 from __future__ import annotations
 
+import dataclasses
 import math
 import os
 import sys
@@ -20,7 +21,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
-from ..agents.base import Policy
+from ..agents.base import Policy, decide
 from ..envs.core.replay import Replay
 from ..envs.core.replay import load as load_replay
 from ..envs.core.replay import play as play_again
@@ -29,14 +30,15 @@ from .cli import run_command
 from .evaluate import find_contestant, make_evaluation_env, play_episodes
 from .files import held
 from .interrupts import INTERRUPTED
+from .measures import measured_in
 from .metrics import METRICS, read_rows
-from .resolve import Environment, load_object, make_vector
+from .resolve import Environment, make_vector, world_class
 from .rollout import Episodes, Tally, action_mask
 from .rundir import RunDir
 from .settings import from_plain
 from .show import ScriptPolicy
 from .tournament import Entry, Result, Tournament, yardsticks
-from .train import make_training, new_run, old_run
+from .train import begin, make_training, old_run, words
 
 PICTURE = (480, 360)
 """Most width and height of a looping picture, in pixels."""
@@ -71,10 +73,10 @@ def play_match(tournament: Tournament, number: int, seed: int, stop: threading.E
     """
     entry, environment = tournament.entries[number], tournament.environment
     if entry.kind == "replays":
-        found, shown = _replayed(entry, environment), entry.words[:1]
+        found, shown = _replayed(entry, environment), entry.paths[:1]
     else:
         trained: tuple[Any, ...] = (np.zeros((0, 3)), 0, 0.0, True)
-        name = entry.words[0] if entry.kind == "run" else entry.name
+        name = entry.paths[0] if entry.kind == "run" else entry.name
         if entry.kind == "trained":
             run, *trained = _train(tournament, number, seed, stop)  # type: ignore[assignment]
             name = str(run.path)
@@ -89,14 +91,16 @@ def _train(
     tournament: Tournament, number: int, seed: int, stop: threading.Event
 ) -> tuple[RunDir, NDArray, int, float, bool]:
     """Trains, or goes on training; returns the run, its curve, transitions, seconds, and whether it ended."""
-    agent, _, *flags = tournament.entries[number].words
-    names = [agent, tournament.environment.id]
+    config = tournament.entries[number].config
+    assert config is not None, "who is trained has settings"
     out = tournament.path / "runs" / tournament.stem(number)
     begun = sorted(out.glob(f"*/*/*-s{seed}/config.json"))
     if begun:
-        config, run = old_run(str(begun[0].parent), [], names)
+        config, run = old_run(str(begun[0].parent), [], [config.agent.name, config.environment.id])
     else:
-        config, run = new_run(names, [*flags, "--seed", str(seed), "--out", str(out)])
+        settings = dataclasses.replace(config.settings, seed=seed)
+        config = dataclasses.replace(config, settings=settings)
+        config, run = begin(config, out, [*words(config), "--out", str(out)])
     with held(run.path):
         training = make_training(config, run)
         try:
@@ -151,7 +155,7 @@ def _replayed(entry: Entry, environment: Environment) -> Result:
         ValueError: when one is of another world, or goes another way than it was recorded.
     """
     played, bounds = [], []
-    for path in entry.words:
+    for path in entry.paths:
         replay = load_replay(path)
         if replay.id != environment.id.rpartition(":")[2]:
             raise ValueError(f"{path} is of {replay.id}, not of {environment.id}")
@@ -173,10 +177,10 @@ def _replayed(entry: Entry, environment: Environment) -> Result:
 
 def _episode(env: VectorEnv, replay: Replay, policy: Policy, steps: int) -> dict[str, NDArray[np.float64]]:
     """The (1,) measures of a replay's episode, played by somebody for so many steps at most."""
-    tally, memory = Tally(1), None
+    tally, memory = Tally(1, measured_in(env)), None
     obs, info = env.reset(seed=replay.seed, options=dict(replay.options))
     for _ in range(steps):
-        action, memory = policy.act(obs, memory, explore=False, mask=action_mask(info))
+        action, memory, _ = decide(policy, obs, memory, mask=action_mask(info))
         obs, reward, terminated, truncated, info = env.step(action)
         tally.add(reward, info)
         if (terminated | truncated).any():
@@ -186,8 +190,8 @@ def _episode(env: VectorEnv, replay: Replay, policy: Policy, steps: int) -> dict
 
 def by_hand(environment: Environment) -> int | None:
     """Steps after which an episode is cut off that is played by hand, where the world says so."""
-    world = environment.world and load_object(environment.world.world)
-    return getattr(world, "play_settings", {}).get("run.max_episode_steps")
+    world = world_class(environment)
+    return None if world is None else world.play_settings.get("run.max_episode_steps")
 
 
 def _draw(path: Path, shown: Sequence[str], entry: Entry, environment: Environment) -> None:

@@ -50,8 +50,11 @@ def arranged(
 
 
 def _kinds(module: ModuleType) -> Iterator[tuple[str, Any]]:
-    """The flags of a command's own settings, and what they are: its classes whose names end in `Settings`."""
-    for each in vars(module).values():
+    """The flags of a command's own settings, and what they are.
+
+    These are its classes whose names end in `Settings`, and those that its `SETTINGS` lists.
+    """
+    for each in (*vars(module).values(), *vars(module).get("SETTINGS", ())):
         if isinstance(each, type) and dataclasses.is_dataclass(each) and each.__name__.endswith("Settings"):
             for name, kind in typing.get_type_hints(each).items():
                 yield name.replace("_", "-"), kind

@@ -13,12 +13,14 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from ..agents.base import Memory
+from ..agents.base import Memory, Policy
+from ..envs.core.env import world_of
 from ..envs.core.replay import Replay
+from ..envs.core.world import World
 from . import rollout
 from .evaluate import on_split
 from .presets import default_env_config
-from .resolve import Environment, find_environment, load_object
+from .resolve import Environment, find_environment, world_class
 from .rollout import ReferencePolicy
 from .seeds import EVALUATION_SEED
 from .settings import asks_for_help, group, leading_names, override, parse, print_help, to_plain
@@ -76,7 +78,7 @@ class PlaySettings:
     """Steps after which an episode is cut off; by default the environment's own limit."""
 
 
-class HumanPolicy:
+class HumanPolicy(Policy):
     """Takes the action that was set."""
 
     def __init__(self) -> None:
@@ -113,6 +115,7 @@ class KeyControls:
     """
 
     steps_a_second = STEPS_A_SECOND
+    cursor = None  # see `PointControls`
 
     def __init__(self, env: VectorEnv) -> None:
         space = env.single_action_space
@@ -138,7 +141,7 @@ class PointControls:
     """Actions are places in the picture: the mouse, or the arrow keys, choose one.
 
     Args:
-        env: what is played; its renderer has `spots`.
+        env: what is played; its renderer draws the cursor.
     """
 
     steps_a_second = STEPS_A_SECOND
@@ -185,12 +188,14 @@ class ButtonControls:
     """The world goes on by itself; the buttons that are held choose the action.
 
     Args:
-        env: what is played; its world has `buttons`, and an `action_of` those that are held.
+        world: what is played; it has buttons.
     """
 
-    def __init__(self, env: VectorEnv) -> None:
-        self._world = env.unwrapped.world  # type: ignore[attr-defined]
-        self.steps_a_second = float(env.metadata["render_fps"])
+    cursor = None  # see `PointControls`
+
+    def __init__(self, world: World) -> None:
+        self._world = world
+        self.steps_a_second = float(world.render_fps)
         self.told = "   ".join(
             f"{button}: {' or '.join(KEYS_OF_BUTTON[button])}" for button in self._world.buttons
         )
@@ -206,10 +211,10 @@ Controls: TypeAlias = KeyControls | PointControls | ButtonControls
 
 def find_controls(env: VectorEnv) -> Controls:
     """How an environment is played."""
-    world = getattr(env.unwrapped, "world", None)
-    if hasattr(world, "buttons"):
-        return ButtonControls(env)
-    is_pointed = world is not None and hasattr(world.renderer(), "spots")
+    world = world_of(env)
+    if world is not None and world.buttons:
+        return ButtonControls(world)
+    is_pointed = world is not None and "cursor" in world.renderer().draws
     return PointControls(env) if is_pointed else KeyControls(env)
 
 
@@ -266,8 +271,8 @@ class Game:
             print(line, flush=True)
 
     def _references(self, seed: int) -> Mapping[str, float]:
-        scores = {}
-        for name in getattr(self._env.unwrapped, "reference_names", ()):
+        scores, world = {}, world_of(self._env)
+        for name in () if world is None else world.references():
             env = self._env.unwrapped.clone()  # type: ignore[attr-defined]
             played = rollout.evaluate(env, ReferencePolicy(env.reference(name)), [seed])
             scores[name] = float(played.measures["return"][0])
@@ -326,7 +331,7 @@ def run(game: Game, viewer: Viewer, controls: Controls, title: str) -> None:
         status = [controls.told, "n: next episode   o: what an agent sees   q: quit", *game.news]
         # What a frame shows lasts until the next one.
         shown = min(max(phase, 0.0) + frame, 1.0)
-        cursor = None if game.over else getattr(controls, "cursor", None)
+        cursor = None if game.over else controls.cursor
         seconds = window.show(board.draw(viewer.view(shown, sees, cursor), status))
         phase += seconds * controls.steps_a_second
 
@@ -341,8 +346,8 @@ def main(args: Sequence[str]) -> int:
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])
     default = group("Play", run=PlaySettings(), env=on_split(default_env_config(environment)))
-    if environment.world is not None:
-        default = override(default, getattr(load_object(environment.world.world), "play_settings", {}))
+    if world := world_class(environment):
+        default = override(default, world.play_settings)
     given = parse(default, args[1:], prog=f"meze play {names[0]}", description=DESCRIPTION)
     env = make_env(environment, given.env, WatchSettings(max_episode_steps=given.run.max_episode_steps))
     try:

@@ -1,302 +1,32 @@
-"""Settings known to work well: for worlds from their registration, for other environments from here."""
+"""Settings known to work well: tables of agents in TOML files, whose keys are the flags of `meze train`.
+
+A world names its file when it is registered; that of Gymnasium's environments is the project's own. Such a
+file holds values alone: each is checked, and none may name code. CONTRIBUTING.md describes the format.
+"""
 
 from __future__ import annotations
 
 import dataclasses
 import typing
 from collections.abc import Mapping
+from importlib.resources import files
+from pathlib import Path
 from typing import Any, TypeVar
 
-from ..agents.registry import AgentSpec
+from ..agents.registry import AgentSpec, agent_specs
+from .files import read_toml
+from .kinds import RunSettings, settings_class
 from .resolve import Environment
-from .rundir import RunSettings, settings_class
-from .settings import flags, override
+from .settings import flags, named_code, override, unknown
 
-DETERMINISTIC = {
-    "num_envs": 16,
-    "agent.gamma": 1.0,
-    "agent.step_size.start": 1.0,
-    "agent.step_size.end": 1.0,
-    "agent.epsilon.start": 0.05,
-    "agent.epsilon.end": 0.05,
-}
-"""Where nothing is left to chance one sight of a transition tells all, and costs make zeros optimistic."""
-
-# Networks that look at a number: a unit of the first layer is a table's row, and must be seen often.
-_TOY_PQN = {
-    "steps": 300_000,
-    "num_envs": 64,
-    "agent.rollout": 8,
-    "agent.minibatches": 4,
-    "agent.net.layer_norm": True,
-    "agent.gamma": 0.97,
-    "agent.loss": "huber",
-    "agent.epsilon.start": 1.0,
-    "agent.epsilon.end": 0.05,
-    "agent.epsilon.steps": 200_000,
-    "agent.learning_rate.start": 2e-3,
-    "agent.learning_rate.end": 1e-5,
-    "agent.learning_rate.steps": 300_000,
-}
-# Where chance decides, the mean counts, which Huber's loss does not find.
-_LAKE_PQN = _TOY_PQN | {"agent.gamma": 0.99, "agent.loss": "mse"}
-_TOY_DQN = {
-    "steps": 200_000,
-    "num_envs": 32,
-    "agent.n_step": 1,
-    "agent.gamma": 0.97,
-    "agent.loss": "huber",
-    "agent.replay": 100_000,
-    "agent.warm_up": 5_000,
-    "agent.batch_size": 256,
-    "agent.updates_per_step": 1 / 32,
-    "agent.target_every": 1,
-    "agent.target_rate": 0.05,
-    "agent.epsilon.start": 1.0,
-    "agent.epsilon.end": 0.05,
-    "agent.epsilon.steps": 100_000,
-    "agent.learning_rate.start": 2e-3,
-    "agent.learning_rate.end": 1e-5,
-    "agent.learning_rate.steps": 200_000,
-}
-# Each step costs 1 until the goal, so zeros are optimistic: little needs to be left to chance.
-_GOAL_PQN = _TOY_PQN | {
-    "num_envs": 16,
-    "agent.rollout": 32,
-    "agent.minibatches": 8,
-    "agent.epochs": 2,
-    "agent.gamma": 0.99,
-    "agent.epsilon.start": 0.3,
-    "agent.epsilon.steps": 100_000,
-}
-_GOAL_DQN = _TOY_DQN | {
-    "num_envs": 16,
-    "agent.gamma": 0.98,
-    "agent.warm_up": 2_000,
-    "agent.batch_size": 128,
-    "agent.updates_per_step": 1 / 16,
-    "agent.epsilon.start": 0.2,
-}
-
-# stable-baselines3's know no masks, and learn from as much as the project's own.
-_SB3_TOY_DQN = {
-    "steps": 200_000,
-    "num_envs": 32,
-    "agent.gamma": 0.97,
-    "agent.batch_size": 256,
-    "agent.train_freq": 1,
-    "agent.target_update_interval": 1_000,
-    "agent.epsilon.steps": 100_000,
-    "agent.learning_rate.start": 2e-3,
-    "agent.learning_rate.end": 1e-5,
-    "agent.learning_rate.steps": 200_000,
-}
-_SB3_GOAL_DQN = _SB3_TOY_DQN | {
-    "num_envs": 16,
-    "agent.gamma": 0.99,
-    "agent.batch_size": 128,
-    "agent.epsilon.start": 0.2,
-    "agent.learning_rate.start": 1e-3,
-}
-_SB3_LAKE_DQN = _SB3_TOY_DQN | {"agent.gamma": 0.99}
-
-_SLIPPERY = {
-    "steps": 500_000,
-    "num_envs": 16,
-    "agent.gamma": 0.99,
-    "agent.step_size.start": 0.2,
-    "agent.step_size.end": 0.005,
-    "agent.step_size.steps": 500_000,
-    "agent.epsilon.end": 0.02,
-    "agent.epsilon.steps": 300_000,
-}
-
-# What chance does is in the memory; to plan much with few outcomes would be to believe them.
-_LAKE_DYNA = {"agent.memory": 64, "agent.planning": 2}
-
-GYMNASIUM: Mapping[str, Mapping[str, Mapping[str, Any]]] = {
-    "Taxi-v4": {
-        "*": DETERMINISTIC | {"steps": 300_000},
-        "q-learning": {"steps": 60_000, "agent.epsilon.start": 0.0, "agent.epsilon.end": 0.0},
-        "double-q-learning": {"steps": 500_000, "agent.epsilon.start": 0.2, "agent.epsilon.end": 0.2},
-        "sarsa": {
-            "steps": 500_000,
-            "agent.step_size.start": 0.5,
-            "agent.step_size.end": 0.05,
-            "agent.step_size.steps": 500_000,
-            "agent.epsilon.start": 0.1,
-            "agent.epsilon.end": 0.01,
-            "agent.epsilon.steps": 400_000,
-        },
-        "dqn": _TOY_DQN,
-        "pqn": _TOY_PQN
-        | {"steps": 400_000, "agent.epsilon.steps": 250_000, "agent.learning_rate.steps": 400_000},
-    },
-    "CliffWalking-v1": {
-        "*": {
-            "steps": 100_000,
-            "num_envs": 4,
-            "eval_episodes": 16,
-            "max_episode_steps": 200,
-            "agent.gamma": 1.0,
-            "agent.step_size.start": 0.5,
-            "agent.step_size.end": 0.02,
-            "agent.step_size.steps": 100_000,
-            "agent.epsilon.start": 0.1,
-            "agent.epsilon.end": 0.1,
-        },
-        # While only one table knows a fall, the other chooses it and the one that knows it values it: cells
-        # along the edge look bad to both, and who rarely explores never finds out that they are not.
-        "double-q-learning": {
-            "agent.step_size.start": 1.0,
-            "agent.step_size.end": 1.0,
-            "agent.epsilon.start": 1.0,
-            "agent.epsilon.steps": 100_000,
-        },
-        "dqn": _TOY_DQN,
-        "pqn": _TOY_PQN,
-        "sb3-dqn": _SB3_TOY_DQN,
-    },
-    "CliffWalkingSlippery-v1": {
-        **dict.fromkeys(("q-learning", "double-q-learning", "expected-sarsa", "sarsa"), _SLIPPERY),
-        "dqn": _TOY_DQN | {"agent.loss": "mse"},
-        "pqn": _LAKE_PQN,
-        "dyna-q": _SLIPPERY | _LAKE_DYNA,
-        "value-iteration": _SLIPPERY,
-        "sb3-dqn": _SB3_TOY_DQN,
-    },
-    "FrozenLake-v1": {
-        "*": {
-            "steps": 300_000,
-            "num_envs": 16,
-            "agent.gamma": 0.999,
-            "agent.step_size.start": 0.2,
-            "agent.step_size.end": 0.005,
-            "agent.step_size.steps": 300_000,
-            "agent.epsilon.end": 0.2,
-            "agent.epsilon.steps": 100_000,
-        },
-        "pqn": _LAKE_PQN,
-        "dyna-q": _LAKE_DYNA,
-    },
-    "FrozenLake8x8-v1": {
-        "dqn": _TOY_DQN | {"agent.gamma": 0.99, "agent.loss": "mse"},
-        "pqn": _LAKE_PQN
-        | {"steps": 600_000, "agent.epsilon.steps": 400_000, "agent.learning_rate.steps": 600_000},
-        "sb3-dqn": _SB3_LAKE_DQN,
-        "sb3-ppo": {
-            "steps": 600_000,
-            "num_envs": 32,
-            "agent.n_steps": 64,
-            "agent.batch_size": 512,
-            "agent.ent_coef": 0.01,
-            "agent.learning_rate.start": 2e-3,
-            "agent.learning_rate.end": 1e-5,
-            "agent.learning_rate.steps": 600_000,
-        },
-    },
-    "Acrobot-v1": {
-        "dqn": _GOAL_DQN
-        | {
-            "steps": 150_000,
-            "agent.n_step": 3,
-            "agent.gamma": 0.99,
-            "agent.epsilon.steps": 50_000,
-            "agent.learning_rate.start": 1e-3,
-            "agent.learning_rate.steps": 150_000,
-        },
-        "pqn": _GOAL_PQN | {"agent.trace_decay": 0.8},
-        "sb3-dqn": _SB3_GOAL_DQN,
-        "sb3-a2c": {
-            "steps": 400_000,
-            "num_envs": 16,
-            "agent.n_steps": 32,
-            "agent.gae_lambda": 0.95,
-            "agent.ent_coef": 0.01,
-            "agent.learning_rate.start": 1e-3,
-            "agent.learning_rate.end": 1e-5,
-            "agent.learning_rate.steps": 400_000,
-        },
-    },
-    "Pendulum-v1": {
-        "sb3-sac": {
-            "steps": 10_000,
-            "num_envs": 4,
-            "agent.learning_rate.start": 1e-3,
-            "agent.learning_rate.end": 1e-3,
-        },
-    },
-    "MountainCar-v0": {
-        "dqn": _GOAL_DQN | {"agent.learning_rate.start": 4e-3, "agent.target_rate": 0.02},
-        "pqn": _GOAL_PQN | {"agent.trace_decay": 0.9},
-        "sb3-dqn": _SB3_GOAL_DQN | {"agent.gamma": 0.98, "agent.learning_rate.start": 4e-3},
-    },
-    "CartPole-v1": {
-        "dqn": {
-            "steps": 150_000,
-            "num_envs": 32,
-            "agent.net.hidden": (64, 64),
-            "agent.n_step": 5,
-            "agent.loss": "mse",
-            "agent.replay": 50_000,
-            "agent.warm_up": 2_000,
-            "agent.epsilon.steps": 20_000,
-            "agent.epsilon.end": 0.04,
-            "agent.updates_per_step": 1 / 32,
-            "agent.target_every": 1,
-            "agent.target_rate": 0.05,
-            "agent.learning_rate.start": 2e-3,
-            "agent.learning_rate.end": 1e-5,
-            "agent.learning_rate.steps": 150_000,
-        },
-        "pqn": {
-            "steps": 200_000,
-            "num_envs": 32,
-            "agent.minibatches": 8,
-            "agent.epsilon.steps": 50_000,
-            "agent.loss": "huber",
-            "agent.learning_rate.start": 1e-3,
-            "agent.learning_rate.end": 1e-5,
-            "agent.learning_rate.steps": 200_000,
-        },
-        # After Raffin's RL Baselines3 Zoo, with schedules where policies forget what they could.
-        "sb3-ppo": {
-            "steps": 100_000,
-            "num_envs": 8,
-            "agent.n_steps": 32,
-            "agent.n_epochs": 20,
-            "agent.gamma": 0.98,
-            "agent.gae_lambda": 0.8,
-            "agent.learning_rate.start": 1e-3,
-            "agent.learning_rate.end": 0.0,
-            "agent.learning_rate.steps": 100_000,
-        },
-        "sb3-a2c": {
-            "steps": 300_000,
-            "num_envs": 8,
-            "agent.n_steps": 16,
-            "agent.gamma": 0.98,
-            "agent.gae_lambda": 0.9,
-            "agent.learning_rate.start": 1e-3,
-            "agent.learning_rate.end": 0.0,
-            "agent.learning_rate.steps": 300_000,
-        },
-        "sb3-dqn": {
-            "steps": 80_000,
-            "num_envs": 1,
-            "agent.net.hidden": (256, 256),
-            "agent.epsilon.end": 0.04,
-            "agent.epsilon.steps": 8_000,
-            "agent.train_freq": 256,
-            "agent.gradient_steps": 128,
-            "agent.target_update_interval": 10,
-            "agent.learning_rate.start": 2.3e-3,
-            "agent.learning_rate.end": 1e-5,
-            "agent.learning_rate.steps": 80_000,
-        },
-    },
-}
-"""Environment id to agent name (`*`: each agent) to changed settings, named as the flags are."""
+GYMNASIUM = Path(str(files(__name__.partition(".")[0]))) / "assets" / "presets" / "gymnasium.toml"
+"""What is known of the environments of others: below each id the tables of agents."""
+EVERY, BENCH = "*", "bench"
+"""The table for each agent that has such a setting, and that of what `meze bench` measures."""
+PARTS = ("agent", "env", "provenance")
+"""What may stand before a dot in any agent's table; the world's observation modes may, too."""
+NONE = "None"
+"""How a file says that a setting has no value, as flags do: TOML has no word for it."""
 
 
 ARRAYS = ("grid", "sites", "plain", "pixels")
@@ -310,24 +40,47 @@ def with_preset(
 ) -> Settings:
     """Settings changed by what is known to work well for an agent in an environment.
 
-    What stands under `*` holds for each agent that has such a setting; the agent's own entry goes before it.
+    What stands under `*` holds for each agent that has such a setting; the agent's own table goes before it.
 
     Args:
         settings: defaults.
         environment: where the agent is to act.
         agent: its name.
         prefix: `agent.` or `env.` for these settings; none for those of the run.
-        mode: an observation mode, for which `AGENT MODE` changes what stands under `AGENT`.
+        mode: an observation mode, for which `[AGENT.MODE]` changes what stands in `[AGENT]`.
 
     Raises:
-        ValueError: when the agent's own entry names a setting that is not there.
+        ValueError: one line, when the file is damaged, or the agent's own table names a setting that is not
+            there, a value that does not fit, or code.
     """
-    known = _known(environment)
-    names = ("*", agent, f"{agent} {mode}")
-    shared, own, in_mode = (_part(known.get(name, {}), prefix) for name in names)
+    shared, own = (_known(environment, name) for name in (EVERY, agent))
     there = flags(settings, "")
-    shared = {name: value for name, value in shared.items() if name.replace("_", "-") in there}
-    return override(settings, shared | own | in_mode)
+    shared = {name: value for name, value in _part(shared, prefix).items() if name in there}
+    try:
+        changed = override(
+            settings, shared | _part(own, prefix) | _part(_part(own, f"{mode}."), prefix), prefix
+        )
+        if code := named_code(changed):
+            raise ValueError(f"{prefix}net.kind is {code}: only the command line may name code")
+    except ValueError as error:
+        raise ValueError(f"{_file(environment)}: [{agent}] {error}") from None
+    return changed
+
+
+def with_presets_of(file: Path, environment: Environment, agent: AgentSpec) -> Environment:
+    """The environment with the presets of a user's file in place of those that it has.
+
+    Raises:
+        ValueError: one line, when the file is damaged, or has no table for the agent.
+    """
+    environment = dataclasses.replace(environment, presets=file)
+    tables, agents = _tables(environment), [spec.name for spec in agent_specs()]
+    for name in tables:
+        if name not in (EVERY, BENCH, *agents):
+            raise ValueError(f"{file}: {unknown('agent', name, agents)}")
+    if not isinstance(tables.get(EVERY), dict) and _table(tables, agent.name) is None:
+        raise ValueError(f"{file} has no table for {agent.name}; it has {', '.join(tables) or 'none at all'}")
+    return environment
 
 
 def default_env_config(
@@ -364,12 +117,14 @@ def default_agent_config(
     Args:
         environment: where it is to act.
         agent: which.
-        mode: an observation mode that was asked for.
+        mode: an observation mode; by default that which suits the agent best.
         encoded: whether an encoder will stand between them: what is known to work well on grids is not used.
     """
     kind = agent.config_class()
     if kind is None:
         return None
+    if mode is None:
+        mode = getattr(default_env_config(environment, agent, encoded=encoded), "observation", None)
     default = kind()
     config = with_preset(default, environment, agent.name, "agent.", mode)
     sights = {name: getattr(default, name) for name in ("retina",) if encoded and hasattr(default, name)}
@@ -384,14 +139,72 @@ def default_settings(environment: Environment, agent: AgentSpec) -> RunSettings:
 
 
 def preset_value(environment: Environment, agent: str, setting: str, mode: str | None = None) -> Any:
-    """What presets say of one setting, without loading the agent; None where it is nothing."""
-    known = _known(environment)
-    names = ("*", agent, f"{agent} {mode}")
-    return next((known[name][setting] for name in names[::-1] if setting in known.get(name, {})), None)
+    """What presets say of one setting (named as its flag), without loading the agent; None: nothing."""
+    shared, own = (_known(environment, name) for name in (EVERY, agent))
+    return (shared | own | _part(own, f"{mode}.")).get(setting)
 
 
-def _known(environment: Environment) -> Mapping[str, Mapping[str, Any]]:
-    return environment.world.presets if environment.world else GYMNASIUM.get(environment.id, {})
+def _file(environment: Environment) -> Path | None:
+    if environment.presets or environment.world is None:
+        return environment.presets or GYMNASIUM
+    return environment.world.presets
+
+
+def _tables(environment: Environment) -> Mapping[str, Any]:
+    """The tables of agents in a file; where it is one of several environments, those below the id."""
+    file = _file(environment)
+    content = {} if file is None else read_toml(file)
+    below = content.get(environment.id)
+    return below if isinstance(below, dict) else content
+
+
+def _known(environment: Environment, agent: str) -> dict[str, Any]:
+    """What the table for an agent says, laid over the table that it is like: names as of flags, to values.
+
+    Raises:
+        ValueError: one line, when the file is damaged.
+    """
+    file, table = _file(environment), _table(_tables(environment), agent)
+    where, passed, known = f"{file}: [{agent}]", [], {}
+    while table is not None:
+        passed.append(table)
+        own = _flat(table)
+        like = own.pop("like", None)
+        known = own | known
+        if file is None or like is None:
+            break
+        table: Any = read_toml(file)
+        for key in str(like).split("."):
+            table = table.get(key) if isinstance(table, dict) else None
+        if not isinstance(table, dict) or any(table is each for each in passed):
+            raise ValueError(f"{where} there is no other table {like!r} to be like")
+    parts = {name.partition(".")[0] for name in known if "." in name}
+    if strange := parts - {*PARTS, *observation_modes(environment.config)}:
+        raise ValueError(f"{where} there is no setting {min(strange)}")
+    return known
+
+
+def _table(tables: Mapping[str, Any], agent: str) -> dict[str, Any] | None:
+    """An agent's own table, or else that of the agent whose presets hold for it, too; None: there is none."""
+    likes, name = {spec.name: spec.like for spec in agent_specs()}, agent
+    while not isinstance(tables.get(name), dict):
+        name = likes.get(name)
+        if name is None:
+            return None
+    return tables[name]
+
+
+def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
+    """Dotted names to values, hyphens in names as flags have them."""
+    flat: dict[str, Any] = {}
+    left = list(table.items())
+    while left:
+        name, value = left.pop()
+        if isinstance(value, dict):
+            left += [(f"{name}.{key}", inner) for key, inner in value.items()]
+        else:
+            flat[name.replace("_", "-")] = None if value == NONE else value
+    return flat
 
 
 def _part(flat: Mapping[str, Any], prefix: str) -> dict[str, Any]:

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import TracebackType
 
-from rich.console import Console
+import rich
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 
+from ..envs.core.measures import Measure
+from .measures import STANDARD
 from .text import printable
 
 REFRESH_SECONDS = 0.2
@@ -28,7 +30,7 @@ class Waiting(AbstractContextManager):
 
     def __init__(self, words: str) -> None:
         self._words = printable(words)
-        console = Console()
+        console = rich.get_console()  # which moves several things at once, of the worlds' making too
         self._status = console.status(Text(self._words)) if console.is_terminal else None
         self._over = threading.Event()
         self._teller = threading.Thread(target=self._tell, daemon=True)
@@ -81,18 +83,25 @@ class ProgressLine:
         done: how many of them are done already.
         steps: transitions done already, if the unit is another.
         unit: what is counted.
+        measures: what episodes are measured by, some of which are shown.
     """
 
     def __init__(
-        self, total: int, done: int = 0, steps: int | None = None, unit: str = "transitions"
+        self,
+        total: int,
+        done: int = 0,
+        steps: int | None = None,
+        unit: str = "transitions",
+        measures: Sequence[Measure] = STANDARD,
     ) -> None:
         self._total = total
+        self._measures = [each for each in measures if each.progress]
         self._unit = unit
         self._untold = 0  # how far it is, where nothing has told it yet
         self._score = self._speed = ""
         self._mark = time.perf_counter(), done if steps is None else steps  # since when the speed is measured
         self._due = 0.0
-        console = Console()
+        console = rich.get_console()
         self._bar: Progress | None = None
         if console.is_terminal:
             self._bar = Progress(
@@ -128,16 +137,18 @@ class ProgressLine:
         return _Busy(self._bar, self._task, words) if self._bar else Waiting(words)
 
     def evaluated(self, done: int, row: Mapping[str, float]) -> None:
-        """Shows an evaluation: `eval_return`, and shares of success where there are any.
+        """Shows an evaluation.
 
         Args:
             done: when it was, in transitions or what the unit says.
-            row: of `metrics.csv`.
+            row: of `metrics.csv`, where each measure is called `eval_<name>`.
         """
-        score = f"return {row['eval_return']:.2f}"
-        for name in ("success", "clear"):
-            if f"eval_{name}" in row:
-                score += f", {name} {100 * row[f'eval_{name}']:.0f} %"
+        there = [(each, row[f"eval_{each.name}"]) for each in self._measures if f"eval_{each.name}" in row]
+        words = [
+            f"{each.title} {100 * value:.0f} %" if each.share else f"{each.title} {value:.2f}"
+            for each, value in there
+        ]
+        score = ", ".join(words)
         if self._bar:
             self._score = f"evaluated at {done:,}: {score}"
             self._show(done)

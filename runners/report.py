@@ -9,40 +9,18 @@ from typing import Any
 
 import numpy as np
 
+from .measures import LENGTH, RETURN
 from .page import Page, legend_below, new_figure, style_of
 from .scores import cell
 from .tables import print_rows
 from .tournament import Tournament
 
-MEASURES = {
-    "return": "return",
-    "success": "success",
-    "clear": "clear",
-    "cost": "harm",
-    "own_fault": "own fault",
-    "regret": "regret",
-    "time_over_par": "time / par",
-    "length": "steps",
-}
-"""What tables tell of an agent beside its score, and how they call it."""
-SHARES = ("success", "clear", "own_fault", "regret")
-"""Those that are shares, shown in percent."""
-BESIDE = ("cost", "regret", "time_over_par")
-"""What is set against the score, the first that there is."""
-EXPLAINED = {
-    "cost": "Harm: the mean harm done in an episode.",
-    "own_fault": "Own fault: share of episodes in which the agent itself harmed somebody.",
-    "regret": "Regret: how far the result is from the best that is known, as a share of it.",
-    "time_over_par": "Time / par: time to the flag over the expert's, in levels that were cleared.",
-}
 ROUNDED = 0.05
 """Share of the budget by which runs miss it that end with a whole batch; it is not worth a column."""
 WIDE = 30
 """From this ratio of the last to the first point on, plots of learning are logarithmic."""
 WORST = -0.5
 """Normalised score at which plots of learning end."""
-TERMINAL = tuple(name for name in MEASURES if name not in ("return", "length"))
-"""Those of the terminal's table, which fits 80 columns."""
 
 
 def score_name(found: Mapping[str, Any]) -> str:
@@ -53,7 +31,7 @@ def score_name(found: Mapping[str, Any]) -> str:
 def measure_names(found: Mapping[str, Any]) -> list[str]:
     """The measures that any agent has, in the order of tables."""
     there = {name for agent in found["agents"].values() for name in agent["measures"]}
-    return [name for name in MEASURES if name in there]
+    return [name for name in found["measures"] if name in there]
 
 
 def ranked(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
@@ -65,10 +43,8 @@ def table_rows(found: Mapping[str, Any], names: Sequence[str]) -> Iterator[list[
     """Rows of the table of scores: agent, score, measures, transitions, runs, seconds; see `column_names`."""
     for agent, told in ranked(found):
         score = {"mean": told["score"]["iqm"], "mean_95": told["score"]["iqm_95"]}
-        measures = [
-            cell(told["measures"][name], name in SHARES) if name in told["measures"] else "-"
-            for name in names
-        ]
+        there, shares = told["measures"], {name for name in names if found["measures"][name]["share"]}
+        measures = [cell(there[name], name in shares) if name in there else "-" for name in names]
         steps = [_transitions(told)] if _other_transitions(found) else []
         runs = str(len(told["runs"])) if told["kind"] == "trained" else "-"
         seconds = np.median([run["seconds"] for run in told["runs"]])
@@ -78,7 +54,7 @@ def table_rows(found: Mapping[str, Any], names: Sequence[str]) -> Iterator[list[
 def column_names(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """Heads of the columns of `table_rows`, the most important first."""
     steps = ["transitions"] if _other_transitions(found) else []
-    return ["agent", "IQM", *steps, *(MEASURES[name] for name in names), "runs", "s"]
+    return ["agent", "IQM", *steps, *(found["measures"][name]["title"] for name in names), "runs", "s"]
 
 
 def _other_transitions(found: Mapping[str, Any]) -> bool:
@@ -118,7 +94,7 @@ def footnote(found: Mapping[str, Any]) -> str:
 
 def print_standings(found: Mapping[str, Any]) -> None:
     """Prints one row an agent, with as many measures as the terminal is wide."""
-    names = [name for name in measure_names(found) if name in TERMINAL]
+    names = [name for name in measure_names(found) if name not in (RETURN.name, LENGTH.name)]
     print_rows(headline(found), column_names(found, names), list(table_rows(found, names)), [footnote(found)])
 
 
@@ -142,14 +118,14 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
     names = measure_names(found)
     page.heading("Scores")
     page.table(column_names(found, names), list(table_rows(found, names)))
-    page.paragraph(" ".join([footnote(found), *(EXPLAINED[name] for name in names if name in EXPLAINED)]))
+    page.paragraph(" ".join(filter(None, [footnote(found), *(_explained(found, name) for name in names)])))
     for name, reason in found["failures"].items():
         page.paragraph(f"Failed: {name}: {reason}")
     scores = score_name(found)
     figures = [(score_plot(found), f"Interquartile means of the {scores}s, with their intervals.")]
-    beside = next((name for name in BESIDE if name in names), None)
+    beside = next((name for name in names if found["measures"][name]["better"] is False), None)
     if beside:
-        figures.append((_beside(found, beside), f"Each run. {EXPLAINED[beside]}"))
+        figures.append((_beside(found, beside), f"Each run. {_explained(found, beside)}"))
     page.figures(figures)
     if has_curves(found):
         page.heading("Learning")
@@ -177,6 +153,12 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
     page.paragraph("Each with every seed; what each run was and said is in the tournament's folder.")
     page.code([f"meze train {shlex.join(told['words'])}" for told in _trained(found)])
     page.save(path)
+
+
+def _explained(found: Mapping[str, Any], name: str) -> str:
+    """A measure in a sentence; nothing where its title says it all."""
+    measure = found["measures"][name]
+    return f"{measure['title'].capitalize()}: {measure['note']}." if measure["note"] else ""
 
 
 def _styles(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -280,13 +262,13 @@ def _improvement(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]], 
 def _beside(found: Mapping[str, Any], measure: str) -> Any:
     """Each run's score and what it is set against."""
     figure, axes = new_figure()
-    factor = 100 if measure in SHARES else 1
+    title, factor = found["measures"][measure]["title"], 100 if found["measures"][measure]["share"] else 1
     for name, told in found["agents"].items():
         runs = [run for run in told["runs"] if measure in run["measures"]]
         x, y = [run["score"] for run in runs], [factor * run["measures"][measure] for run in runs]
         axes.plot(x, y, "o", color=_styles(found)[name]["color"], label=name, alpha=0.8)
     axes.set_xlabel(score_name(found))
-    axes.set_ylabel(MEASURES[measure] + (" (%)" if factor == 100 else ""))
+    axes.set_ylabel(title + (" (%)" if factor == 100 else ""))
     legend_below(axes)
     return figure
 

@@ -8,9 +8,11 @@ import importlib
 import multiprocessing
 import os
 import sys
-from collections.abc import Collection
+import warnings
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from functools import partial
+from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal, TypeAlias
 
@@ -22,7 +24,9 @@ from ..agents import registry as agents
 from ..agents.registry import AgentSpec
 from ..agents.spaces import adapted, check_shown
 from ..envs.core.registry import WorldSpec, world_specs
-from .foreign import FiniteVectorEnv, arguments_of, check_once, check_spaces, config_of
+from ..envs.core.world import World, load_world
+from .foreign import Checked, FiniteVectorEnv, arguments_of, check_drawn, check_once, config_of
+from .names import is_environment
 from .plugins import load_plugins, one_line
 from .settings import unknown
 
@@ -47,6 +51,8 @@ class Environment:
     """What the project knows of it; None for the environments of others."""
     spec: EnvSpec | None = None
     """How a class is made that nobody has registered."""
+    presets: Path | None = None
+    """File of settings that work well, in place of the world's own or the project's; see `presets`."""
 
     @property
     def named_again(self) -> tuple[str, ...]:
@@ -69,7 +75,8 @@ def find_environment(name: str) -> Environment:
         world = worlds.get(bare) or by_id[bare]
         prefix = f"{module}:" if module else ""
         limit = world.max_episode_steps or DEFAULT_STEP_LIMIT
-        return Environment(prefix + world.id, world.name, _part_of(world, world.config), limit, world)
+        config = _part_of(world, world.config, load_object)
+        return Environment(prefix + world.id, world.name, config, limit, world)
     spec = gym.registry.get(bare)
     if spec is None:
         if bare in classes:
@@ -80,6 +87,25 @@ def find_environment(name: str) -> Environment:
         raise unknown("environment", bare, [*worlds, *gym.registry, *classes])
     limit = spec.max_episode_steps or DEFAULT_STEP_LIMIT
     return Environment(name, bare.replace("/", "-"), _foreign_config(spec, bool(module)), limit, None)
+
+
+def environment_of(folder: Path, own: str, given: str | None = None) -> Environment:
+    """Finds the environment that a file in a folder names; the file may come from a stranger.
+
+    Args:
+        folder: for messages.
+        own: the environment's id as the file has it, which may not say which code to import.
+        given: the environment as the caller named it, needed where it lies in another package.
+
+    Raises:
+        ValueError: one line, when it must be named, or another one was.
+    """
+    if given is None and ":" in own:
+        raise ValueError(f"{folder} is on {own}, code of another package: name it on the command line too")
+    environment = find_environment(given or own)
+    if environment.id.rpartition(":")[2] != own.rpartition(":")[2]:
+        raise ValueError(f"{folder} is on {own}, not on {environment.id}")
+    return environment
 
 
 def _classes_of(module: ModuleType) -> dict[str, type[gym.Env]]:
@@ -101,10 +127,16 @@ def _import_named(module: str, name: str) -> ModuleType:
         raise ValueError(f"environment {name!r}: can't import {module!r}: {one_line(error)}") from None
 
 
-def _part_of(world: WorldSpec, path: str) -> Any:
+def world_class(environment: Environment) -> type[World] | None:
+    """The class of a world; None for the environments of others."""
+    world = environment.world
+    return None if world is None else _part_of(world, world.world, load_world)
+
+
+def _part_of(world: WorldSpec, path: str, load: Callable[[str], Any]) -> Any:
     """Imports part of a world, which may be a plug-in's."""
     try:
-        return load_object(path)
+        return load(path)
     except Exception as error:
         raise ValueError(f"world {world.name}: can't load {path}: {one_line(error)}") from error
 
@@ -116,7 +148,7 @@ def find_learner(name: str) -> AgentSpec:
         ValueError: for an unknown name, or an agent that does not learn.
     """
     load_plugins()
-    if name in gym.registry or name in (world.name for world in world_specs()):
+    if is_environment(name):
         raise ValueError(f"{name} is an environment, where an agent should stand")
     spec = agents.find_agent(name)
     if not spec.is_trained:
@@ -158,9 +190,12 @@ def make_vector(
     kwargs["max_episode_steps"] = max_episode_steps or environment.max_episode_steps
     if render:
         kwargs["render_mode"] = "rgb_array"
+    maker = _maker_of(environment) if render and not environment.world else None
+    if maker:
+        check_drawn(environment.id, maker)
     try:
         if environment.world:
-            _part_of(environment.world, environment.world.world)
+            world_class(environment)
             if vectorization == "async":
                 raise ValueError(f"{environment.id} is one compiled batch: use --num-threads, not async")
             native = {"autoreset_mode": autoreset, "num_threads": num_threads}
@@ -173,11 +208,15 @@ def make_vector(
         else:
             how, source = {"autoreset_mode": autoreset}, environment.spec or environment.id
             kwargs["disable_env_checker"] = True  # its asserts; `check_once` says more
-            env = gym.make_vec(source, num_envs, "sync", how, [check_spaces, adapted], **kwargs)  # type: ignore[list-item]
+            with warnings.catch_warnings():
+                warnings.filterwarnings("ignore", ".*render_mode")  # `check_drawn` says more
+                env = gym.make_vec(source, num_envs, "sync", how, [Checked, adapted], **kwargs)  # type: ignore[list-item]
             env = FiniteVectorEnv(env, environment.id)
     except (gym.error.Error, TypeError, ImportError) as error:
         raise ValueError(f"can't make {environment.id}: {one_line(error)}") from error
     try:
+        if maker:
+            check_drawn(environment.id, maker, env.metadata)
         if isinstance(env.unwrapped, SyncVectorEnv):
             check_once(env.unwrapped.envs[0], kwargs)
         check_shown(environment.id, env.single_observation_space)
@@ -189,7 +228,7 @@ def make_vector(
 
 def _make_adapted(source: EnvSpec | str, **kwargs: Any) -> gym.Env:
     """Makes one environment, with the spaces that agents are made for."""
-    env = check_spaces(gym.make(source, disable_env_checker=True, **kwargs))
+    env = Checked(gym.make(source, disable_env_checker=True, **kwargs))
     if multiprocessing.parent_process() is None:  # the one that shows a batch of processes its spaces
         check_once(env, kwargs)
     return adapted(env)
@@ -203,6 +242,12 @@ def load_object(path: Any) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
+def _maker_of(environment: Environment) -> Any:
+    """The class of an environment of others, or the function that makes it."""
+    spec = environment.spec or gym.registry[environment.id.rpartition(":")[2]]
+    return load_object(spec.entry_point)
+
+
 def _foreign_config(spec: EnvSpec, named: bool) -> type:
     """A dataclass of what may be set of a constructor; see `foreign.config_of`."""
     if spec.entry_point is None:
@@ -213,11 +258,10 @@ def _foreign_config(spec: EnvSpec, named: bool) -> type:
         raise ValueError(f"environment {spec.id} can't be imported: {one_line(error)}") from None
 
 
-def make_world(environment: Environment, config: Any) -> Any:
+def make_world(environment: Environment, config: Any) -> World | None:
     """A world by itself, without a batch; None for the environments of others."""
-    if environment.world is None:
-        return None
-    return _part_of(environment.world, environment.world.world)(config)
+    world = world_class(environment)
+    return None if world is None else world(config)
 
 
 def reference_names(environment: Environment, config: Any) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ Native and foreign vector environments are treated alike.
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, Protocol, runtime_checkable
@@ -16,22 +15,13 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
-from ..agents.base import Memory, Policy, State, Transition
+from ..agents.base import Memory, Policy, State, Transition, decide
+from ..agents.memory import forget, named, restored, select_memory
+from ..envs.core.measures import Measure
 from ..envs.core.vector import WorldVectorEnv
 from ..envs.core.world import World
+from .measures import measured_in
 from .stopwatch import Stopwatch
-
-MEASURES = {
-    "success": "any",
-    "clear": "any",
-    "cost": "sum",
-    "own_fault": "any",
-    "objective": "last",
-    "regret": "last",
-    "par_time": "last",
-}
-"""What an episode is measured by beside return and length, where `info` has it: `any` step, the `sum`, or the
-`last` step's."""
 
 SHRINK = 0.9
 """Each batch in which a population is evaluated is so much smaller than the one before."""
@@ -43,13 +33,20 @@ class Episodes(NamedTuple):
     index: NDArray[np.int64]
     """(E,) the stream an episode belongs to (training) or its number (evaluation)."""
     measures: dict[str, NDArray[np.float64]]
-    """Name to (E,) values: `return` (undiscounted), `length` (steps), and what there is of `MEASURES`."""
+    """Name to (E,) values: `return` (undiscounted), `length` (steps), and what infos had of the others."""
 
 
 class Tally:
-    """Adds up the measures of the episodes under way in B environments."""
+    """Adds up the measures of the episodes under way in B environments.
 
-    def __init__(self, num_envs: int) -> None:
+    Args:
+        num_envs: B.
+        measures: what the episodes are measured by; see `measures.measured_in`.
+    """
+
+    def __init__(self, num_envs: int, measures: Sequence[Measure]) -> None:
+        self._measures = measures
+        self._how = {each.name: each.how for each in measures if each.how}
         self._totals = {"return": np.zeros(num_envs), "length": np.zeros(num_envs)}
 
     def add(
@@ -69,20 +66,20 @@ class Tally:
         """
         self._totals["return"] += reward
         self._totals["length"] += 1.0
-        final_info = final_info or {}
-        for name in MEASURES:
-            if name not in info and name not in final_info:
+        first, final_info = self._totals["length"] == 1.0, final_info or {}
+        for name, how in self._how.items():
+            if name in ("return", "length") or name not in info and name not in final_info:
                 continue
-            if name not in self._totals:
-                self._totals[name] = np.zeros(len(reward))
-            totals = self._totals[name]
-            if MEASURES[name] == "last":
-                totals[:] = 0.0
-            before = None if rows is None else totals[rows]
-            if name in info:
-                totals += info[name]
-            if before is not None:
-                totals[rows] = before + final_info[name][rows] if name in final_info else before
+            values = np.array(info.get(name, np.zeros(len(reward))), np.float64)
+            if rows is not None:
+                values[rows] = final_info[name][rows] if name in final_info else 0.0
+            totals = self._totals.setdefault(name, np.zeros(len(reward)))
+            if how == "last":
+                totals[:] = values
+            elif how == "max":
+                totals[:] = np.where(first, values, np.maximum(totals, values))
+            else:
+                totals += values
 
     def count(self, reward: NDArray, ended: NDArray, info: Mapping[str, Any]) -> Episodes | None:
         """Adds one step in `SAME_STEP` and gives the episodes that ended with it, if any did."""
@@ -95,33 +92,41 @@ class Tally:
 
     def select(self, rows: NDArray) -> Tally:
         """The tally of some of the environments."""
-        chosen = Tally(len(rows))
+        chosen = Tally(len(rows), self._measures)
         chosen.load_state_dict({name: totals[rows] for name, totals in self._totals.items()})
         return chosen
 
     def take(self, rows: NDArray) -> dict[str, NDArray[np.float64]]:
         """The measures of the given rows, whose episodes are over, and begins their next ones."""
-        taken = {}
-        for name, totals in self._totals.items():
-            values = totals[rows]
-            taken[name] = np.minimum(values, 1.0) if MEASURES.get(name) == "any" else values
+        taken = self.so_far(rows)
+        for totals in self._totals.values():
             totals[rows] = 0.0
         return taken
+
+    def so_far(self, rows: NDArray | slice = slice(None)) -> dict[str, NDArray[np.float64]]:
+        """The measures of the episodes under way in the given rows."""
+        found = {name: np.array(totals[rows]) for name, totals in self._totals.items()}
+        for name, values in found.items():
+            if self._how[name] == "any":
+                np.minimum(values, 1.0, out=values)
+            elif self._how[name] == "mean":
+                values /= np.maximum(found["length"], 1.0)
+        return found
 
     def state_dict(self) -> State:
         """The totals so far."""
         return {name: totals.copy() for name, totals in self._totals.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` gave.
+        """Takes back what `state_dict` gave, but for what is no longer measured.
 
         Raises:
             ValueError: when it is of other environments, or of no measures.
         """
-        always, shapes = {"return", "length"}, {np.shape(totals) for totals in state.values()}
-        if not always <= state.keys() <= always | set(MEASURES) or shapes != {self._totals["return"].shape}:
+        shapes = {np.shape(totals) for totals in state.values()}
+        if not {"return", "length"} <= state.keys() or shapes != {self._totals["return"].shape}:
             raise ValueError("the measures of the episodes under way are damaged")
-        self._totals = {name: np.array(totals, np.float64) for name, totals in state.items()}
+        self._totals = {name: np.array(state[name], np.float64) for name in self._how if name in state}
 
 
 @runtime_checkable
@@ -134,7 +139,7 @@ class Savable(Protocol):
     def action_masks(self) -> NDArray: ...  # noqa: D102
 
 
-class ReferencePolicy:
+class ReferencePolicy(Policy):
     """A world's reference policy, which reads the true state instead of the observation."""
 
     def __init__(self, actions: Callable[[], NDArray]) -> None:
@@ -166,7 +171,7 @@ class Rollout:
         self._memory: Memory = None
         self._obs, info = env.reset(seed=seeds)  # type: ignore[arg-type]
         self._mask = action_mask(info)
-        self._tally = Tally(env.num_envs)
+        self._tally = Tally(env.num_envs, measured_in(env))
         self._said: tuple[Mapping[str, Any], NDArray] = {}, np.zeros(0, np.int64)
 
     def step(self) -> tuple[Transition, Episodes | None]:
@@ -175,7 +180,8 @@ class Rollout:
         Returns:
             The transitions, and the episodes that ended with them (None where none did).
         """
-        action, self._memory = self.policy.act(self._obs, self._memory, explore=True, mask=self._mask)
+        known = {"mask": self._mask, "memory": self._memory}
+        action, self._memory, extras = decide(self.policy, self._obs, explore=True, **known)
         self._stopwatch.lap("policy")
         obs, reward, terminated, truncated, info = self.env.step(action)
         self._stopwatch.lap("environment")
@@ -190,7 +196,8 @@ class Rollout:
                 final_mask = action_mask(info["final_info"], rows)
                 next_mask = with_rows(mask, rows, 1 if final_mask is None else final_mask)
             self._memory = forget(self._memory, rows)
-        transition = Transition(self._obs, action, reward, next_obs, terminated, truncated, next_mask)
+        seen = self._obs, action, reward, next_obs, terminated, truncated, next_mask
+        transition = Transition(*seen, **known, extras=extras)
         self._obs, self._mask = obs, mask
         self._stopwatch.lap("other")
         return transition, episodes
@@ -220,7 +227,7 @@ class Rollout:
         if not isinstance(env, Savable):
             return {}
         tally = {f"tally.{name}": totals for name, totals in self._tally.state_dict().items()}
-        return {"records": env.get_state(), **tally, **_named(self._memory)}
+        return {"records": env.get_state(), **tally, **named(self._memory)}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on exactly where `state_dict` stood; an empty state leaves the fresh episodes as they are.
@@ -234,15 +241,11 @@ class Rollout:
         if not isinstance(env, Savable):
             raise ValueError(f"{type(env).__name__} can't take back a saved state")
         env.set_state(state["records"])
-        self._obs = env.observe()
+        self._obs = getattr(self.env, "observe", env.observe)()  # as what stands around it shows it
         if self._mask is not None:
             self._mask = env.action_masks()
         self._tally.load_state_dict({n[6:]: totals for n, totals in state.items() if n.startswith("tally.")})
-        self._memory = _unnamed(state)
-        if self._memory is not None:
-            _, fresh = self.policy.act(self._obs, explore=False, mask=self._mask)
-            if _layout(self._memory) != _layout(fresh):
-                raise ValueError("the policy's memory is damaged")
+        self._memory = restored(state, lambda: decide(self.policy, self._obs, mask=self._mask).memory)
 
 
 class _Watched(VectorWrapper):
@@ -291,10 +294,6 @@ def _joined(parts: Sequence[Episodes]) -> Episodes:
     return Episodes(np.concatenate([part.index for part in parts]), measures)
 
 
-ROLLOUTS = {"learner": Rollout, "trainer": TrainerRollout}
-"""Kind of agent to the stream of transitions that it learns from."""
-
-
 def evaluate(
     env: VectorEnv, policy: Policy | Callable[[NDArray[np.int64]], Policy], seeds: Sequence[int]
 ) -> Episodes:
@@ -317,14 +316,14 @@ def evaluate(
     episode = np.arange(num_envs)  # which episode each slot plays; from `count` on, none that counts
     upcoming, finished = num_envs, 0
     measures: dict[str, NDArray[np.float64]] = {}
-    tally = Tally(num_envs)
+    tally = Tally(num_envs, measured_in(env))
     memory: Memory = None
     actor: Any = policy_of(episode % count) if policy_of else policy
 
     obs, info = env.reset(seed=[seeds[k % count] for k in range(num_envs)])  # type: ignore[arg-type]
     mask = action_mask(info)
     while True:
-        action, memory = actor.act(obs, memory, explore=False, mask=mask)
+        action, memory, _ = decide(actor, obs, memory, mask=mask)
         obs, reward, terminated, truncated, info = env.step(action)
         mask = action_mask(info)
         tally.add(reward, info)
@@ -399,15 +398,15 @@ def evaluate_at_once(
     episode = np.arange(count)  # which episode each environment plays
     playing = np.ones(count, np.bool_)
     measures: dict[str, NDArray[np.float64]] = {}
-    tally = Tally(count)
     memory: Memory = None
     policy = policy_of(episode)
 
     env = batches.smallest(count)
+    tally = Tally(count, measured_in(env))
     obs, info = env.reset(seed=seeds)
     mask = action_mask(info)
     while True:
-        action, memory = policy.act(obs, memory, explore=False, mask=mask)
+        action, memory, _ = decide(policy, obs, memory, mask=mask)
         obs, reward, terminated, truncated, info = env.step(action)
         mask = action_mask(info)
         tally.add(reward, info)
@@ -441,46 +440,6 @@ def action_mask(info: Mapping[str, Any], rows: NDArray | None = None) -> NDArray
     if rows is not None:
         mask, present = mask[rows], present[rows]
     return mask if present.all() else np.where(present[:, None], mask, 1)
-
-
-def select_memory(memory: Memory, rows: NDArray | slice) -> Memory:
-    """A policy's memory of some rows of its batch (see `agents.base.Memory`)."""
-    if isinstance(memory, tuple):
-        return tuple(select_memory(part, rows) for part in memory)
-    return None if memory is None else memory[rows]
-
-
-def join_memories(memories: Sequence[Memory]) -> Memory:
-    """The memory of a batch whose parts, one after another, have these."""
-    if isinstance(memories[0], tuple):
-        return tuple(map(join_memories, zip(*memories, strict=True)))
-    return None if memories[0] is None else np.concatenate(memories)
-
-
-def forget(memory: Memory, rows: NDArray) -> Memory:
-    """A policy's memory in which the given rows are as at an episode's beginning."""
-    if isinstance(memory, tuple):
-        return tuple(forget(part, rows) for part in memory)
-    return None if memory is None else with_rows(memory, rows, 0)
-
-
-def _named(memory: Memory) -> dict[str, NDArray]:
-    """A policy's memory as named arrays for a checkpoint: `memory`, or `memory.0`, `memory.1`, ..."""
-    if isinstance(memory, tuple):
-        return {f"memory.{k}": part for k, part in enumerate(memory)}
-    return {} if memory is None else {"memory": memory}
-
-
-def _unnamed(state: Mapping[str, Any]) -> Memory:
-    """The memory of which `_named` made names and arrays."""
-    if "memory" in state:
-        return np.asarray(state["memory"])
-    names = itertools.takewhile(state.__contains__, (f"memory.{k}" for k in itertools.count()))
-    return tuple(np.asarray(state[name]) for name in names) or None
-
-
-def _layout(memory: Memory) -> dict[str, Any]:
-    return {name: (array.shape, array.dtype) for name, array in _named(memory).items()}
 
 
 def with_rows(values: NDArray, rows: NDArray, replacement: Any) -> NDArray:

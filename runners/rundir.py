@@ -8,6 +8,7 @@ only what is registered, and is checked.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import platform
 import re
@@ -18,7 +19,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -27,145 +28,23 @@ from numpy.typing import NDArray
 from .. import __version__
 from ..agents import checkpoint
 from ..agents.base import OutdatedError, Policy, State, Trainable
-from ..agents.encoded import encoded
 from ..agents.registry import AgentSpec, make_agent
 from ..files import replaced
 from .encoding import Encoding, read_encoding
-from .files import new_folder, read_json, write_json
+from .files import new_folder, read_json, read_versioned, write_json
+from .kinds import settings_class
 from .metrics import METRICS, read_rows
 from .outdated import refusal
-from .resolve import Environment, Vectorization, find_environment, find_learner, make_vector
-from .seeds import EVALUATION_SEED, RANGE, STREAMS, stream_seeds
-from .settings import from_plain, to_plain
+from .resolve import Environment, environment_of, find_learner, make_vector
+from .seeds import EVALUATION_SEED, STREAMS, stream_seeds
+from .settings import from_plain, named_code, to_plain
 
-MOST_ENVS = 1 << 20
-"""Environments side by side, at most."""
+MOST_TOLD = 12
+"""Checkpoints that a message names, at most."""
 STEP = re.compile(r"step-([0-9]{12,18})\.safetensors")
 """Names of checkpoints."""
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
-
-
-Device: TypeAlias = Literal["auto", "cpu", "cuda"]
-
-
-@dataclass(frozen=True)
-class TrainSettings:
-    """How long and on how much a learner is trained."""
-
-    steps: int = 1_000_000
-    """Transitions to learn from, all environments together."""
-    num_envs: int = 64
-    """Environments that run side by side."""
-    num_threads: int = 1
-    """Threads that step the environments (the project's own worlds only)."""
-    vectorization: Vectorization = "sync"
-    """Environments of others step one after another, or `async`: each in a process of its own, which pays
-    where a step takes long."""
-    seed: int = 0
-    """Seed of the learner, and of the environments, whose own seeds are drawn from it."""
-    eval_every: int | None = None
-    """Transitions between two evaluations; by default a tenth of all."""
-    eval_episodes: int = 256
-    """Episodes of each evaluation."""
-    checkpoint_every: int | None = None
-    """Transitions between two checkpoints; by default a tenth of all."""
-    max_episode_steps: int | None = None
-    """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
-
-    def __post_init__(self) -> None:
-        """Checks the fields."""
-        _check_positive(self, "steps", "num_envs", "num_threads", "eval_episodes")
-        _check_positive(self, "eval_every", "checkpoint_every", "max_episode_steps")
-        if self.num_envs > MOST_ENVS:
-            raise ValueError(f"num_envs must be at most {MOST_ENVS:,}; got {self.num_envs:,}")
-        _check_seeds(self)
-
-
-@dataclass(frozen=True)
-class DeepSettings(TrainSettings):
-    """How a learner is trained that computes with torch."""
-
-    device: Device = "auto"
-    """Where the networks compute; `auto` measures both for about a second, where there is CUDA. In the run's
-    config.json stands the one it took."""
-    torch_threads: int = 1
-    """Threads of torch on the CPU; small networks are slower with more. A run goes on exactly where it stood
-    with the same number."""
-
-    def __post_init__(self) -> None:
-        """Checks the fields."""
-        super().__post_init__()
-        _check_positive(self, "torch_threads")
-
-
-@dataclass(frozen=True)
-class ImitationSettings(TrainSettings):
-    """By how much of a teacher's doing an imitator is taught, and whose."""
-
-    steps: int = 50_000
-    """Transitions to learn from, all environments together."""
-    teacher: str | None = None
-    """Who is imitated: a reference of the world, by default its `expert`, or a run's folder."""
-
-
-@dataclass(frozen=True)
-class SearchSettings:
-    """How long a population is evolved, and by what it is judged."""
-
-    generations: int = 100
-    """Generations to evaluate."""
-    max_steps: int | None = None
-    """Transitions after which no further generation begins; by default only generations are counted. With it
-    the best genome is also evaluated after each tenth of them."""
-    episodes: int = 3
-    """Episodes of each genome in a generation. Their seeds are the same for all genomes, and new in each
-    generation; a genome's fitness is its mean return."""
-    num_threads: int = 1
-    """Threads that step the environments (the project's own worlds only)."""
-    vectorization: Vectorization = "sync"
-    """Environments of others step one after another, or `async`: each in a process of its own, which pays
-    where a step takes long."""
-    seed: int = 0
-    """Seed of the search and of its episodes."""
-    eval_every: int | None = None
-    """Generations between two evaluations of the best genome; by default a tenth of all."""
-    eval_episodes: int = 256
-    """Episodes of each evaluation."""
-    max_episode_steps: int | None = None
-    """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
-
-    def __post_init__(self) -> None:
-        """Checks the fields."""
-        _check_positive(self, "generations", "episodes", "num_threads", "eval_episodes")
-        _check_positive(self, "max_steps", "eval_every", "max_episode_steps")
-        _check_seeds(self)
-
-
-def _check_positive(settings: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
-
-
-def _check_seeds(settings: TrainSettings | SearchSettings) -> None:
-    if not 0 <= settings.seed < EVALUATION_SEED:
-        raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - 1}; got {settings.seed}")
-    if settings.eval_episodes > RANGE:
-        raise ValueError(f"eval_episodes must be at most {RANGE:,}; got {settings.eval_episodes:,}")
-
-
-RunSettings: TypeAlias = TrainSettings | SearchSettings
-
-
-def settings_class(agent: AgentSpec) -> type[RunSettings]:
-    """The class of the settings with which an agent is trained."""
-    if agent.kind == "searcher":
-        return SearchSettings
-    if agent.kind == "imitator":
-        return ImitationSettings
-    return DeepSettings if agent.on_device else TrainSettings
 
 
 @dataclass(frozen=True)
@@ -177,11 +56,21 @@ class RunConfig:
     environment: Environment
     env_config: Any
     settings: Any
-    """`TrainSettings`, or what `settings_class` says."""
+    """An instance of what `kinds.settings_class` says."""
     encoding: Encoding | None = None
     """What stands between the environment and the agent."""
     streams: Literal[1, 2] = STREAMS
     """How its seed becomes the environments'; see `seeds.STREAMS`."""
+
+    def described(self) -> dict[str, Any]:
+        """Its settings as plain values, as they stand in `config.json`; see `read_config`."""
+        return {
+            "agent": {"name": self.agent.name, "config": to_plain(self.agent_config)},
+            "env": {"id": self.environment.id, "config": to_plain(self.env_config)},
+            "run": to_plain(self.settings),
+            "streams": self.streams,
+            **({"encoder": self.encoding.described()} if self.encoding else {}),
+        }
 
     def env_seeds(self, step: int = 0) -> list[int]:
         """Seeds of the environments that are made when so many transitions are done."""
@@ -216,12 +105,53 @@ class RunConfig:
             self.agent.name,
             encoder.space if encoder else env.single_observation_space,
             env.single_action_space,
-            num_envs=getattr(self.settings, "num_envs", 1),  # a searcher is asked for its own number
+            num_envs=self.settings.num_envs,
             config=self.agent_config,
             seed=self.settings.seed,
             device=device,
         )
-        return encoded(agent, self.agent.kind, encoder) if encoder else agent
+        return self.agent.with_encoder(agent, encoder) if encoder else agent
+
+
+def read_config(
+    plain: Any, file: Path, env_id: str | None = None, networks: Collection[str] = ()
+) -> RunConfig:
+    """Reads what `RunConfig.described` told, which may come from a stranger; an encoder is not fitted yet.
+
+    Args:
+        plain: decoded JSON.
+        file: where it stands, for messages.
+        env_id: the environment as the caller named it; needed where the run's lies in another package,
+            because a file must not say which code to import.
+        networks: networks of other packages that the caller named, for the same reason.
+
+    Raises:
+        ValueError: one line, when it is altered, or names what is not there.
+    """
+    try:
+        env, agent, settings = plain["env"], plain["agent"], plain["run"]
+        env_name, agent_name = str(env["id"]), str(agent["name"])
+        env_plain, agent_plain = env["config"], agent["config"]
+        streams: Any = from_plain(Literal[1, 2], plain.get("streams", 1), f"{file}: streams")
+    except (KeyError, TypeError):
+        raise ValueError(f"{file} was cut short or altered") from None
+    environment = environment_of(file.parent, env_name, env_id)
+    spec = find_learner(agent_name)
+    agent_config = from_plain(spec.config_class(), agent_plain, f"{file}: agent")
+    if (network := named_code(agent_config)) and network not in networks:
+        raise ValueError(
+            f"{file.parent} has the network {network}, code of another package: "
+            f"name it on the command line too, --network {shlex.quote(network)}"
+        )
+    return RunConfig(
+        spec,
+        agent_config,
+        environment,
+        from_plain(environment.config, env_plain, f"{file}: env"),
+        from_plain(settings_class(spec), settings, f"{file}: run"),
+        read_encoding(plain["encoder"], file) if "encoder" in plain else None,
+        streams,
+    )
 
 
 class RunDir:
@@ -244,11 +174,7 @@ class RunDir:
             path / "config.json",
             {
                 "format": FORMAT,
-                "agent": {"name": config.agent.name, "config": to_plain(config.agent_config)},
-                "env": {"id": config.environment.id, "config": to_plain(config.env_config)},
-                "run": to_plain(config.settings),
-                "streams": config.streams,
-                **({"encoder": config.encoding.described()} if config.encoding else {}),
+                **config.described(),
                 "command": command,
                 "commit": _commit(),
                 "versions": _versions(),
@@ -280,51 +206,10 @@ class RunDir:
             ValueError: one line, when the file is altered, from a newer version, or names what is not there.
         """
         file = self.path / "config.json"
-        plain = read_json(file)
-        if not isinstance(plain, dict) or type(plain.get("format")) is not int or plain["format"] < 1:
-            raise ValueError(f"{file} is not a run's configuration")
-        if plain["format"] > FORMAT:
-            raise ValueError(
-                f"{self.path} is from a newer version of meze "
-                f"(format {plain['format']}; this one reads up to {FORMAT})"
-            )
-        try:
-            env, agent, settings = plain["env"], plain["agent"], plain["run"]
-            env_name, agent_name = str(env["id"]), str(agent["name"])
-            env_plain, agent_plain = env["config"], agent["config"]
-            streams: Any = from_plain(Literal[1, 2], plain.get("streams", 1), f"{file}: streams")
-        except (KeyError, TypeError):
-            raise ValueError(f"{file} was cut short or altered") from None
-        environment = self._environment(env_name, env_id)
-        spec = find_learner(agent_name)
-        agent_config = from_plain(spec.config_class(), agent_plain, f"{file}: agent")
-        network = getattr(getattr(agent_config, "net", None), "kind", "")
-        if ":" in network and network not in networks:
-            raise ValueError(
-                f"{self.path} has the network {network}, code of another package: "
-                f"name it on the command line too, --network {shlex.quote(network)}"
-            )
-        return RunConfig(
-            spec,
-            agent_config,
-            environment,
-            from_plain(environment.config, env_plain, f"{file}: env"),
-            from_plain(settings_class(spec), settings, f"{file}: run"),
-            read_encoding(plain["encoder"], self.path) if "encoder" in plain else None,
-            streams,
-        )
-
-    def _environment(self, own: str, given: str | None) -> Environment:
-        if given is not None:
-            environment = find_environment(given)
-            if environment.id.rpartition(":")[2] != own.rpartition(":")[2]:
-                raise ValueError(f"{self.path} was trained on {own}, not on {environment.id}")
-            return environment
-        if ":" in own:
-            raise ValueError(
-                f"{self.path} was trained on {own}, code of another package: name it on the command line too"
-            )
-        return find_environment(own)
+        config = read_config(read_versioned(file, FORMAT, "a run's configuration"), file, env_id, networks)
+        if config.encoding is None:
+            return config
+        return dataclasses.replace(config, encoding=config.encoding.fitted(self.path))
 
     def checkpoint_path(self, step: int) -> Path:
         """Where the checkpoint after so many transitions lies; of a searcher, after so many generations."""
@@ -362,7 +247,7 @@ class RunDir:
 
         Args:
             which: `best` by the evaluations on the way (the newest, where that can't be told), `newest`, or
-                the step after which it was written.
+                the step after which it was written; of a searcher's run, the generation.
 
         Returns:
             Its path, and how it is called in tables: "best, at 18,048".
@@ -378,7 +263,8 @@ class RunDir:
         if which in ("best", "newest"):
             return self.checkpoint_path(steps[-1]), f"newest, at {steps[-1]:,}"
         if not which.isdecimal() or int(which) not in steps:
-            there = ", ".join(map(str, steps))
+            found = [str(step) for step in steps]
+            there = ", ".join(found if len(found) <= MOST_TOLD else [*found[:3], "...", *found[-3:]])
             raise ValueError(f"checkpoint takes best, newest, or one of {there}; got {which}")
         return self.checkpoint_path(int(which)), f"at {int(which):,}"
 
@@ -441,12 +327,12 @@ def unpack(state: Mapping[str, Any], part: str) -> State:
 
 
 def restore(learner: Trainable, state: Mapping[str, Any], path: Path, *, to_learn: bool = True) -> None:
-    """Gives a learner its part of a checkpoint, or only what it needs to act (`load_policy`, if it has one).
+    """Gives a learner its part of a checkpoint, or only what it needs to act.
 
     Raises:
         ValueError: when it does not fit.
     """
-    load = learner.load_state_dict if to_learn else getattr(learner, "load_policy", learner.load_state_dict)
+    load = learner.load_state_dict if to_learn else learner.load_policy
     try:
         load(unpack(state, "learner"))
     except OutdatedError as error:

@@ -3,23 +3,16 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..envs.core.measures import Measure
+from .measures import STANDARD, told
 from .rollout import Episodes
 from .tables import print_rows
-
-TITLES = {"cost": "harm", "own_fault": "own fault"}
-"""How tables call some measures."""
-
-IMPORTANT = ("return", "success", "clear", "cost", "own_fault", "regret", "objective", "length")
-"""Measures in the order of tables: where there is no room, the last are left out."""
-
-SHARES = ("success", "clear", "own_fault")
-"""Measures that are shares of episodes, shown in percent."""
 
 RESAMPLES = 2000
 """Bootstrap resamples."""
@@ -49,43 +42,38 @@ def statistics(values: NDArray[np.float64]) -> dict[str, Any]:
     return result
 
 
-def score(episodes: Episodes) -> dict[str, dict[str, Any]]:
-    """Statistics of each measure that is known and tells of the agent."""
-    return {name: statistics(values) for name, values in told(episodes.measures).items()}
+def score(
+    episodes: Episodes, measures: Sequence[Measure] = STANDARD, config: Any = None
+) -> dict[str, dict[str, Any]]:
+    """Statistics of each measure that is told of episodes; see `measures.told`."""
+    return {name: statistics(each) for name, each in told(episodes.measures, measures, config).items()}
 
 
-def told(measures: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
-    """The (E,) measures that tell of an agent.
-
-    A regret below zero is that of a task whose optimum is not known, and a par time tells of the level.
-    """
-    return {
-        name: values
-        for name, values in measures.items()
-        if name != "par_time" and (name != "regret" or (values >= 0).all())
-    }
-
-
-def print_table(title: str, scores: Mapping[str, Mapping[str, Mapping[str, Any]]], note: str = "") -> None:
+def print_table(
+    title: str,
+    scores: Mapping[str, Mapping[str, Mapping[str, Any]]],
+    note: str = "",
+    measures: Sequence[Measure] = STANDARD,
+) -> None:
     """Prints one row an agent: means, their 95 % intervals below, the return's interquartile mean (IQM).
 
     Args:
         title: what was played.
         scores: agent's name to the statistics of its measures; see `score`.
         note: a line below the table, such as the settings under which it was played.
+        measures: in the order of columns; where there is no room, the last are left out.
     """
-    there = dict.fromkeys(name for each in scores.values() for name in each)
-    names = [name for name in IMPORTANT if name in there]
-    names += [name for name in there if name not in names]
+    there = {name for each in scores.values() for name in each}
     columns, rows = ["agent"], [[agent] for agent in scores]
-    for name in names:
-        columns.append(TITLES.get(name, name))
+    for measure in (each for each in measures if each.name in there):
+        name = measure.name
+        columns.append(measure.title)
         for row, each in zip(rows, scores.values(), strict=True):
-            row.append(cell(each[name], name in SHARES) if name in each else "-")
+            row.append(cell(each[name], measure.share) if name in each else "-")
         if name == "return":
             columns.append("IQM")
             for row, each in zip(rows, scores.values(), strict=True):
-                row.append(_short(each[name]["iqm"]) if name in each else "-")
+                row.append(short(each[name]["iqm"]) if name in each else "-")
     print_rows(title, columns, rows, ["Means, with their 95 % bootstrap intervals below them.", note])
 
 
@@ -95,15 +83,15 @@ def cell(statistic: Mapping[str, Any], share: bool) -> str:
     if share:
         below = "" if interval is None else "\n" + "..".join(map(_percent, interval))
         return f"{100 * statistic['mean']:.1f} %{below}"
-    below = "" if interval is None else "\n" + "..".join(map(_short, interval))
-    return _short(statistic["mean"]) + below
+    below = "" if interval is None else "\n" + "..".join(map(short, interval))
+    return short(statistic["mean"]) + below
 
 
 def _percent(share: float) -> str:
     return f"{100 * share:.{0 if share >= 0.1 else 1}f}"
 
 
-def _short(value: float) -> str:
+def short(value: float) -> str:
     """About three significant digits, without an exponent."""
     return f"{value:z.{0 if abs(value) >= 100 else 1 if abs(value) >= 10 else 2}f}"
 

@@ -15,12 +15,14 @@ from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ..agents import checkpoint
-from ..agents.base import Memory, Policy
+from ..agents.base import Decision, Memory, Policy, decide
+from ..agents.memory import join_memories, select_memory
+from ..envs.core.env import world_of
 from ..envs.core.threads import Threads
 from .judge import Judge
 from .metrics import MetricsLog
 from .progress import ProgressLine
-from .rollout import Batches, Episodes, evaluate, evaluate_at_once, join_memories, select_memory
+from .rollout import Batches, Episodes, evaluate, evaluate_at_once
 from .rundir import RunConfig, RunDir, pack, restore
 from .seeds import EVALUATION_SEED
 from .stopwatch import count, duration
@@ -35,7 +37,7 @@ TOPOLOGY = "network.png"
 """File in the run's folder that shows the best network."""
 
 
-class SharedPolicy:
+class SharedPolicy(Policy):
     """A batch shared among threads; what is chosen does not depend on their number.
 
     Args:
@@ -52,14 +54,14 @@ class SharedPolicy:
     ) -> tuple[NDArray, Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
 
-        def act(policy: Policy, rows: slice) -> tuple[NDArray, Memory]:
+        def act(policy: Policy, rows: slice) -> Decision:
             own_mask = None if mask is None else mask[rows]
-            return policy.act(obs[rows], select_memory(memory, rows), explore=explore, mask=own_mask)
+            return decide(policy, obs[rows], select_memory(memory, rows), explore=explore, mask=own_mask)
 
         *others, own = zip(self._policies, self._parts, strict=True)
         waiting = [self._pool.submit(act, *each) for each in others]
         last = act(*own)  # a part for the caller's thread, which would only wait
-        actions, memories = zip(*(future.result() for future in waiting), last, strict=True)
+        actions, memories, _ = zip(*(future.result() for future in waiting), last, strict=True)
         return np.concatenate(actions), join_memories(memories)
 
 
@@ -93,7 +95,7 @@ class Search:
                 self.steps, self.seconds = count(state["steps"]), duration(state["seconds"])
             except (KeyError, ValueError) as error:
                 raise ValueError(f"{start} does not fit its run ({error})") from error
-        self._world = getattr(self.env.unwrapped, "world", None)
+        self._world = world_of(self.env)
         self._batches: Batches | None = None
         self._pool = Threads(max(1, config.settings.num_threads - 1))
         self.log = MetricsLog(run.path, self.steps)
@@ -111,7 +113,7 @@ class Search:
     def progress(self) -> ProgressLine:
         """What shows how far it is."""
         total, done = self.config.settings.generations, self.searcher.generation
-        return ProgressLine(total, done, self.steps, unit="generations")
+        return ProgressLine(total, done, self.steps, "generations", self.judge.measures)
 
     def save(self) -> None:
         """Writes a checkpoint."""
@@ -188,13 +190,13 @@ class Search:
 
     def draw(self) -> None:
         """Draws the best genome's network into the run's folder, where networks differ in their topology."""
-        if not hasattr(self.searcher, "graph"):
+        graph, space = self.searcher.graph(), self.env.single_action_space
+        if graph is None:
             return
         from .topology import save_topology
 
-        graph, space = self.searcher.graph(), self.env.single_action_space
         first = int(getattr(space, "start", 0))
-        names = getattr(self._world, "action_names", None)
+        names = () if self._world is None else self._world.action_names
         names = names or [str(first + k) for k in range(len(graph.output))]
         title = f"{self.config.agent.name} in {self.config.environment.id} after {self.done}"
         save_topology(self.run.path / TOPOLOGY, graph, names, title)

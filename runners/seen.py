@@ -11,6 +11,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from ..agents.features import KNOWN
+from ..envs.core.world import World
 
 MOST_NUMBERS = 48
 """Numbers of a vector that are written out; longer ones are drawn as a plane."""
@@ -48,7 +49,7 @@ class Sees(NamedTuple):
 def see(
     space: Space,
     obs: Any,
-    world: Any,
+    world: World | None,
     values: NDArray | None,
     mask: NDArray | None,
     name_of: Callable[[int], str],
@@ -58,7 +59,7 @@ def see(
     Args:
         space: of observations.
         obs: one of them.
-        world: that it is of, which may name its parts (see `World`); None for environments of others.
+        world: that it is of, which may name its parts; None for environments of others.
         values: (A,) values of the actions, if the agent has any.
         mask: (A,) nonzero where an action is possible, if it is known.
         name_of: names an action by its number among the values.
@@ -68,12 +69,12 @@ def see(
     if possible is not None:
         told = [value if ok else None for value, ok in zip(told, possible, strict=False)]
     expected = tuple((name_of(action), value) for action, value in enumerate(told))
-    names: Sequence[str] = getattr(world, "observation_names", ())
+    names: Sequence[str] = () if world is None else world.observation_names
     if isinstance(space, Discrete):
-        describe = getattr(world, "describe", None)
+        words = () if world is None else world.describe(int(obs))
         number = int(obs) - int(space.start)
         title = f"sees number {number:,} of {int(space.n):,}"
-        return Sees(title, tuple(describe(int(obs))) if describe else (), values=expected)
+        return Sees(title, tuple(words), values=expected)
     if not isinstance(space, Box):
         return Sees("sees", numbers=_numbers(np.ravel(obs), ()), values=expected)
     if obs.ndim == 3 and obs.shape[2] == 3 and obs.dtype == np.uint8:

@@ -1,4 +1,4 @@
-"""Settings are frozen dataclasses: read from flags, from presets and from JSON, and written to JSON."""
+"""Settings are frozen dataclasses: read from flags, presets and JSON, and written to JSON and as flags."""
 
 from __future__ import annotations
 
@@ -13,9 +13,11 @@ import shutil
 import textwrap
 import types
 import typing
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
+
+from ..envs.core.settings import did_you_mean
 
 Settings = TypeVar("Settings")
 
@@ -144,6 +146,21 @@ def parse(default: Settings, args: Sequence[str], *, prog: str, description: str
     return settings
 
 
+def reader(run: Any, args: Sequence[str], *, prog: str, description: str) -> Callable[[Any], Any]:
+    """What reads a command's flags and a world's, the latter over somebody's settings of it; see `parse`.
+
+    Args:
+        run: the command's defaults.
+        args: the flags.
+        prog: the command, for the help.
+        description: the help's first lines.
+
+    Returns:
+        Settings of the world to `run` and `env` as they are asked for.
+    """
+    return lambda env: parse(group("Given", run=run, env=env), args, prog=prog, description=description)
+
+
 def flags(settings: Any, prefix: str = "--") -> list[str]:
     """All flags of some settings."""
     names = []
@@ -212,19 +229,50 @@ def _first_sentence(box: str) -> str:
     return sentence
 
 
-def override(settings: Settings, changes: Mapping[str, Any]) -> Settings:
-    """A copy with some fields changed; a dotted name reaches into nested settings.
+def override(settings: Settings, changes: Mapping[str, Any], prefix: str = "") -> Settings:
+    """A copy with some settings changed; each new value's type is checked.
+
+    Args:
+        settings: what is changed.
+        changes: name to value; a dotted name reaches into nested settings.
+        prefix: what messages put before names.
 
     Raises:
-        ValueError: for a field that is not there.
+        ValueError: one line, for a setting that is not there, or a value that does not fit.
     """
-    for name, value in changes.items():
-        head, _, rest = name.partition(".")
-        if head not in (field.name for field in dataclasses.fields(settings)):  # type: ignore[arg-type]
-            raise ValueError(f"{type(settings).__name__} has no setting {head!r}")
-        value = override(getattr(settings, head), {rest: value}) if rest else value
-        settings = dataclasses.replace(settings, **{head: value})  # type: ignore[type-var]
-    return settings
+    hints = typing.get_type_hints(type(settings))
+    there = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
+    parts: dict[str, Any] = {}
+    for key, value in changes.items():
+        head, dot, rest = key.replace("-", "_").partition(".")
+        if head not in there or dot and not dataclasses.is_dataclass(there[head]):
+            raise ValueError(f"there is no setting {prefix}{key}")
+        if dot:
+            parts.setdefault(head, {})[rest] = value
+        else:
+            there[head] = from_plain(hints[head], to_plain(value), prefix + head)
+    for head, inner in parts.items():
+        there[head] = override(there[head], inner, f"{prefix}{head}.")
+    return dataclasses.replace(settings, **there)  # type: ignore[type-var]
+
+
+def as_flags(settings: Any, default: Any, prefix: str = "--") -> list[str]:
+    """The words from which `parse` makes settings of a default."""
+    words: list[str] = []
+    for field in dataclasses.fields(settings):
+        value, usual = getattr(settings, field.name), getattr(default, field.name)
+        flag = prefix + field.name.replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            words += as_flags(value, usual, prefix if field.name in PLAIN else f"{flag}.")
+        elif value == usual:
+            continue
+        elif isinstance(value, bool):
+            words.append(flag if value else f"{prefix}no-{field.name.replace('_', '-')}")
+        elif isinstance(value, tuple):
+            words += [flag, *map(str, value)]
+        else:
+            words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
+    return words
 
 
 def to_plain(settings: Any) -> Any:
@@ -252,7 +300,7 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
         return from_plain(args[0], plain, name)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(plain, dict):
         hints = typing.get_type_hints(kind)
-        if strange := set(plain) - set(hints):
+        if strange := set(plain) - {field.name for field in dataclasses.fields(kind)}:
             raise ValueError(f"{name} has an unknown setting {min(strange)!r}")
         return kind(**{key: from_plain(hints[key], value, f"{name}.{key}") for key, value in plain.items()})
     if origin in (Union, types.UnionType):
@@ -262,6 +310,8 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
     elif origin is Literal:
         if any(plain == choice and type(plain) is type(choice) for choice in args):
             return plain
+        near = did_you_mean(str(plain), map(str, args))
+        raise ValueError(f"{name} takes {', '.join(map(str, args))}; got {plain!r}{near}")
     elif origin is tuple and isinstance(plain, list):
         kinds = args[:1] * len(plain) if args[1:] == (...,) else args
         if len(kinds) == len(plain):
@@ -275,3 +325,12 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
     elif kind in (bool, str, types.NoneType) and type(plain) is kind:
         return plain
     raise ValueError(f"{name} is {plain!r}, which does not fit")
+
+
+def named_code(agent_config: Any) -> str:
+    """The network of another package that an agent's settings name (`package.module:Class`), or nothing.
+
+    It may be named on the command line alone: no file may say which code to import.
+    """
+    kind = getattr(getattr(agent_config, "net", None), "kind", "")
+    return kind if ":" in kind else ""

@@ -11,15 +11,14 @@ from gymnasium.spaces import Space
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from ..agents.base import Memory, Policy
-from .rollout import Savable, action_mask, forget, with_rows
+from ..agents.base import Memory, Policy, decide
+from ..agents.memory import forget
+from ..envs.core.world import Sight
+from .measures import measured_in
+from .rollout import Savable, Tally, action_mask, with_rows
 
 HISTORY_BYTES = 256 * 2**20
 """How much of the past is kept."""
-
-
-Sights = Callable[[NDArray], Iterator[tuple[NDArray, list[NDArray | None]]]]
-"""From (N,) state records to the states of a search, one after another, and what to mark in each of them."""
 
 
 class Moment(NamedTuple):
@@ -39,17 +38,25 @@ class Moment(NamedTuple):
     """(N,) actions that led here; None at the beginning."""
     episodes: NDArray
     """(N,) numbers of the episodes."""
-    returns: NDArray
-    """(N,) returns so far."""
-    steps: NDArray
-    """(N,) steps so far."""
+    measures: dict[str, NDArray]
+    """Name to (N,) what the episodes come to so far; see `rollout.Tally`."""
     ended: NDArray
     """(N,) whether the episode is over."""
-    marks: list[NDArray | None] | None = None
+    marks: Sequence[NDArray | None] | None = None
     """What the renderer is to mark, where a policy shows how it searches."""
 
+    @property
+    def returns(self) -> NDArray:
+        """(N,) returns so far."""
+        return self.measures["return"]
 
-class ScriptPolicy:
+    @property
+    def steps(self) -> NDArray[np.int64]:
+        """(N,) steps so far."""
+        return self.measures["length"].astype(np.int64)
+
+
+class ScriptPolicy(Policy):
     """Takes given actions, one after another, from the first in each episode."""
 
     def __init__(self, actions: Sequence[int]) -> None:
@@ -103,7 +110,7 @@ class Show:
         options: dict[str, Any] | None = None,
         before_episode: Callable[[], None] = lambda: None,
         together: bool = False,
-        sights: Sights | None = None,
+        sights: Callable[[NDArray], Iterator[Sight]] | None = None,
     ) -> None:
         self.env = env
         self.seed_of = seed_of
@@ -114,9 +121,10 @@ class Show:
         self._before_episode = before_episode
         self._together = together
         self._sights = sights
-        self._search: Iterator[tuple[NDArray, list[NDArray | None]]] = iter(())
+        self._search: Iterator[Sight] = iter(())
         self._memory: Memory = None
         self._mask: NDArray | None = None
+        self._tally = Tally(env.num_envs, measured_in(env))
         self._past: deque[Moment] = deque()
         self._back = 0  # how many moments before the newest one is shown
         self._begin(np.ones(env.num_envs, np.bool_), np.full(env.num_envs, -1))
@@ -150,22 +158,15 @@ class Show:
             self._past.append(now._replace(records=sight[0], marks=sight[1]))
             return
         waiting = now.ended
-        actions, self._memory = self._policy.act(now.obs, self._memory, explore=False, mask=self._mask)
+        actions, self._memory, _ = decide(self._policy, now.obs, self._memory, mask=self._mask)
         obs, reward, terminated, truncated, info = self.env.step(actions)
         self._mask = action_mask(info)
+        self._tally.add(reward, info)
         ended = terminated | truncated
         if self._max_steps is not None:
             ended |= now.steps + 1 >= self._max_steps
         self.finished += int((waiting | ended).all()) if self._together else int(ended.sum())
-        self._keep(
-            obs,
-            actions,
-            now.episodes,
-            now.returns + reward * ~waiting,
-            now.steps + ~waiting,
-            waiting | ended,
-            now,
-        )
+        self._keep(obs, actions, now.episodes, waiting | ended, now)
 
     def back(self) -> None:
         """Goes to the moment before, if it is kept."""
@@ -189,12 +190,8 @@ class Show:
         if self._mask is not None and fresh is not None and not whole:
             fresh = np.where(rows[:, None], fresh, self._mask)
         self._mask = fresh
-        if whole:
-            returns, steps = np.zeros(len(rows)), np.zeros(len(rows), np.int64)
-        else:
-            last = self._past[-1]
-            returns, steps = np.where(rows, 0.0, last.returns), np.where(rows, 0, last.steps)
-        self._keep(obs, None, episodes, returns, steps, np.zeros(len(rows), np.bool_))
+        self._tally.take(np.flatnonzero(rows))
+        self._keep(obs, None, episodes, np.zeros(len(rows), np.bool_))
         records = self._past[-1].records
         if whole and self._sights is not None and records is not None:
             self._search = self._sights(records)
@@ -204,27 +201,28 @@ class Show:
         obs: NDArray,
         actions: NDArray | None,
         episodes: NDArray,
-        returns: NDArray,
-        steps: NDArray,
         ended: NDArray,
         last: Moment | None = None,
     ) -> None:
         """Keeps a moment; where the episode was over in `last` already, what was to see then is kept on."""
         env = self.env.unwrapped
-        values = getattr(self._policy, "action_values", None)
         records = env.get_state() if isinstance(env, Savable) else None
         pictures = None if records is not None else tuple(map(np.asarray, self.env.render() or ()))
+        measures = self._tally.so_far()
         if last is not None and last.ended.any():
             waiting = np.flatnonzero(last.ended)
             obs = with_rows(obs, waiting, last.obs[waiting])
+            for name, each in measures.items():
+                each[waiting] = last.measures[name][waiting] if name in last.measures else 0.0
             if records is not None and last.records is not None:
                 records = with_rows(records, waiting, last.records[waiting])
             elif pictures is not None and last.pictures is not None:
                 both = zip(last.pictures, pictures, last.ended, strict=True)
                 pictures = tuple(old if over else new for old, new, over in both)
-        shown = np.array(values(obs, self._memory)) if values else None
+        values = self._policy.action_values(obs, self._memory)
+        shown = None if values is None else np.array(values)
         moment = Moment(
-            records, pictures, np.array(obs), shown, self._mask, actions, episodes, returns, steps, ended
+            records, pictures, np.array(obs), shown, self._mask, actions, episodes, measures, ended
         )
         self._past.append(moment)
         if len(self._past) * _size(moment) > HISTORY_BYTES:

@@ -7,8 +7,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..envs.core.measures import Measure
+from .measures import measures_of, told
+from .resolve import world_class
 from .scores import statistics as episode_statistics
-from .scores import told
 from .settings import from_plain
 from .statistics import (
     interquartile_mean,
@@ -49,6 +51,7 @@ def standings(tournament: Tournament, failures: dict[str, str]) -> dict[str, Any
         "seeds": tournament.seeds,
         "episodes": tournament.episodes,
         "reference": scale.reference,
+        "measures": {each.name: _described(each) for each in scale.measures if each.told},
         "agents": agents,
         "elsewhere": _elsewhere(list(shown.values())),
         "thresholds": thresholds.tolist(),
@@ -60,6 +63,11 @@ def standings(tournament: Tournament, failures: dict[str, str]) -> dict[str, Any
         },
         "failures": failures,
     }
+
+
+def _described(measure: Measure) -> dict[str, Any]:
+    """How reports show a measure."""
+    return {name: getattr(measure, name) for name in ("title", "note", "share", "better")}
 
 
 def _elsewhere(entries: list[Entry]) -> dict[str, str]:
@@ -84,6 +92,8 @@ class Scale:
     """Normalises returns by those of the random agent and the world's best reference in the same episodes."""
 
     def __init__(self, tournament: Tournament, results: dict[int, dict[int, Result]]) -> None:
+        self._environment = tournament.environment
+        self.measures = measures_of(world_class(tournament.environment))
         self._by_world: dict[str, dict[str, Result]] = {}
         for number, found in results.items():
             entry = tournament.entries[number]
@@ -129,17 +139,19 @@ class Scale:
         low, high = bounds
         return (returns - low) / (high - low)
 
-    def objective(self, entry: Entry) -> NDArray | None:
-        """The reference's (E,) objectives in the same episodes, if the world has any."""
-        found = self._by_world.get(entry.world, {}).get(self.reference or "")
-        return None if found is None else found.measures.get("objective")
+    def told(self, entry: Entry, result: Result) -> dict[str, NDArray[np.float64]]:
+        """An entry's (E,) measures, with those that need a yardstick; replays have episodes of their own."""
+        others = {} if entry.kind == "replays" else self._by_world.get(entry.world, {})
+        best = others.get(self.reference or "")
+        config = from_plain(self._environment.config, entry.env, entry.name)
+        return told(result.measures, self.measures, config, best and best.measures)
 
 
 def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, Any]:
     """What is told of one entry."""
     runs = []
     for seed, result in sorted(results.items()):
-        measures = _measures(entry, result, scale)
+        measures = scale.told(entry, result)
         runs.append(
             {
                 "seed": seed,
@@ -169,26 +181,10 @@ def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, 
         # In one run the score is a mean: quarters of the episodes are not left out.
         found["score"] |= {"iqm": found["score"]["mean"], "iqm_95": found["score"]["mean_95"]}
         found["measures"] = {
-            name: episode_statistics(values) for name, values in _measures(entry, first, scale).items()
+            name: episode_statistics(values) for name, values in scale.told(entry, first).items()
         }
     found["interval_over"] = "runs" if len(runs) > 1 else "episodes"
     return found
-
-
-def _measures(entry: Entry, result: Result, scale: Scale) -> dict[str, NDArray[np.float64]]:
-    """An entry's (E,) measures, with those that need a yardstick."""
-    measures = told(result.measures)
-    objective = scale.objective(entry)
-    if "regret" not in measures and "objective" in measures and objective is not None:
-        best = np.maximum(np.abs(objective), 1e-9)  # that is known
-        measures["regret"] = np.abs(measures["objective"] - objective) / best
-    par = result.measures.get("par_time")
-    if par is not None and "clear" in result.measures:
-        within = (result.measures["clear"] > 0) & (par > 0)
-        if within.any():  # of those levels that were cleared
-            ticks = result.measures["length"] * entry.env.get("frame_skip", 1)
-            measures["time_over_par"] = ticks[within] / par[within]
-    return measures
 
 
 def _scores(agent: dict[str, Any]) -> NDArray[np.float64]:

@@ -14,7 +14,7 @@ import math
 import os
 import re
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
@@ -22,28 +22,30 @@ from typing import Any, BinaryIO, Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..agents.registry import agent_names, find_agent
+from ..agents.encoders import find_encoder
+from ..agents.registry import AgentSpec, agent_names
 from ..envs.core.replay import load as load_replay
 from ..files import check_regular, write_whole
+from .encoding import FitSettings
 from .evaluate import on_split
-from .files import read_json, write_json
+from .files import read_versioned, write_json
+from .kinds import KINDS
 from .presets import default_env_config
-from .resolve import Environment, find_environment, reference_names, unknown_contestant
-from .rundir import RunDir
-from .settings import from_plain, group, parse, to_plain
-from .train import Asked, ask
+from .resolve import Environment, environment_of, find_learner, reference_names, unknown_contestant
+from .rundir import RunConfig, RunDir, read_config
+from .settings import from_plain, override, to_plain
+from .train import ask, stretch, usual, words
 
-FORMAT = 2
-"""Version of the folder's layout; a folder with a higher one is refused."""
-APART = {1: 10_000, 2: 1}
-"""Version to what lies between two seeds: in the first one, neighbouring runs shared episodes."""
-FLAGS = re.compile(
+FORMAT = 3
+"""Version of the folder's layout; a folder with a higher one is refused. The first two have words of `meze
+train` where settings stand now."""
+APART = {1: 10_000}
+"""Version to what lies between two seeds, if not 1: in the first one, neighbouring runs shared episodes."""
+EARLIER = re.compile(
     r"--(env\.[\w.-]+|fit\.[\w.-]+|encoder|agent\.classifier|agent(\.[\w-]+)+\.steps|steps|generations|max-steps)"
     r"(=.*)?|-[\d.]+(e-?\d+)?"
 )
-"""Flags of `meze train`, and negative numbers, that a member may have: none of them names code."""
-MANY = 10**9
-"""Generations of a search that ends by its transitions."""
+"""Flags, and negative numbers, that may stand in words of the first versions."""
 
 
 @dataclass(frozen=True)
@@ -85,29 +87,38 @@ class Entry:
     """One who takes part.
 
     Raises:
-        ValueError: for a kind that there is not.
+        ValueError: when it does not tell who it is.
     """
 
     name: str
     """How it is called in tables."""
     kind: Literal["trained", "ready", "run", "replays"]
     """`ready` acts without training; `run` is a folder of a run, `replays` are files of episodes."""
-    words: tuple[str, ...]
-    """After `meze train` (agent, environment, flags); of a run its folder; of replays the files."""
+    config: RunConfig | None = None
+    """With what it is trained, but for the seed, which is that of the match; None: it is not."""
+    paths: tuple[str, ...] = ()
+    """The run's folder, or the replays' files."""
     shown: bool = True
     """Whether it stands in the tables; a yardstick that nobody asked for does not."""
     env: dict[str, Any] = field(default_factory=dict)
     """Settings of its world, plain; of replays, which have their own, those of the first."""
 
     def __post_init__(self) -> None:
-        """Checks the words, which may come from a stranger: who is trained may have no flags but ours."""
-        if self.kind == "ready":
-            return
-        least = {"trained": 2, "run": 1, "replays": 1}[self.kind]
-        flags = [word for word in self.words if word.startswith("-")] if self.kind == "trained" else []
-        strange = [flag for flag in flags if not FLAGS.fullmatch(flag)]
-        if len(self.words) < least or strange or (self.kind == "trained" and "-" in self.words[0][:1]):
-            raise ValueError(f"{self.name}: {' '.join(strange) or 'its words'} can't stand in a tournament")
+        """Checks the fields."""
+        least = {"run": 1, "replays": 1}.get(self.kind, 0)
+        if (self.kind == "trained") != (self.config is not None) or len(self.paths) < least:
+            raise ValueError(f"{self.name}: its settings or paths are missing")
+
+    @property
+    def words(self) -> list[str]:
+        """How it is told to people: what to say after `meze train`, or the paths."""
+        return words(self.config) if self.config else list(self.paths)
+
+    def described(self) -> dict[str, Any]:
+        """The entry as plain values; see `_read_entry`."""
+        plain = {key: to_plain(getattr(self, key)) for key in ("name", "kind", "paths", "shown")}
+        settings = {"settings": self.config.described()} if self.config else {}
+        return plain | settings | {"env": self.env}
 
     @property
     def world(self) -> str:
@@ -120,7 +131,7 @@ class Result:
     """What became of one entry with one seed."""
 
     measures: dict[str, NDArray[np.float64]]
-    """Name to (E,) values by episode; see `rollout.MEASURES`."""
+    """Name to (E,) values by episode; see `rollout.Tally`."""
     curve: NDArray[np.float64]
     """(K, 3) transitions, seconds of training and mean return of each evaluation as it was trained."""
     steps: int
@@ -212,7 +223,7 @@ class Tournament:
         plain = {
             "format": FORMAT,
             "env": environment.id,
-            "entries": [to_plain(entry) | {"env": entry.env} for entry in entries],
+            "entries": [entry.described() for entry in entries],
             "seeds": seeds,
             "episodes": episodes,
             "budget": to_plain(budget),
@@ -234,34 +245,21 @@ class Tournament:
         file = path / "tournament.json"
         if not file.is_file():
             raise ValueError(f"{path} is not a tournament's folder (it holds no tournament.json)")
-        plain = read_json(file)
-        if not isinstance(plain, dict) or type(plain.get("format")) is not int or plain["format"] < 1:
-            raise ValueError(f"{file} is not a tournament's settings")
-        if plain["format"] > FORMAT:
-            raise ValueError(f"{path} is from a newer version of meze (format {plain['format']})")
+        plain = read_versioned(file, FORMAT, "a tournament's settings")
         try:
-            env_id = str(plain["env"])
-            envs = [entry.pop("env") for entry in plain["entries"]]
-            entries = [from_plain(Entry, entry, str(file)) for entry in plain["entries"]]
+            environment = environment_of(path, str(plain["env"]), env_name)
+            entries = tuple(
+                _read_entry(each, file, environment, earlier=plain["format"] < 3) for each in plain["entries"]
+            )
             seeds, episodes = (
                 from_plain(int, plain[name], f"{file}: {name}") for name in ("seeds", "episodes")
             )
             budget = from_plain(Budget, plain["budget"], f"{file}: budget")
-            if seeds < 1 or episodes < 1 or not all(isinstance(env, dict) for env in envs):
+            if seeds < 1 or episodes < 1:
                 raise ValueError(f"{file} was cut short or altered")
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{file} was cut short or altered") from error
-        if env_name is None and ":" in env_id:
-            raise ValueError(
-                f"{path} is on {env_id}, code of another package: name it on the command line too"
-            )
-        environment = find_environment(env_name or env_id)
-        if environment.id.rpartition(":")[2] != env_id.rpartition(":")[2]:
-            raise ValueError(f"{path} is on {env_id}, not on {environment.id}")
-        for entry, env in zip(entries, envs, strict=True):
-            from_plain(environment.config, env, f"{file}: {entry.name}")
-        entries = [dataclasses.replace(entry, env=env) for entry, env in zip(entries, envs, strict=True)]
-        return cls(path, environment, tuple(entries), seeds, episodes, budget, plain["format"])
+        return cls(path, environment, entries, seeds, episodes, budget, plain["format"])
 
     def matches(self) -> Iterator[tuple[int, int]]:
         """All pairs of an entry's number and a seed; yardsticks and references first."""
@@ -273,7 +271,7 @@ class Tournament:
         for number in range(self.seeds):
             for k in order:
                 if self.entries[k].kind == "trained":
-                    yield k, number * APART[self.format]
+                    yield k, number * APART.get(self.format, 1)
 
     def stem(self, number: int, seed: int | None = None) -> str:
         """Name of an entry's files."""
@@ -293,15 +291,40 @@ class Tournament:
         return found
 
 
+def _read_entry(plain: Any, file: Path, environment: Environment, *, earlier: bool) -> Entry:
+    """Reads what `Entry.described` told, or an entry of the first versions; both may come from a stranger."""
+    if earlier:
+        plain = _of_words(plain, environment)
+    kinds = {"name": str, "kind": Literal["trained", "ready", "run", "replays"], "shown": bool}
+    kinds["paths"] = tuple[str, ...]
+    found = {key: from_plain(kind, plain[key], f"{file}: {key}") for key, kind in kinds.items()}
+    config = read_config(plain["settings"], file, environment.id) if "settings" in plain else None
+    from_plain(environment.config, plain["env"], f"{file}: {found['name']}")
+    return Entry(**found, config=config, env=plain["env"])
+
+
+def _of_words(plain: Any, environment: Environment) -> dict[str, Any]:
+    """An entry of the first versions, whose words are what is said after `meze train`, as one of today's."""
+    words = from_plain(tuple[str, ...], plain["words"], "words")
+    if plain["kind"] != "trained":
+        return plain | {"paths": list(words)}
+    agent, flags = words[:1], words[2:]
+    strange = [word for word in flags if word.startswith("-") and not EARLIER.fullmatch(word)]
+    if not agent or strange:
+        raise ValueError(f"{plain['name']}: {' '.join(strange) or 'its words'} can't stand in a tournament")
+    asked = ask([*agent, environment.id], flags)
+    return plain | {"paths": [], "settings": asked.config.described()}
+
+
 # --- From names to entries ----------------------------------------------------------------------------------
 
 
 def make_entries(
     names: Sequence[str],
     environment: Environment,
-    env_flags: Sequence[str],
     budget: Budget,
-    fit_flags: Sequence[str] = (),
+    over: Callable[[Any], Any] = lambda env: env,
+    fit: FitSettings | None = None,
 ) -> list[Entry]:
     """Finds out who is meant, and adds the yardsticks of each world that they play in.
 
@@ -309,14 +332,14 @@ def make_entries(
         names: agents; agents with a classifier or an encoder behind a colon; references; folders of runs;
             replay files, or folders of them.
         environment: where they act.
-        env_flags: `--env.` flags that hold for all who are not runs or replays.
         budget: how long they are trained.
-        fit_flags: `--fit.` flags of those with an encoder.
+        over: lays what holds for all who are not runs or replays over somebody's settings of the world.
+        fit: on what encoders are fitted.
 
     Raises:
         ValueError: one line, when one is not known.
     """
-    entries = [make_entry(name, environment, env_flags, budget, fit_flags) for name in names]
+    entries = [make_entry(name, environment, budget, over, fit) for name in names]
     called = [entry.name for entry in entries]
     if doubled := {name for name in called if called.count(name) > 1}:
         raise ValueError(f"{min(doubled)} is named twice")
@@ -324,7 +347,7 @@ def make_entries(
         if entry.kind == "replays":
             continue
         for name in yardsticks(environment, from_plain(environment.config, entry.env, entry.name)):
-            yardstick = Entry(name, "ready", (), shown=False, env=entry.env)
+            yardstick = Entry(name, "ready", shown=False, env=entry.env)
             if not any(other.name == name and other.world == entry.world for other in entries):
                 entries.append(yardstick)
     return entries
@@ -338,9 +361,9 @@ def yardsticks(environment: Environment, env_config: Any) -> tuple[str, ...]:
 def make_entry(
     name: str,
     environment: Environment,
-    env_flags: Sequence[str],
     budget: Budget,
-    fit_flags: Sequence[str] = (),
+    over: Callable[[Any], Any] = lambda env: env,
+    fit: FitSettings | None = None,
 ) -> Entry:
     """Finds out who is meant by a name; see `make_entries`."""
     path = Path(name)
@@ -349,42 +372,44 @@ def make_entry(
         if not replays:
             raise ValueError(f"{path} holds neither a run nor replays")
         first = from_plain(environment.config, dict(load_replay(replays[0]).config), f"{replays[0]}: config")
-        words = tuple(str(each.resolve()) for each in replays)
-        return Entry(path.stem, "replays", words, env=to_plain(first))
+        paths = tuple(str(each.resolve()) for each in replays)
+        return Entry(path.stem, "replays", paths=paths, env=to_plain(first))
     if path.is_dir():
         config = RunDir.open(path).config(environment.id)
         where = on_split(config.env_config)
         title = f"{config.agent.name} {path.name}"
-        return Entry(title, "run", (str(path.resolve()),), env=to_plain(where))
+        return Entry(title, "run", paths=(str(path.resolve()),), env=to_plain(where))
     agent, colon, variant = name.partition(":")
-    default = default_env_config(environment)
-    given = parse(group("Compare", env=default), env_flags, prog="meze compare", description="").env
+    given = over(default_env_config(environment))
     references = reference_names(environment, given)
     if not colon and agent in ("random", *references):
-        return Entry(name, "ready", (), env=to_plain(on_split(given)))
+        return Entry(name, "ready", env=to_plain(on_split(given)))
     if agent not in agent_names():
         raise unknown_contestant(agent, environment, references)
-    spec, flags = find_agent(agent), list(env_flags)
-    if colon and spec.kind == "imitator":
-        flags += ["--agent.classifier", variant]
-    elif colon:
-        flags += ["--encoder", variant, *fit_flags]
-    asked = ask([spec.name, environment.id], flags)
-    words = (spec.name, environment.id, *flags, *budget_flags(asked, budget))
+    config = _trained(find_learner(agent), variant if colon else None, environment, budget, over, fit)
     # However many maps or levels it was trained on, it is judged on those that all are judged on.
     common = {each: getattr(given, each) for each in ("pool_size",) if hasattr(given, each)}
-    return Entry(name, "trained", words, env=to_plain(on_split(asked.given.env)) | common)
+    return Entry(name, "trained", config, env=to_plain(on_split(config.env_config)) | common)
 
 
-def budget_flags(asked: Asked, budget: Budget) -> list[str]:
-    """Flags that make a run as long as the budget.
-
-    An imitator asks its teacher no more often than it would anyway: more of the same teaches it no more.
-    """
-    if budget.steps is None:
-        return []
-    if asked.agent.kind == "searcher":
-        return ["--generations", str(MANY), "--max-steps", str(budget.steps)]
-    usual = asked.given.run.steps
-    steps = min(budget.steps, usual) if asked.agent.kind == "imitator" else budget.steps
-    return ["--steps", str(steps)]
+def _trained(
+    spec: AgentSpec,
+    variant: str | None,
+    environment: Environment,
+    budget: Budget,
+    over: Callable[[Any], Any],
+    fit: FitSettings | None,
+) -> RunConfig:
+    """With what an agent is trained; `variant` stands behind the colon of its name, if that has one."""
+    setting = KINDS[spec.kind].variant
+    chain = find_encoder(variant) if variant is not None and setting is None else None
+    env = over(default_env_config(environment, spec, encoded=chain is not None))
+    asked = usual(spec, environment, chain, getattr(env, "observation", None))
+    run, changed = asked.given.run, {"env": env}
+    if budget.steps is not None:
+        changed["run"] = override(run, run.within(budget.steps))
+    if setting and variant is not None:
+        changed["agent"] = override(asked.given.agent, {setting: variant}, "agent.")
+    if chain and fit:
+        changed["fit"] = fit
+    return stretch(asked._replace(given=dataclasses.replace(asked.given, **changed)), run).config

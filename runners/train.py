@@ -6,7 +6,7 @@ import dataclasses
 import shutil
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -19,33 +19,30 @@ from ..agents.encoders import EncoderChain, find_encoder
 from ..agents.registry import AgentSpec, agent_names
 from .collect import fit_encoding
 from .device import with_device
-from .encoding import FitSettings
+from .encoding import Encoding, FitSettings
 from .files import held
-from .imitate import Imitation
 from .interrupts import stopping
 from .judge import Judge
-from .lengths import LENGTH, stretched
+from .kinds import KINDS, RunSettings
+from .lengths import stretched
 from .metrics import Meter, MetricsLog
 from .plugins import load_plugins
-from .presets import default_agent_config, default_env_config, default_settings
+from .presets import default_agent_config, default_env_config, default_settings, with_presets_of
 from .progress import ProgressLine, Waiting
-from .resolve import Environment, Vectorization, find_environment, find_learner
-from .rollout import ROLLOUTS, Rollout, Savable
-from .rundir import (
-    DeepSettings,
-    Device,
-    ImitationSettings,
-    RunConfig,
-    RunDir,
-    SearchSettings,
-    TrainSettings,
-    pack,
-    restore,
-    settings_class,
-    unpack,
+from .resolve import Environment, find_environment, find_learner
+from .rollout import Rollout, Savable
+from .rundir import RunConfig, RunDir, pack, restore, unpack
+from .settings import (
+    as_flags,
+    asks_for_help,
+    group,
+    leading_names,
+    override,
+    parse,
+    print_help,
+    take_flag,
+    to_plain,
 )
-from .search import Search
-from .settings import asks_for_help, group, leading_names, override, parse, print_help, take_flag, to_plain
 from .stopwatch import Stopwatch, count
 from .text import command
 
@@ -53,61 +50,26 @@ USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
 DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
 `meze envs` lists both; `meze train AGENT ENV --help` lists all flags with their defaults. `--encoder NAME`
 puts an encoder before the agent, or a chain: `--encoder pca+kmeans`; with it, --help lists its settings too.
+`--preset FILE` begins with the settings of a TOML file of yours; `assets/presets` has the ones that are known
+to work well.
 
 Ctrl-C saves and stops (exit code 130), and so does SIGTERM (143); `meze train --resume RUN` goes on, exactly
 where the run stood. A run whose network is code of another package needs `--network package.module:Class`
 as well."""
+SETTINGS = [each for kind in KINDS.values() for each in (kind.settings, kind.on_device) if each]
+"""What runs may be asked for; see `names`."""
 ROWS = 100
 """Rows of metrics.csv in a run, apart from those of evaluations and checkpoints."""
 
 
 @dataclass(frozen=True)
 class OutSettings:
-    """Where a run is written."""
+    """Where a run is written, and with what it begins."""
 
     out: Path = Path("runs")
     """Folder in which the run gets its own: <out>/<env>/<agent>/<stamp>-s<seed>."""
-
-
-@dataclass(frozen=True)
-class ResumeSettings:
-    """What may change when a run goes on."""
-
-    steps: int
-    """Transitions to learn from in all."""
-    num_threads: int
-    """Threads that step the environments (the project's own worlds only)."""
-    vectorization: Vectorization
-    """Whether environments of others step one after another, or `async`, in processes of their own."""
-
-
-@dataclass(frozen=True)
-class ResumeDeepSettings(ResumeSettings):
-    """What may change when a run goes on that computes with torch."""
-
-    device: Device
-    """Where the networks compute; `auto` measures."""
-
-
-@dataclass(frozen=True)
-class ResumeSearchSettings:
-    """What may change when a search goes on."""
-
-    generations: int
-    """Generations to evaluate in all."""
-    num_threads: int
-    """Threads that step the environments (the project's own worlds only)."""
-    vectorization: Vectorization
-    """Whether environments of others step one after another, or `async`, in processes of their own."""
-
-
-RESUME = {
-    TrainSettings: ResumeSettings,
-    ImitationSettings: ResumeSettings,
-    DeepSettings: ResumeDeepSettings,
-    SearchSettings: ResumeSearchSettings,
-}
-"""Settings of a run to what of them may change when it goes on."""
+    preset: Path | None = None
+    """TOML file of the settings to begin with; by default those that are known to work well."""
 
 
 class Asked(NamedTuple):
@@ -118,6 +80,13 @@ class Asked(NamedTuple):
     chain: EncoderChain | None
     given: Any
     """Settings by their groups: `run`, `files`, `agent`, `env`; with an encoder `encoder` and `fit`."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The same for a run, whose encoder is not fitted yet."""
+        given, chain = self.given, self.chain
+        encoding = None if chain is None else Encoding(chain, given.encoder, given.fit)
+        return RunConfig(self.agent, given.agent, self.environment, given.env, given.run, encoding)
 
 
 class Training:
@@ -134,7 +103,7 @@ class Training:
         self.run = run
         self.step = 0
         self.env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
-        self.learner = config.make_learner(self.env, getattr(config.settings, "device", "cpu"))
+        self.learner = config.make_learner(self.env, config.settings.device)
         self.judge = Judge(config)
         self._stopwatch = Stopwatch()
         self._rollout = self._begin(config.env_seeds())
@@ -161,21 +130,22 @@ class Training:
     @property
     def notes(self) -> Sequence[str]:
         """What the learner has to say before it is trained, in lines."""
-        return getattr(self.learner, "notes", ())
+        return self.learner.notes
 
     @property
     def losses(self) -> list[str]:
         """Why a resumed run differs from one that never stopped, if it does."""
         savable = isinstance(self.env.unwrapped, Savable)
         losses = [] if savable else [f"{self.config.environment.id} can't save its state: new episodes begin"]
-        if not getattr(self.learner, "exact", True):
+        if not self.learner.exact:
             losses.append("the replay was not saved: it begins empty")
         return losses
 
     def _begin(self, seeds: Sequence[int]) -> Rollout:
         """New episodes."""
-        kind = ROLLOUTS[self.config.agent.kind]
-        return kind(self.env, self.learner.policy, seeds, self._stopwatch)
+        rollout = KINDS[self.config.agent.kind].rollout_class()
+        env, self._inside = self.learner.inside(self.env)
+        return rollout(env, self._inside.policy, seeds, self._stopwatch)
 
     def _restore(self, path: Path) -> None:
         state = checkpoint.load(path)
@@ -197,7 +167,7 @@ class Training:
 
     def progress(self) -> ProgressLine:
         """What shows how far it is."""
-        return ProgressLine(self.config.settings.steps, self.step)
+        return ProgressLine(self.config.settings.steps, self.step, measures=self.judge.measures)
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
         """Trains up to the run's number of transitions.
@@ -214,7 +184,7 @@ class Training:
         stopping = False
         while self.step < settings.steps and not stopping:
             stopping = stop.is_set()
-            count, metrics, episodes = self._rollout.advance(self.learner)
+            count, metrics, episodes = self._rollout.advance(self._inside)
             self._meter.add(metrics, episodes)
             before, self.step = self.step, self.step + count
             last = self.step >= settings.steps
@@ -254,6 +224,45 @@ def _crossed(before: int, after: int, every: int) -> bool:
     return before // every != after // every
 
 
+def usual(
+    spec: AgentSpec, environment: Environment, chain: EncoderChain | None = None, mode: str | None = None
+) -> Asked:
+    """A run of the usual length with the settings that are known to work well.
+
+    Args:
+        spec: who is trained.
+        environment: where.
+        chain: the encoder before it.
+        mode: the observation mode that the agent's settings are for; by default the one that suits it best.
+    """
+    encoded = chain is not None
+    given = group(
+        "Train",
+        run=default_settings(environment, spec),
+        files=OutSettings(preset=environment.presets),
+        agent=default_agent_config(environment, spec, mode, encoded=encoded),
+        env=default_env_config(environment, spec, encoded=encoded),
+        **({} if chain is None else {"encoder": chain.config_class()(), "fit": FitSettings()}),
+    )
+    return Asked(spec, environment, chain, given)
+
+
+def stretch(asked: Asked, usual_run: RunSettings, kept: Collection[str] = ()) -> Asked:
+    """The same with schedules that are as long, for its run, as they were for a run of the usual length.
+
+    Args:
+        asked: whose schedules are those of the usual length.
+        usual_run: settings of such a run.
+        kept: flags whose values stay as they are.
+    """
+    length = KINDS[asked.agent.kind].length
+    scale = getattr(asked.given.run, length) / getattr(usual_run, length)
+    if scale == 1:
+        return asked
+    agent = stretched(asked.given.agent, scale, kept)
+    return asked._replace(given=dataclasses.replace(asked.given, agent=agent))
+
+
 def ask(names: Sequence[str], args: Sequence[str]) -> Asked:
     """Reads what follows `meze train`.
 
@@ -272,38 +281,54 @@ def ask(names: Sequence[str], args: Sequence[str]) -> Asked:
     spec, environment = find_learner(names[0]), find_environment(names[1])
     modes, _ = take_flag(args, "--env.observation")
     encoders, flags = take_flag(args, "--encoder")
-    chain = find_encoder(encoders[-1]) if encoders else None
-    parts = {} if chain is None else {"encoder": chain.config_class()(), "fit": FitSettings()}
-    default = group(
-        "Train",
-        run=default_settings(environment, spec),
-        files=OutSettings(),
-        agent=default_agent_config(environment, spec, *modes[-1:], encoded=chain is not None),
-        env=default_env_config(environment, spec, encoded=chain is not None),
-        **parts,
-    )
-    given = parse(default, flags, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
-    length = LENGTH[spec.kind]
-    scale = getattr(given.run, length) / getattr(default.run, length)
-    if scale != 1:
-        said = {flag.partition("=")[0].replace("_", "-") for flag in flags}
-        given = dataclasses.replace(given, agent=stretched(given.agent, scale, said))
-    return Asked(spec, environment, chain, given)
+    presets, flags = take_flag(flags, "--preset")
+    if presets:
+        environment = with_presets_of(Path(presets[-1]), environment, spec)
+    default = usual(spec, environment, find_encoder(encoders[-1]) if encoders else None, *modes[-1:])
+    given = parse(default.given, flags, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
+    said = {flag.partition("=")[0].replace("_", "-") for flag in flags}
+    return stretch(default._replace(given=given), default.given.run, said)
+
+
+def words(config: RunConfig) -> list[str]:
+    """What to say after `meze train` for a run with these settings."""
+    encoding, mode = config.encoding, getattr(config.env_config, "observation", None)
+    default = usual(config.agent, config.environment, encoding and encoding.chain, mode)
+    run = dataclasses.replace(default.given, run=config.settings)
+    as_long = stretch(default._replace(given=run), default.given.run).given
+    given = dataclasses.replace(run, agent=config.agent_config, env=config.env_config)
+    names = [config.agent.name, config.environment.id]
+    if encoding:
+        given = dataclasses.replace(given, encoder=encoding.config, fit=encoding.fit)
+        names += ["--encoder", encoding.chain.name]
+    return [*names, *as_flags(given, dataclasses.replace(as_long, run=default.given.run))]
 
 
 def new_run(names: Sequence[str], args: Sequence[str]) -> tuple[RunConfig, RunDir]:
-    """Fits the encoder, if one is asked for, and makes the folder of a new run; see `ask`."""
-    spec, environment, chain, given = ask(names, args)
-    tenth = max(1, getattr(given.run, LENGTH[spec.kind]) // 10)
+    """Begins the run that is asked for; see `ask` and `begin`."""
+    asked = ask(names, args)
+    return begin(asked.config, asked.given.files.out, [*names, *args])
+
+
+def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig, RunDir]:
+    """Fits the encoder, if there is one, and makes the folder of a new run.
+
+    Args:
+        config: what the run is asked to do.
+        out: where the folder gets its own.
+        said: the words after `meze train`, to be kept.
+    """
+    settings, encoding = config.settings, config.encoding
+    tenth = max(1, getattr(settings, KINDS[config.agent.kind].length) // 10)
     intervals = ("eval_every", "checkpoint_every")
-    unset = {name: tenth for name in intervals if getattr(given.run, name, tenth) is None}
-    settings = dataclasses.replace(given.run, **unset)
-    encoding = None
-    if chain:
-        encoding = fit_encoding(chain, given.encoder, given.fit, environment, given.env, settings.seed)
-    config = RunConfig(spec, given.agent, environment, given.env, settings, encoding)
+    unset = {name: tenth for name in intervals if getattr(settings, name, tenth) is None}
+    if encoding:
+        parts = encoding.chain, encoding.config, encoding.fit
+        encoding = fit_encoding(*parts, config.environment, config.env_config, settings.seed)
+    settings = dataclasses.replace(settings, **unset)
+    config = dataclasses.replace(config, settings=settings, encoding=encoding)
     config = with_device(config)  # a misfit leaves no folder behind
-    return config, RunDir.create(given.files.out, config, command("meze", "train", *names, *args))
+    return config, RunDir.create(out, config, command("meze", "train", *said))
 
 
 def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
@@ -320,10 +345,11 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
     config = run.config(env_id, networks)
     if agents and agents[0] != config.agent.name:
         raise ValueError(f"{path} is a run of {config.agent.name}, not of {agents[0]}")
-    kind, before = RESUME[settings_class(config.agent)], config.settings
-    default = kind(**{field.name: getattr(before, field.name) for field in dataclasses.fields(kind)})
+    before = config.settings
+    may_change = (field.name for field in dataclasses.fields(before.resume))
+    default = before.resume(**{name: getattr(before, name) for name in may_change})
     given = to_plain(parse(default, args, prog="meze train --resume RUN", description=DESCRIPTION))
-    length = LENGTH[config.agent.kind]
+    length = KINDS[config.agent.kind].length
     if getattr(before, length) != given[length] < run.reached():
         raise ValueError(f"{path} is at {run.reached():,} {length} already; --{length} must be more")
     config = with_device(dataclasses.replace(config, settings=override(before, given)))
@@ -335,10 +361,9 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
     return config, run
 
 
-def make_training(config: RunConfig, run: RunDir) -> Training | Search | Imitation:
-    """What trains this kind of agent, where its newest checkpoint stands."""
-    kind = {"searcher": Search, "imitator": Imitation}.get(config.agent.kind, Training)
-    return kind(config, run, run.newest_sound())
+def make_training(config: RunConfig, run: RunDir) -> Any:
+    """What trains this kind of agent (`Training` or one like it), where its newest checkpoint stands."""
+    return KINDS[config.agent.kind].run_class()(config, run, run.newest_sound())
 
 
 def _told(error: NonFiniteLossError, run: RunDir) -> str:

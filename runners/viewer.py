@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-import inspect
-from collections.abc import Callable
-from functools import cache
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
+from ..envs.core.env import world_of
+from ..envs.core.measures import Measure
 from ..envs.core.splits import shown_seed
 from .board import View
+from .measures import LENGTH, RETURN, measured_in, told
+from .scores import short
 from .seen import see
 from .show import Moment, Show
 
@@ -34,9 +36,10 @@ class Viewer:
         self._title = title
         self._checkpoint = checkpoint
         self._bare = bare
-        self._world = getattr(show.env.unwrapped, "world", None)
-        self._renderer: Any = self._world.renderer() if self._world is not None else None
+        self._world = world_of(show.env)
+        self._renderer = self._world.renderer() if self._world is not None else None
         self._names = action_names(show.env)
+        self._measures = measured_in(show.env)
         self._chosen = 0
 
     @property
@@ -62,16 +65,15 @@ class Viewer:
             cursor: the action that is pointed at.
         """
         count, records = len(self._show.moment.obs), self._records(phase)
-        drawn: dict[str, Any] = {"cursor": cursor} if self._draws("cursor") else {}
-        return self._view([self._picture(i, records, phase, sees, **drawn) for i in range(count)], sees)
+        return self._view([self._picture(i, records, phase, sees, cursor=cursor) for i in range(count)], sees)
 
     def _view(self, pictures: list[NDArray[np.uint8]], sees: bool) -> View:
         """A view of pictures, one of each environment, or one of all."""
         moment, chosen = self._show.moment, self.chosen
         panel, rows, captions = None, (), ()
-        beside = getattr(self._renderer, "panel_width", 0)
+        beside = 0 if self._renderer is None else self._renderer.panel_width
         if self._renderer is None:
-            rows = tuple(self._hud(moment, chosen).items())
+            rows = tuple(self._lines(moment, chosen).items())
         elif beside and (len(pictures) > 1 or self._bare):
             panel = pictures[chosen][:, -beside:]
             pictures = [picture[:, :-beside] for picture in pictures]
@@ -83,10 +85,10 @@ class Viewer:
         return View(tuple(pictures), captions, panel, rows, chosen if len(pictures) > 1 else 0, seen)
 
     def _records(self, phase: float) -> NDArray | None:
-        records, between = self._show.moment.records, getattr(self._renderer, "between", None)
-        if between is not None:  # whatever moves is shown on its way
-            records = between(self._show.before.records, records, phase)
-        return records
+        before, records = self._show.before.records, self._show.moment.records
+        if self._renderer is None or before is None or records is None:
+            return records
+        return self._renderer.between(before, records, phase)  # whatever moves is shown on its way
 
     def _picture(
         self, i: int, records: NDArray | None, phase: float, sees: bool, **drawn: Any
@@ -95,22 +97,27 @@ class Viewer:
         if self._renderer is None:
             assert moment.pictures is not None
             return moment.pictures[i]
+        assert records is not None
         if moment.marks is not None:
             drawn["marks"] = moment.marks[i]
-        if sees and moment.values is not None and self._draws("values"):
+        if sees and moment.values is not None:
             possible = True if moment.mask is None else moment.mask[i] != 0
             drawn["values"] = np.where(possible, moment.values[i], np.nan)
-        return self._renderer.draw(records, i, phase=phase, hud=self._hud(moment, i), **drawn)
-
-    def _draws(self, name: str) -> bool:
-        """Whether the renderer takes an argument."""
-        return self._renderer is not None and takes(self._renderer, name)
+        drawn = {name: each for name, each in drawn.items() if name in self._renderer.draws}
+        return self._renderer.draw(records, i, phase=phase, hud=self._lines(moment, i), **drawn)
 
     def _caption(self, moment: Moment, i: int) -> str:
         """The line below one of several pictures."""
         over = "   over" if moment.ended[i] else ""
         seed = shown_seed(self._show.seed_of(int(moment.episodes[i])))
         return f"{seed}   return {moment.returns[i]:.2f}{over}"
+
+    def _lines(self, moment: Moment, i: int) -> dict[str, str]:
+        """The lines of the panel: who acts, and what the episode comes to so far."""
+        counted = {name: values[i : i + 1] for name, values in moment.measures.items()}
+        found = told(counted, self._measures, self._world and self._world.config)
+        shown = (each for each in self._measures if each not in (RETURN, LENGTH) and each.name in found)
+        return self._hud(moment, i) | {each.title: _value(each, found[each.name][0]) for each in shown}
 
     def _hud(self, moment: Moment, i: int) -> dict[str, str]:
         hud = {"agent": self._title}
@@ -140,16 +147,16 @@ class Viewer:
         return self._names[action] if 0 <= action < len(self._names) else str(action)
 
 
-def takes(renderer: Any, name: str) -> bool:
-    """Whether a renderer's `draw` takes an argument."""
-    return name in _arguments(type(renderer))
+def _value(measure: Measure, value: float) -> str:
+    """What one episode comes to."""
+    if measure.how == "any":
+        return "yes" if value else "no"
+    if measure.share:
+        return f"{100 * value:.1f} %"
+    return f"{value:,.0f}" if value == round(value) else short(value)
 
 
-@cache
-def _arguments(renderer: type) -> frozenset[str]:
-    return frozenset(inspect.signature(renderer.draw).parameters)  # type: ignore[attr-defined]
-
-
-def action_names(env: VectorEnv) -> tuple[str, ...]:
-    """Names of the actions, where a world has `action_names`."""
-    return tuple(getattr(getattr(env.unwrapped, "world", None), "action_names", ()))
+def action_names(env: VectorEnv) -> Sequence[str]:
+    """Names of the actions, where a world gives them any."""
+    world = world_of(env)
+    return () if world is None else world.action_names

@@ -7,6 +7,7 @@ import math
 import time
 from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,16 +16,18 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from ..agents.base import Policy, Trainable
+from ..envs.core.env import world_of
 from ..envs.core.replay import Replay
 from ..envs.core.replay import load as load_replay
 from ..envs.core.splits import shown_seed
 from ..files import replaced
 from .evaluate import find_contestant, on_split
+from .kinds import KINDS
 from .resolve import Environment, find_environment, make_vector
 from .rundir import RunDir
 from .seeds import EVALUATION_SEED
 from .settings import asks_for_help, from_plain, group, leading_names, parse, print_help, take_flag
-from .show import ScriptPolicy, Show, Sights
+from .show import ScriptPolicy, Show
 from .tables import print_rows
 from .text import command, printable
 from .viewer import Viewer
@@ -63,14 +66,13 @@ class WatchSettings:
     sees: bool = False
     """Begin with what the agent sees shown."""
     checkpoint: str = "best"
-    """Of a run: `best` by the evaluations on the way, `newest`, or the step after which it was written."""
+    """Of a run: `best` by the evaluations on the way, `newest`, or the step after which it was written; of a
+    searcher's run, the generation."""
     follow: bool = False
     """Before each episode, take the newest checkpoint of a run that is still training."""
     population: bool = False
     """Show the whole generation of a searcher's run: as ghosts in one level where the world can draw them,
     its fittest side by side elsewhere."""
-    generation: int | None = None
-    """Go back to this generation of a searcher's run."""
     record: Path | None = None
     """Write an .mp4 or .gif file instead of opening a window; a .png file is a recording's last picture."""
     episodes: int = 1
@@ -87,15 +89,13 @@ class WatchSettings:
             raise ValueError(f"envs must lie in 1 .. 64; got {self.envs}")
         if self.seed < 0:
             raise ValueError(f"seed must not be negative; got {self.seed}")
-        for name in ("speed", "episodes", "steps", "max_episode_steps", "generation"):
+        for name in ("speed", "episodes", "steps", "max_episode_steps"):
             if getattr(self, name) is not None and getattr(self, name) <= 0:
                 raise ValueError(f"{name} must be more than 0; got {getattr(self, name)}")
         if self.record is not None and self.record.suffix.lower() not in LIMITS:
             raise ValueError(f"record writes .mp4, .gif or .png; got {self.record}")
         if self.follow and self.checkpoint not in ("best", "newest"):
             raise ValueError(f"--follow takes the newest checkpoint, not {self.checkpoint}")
-        if self.follow and self.generation is not None:
-            raise ValueError("--follow takes the newest generation, not --generation")
 
 
 class Kept:
@@ -117,7 +117,9 @@ class Kept:
         self.words = ""
         """Which checkpoint it is."""
         if not self._follows:
-            self._load(*_find_checkpoint(run, settings))
+            if not run.steps():
+                raise ValueError(f"{run.path} has no checkpoint yet; --follow waits for it")
+            self._load(*run.find_checkpoint(settings.checkpoint))
         self()
 
     def __call__(self) -> None:
@@ -125,35 +127,20 @@ class Kept:
         if not self._follows:
             return
         said = False
-        while (path := self._run.latest_checkpoint()) is None:
+        while not self._run.steps():
             if not (self._run.path / "config.json").exists():
                 raise ValueError(f"{self._run.path} is gone")
             if not said:
                 print(f"waiting for the first checkpoint in {self._run.checkpoints}", flush=True)
             said = True
             time.sleep(FOLLOW_SECONDS)
+        path, words = self._run.find_checkpoint("newest")
         if path != self._loaded:
-            self._load(path, f"newest, at {_step(path):,}")
+            self._load(path, words)
 
     def _load(self, path: Path, words: str) -> None:
         self._run.load_learner(self._learner, path)
         self._loaded, self.words = path, words
-
-
-def _find_checkpoint(run: RunDir, settings: WatchSettings) -> tuple[Path, str]:
-    newest = run.latest_checkpoint()
-    if newest is None:
-        raise ValueError(f"{run.path} has no checkpoint yet; --follow waits for it")
-    if settings.generation is None:
-        return run.find_checkpoint(settings.checkpoint)
-    path = run.checkpoint_path(settings.generation)
-    if not path.exists():
-        raise ValueError(f"{run.path} has no generation {settings.generation}; its newest is {_step(newest)}")
-    return path, f"at {settings.generation:,}"
-
-
-def _step(checkpoint: Path) -> int:
-    return int(checkpoint.stem.rpartition("-")[2])
 
 
 def watch(show: Show, viewer: Viewer, speed: float, sees: bool, title: str) -> None:
@@ -340,7 +327,7 @@ def _run_source(run: RunDir, env_id: str | None, networks: Collection[str]) -> S
         kept = Kept(run, learner, settings)
         return Actor(learner.policy, kept, lambda: kept.words)
 
-    searching = run if config.agent.kind == "searcher" else None
+    searching = run if KINDS[config.agent.kind].length == "generations" else None
     env_config = on_split(config.env_config)
     limit = config.settings.max_episode_steps
     return Source(config.agent.name, config.environment, env_config, act, None, searching, limit)
@@ -372,7 +359,7 @@ def make_env(
     Raises:
         ValueError: when they can't.
     """
-    env = make_vector(
+    return make_vector(
         environment,
         env_config,
         num_envs or settings.envs,
@@ -380,15 +367,6 @@ def make_env(
         max_episode_steps=settings.max_episode_steps,
         render=environment.world is None,
     )
-    if environment.world is None and "rgb_array" not in env.metadata.get("render_modes", ()):
-        raise ValueError(f"{environment.id} can't be drawn: it has no render mode rgb_array")
-    return env
-
-
-def _sights(env: VectorEnv, name: str) -> Sights | None:
-    """What a world's reference policy shows of its search, if it does."""
-    world = getattr(env.unwrapped, "world", None)
-    return None if world is None else getattr(world.references().get(name), "sights", None)
 
 
 def _viewer(
@@ -397,13 +375,13 @@ def _viewer(
     replay = source.replay
     if replay is None:
         env = make_env(source.environment, env_config, settings)
-        actor = source.act(env, settings)
+        actor, world = source.act(env, settings), world_of(env)
         show = Show(
             env,
             actor.policy,
             lambda k: settings.seed + k,
             before_episode=actor.before_episode,
-            sights=_sights(env, source.title),
+            sights=partial(world.sights, source.title) if world else None,
         )
     else:
         limits = replace(settings, max_episode_steps=max(1, len(replay.actions)))
@@ -466,8 +444,8 @@ def main(args: Sequence[str]) -> int:
     settings, replay = given.run, source.replay
     if replay is not None and settings.envs != 1:
         raise ValueError("a replay is one episode: --envs must be 1")
-    if source.run is None and (settings.population or settings.generation is not None):
-        raise ValueError("--population and --generation are for runs of searchers, such as genetic")
+    if source.run is None and settings.population:
+        raise ValueError("--population is for runs of searchers, such as genetic")
     if settings.population:
         from .generation import generation_viewer
 

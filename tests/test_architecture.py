@@ -92,8 +92,8 @@ def own_import_fault(imp: Import) -> str | None:
         return "environments know no agent"
     if imp.module in ("caching", "files"):
         return "what all floors use knows none of them"
-    if imp.module == "" and not imp.lazy and not below(imp.target, ".envs.core", ".envs.presets"):
-        return "the root registers worlds, with their presets, and loads nothing else"
+    if imp.module == "" and not imp.lazy and not below(imp.target, ".envs.core"):
+        return "the root registers worlds and loads nothing else"
     if top == "envs" and imp.target != ".":
         home = ".".join(imp.module.split(".")[:2])
         if below(imp.target, ".envs") and not below(imp.target, ".envs.core", "." + home):

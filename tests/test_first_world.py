@@ -29,9 +29,9 @@ def test_the_guide_can_be_followed(tmp_path: Path) -> None:
     home.mkdir()
 
     blocks = re.findall(r"^```(\w+)\n(.*?)^```$", GUIDE.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
-    assert {language for language, _ in blocks} == {"python", "sh"}
+    assert {language for language, _ in blocks} == {"python", "toml", "sh"}
     for language, text in blocks:
-        if language == "python":
+        if language != "sh":
             name = text.splitlines()[0].removeprefix("# ")
             file = home / name
             file.parent.mkdir(exist_ok=True)
@@ -47,4 +47,5 @@ def test_the_guide_can_be_followed(tmp_path: Path) -> None:
     assert abs(learned["return"]["mean"] - expert["return"]["mean"]) < 0.05  # as the page says
     for measure in ("return", "success"):
         assert random[measure]["mean_95"][1] < expert[measure]["mean_95"][0]
+    assert expert["spilled"]["mean_95"][1] < random["spilled"]["mean_95"][0]  # the world's own measure
     assert (home / "waiter.gif").stat().st_size > 1000 and (home / "tea-house" / "pyproject.toml").exists()

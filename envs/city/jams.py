@@ -7,6 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.batch import bind_policy
 from ..core.compiling import kernel
 from ..core.streets import NONE
 from .roads import neighbour, route_heading, town_of, word_at
@@ -30,6 +31,11 @@ def jam_one(p, s, i):
         if word_at(e, cell) & VEHICLE:
             taken += 1
     return np.int64(1024 * taken // max(cells, 1))
+
+
+def road_ahead(params: CityParams, state: NDArray) -> NDArray[np.float32]:
+    """(N,) how jammed the road ahead is: the share of the next 12 cells of the route that cars take."""
+    return (bind_policy(jam_one)(params, state) / 1024).astype(np.float32)
 
 
 class Segments(NamedTuple):

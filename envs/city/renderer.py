@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pygame
@@ -25,12 +24,11 @@ from ..core.renderer import (
     Sprites,
     to_array,
 )
+from ..core.streets import StreetMap
+from ..core.world import Renderer
 from .scene import Scene, Thing, divide, is_dark
 from .site_renderer import CHUNK, LAWN, MARGIN, NIGHT, UNIT, Site
-from .state import SIREN_RANGE
-
-if TYPE_CHECKING:
-    from .world import City
+from .state import SIREN_RANGE, CityParams
 
 VIEW = 680  # pixels, the widest and highest the map is shown; larger ones scroll
 SMALLEST_CELL, LARGEST_CELL = 16, 28  # pixels
@@ -50,28 +48,28 @@ LEGEND = (
 )  # fmt: skip
 
 
-class CityRenderer:
+class CityRenderer(Renderer):
     """Draws one environment of a batch of cities.
 
     Args:
-        world: the world whose states are drawn.
+        params: tables of the world whose states are drawn.
+        maps: its pool.
     """
 
     panel_width = PANEL_WIDTH
 
-    def __init__(self, world: City) -> None:
-        params = world.params()
+    def __init__(self, params: CityParams, maps: Sequence[StreetMap]) -> None:
         self._rules = params.rules[0]
-        self._maps = world.maps
-        self._scene = Scene(params, world.maps)
-        self._cells = world.shape
-        self._pixels = min(LARGEST_CELL, max(SMALLEST_CELL, VIEW // max(world.shape)))
-        height, width = (min(VIEW, cells * self._pixels) for cells in world.shape)
+        self._maps = maps
+        self._scene = Scene(params, maps)
+        self._cells = maps[0].kind.shape
+        self._pixels = min(LARGEST_CELL, max(SMALLEST_CELL, VIEW // max(self._cells)))
+        height, width = (min(VIEW, cells * self._pixels) for cells in self._cells)
         self._frame = pygame.Surface((width + PANEL_WIDTH, max(height, LEAST_HEIGHT)), 0, 32)
         self._frame.fill(BOARD)
         middle = (self._frame.get_height() - height) // 2
         self._city = self._frame.subsurface((0, middle, width, height))
-        self._scrolls = (height, width) != tuple(cells * self._pixels for cells in world.shape)
+        self._scrolls = (height, width) != tuple(cells * self._pixels for cells in self._cells)
         self._panel = Panel(self._frame.subsurface((width, 0, PANEL_WIDTH, self._frame.get_height())))
         self._sprites = Sprites("city", SHADED)
         self._chunk = lru_cache(288)(self._paint_chunk)
@@ -177,7 +175,7 @@ class CityRenderer:
         harms = [name for name in ("car", "person", "ambulance") if info["harm_" + name]]
         panel.row("harm", " + ".join(harms) or "none", BAD if harms else GOOD)
         if harms:
-            panel.row("fault", "own" if info["own_fault"] else "not its own", BAD)
+            panel.row("own fault", "yes" if info["own_fault"] else "no", BAD)
         siren = self._siren(e)
         if siren is None:
             panel.row("siren", "none")
@@ -187,9 +185,7 @@ class CityRenderer:
         panel.rule()
         if info["success"]:
             panel.row("", "arrived", GOOD)
-        for label, value in hud.items():
-            if panel.room():
-                panel.row(label, value)
+        panel.rows(hud)
         legend_top = panel.surface.get_height() - panel.MARGIN - panel.LINE * len(LEGEND)
         if panel.y <= legend_top:
             self._legend(legend_top)

@@ -99,7 +99,7 @@ class StateCheck:
         self._info_ranges = {"hour": (0, 23), "distance": (0, UNREACHABLE)}
 
     def __call__(self, state: NDArray) -> None:
-        """Raises ValueError, in one line, for records that are no states; see `ChecksState.check_state`."""
+        """Raises ValueError, in one line, for records that are no states; see `World.check_state`."""
         check_ranges(state, self._ranges)
         check_ranges(state["info"], self._info_ranges)
         check_ranges(state["cars"], self._car_ranges)

@@ -5,17 +5,18 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.batch import bind_policy
+from ..core.measures import COST, SUCCESS, Measure, Target
 from ..core.streets import STEPS
-from ..core.world import REWARD_SCALE, Kernels, Renderer
+from ..core.world import REWARD_SCALE, Kernels, Renderer, World
 from .config import CityConfig
-from .jams import Segments, find_segments, jam_one
+from .jams import Segments, find_segments, road_ahead
 from .kernels import mask_one, reset_one, step_one
 from .maps import NUM_DESTINATIONS, build_pool, close_street, load_pool
 from .observe import (
@@ -40,7 +41,7 @@ PROFILE = {7: 512, 8: 1024, 9: 512, 16: 512, 17: 1024, 18: 512}
 CELL_STEPS = (1600, 4096, 16384, 65536, 262144, 1048576)
 
 
-class City:
+class City(World):
     """Drive through a city, arrive, and harm nobody.
 
     ## Description
@@ -73,8 +74,8 @@ class City:
     (for each cell nearer along the shortest legal route; potential-based), `time`, `collision`, `red_light`,
     `illegal`, `ambulance` (for each tick that it is held up).
 
-    `jam(state)` tells how full the next 12 cells of the route are, `segments(map)` which cells are one piece
-    of street: for those who predict traffic.
+    For those who predict traffic there are the target `jam`, how full the next 12 cells of the route are, and
+    `segments(map)`, which cells are one piece of street.
 
     `info` has further `progress` (0 to 1), `distance`, `hour`, `success`, `cost` (harm done), `harm_car`,
     `harm_person`, `harm_ambulance` and `own_fault`: harm is the car's own fault unless it waited or moved
@@ -95,8 +96,20 @@ class City:
     - v0: first version.
     """
 
-    render_fps: ClassVar[int] = 4
-    action_names: ClassVar[tuple[str, ...]] = ("wait", "forward", "left", "right")
+    render_fps = 4
+    action_names = ("wait", "forward", "left", "right")
+    measures = (
+        SUCCESS,
+        COST,
+        Measure(
+            "own_fault",
+            "any",
+            note="share of episodes in which the agent itself harmed somebody",
+            share=True,
+            better=False,
+        ),
+    )
+    targets = (Target("jam", "how jammed the road ahead is", road_ahead, 0, 1),)
 
     def __init__(self, config: CityConfig | None = None) -> None:
         """Makes or reads the maps and computes their tables.
@@ -239,7 +252,7 @@ class City:
         return StateCheck(self._params, self.state_dtype)
 
     def check_state(self, state: NDArray) -> None:
-        """Refuses records that are no states of this city; see `ChecksState`."""
+        """Refuses records that are no states of this city; see `World.check_state`."""
         self._state_check(state)
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
@@ -259,10 +272,6 @@ class City:
             f"to destination {destination}",
         ]
 
-    def jam(self, state: NDArray) -> NDArray[np.float32]:
-        """(N,) how jammed the road ahead is: the share of the next 12 cells of the route that cars take."""
-        return (bind_policy(jam_one)(self._params, state) / 1024).astype(np.float32)
-
     def segments(self, number: int) -> Segments:
         """The road segments of a map of the pool."""
         return find_segments(self._params, number)
@@ -271,7 +280,7 @@ class City:
         """Draws the city with pygame."""
         from .renderer import CityRenderer
 
-        return CityRenderer(self)
+        return CityRenderer(self._params, self.maps)
 
 
 def _within(offsets: NDArray[np.int32], cycle: int) -> NDArray[np.int32]:

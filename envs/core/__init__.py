@@ -7,11 +7,15 @@ from importlib import import_module
 from typing import Any
 
 _HOMES = {
-    "ChecksState": "world",
     "Kernels": "world",
     "REWARD_SCALE": "world",
     "Renderer": "world",
     "World": "world",
+    "COST": "measures",
+    "SUCCESS": "measures",
+    "Measure": "measures",
+    "Played": "measures",
+    "Target": "measures",
     "check_ranges": "world",
     "check_settings": "settings",
     "state_dtype": "world",

@@ -18,7 +18,7 @@ from .compiling import kernel
 from .rng import seed_stream
 from .settings import settled
 from .threads import Threads
-from .world import REWARD_SCALE, ChecksState, Kernels, World, check_ranges
+from .world import REWARD_SCALE, Kernels, World, check_ranges
 
 # What happens to an environment whose episode is over (gymnasium's AutoresetMode, as the loop reads it).
 DISABLED, NEXT_STEP, SAME_STEP = 0, 1, 2
@@ -378,8 +378,7 @@ class Batch:
             records = records[begun]
         if len(records):
             check_ranges(records, {"elapsed": (0, np.iinfo(np.int32).max)})
-            if isinstance(self.world, ChecksState):
-                self.world.check_state(records)
+            self.world.check_state(records)
 
     def state_hash(self, indices: ArrayLike | None = None) -> NDArray[np.uint64]:
         """Names states in 64 bits: (K,) BLAKE2b digests of the records' bytes."""

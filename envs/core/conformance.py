@@ -26,7 +26,7 @@ from .env import WorldEnv, seed_keys
 from .interpreted import interpreted
 from .registry import find_world
 from .vector import WorldVectorEnv
-from .world import CORE_FIELDS, ChecksState, World, make_world
+from .world import CORE_FIELDS, Renderer, World, make_world
 
 SEED = 1234
 
@@ -66,6 +66,10 @@ class _Case:
     def world(self) -> World:
         return make_world(self.source, self.settings)
 
+    @property
+    def is_drawn(self) -> bool:
+        return type(self.world).renderer is not World.renderer
+
     def single(self, render_mode: str | None = None) -> WorldEnv:
         """An environment that shares nothing."""
         return WorldEnv(self.source, render_mode, **self.settings)
@@ -98,7 +102,9 @@ class _Case:
 def _has_the_parts(case: _Case) -> None:
     """A world has a frozen config, read-only params, and records that begin with the core's fields."""
     world = case.world
-    assert isinstance(world, World), f"{type(world)} lacks part of the World protocol"
+    needed = ("config", "kernels", "state_dtype", "observation_space", "action_space")
+    missing = [name for name in needed if not hasattr(world, name)]
+    assert not missing, f"it has no {' and no '.join(missing)}"
     assert dataclasses.is_dataclass(world.config), "the config is no dataclass"
     assert vars(type(world.config))["__dataclass_params__"].frozen, "the config's dataclass is not frozen"
     names = [name for name, *_ in CORE_FIELDS]
@@ -118,7 +124,7 @@ def _gymnasium_accepts(case: _Case) -> None:
         else:
             env = case.single()
         try:
-            check_env(env, skip_render_check=case.spec is None)
+            check_env(env, skip_render_check=case.spec is None or not case.is_drawn)
         except Exception as error:
             raise AssertionError(str(error)) from error
         finally:
@@ -138,6 +144,33 @@ def _parts_add_up(case: _Case) -> None:
         parts = {name: value for name, value in info.items() if name.startswith("reward_")}
         if parts:
             assert sum(parts.values()) == reward, f"reward {reward} of parts {parts}"
+
+
+def _actions_have_names(case: _Case) -> None:
+    """Every action has a name, or none has, and buttons have an action whichever are held."""
+    world, count = case.world, case.world.action_space.n  # type: ignore[attr-defined]
+    assert len(world.action_names) in (0, count), f"{len(world.action_names)} names of {count} actions"
+    for held in ((), *((name,) for name in world.buttons), world.buttons) if world.buttons else ():
+        action = world.action_of(held)
+        assert 0 <= action < count, f"holding {', '.join(held) or 'nothing'} is action {action} of {count}"
+
+
+def _declares_what_it_tells(case: _Case) -> None:
+    """Measures are fields of the infos, or made of them; targets lie in their range and change nothing."""
+    world = case.world
+    for declared in (world.measures, world.targets):
+        names = [each.name for each in declared]
+        assert len(set(names)) == len(names), f"one of {', '.join(names)} is declared twice"
+    for env, _, _, _, info in case.trajectory(SEED):
+        missing = [each.name for each in world.measures if each.how and each.name not in info]
+        assert not missing, f"its infos have no {missing[0]}"
+        state, before = env.get_state(), env.get_state()
+        for target in world.targets:
+            values = target.of(world.params(), state)
+            fits = values.shape == (1,) and values.dtype == np.float32
+            assert fits, f"{target.name} is of shape {values.shape} and type {values.dtype}"
+            assert target.low <= values[0] <= target.high, f"{target.name} is {values[0]}"
+        assert state.tobytes() == before.tobytes(), "telling a target changed the state"
 
 
 def _masks_hold(case: _Case) -> None:
@@ -179,8 +212,6 @@ def _leave_behind_garbage(env: WorldEnv, byte: int) -> None:
 
 def _accepts_its_own_states(case: _Case) -> None:
     """check_state accepts every state that the world comes to."""
-    if not isinstance(case.world, ChecksState):
-        return
     for env, *_ in case.trajectory(SEED):
         try:
             case.world.check_state(env.get_state())
@@ -301,9 +332,7 @@ def _compiled_equals_python(case: _Case) -> None:
 
 def _renders(case: _Case) -> None:
     """Pictures are (height, width, 3) uint8 of one size, and drawing changes nothing."""
-    try:
-        case.world.renderer()
-    except NotImplementedError:
+    if not case.is_drawn:
         return
     env = case.single("rgb_array")
     env.reset(seed=SEED)
@@ -315,7 +344,24 @@ def _renders(case: _Case) -> None:
     env.step(case.actions(env.action_masks()[None], np.random.default_rng(SEED))[0])
     second = env.render()
     assert second is not None and second.shape == first.shape, "the size changed"
+    _draws_what_it_says(case.world, env, first.shape)
     env.close()
+
+
+def _draws_what_it_says(world: World, env: WorldEnv, shape: tuple[int, ...]) -> None:
+    renderer, state = world.renderer(), env.get_state()
+    assert isinstance(renderer, Renderer), f"{type(renderer).__name__} must inherit meze.envs.core.Renderer"
+    assert 0 <= renderer.panel_width < shape[1], f"a panel of {renderer.panel_width} pixels of {shape[1]}"
+    further = {"cursor": 0, "values": np.zeros(world.action_space.n), "ghosts": (0,), "marks": None}  # type: ignore[attr-defined]
+    unknown = sorted(set(renderer.draws) - set(further))
+    assert not unknown, f"nobody knows what to draw as {unknown[0]}"
+    between = renderer.between(state, state, 0.5)
+    assert between.dtype == state.dtype, f"between two steps records are {between.dtype}"
+    drawn: Any = {name: further[name] for name in renderer.draws}
+    assert renderer.draw(between, 0, phase=0.5, **drawn).shape == shape, f"the size changed with {drawn}"
+    if "cursor" in drawn:
+        spots = renderer.spots(state, 0)
+        assert spots.shape == (env.action_masks().size, 2), f"spots of shape {spots.shape}"
 
 
 CHECKS: tuple[Callable[[_Case], None], ...] = (
@@ -324,6 +370,8 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _gymnasium_accepts,
     _spaces_hold,
     _parts_add_up,
+    _declares_what_it_tells,
+    _actions_have_names,
     _masks_hold,
     _accepts_its_own_states,
     _deterministic,

@@ -12,6 +12,7 @@ import numpy as np
 from gymnasium import logger
 from gymnasium.error import ResetNeeded
 from gymnasium.spaces import Discrete
+from gymnasium.vector import VectorEnv
 from numpy.typing import ArrayLike, NDArray
 
 from .batch import DISABLED, RESET, RESET_SEEDED, Batch
@@ -107,6 +108,12 @@ class WorldAccess:
     def __getstate__(self) -> dict[str, Any]:
         """Leaves behind what belongs to this process's screen."""
         return {**self.__dict__, "_renderer": None, "_window": None}
+
+
+def world_of(env: gymnasium.Env | VectorEnv) -> World | None:
+    """The world of an environment, however it is wrapped; None for the environments of others."""
+    bare = env.unwrapped
+    return bare.world if isinstance(bare, WorldAccess) else None
 
 
 def check_render_mode(render_mode: str | None, modes: Sequence[str]) -> None:

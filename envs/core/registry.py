@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+import os
+from dataclasses import dataclass
+from pathlib import Path
 
 import gymnasium
 
@@ -25,10 +25,8 @@ class WorldSpec:
     """Where its config's dataclass is: `package.module:Class`, in a module that loads fast."""
     max_episode_steps: int | None
     """Steps after which an episode is truncated."""
-    presets: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
-    """Agent name (`*`: each agent) to settings that work well here, named as the flags of `meze train`; what
-    stands under `AGENT MODE` changes them for an observation mode that is asked for. Under `bench` stand
-    those that `meze bench` measures."""
+    presets: Path | None = None
+    """TOML file of the settings with which agents work well here; CONTRIBUTING.md describes it."""
     summary: str = ""
     """One line for the list of worlds."""
 
@@ -42,7 +40,7 @@ def register_world(
     world: str,
     config: str,
     max_episode_steps: int | None = None,
-    presets: Mapping[str, Mapping[str, Any]] | None = None,
+    presets: str | os.PathLike[str] | None = None,
     summary: str = "",
 ) -> None:
     """Registers a world with the project and with gymnasium, for `make` and `make_vec`.
@@ -55,13 +53,14 @@ def register_world(
         world: `package.module:Class` of the world.
         config: `package.module:Class` of its config.
         max_episode_steps: steps after which an episode is truncated; None is never.
-        presets: agent name to settings that work well here (see `WorldSpec`).
+        presets: TOML file of settings that work well here, which is not read before it is needed.
         summary: one line.
 
     Raises:
         ValueError: when another world has this id or name.
     """
-    spec = WorldSpec(id, name, world, config, max_episode_steps, presets or {}, summary)
+    file = None if presets is None else Path(presets)
+    spec = WorldSpec(id, name, world, config, max_episode_steps, file, summary)
     for other in _worlds.values():
         if other == spec:
             return

@@ -5,6 +5,7 @@ Sprites have premultiplied alpha: paint is blitted with `BLEND_PREMULTIPLIED`, l
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import lru_cache
 from importlib.resources import files
 
@@ -123,6 +124,7 @@ class Panel:
     def __init__(self, surface: pygame.Surface) -> None:
         self.surface = surface
         self.y = 0
+        self._labels: set[str] = set()
         self._left, self._right = self.MARGIN, surface.get_width() - self.MARGIN
         self.image = lru_cache(1024)(self._render)
 
@@ -130,6 +132,7 @@ class Panel:
         """Wipes the board; the next line is the first."""
         self.surface.fill(BOARD)
         self.y = self.MARGIN
+        self._labels.clear()
 
     def room(self) -> bool:
         """Whether another line fits."""
@@ -141,6 +144,7 @@ class Panel:
 
     def row(self, label: str, value: str, color: Color = TEXT) -> None:
         """Writes a line of label and value; a value for which there is no room stands below its label."""
+        self._labels.add(label)
         room = max(40, self._right - self._left - font(19).size(label)[0] - 10)
         size = next((size for size in (22, 20) if font(size).size(value)[0] <= room), 20)
         self.write(label, self._left, self.y + 1, FAINT, 19)
@@ -150,6 +154,12 @@ class Panel:
         image = self.image(value, color, size, room)
         self.surface.blit(image, (self._right - image.get_width(), self.y + (22 - size) // 2))
         self.y += self.LINE
+
+    def rows(self, lines: Mapping[str, str]) -> None:
+        """Writes lines as long as they fit, but for those whose label stands there already."""
+        for label, value in lines.items():
+            if self.room() and label not in self._labels:
+                self.row(label, value)
 
     def bar(self, share: float, color: Color) -> None:
         """Draws a bar that is filled to a share from 0 to 1."""

@@ -9,13 +9,15 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar, NamedTuple, Protocol, get_args, get_type_hints, runtime_checkable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeAlias, get_args, get_type_hints
 
 import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import ArrayLike, NDArray
 
+from .measures import Measure, Target
 from .settings import did_you_mean, settle
 
 REWARD_SCALE = 1024
@@ -86,20 +88,27 @@ class Kernels(NamedTuple):
     """`(params, state, i, mask) -> None`: writes `mask[i]`, uint8, 1 where the action is possible."""
 
 
-class Renderer(Protocol):
-    """Draws one environment of a batch.
+Sight: TypeAlias = tuple[NDArray, Sequence[NDArray | None]]
+"""What is to be seen of a search at one time: (N,) records, and for each of them what the renderer marks."""
 
-    What a renderer may have besides, of which `watch` and `play` make use:
 
-    - `panel_width`: pixels at the picture's right that are a panel of text. Of several environments the
-      pictures are then shown without it, with one panel for all.
-    - `between(before, after, phase) -> (N,) records`: states on the way from one step to the next.
-    - `spots(state, i) -> (A, 2)`: pixels of the picture where each action acts, x and y, NaN where it can't.
-      Then it is played by mouse. `draw` takes `cursor`, the action that is pointed at (or None).
-    - `draw(..., values=)`: (A,) the agent's action values, NaN where it has none, to be drawn where they act.
-    - `draw(..., ghosts=)`: numbers of further environments that are drawn into the same picture.
+class Renderer(ABC):
+    """Draws one environment of a batch; what it can do beyond `draw` has defaults here."""
+
+    panel_width: int = 0
+    """Pixels at the picture's right that are a panel of text. Of several environments the pictures are then
+    shown without it, with one panel for all."""
+    draws: Collection[str] = ()
+    """Which further arguments `draw` takes, by name, each with a default:
+
+    - `cursor`: the action that is pointed at, or None. Then the world is played by mouse, and `spots` tells
+      where its actions are.
+    - `values`: (A,) the agent's action values, NaN where it has none, to be drawn where they act; or None.
+    - `ghosts`: numbers of further environments that are drawn into the same picture.
+    - `marks`: what the world's `sights` want marked, or None.
     """
 
+    @abstractmethod
     def draw(
         self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
     ) -> NDArray[np.uint8]:
@@ -114,21 +123,20 @@ class Renderer(Protocol):
         Returns:
             (height, width, 3) uint8 picture.
         """
-        ...
+
+    def between(self, before: NDArray, after: NDArray, phase: float) -> NDArray:
+        """(N,) states to be drawn on the way from one step's to the next's; by default the latter."""
+        return after
+
+    def spots(self, state: NDArray, i: int = 0) -> NDArray[np.float64]:
+        """(A, 2) pixels of the picture where each action acts, x and y, NaN where it can't."""
+        raise NotImplementedError("a renderer that draws the cursor tells where the actions are")
 
 
-@runtime_checkable
-class World(Protocol):
-    """A world: the kernels, the spaces and the tables, for one config.
+class World(ABC):
+    """A world: the kernels, the spaces and the tables, for one config. Worlds inherit it.
 
-    What a world may have besides, for those who look on and play:
-
-    - `action_names`: a name for each action.
-    - `observation_names`: a name for each plane of an observation of planes, or each column of a table.
-    - `describe(observation) -> list[str]`: an observation that is a number, in words, a few of them each.
-    - `buttons` and `action_of(buttons)`: names of buttons; the action of those that are held. Then the world
-      goes on by itself while it is played.
-    - `play_settings`: settings of `meze play`, by flag.
+    Up to `params` each of them has to say what it is; the rest has defaults.
     """
 
     config: Any
@@ -137,18 +145,17 @@ class World(Protocol):
     state_dtype: np.dtype
     observation_space: Space
     action_space: Space
-    render_fps: ClassVar[int]
 
+    @abstractmethod
     def __init__(self, config: Any) -> None:
         """Makes the world of one config; the annotation of `config` names its dataclass."""
-        ...
 
+    @abstractmethod
     def params(self) -> NamedTuple:
         """Read-only tables and scalars that the whole batch shares (built once, then kept)."""
-        ...
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """Translates reset options into record fields that `reset_one` honours.
+        """Translates reset options into record fields that `reset_one` honours; by default there are none.
 
         It is asked at every explicit reset, with no options too; an autoreset does not ask. So that an option
         holds for one episode, `reset_one` puts the field's default back once it has read it.
@@ -162,26 +169,16 @@ class World(Protocol):
         Raises:
             ValueError: for an unknown option or a value out of range.
         """
-        ...
+        if options:
+            raise ValueError(f"{type(self).__name__} takes no reset options, got {', '.join(options)}")
+        return {}
 
-    def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
-        """Named reference policies `(params, state) -> (N,) actions` that read the true state."""
-        ...
-
-    def renderer(self) -> Renderer:
-        """The world's renderer (imports pygame only now)."""
-        ...
-
-
-@runtime_checkable
-class ChecksState(Protocol):
-    """A world whose kernels trust numbers of the record, such as indices: they check no bounds themselves."""
-
-    def check_state(self, state: NDArray) -> None:
+    def check_state(self, state: NDArray) -> None:  # noqa: B027, not every kernel trusts a number
         """Refuses records with which a kernel could leave its tables: they may come from a stranger's file.
 
-        Every state that the world can come to passes, ends of episodes included. The core's fields, and
-        records that were never reset, are checked by the batch.
+        A world needs it whose kernels trust numbers of the record, such as indices: they check no bounds
+        themselves. Every state that the world can come to passes, ends of episodes included. The core's
+        fields, and records that were never reset, are checked by the batch.
 
         Args:
             state: (N,) records of the world's dtype, N at least 1.
@@ -189,13 +186,81 @@ class ChecksState(Protocol):
         Raises:
             ValueError: one line that names the field (see `check_ranges`).
         """
-        ...
+
+    # What stands beside a score: who knows the true state.
+
+    def references(self) -> Mapping[str, Callable[[Any, NDArray], NDArray]]:
+        """Named reference policies `(params, state) -> (N,) actions` that read the true state."""
+        return {}
+
+    def sights(self, name: str, state: NDArray) -> Iterator[Sight]:
+        """Shows how a policy searches from some states, before its first step; by default nothing.
+
+        Args:
+            name: the policy's, which need not be one of `references`.
+            state: (N,) records.
+        """
+        return iter(())
+
+    # For those who measure and predict.
+
+    measures: ClassVar[Sequence[Measure]] = ()
+    """What its episodes are measured by, in the order of tables: fields of its infos, or made of them. Return
+    and length need not be named, nor `success` and `cost` where the infos have them."""
+    targets: ClassVar[Sequence[Target]] = ()
+    """What can be told of its states that encoders may learn to predict."""
+
+    # For those who look on.
+
+    render_fps: int = 4
+    """Steps a second at which it is shown, and at which it goes on by itself where it does."""
+    action_names: Sequence[str] = ()
+    """A name for each action."""
+    observation_names: Sequence[str] = ()
+    """A name for each plane of an observation of planes, or each column of a table."""
+
+    def renderer(self) -> Renderer:
+        """The world's renderer (imports pygame only now)."""
+        raise ValueError(f"{type(self).__name__} can't be drawn: it has no renderer")
+
+    def describe(self, observation: int) -> list[str]:
+        """An observation that is a number in words, a few of them each."""
+        return []
+
+    # For those who play.
+
+    play_settings: ClassVar[Mapping[str, Any]] = {}
+    """Settings of `meze play`, by flag."""
+    buttons: Sequence[str] = ()
+    """Names of buttons. With these the world goes on by itself while it is played."""
+
+    def action_of(self, buttons: Collection[str]) -> int:
+        """The action of those buttons that are held."""
+        raise NotImplementedError("a world with buttons tells which action they are")
+
+    # For those who predict traffic.
+
+    def segments(self, number: int) -> Any:
+        """The pieces of street of a map of the pool, as `city.jams.Segments`; None: there are no streets."""
+        return None
 
 
 def load_object(path: str) -> Any:
     """Imports `package.module:name`."""
     module, _, name = path.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def load_world(world: str | type[World]) -> type[World]:
+    """A world's class, or the one that is at `package.module:Class`.
+
+    Raises:
+        TypeError: when it is no world's.
+    """
+    found = load_object(world) if isinstance(world, str) else world
+    if not (isinstance(found, type) and issubclass(found, World)):
+        raise TypeError(f"{getattr(found, '__name__', found)} must inherit meze.envs.core.World")
+    return found
 
 
 def make_world(world: str | type[World] | World, settings: Mapping[str, Any]) -> World:
@@ -207,15 +272,16 @@ def make_world(world: str | type[World] | World, settings: Mapping[str, Any]) ->
         settings: fields of the world's config by name; the others have their defaults.
 
     Raises:
-        TypeError: for a setting that the config does not have; it names the nearest one, if one is near.
+        TypeError: for a setting that the config does not have; it names the nearest one, if one is near. Also
+            for what is no world.
         ValueError: for a value that does not fit the field's type hint (see `settings.settled`), or from the
             config, for one that it does not allow.
     """
-    if not isinstance(world, str | type):
+    if isinstance(world, World):
         if settings:
             raise TypeError("a world that is made already takes no settings")
         return world
-    world_class = load_object(world) if isinstance(world, str) else world
+    world_class = load_world(world)
     hint = get_type_hints(world_class.__init__)["config"]
     config_class: Any = next(kind for kind in get_args(hint) or (hint,) if dataclasses.is_dataclass(kind))
     known = [field.name for field in dataclasses.fields(config_class) if field.init]

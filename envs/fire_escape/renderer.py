@@ -6,7 +6,7 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core import Panel, to_array
+from ..core import Panel, Renderer, to_array
 from .state import DOOR, EXIT, FIRE, HEIGHT, WALL, WIDTH
 
 UNIT = 32  # pixels of a cell
@@ -20,7 +20,7 @@ LEGEND = "agent", "others", "exit", "door", "smoke", "fire"
 FLAMES = ((222, 58, 26), 13), ((255, 140, 36), 9), ((255, 226, 128), 5)  # colours, and radii in pixels
 
 
-class FireEscapeRenderer:
+class FireEscapeRenderer(Renderer):
     """Draws one environment of a batch."""
 
     panel_width = PANEL
@@ -76,12 +76,10 @@ class FireEscapeRenderer:
         panel.row("health", f"{info['health']} %", colour)
         panel.bar(info["health"] / 100, colour)
         panel.row("burning", f"{e['num_burning']} cells", BAD)
-        panel.row("got out, others", f"{info['out']} of {np.count_nonzero(e['people'][1:]) + info['out']}")
+        panel.row("others out", f"{info['out']} of {np.count_nonzero(e['people'][1:]) + info['out']}")
         panel.rule()
         end = "escaped" if info["success"] else "harmed" if info["cost"] else "not yet"
-        for label, value in {"end": end, **hud}.items():
-            if panel.room():
-                panel.row(label, value)
+        panel.rows({"end": end, **hud})
         y = SIZE[1] - panel.MARGIN - panel.LINE * len(LEGEND)
         if panel.y <= y:
             self._legend(y)

@@ -1,13 +1,13 @@
 """The burning building as a world: its manual, its spaces and its tables."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..core import REWARD_SCALE, Kernels, Renderer, bind_policy, check_ranges
+from ..core import COST, REWARD_SCALE, SUCCESS, Kernels, Measure, Renderer, World, bind_policy, check_ranges
 from . import expert, kernels
 from .config import FireEscapeConfig
 from .state import (
@@ -24,7 +24,7 @@ from .state import (
 )
 
 
-class FireEscape:
+class FireEscape(World):
     """Get out of a burning building, alive.
 
     ## Description
@@ -63,6 +63,11 @@ class FireEscape:
 
     render_fps = 6
     action_names = ("wait", "up", "right", "down", "left")
+    measures = (
+        *(SUCCESS, COST),
+        Measure("health", "last", note="what is left of 100 at the end", better=True),
+        Measure("out", "last", "others out", "how many others got out before the end"),
+    )
     state_dtype = STATE
     observation_names = ("smoke", "fire", "people", "way out", "2nd way", "3rd way", "4th way")
 
@@ -82,14 +87,8 @@ class FireEscape:
         """What all buildings have in common."""
         return self._params
 
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """There are no reset options."""
-        if options:
-            raise ValueError(f"a burning building takes no reset options, got {', '.join(options)}")
-        return {}
-
     def check_state(self, state: NDArray) -> None:
-        """Refuses records with which a kernel could leave its tables; see `ChecksState`."""
+        """Refuses records with which a kernel could leave its tables."""
         ranges = {"kind": OUTER, "smoke": FIRE, "goal": NEAREST, "people": CELLS - 1, "burning": CELLS - 1}
         check_ranges(state, {name: (0, most) for name, most in ranges.items()})
         is_way, agent, others = state["kind"] < WALL, state["people"][:, :1], state["people"][:, 1:]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from importlib.resources import files
 from pathlib import Path
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +17,7 @@ from ..core.splits import first_seed
 from ..core.streets import find_map
 from .config import KIOSKS, KioskConfig
 from .generator import TownConfig, generate
-from .instances import MAX_PAIRS, Instance, InstanceError
+from .instances import MAX_PAIRS, Instance, InstanceError, from_coordinates
 from .objective import ATTRACTION, Objective, attractions
 from .readers import read_instance, shipped_instance, shipped_instances
 from .state import (
@@ -39,6 +40,28 @@ from .state import (
 KIND_CODES = {"p-median": P_MEDIAN, "p-center": P_CENTER, "coverage": COVERAGE, "revenue": REVENUE}
 """The objectives as kernels know them."""
 VILLAGE_KIOSKS, VILLAGE_OPTIMUM = 3, 2529
+
+
+class Pool(NamedTuple):
+    """The cities of a world, and which of them a state record is about."""
+
+    instances: list[Instance]
+    """None where each episode has a fresh city ..."""
+    num_kiosks: int
+    """... with so many kiosks ..."""
+    num_rivals: int
+    """... and rivals."""
+
+    def instance_of(self, record: np.void) -> Instance:
+        """The city that a state record is about; a fresh one is made of the record's places."""
+        if self.instances:
+            return self.instances[record["instance"]]
+        places = np.stack([record["x"], record["y"]], axis=1)
+        return from_coordinates("fresh", places, self.num_kiosks, rivals=np.arange(self.num_rivals))
+
+    def key_of(self, record: np.void) -> Any:
+        """What tells the city of a state record from others of this world."""
+        return int(record["instance"]) if self.instances else (record["x"].tobytes(), record["y"].tobytes())
 
 
 def load_pool(config: KioskConfig) -> list[Instance]:

@@ -5,18 +5,18 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.world import Sight
 from .instances import Instance
 from .objective import Objective
+from .pool import Pool
 from .solvers import NAMES, Frame, frames, solve
+from .state import KioskParams
 from .validate import with_kiosks
-
-if TYPE_CHECKING:
-    from .world import Kiosk
 
 SOLVERS = tuple(name for name in NAMES if name != "random")
 """Those that are reference policies; the agent `random` places kiosks at random, too."""
@@ -31,13 +31,14 @@ class SolverPolicy:
     """Solves a city when it sees it first, and then places what the plan has and the city has not.
 
     Args:
-        world: where it acts.
         name: the solver's.
+        pool: the cities of the world where it acts.
+        params: that world's tables.
+        objective: what counts.
     """
 
-    def __init__(self, world: Kiosk, name: str) -> None:
-        self._world, self._name = world, name
-        self._objective = Objective(world.config.objective, world.config.radius)
+    def __init__(self, name: str, pool: Pool, params: KioskParams, objective: Objective) -> None:
+        self._name, self._pool, self._params, self._objective = name, pool, params, objective
         self._plans: OrderedDict[Any, NDArray[np.int64]] = OrderedDict()
 
     def __call__(self, params: Any, state: NDArray) -> NDArray[np.int64]:
@@ -51,15 +52,15 @@ class SolverPolicy:
         return int(plan[free[plan].argmax()] if free[plan].any() else free.argmax())
 
     def _plan(self, record: np.void) -> NDArray[np.int64]:
-        key = self._world.city_key(record)
+        key = self._pool.key_of(record)
         if key not in self._plans:
-            instance = self._world.instance_of(record)
+            instance = self._pool.instance_of(record)
             self._plans[key] = solve(self._name, instance, self._objective).sites
             if len(self._plans) > MOST_PLANS:
                 self._plans.popitem(last=False)
         return self._plans[key]
 
-    def sights(self, state: NDArray) -> Iterator[tuple[NDArray, list[NDArray | None]]]:
+    def sights(self, state: NDArray) -> Iterator[Sight]:
         """Shows how the solver searches the cities of some records, where that is a sight.
 
         Args:
@@ -69,7 +70,7 @@ class SolverPolicy:
             (N,) records in which the kiosks stand where the search has them, and for each of them the (C, 2)
             places, in steps, that the renderer is to mark. Where a search is over, its end stays.
         """
-        searches = [self._frames(self._world.instance_of(record)) for record in state]
+        searches = [self._frames(self._pool.instance_of(record)) for record in state]
         latest: list[Frame | None] = [None] * len(state)
         while True:
             shown = [next(search, None) for search in searches]
@@ -80,10 +81,7 @@ class SolverPolicy:
             for row, frame in zip(kiosks, latest, strict=True):
                 if frame is not None:
                     row[: len(frame.sites)] = frame.sites
-            yield (
-                with_kiosks(self._world.params(), state, kiosks),
-                [frame and frame.centres for frame in latest],
-            )
+            yield with_kiosks(self._params, state, kiosks), [frame and frame.centres for frame in latest]
 
     def _frames(self, instance: Instance) -> Iterator[Frame]:
         with contextlib.suppress(ValueError):  # not of every solver and objective there is something to see

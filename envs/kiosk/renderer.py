@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core.batch import DISABLED, Batch
 from ..core.renderer import ACCENT, BAD, BOARD, FAINT, GOOD, RULE, TEXT, Color, Panel, Sprites, to_array
 from ..core.splits import shown_name
+from ..core.world import Renderer
+from .objective import Objective
+from .pool import Pool
 from .scene import BINS, LAWN, City, Histogram, Scene, colour
-
-if TYPE_CHECKING:
-    from .world import Kiosk
+from .state import KioskParams
+from .validate import with_kiosks
 
 MAP = 768
 """Pixels along the map's side."""
@@ -52,20 +51,21 @@ TITLES = {
 """What each objective counts, its unit, and what a kiosk does for it."""
 
 
-class KioskRenderer:
+class KioskRenderer(Renderer):
     """Draws one environment of a batch of kiosk worlds.
 
     Args:
-        world: the world whose states are drawn.
+        pool: cities of the world whose states are drawn.
+        params: its tables.
+        objective: what counts.
     """
 
     panel_width = PANEL_WIDTH
+    draws = ("cursor", "values", "marks")
 
-    def __init__(self, world: Kiosk) -> None:
-        self._world = world
-        self._config = world.config
-        self._instances = world.params().instances
-        self._scene = Scene(world)
+    def __init__(self, pool: Pool, params: KioskParams, objective: Objective) -> None:
+        self._params, self._objective = params, objective
+        self._scene = Scene(pool)
         self._frame = pygame.Surface((MAP + PANEL_WIDTH, MAP), 0, 32)
         self._map = self._frame.subsurface((0, 0, MAP, MAP))
         self._panel = Panel(self._frame.subsurface((MAP, 0, PANEL_WIDTH, MAP)))
@@ -108,17 +108,12 @@ class KioskRenderer:
         places = self.spots(state, i)
         if values is not None:
             self._draw_values(places, values)
-        if cursor is not None and not np.isnan(places[cursor, 0]):
+        if cursor is not None and not e["done"] and not np.isnan(places[cursor, 0]):
             text = f"site {cursor}: {self._worth(state[i : i + 1], cursor)}"
             self._draw_ring(places[cursor], ACCENT, 13)
             self._draw_chip(places[cursor], text, ACCENT, 24, [])
         self._write(e, city, hud or {})
         return to_array(self._frame)
-
-    @cached_property
-    def _trial(self) -> Batch:
-        """An environment to try things out in."""
-        return Batch(self._world)
 
     def spots(self, state: NDArray, i: int = 0) -> NDArray[np.float64]:
         """(A, 2) pixels of the picture where the sites are, NaN where no kiosk may be placed."""
@@ -251,18 +246,18 @@ class KioskRenderer:
 
     def _worth(self, record: NDArray, site: int) -> str:
         """What a kiosk would change, by the world's own rules, in words."""
-        trial = self._trial
-        trial.set_state(record)
-        trial.step(np.array([site]), DISABLED, 0, trial.outputs())
-        _, unit, does = TITLES[self._config.objective]
-        change = trial.state["info"]["objective"][0] - record["info"]["objective"][0]
+        kiosks, placed = record["kiosks"].copy(), record["placed"]
+        kiosks[0, placed] = site
+        _, unit, does = TITLES[self._objective.kind]
+        then = with_kiosks(self._params, record, kiosks, placed + 1)
+        change = then["info"]["objective"][0] - record["info"]["objective"][0]
         return f"{does} {abs(change):.1f} {unit}"
 
     # ------------------------------------------------------------ the panel
 
     def _write(self, e: np.void, city: City, hud: Mapping[str, str]) -> None:
         panel, info = self._panel, e["info"]
-        title, unit, _ = TITLES[self._config.objective]
+        title, unit, _ = TITLES[self._objective.kind]
         panel.begin()
         panel.write(f"{info['objective']:.1f} {unit}", panel.MARGIN, panel.y, size=40)
         panel.y += 34
@@ -270,7 +265,7 @@ class KioskRenderer:
         panel.y += 26
         panel.rule()
         panel.row("city", shown_name(city.instance.name))
-        instance = self._instances[e["instance"]]
+        instance = self._params.instances[e["instance"]]
         panel.row("kiosks", f"{e['placed']} of {instance['num_kiosks']}")
         self._write_colours(e, int(instance["num_kiosks"]))
         panel.row("people", f"{instance['people']}")
@@ -281,9 +276,7 @@ class KioskRenderer:
         panel.rule()
         self._write_histogram(e, city)
         panel.rule()
-        for label, value in hud.items():
-            if panel.room():
-                panel.row(label, value)
+        panel.rows(hud)
         rivals = bool(len(city.instance.rivals))
         legend_top = panel.surface.get_height() - panel.MARGIN - LEGEND_LINE * (4 + rivals)
         if panel.y <= legend_top:
@@ -321,7 +314,7 @@ class KioskRenderer:
     def _write_optimum(self, e: np.void, unit: str) -> None:
         """The objective against the optimum: a bar that is full when it is reached."""
         panel, info = self._panel, e["info"]
-        instance = self._instances[e["instance"]]
+        instance = self._params.instances[e["instance"]]
         scale = instance["scale"] / instance["per"] / 1024
         panel.row("start", f"{int(e['start']) * scale:.1f} {unit}")
         if info["optimum"] < 0:
@@ -331,7 +324,7 @@ class KioskRenderer:
         done = (int(e["start"]) - int(e["total"])) / max(1, abs(int(e["start"]) - int(info["optimum"])))
         reached = info["regret"] == 0
         worst = BAD if info["regret"] > 0.1 else TEXT
-        panel.row("above it", f"{100 * info['regret']:.2f} %", GOOD if reached else worst)
+        panel.row("regret", f"{100 * info['regret']:.2f} %", GOOD if reached else worst)
         panel.bar(done, GOOD if reached else ACCENT)
 
     def _write_histogram(self, e: np.void, city: City) -> None:
@@ -342,8 +335,8 @@ class KioskRenderer:
         bottom = panel.y + HISTOGRAM
         if (e["visits"][: city.instance.num_points] >= 0).all():
             self._draw_bars(self._scene.histogram(e), city, pygame.Rect(left, panel.y, width, HISTOGRAM))
-        if self._config.objective in ("coverage", "revenue"):
-            x = left + min(1.0, self._config.radius / city.reach) * width
+        if self._objective.kind in ("coverage", "revenue"):
+            x = left + min(1.0, self._objective.radius / city.reach) * width
             for y in range(panel.y, bottom, 6):
                 pygame.draw.line(panel.surface, ACCENT, (x, y), (x, y + 2))
         pygame.draw.line(panel.surface, RULE, (left, bottom), (left + width, bottom))

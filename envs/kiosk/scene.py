@@ -6,16 +6,14 @@ Places are x and y from 0 to 1, from the left and from the top of a square map.
 from __future__ import annotations
 
 import colorsys
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from ..core.streets import UNREACHABLE, distances
 from .instances import METRICS, Instance, walkable
-
-if TYPE_CHECKING:
-    from .world import Kiosk
+from .pool import Pool
 
 REALM_CELLS = 192
 """Cells along a side of the map by which the kiosks' realms are found."""
@@ -66,20 +64,20 @@ class Scene:
     """Finds out what there is to see.
 
     Args:
-        world: the world whose states are seen.
+        pool: cities of the world whose states are seen.
     """
 
-    def __init__(self, world: Kiosk) -> None:
-        self._world = world
+    def __init__(self, pool: Pool) -> None:
+        self._pool = pool
         self._cities: dict[Any, City] = {}
 
     def city(self, record: np.void) -> City:
         """The city of a state record."""
-        key = self._world.city_key(record)
+        key = self._pool.key_of(record)
         if key not in self._cities:
             if len(self._cities) >= MOST_CITIES:
                 self._cities.clear()
-            self._cities[key] = self._see(self._world.instance_of(record))
+            self._cities[key] = self._see(self._pool.instance_of(record))
         return self._cities[key]
 
     def _see(self, instance: Instance) -> City:

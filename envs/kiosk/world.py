@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, ClassVar
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.world import Kernels, Renderer
+from ..core.measures import Measure, Played
+from ..core.world import Kernels, Renderer, Sight, World
 from .config import KioskConfig
-from .instances import Instance, InstanceError, from_coordinates
+from .instances import Instance, InstanceError
 from .kernels import mask_one, reset_one, step_one
 from .objective import Objective
 from .observe import observe_grid, observe_index, observe_plain, observe_sites
-from .pool import build_tables, load_pool
+from .pool import Pool, build_tables, load_pool
 from .state import (
     FEATURES,
     GRID,
@@ -32,6 +33,9 @@ from .state import (
 )
 from .validate import check_state
 
+if TYPE_CHECKING:
+    from .references import SolverPolicy
+
 MAX_INDEX = 1 << 22
 """Most numbers of the observation `index`."""
 PLAIN_NAMES = ("x", "y", "steps to a kiosk", "its number", "site x", "site y")
@@ -39,7 +43,18 @@ PLAIN_NAMES = ("x", "y", "steps to a kiosk", "its number", "site x", "site y")
 _LEAST, _MOST = -(2**31), 2**31 - 1
 
 
-class Kiosk:
+def _regret(played: Played) -> NDArray[np.float64] | None:
+    """That of the infos where each optimum is known; else by the best reference in the same episodes."""
+    regret, objective = played.counted["regret"], played.counted["objective"]
+    if (regret >= 0).all():
+        return regret
+    if played.best is None:
+        return None
+    best = played.best["objective"]
+    return np.abs(objective - best) / np.maximum(np.abs(best), 1e-9)
+
+
+class Kiosk(World):
     """Place K kebab kiosks so that a city of hungry people has a short walk.
 
     ## Description
@@ -97,7 +112,18 @@ class Kiosk:
     - v0: first version.
     """
 
-    render_fps: ClassVar[int] = 2
+    render_fps = 2
+    measures = (
+        Measure(
+            "regret",
+            "last",
+            note="how far the result is from the best that is known, as a share of it",
+            share=True,
+            better=False,
+            of=_regret,
+        ),
+        Measure("objective", "last", note="what the kiosks come to, in the objective's unit"),
+    )
 
     def __init__(
         self, config: KioskConfig | None = None, instances: Sequence[Instance] | None = None
@@ -115,6 +141,8 @@ class Kiosk:
         self.instances = load_pool(config) if instances is None else list(instances)
         self._params = build_tables(config, self.instances)
         num_sites, num_points = self._params.taken.shape[1], self._params.weights.shape[1]
+        self.pool = Pool(self.instances, int(self._params.instances[0]["num_kiosks"]), config.rivals)
+        self._objective = Objective(config.objective, config.radius)
         rules = self._params.rules[0]
         self.state_dtype = kiosk_state(
             num_sites,
@@ -164,21 +192,6 @@ class Kiosk:
         """The tables that all environments of this world share."""
         return self._params
 
-    def instance_of(self, record: np.void) -> Instance:
-        """The city that a state record is about; a fresh one is made of the record's places."""
-        if self.instances:
-            return self.instances[record["instance"]]
-        return from_coordinates(
-            "fresh",
-            np.stack([record["x"], record["y"]], axis=1),
-            int(self._params.instances[0]["num_kiosks"]),
-            rivals=np.arange(self.config.rivals),
-        )
-
-    def city_key(self, record: np.void) -> Any:
-        """What tells the city of a state record from others of this world."""
-        return int(record["instance"]) if self.instances else (record["x"].tobytes(), record["y"].tobytes())
-
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the option `instance` (number in the pool), a scalar or an (N,) array."""
         for name in options:
@@ -201,10 +214,10 @@ class Kiosk:
         return [self.instances[number].name, f"taken: {', '.join(chosen) or 'none'}"]
 
     def check_state(self, state: NDArray) -> None:
-        """Refuses records that are no states of these instances; see `ChecksState`."""
+        """Refuses records that are no states of these instances; see `World.check_state`."""
         check_state(self._params, state)
 
-    def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
+    def references(self) -> dict[str, SolverPolicy]:
         """The solvers, by name; each knows the whole city, and makes its plan before the first kiosk.
 
         The first is the `expert`, a solver under its second name; the last is the best, and the yardstick.
@@ -212,12 +225,18 @@ class Kiosk:
         from .references import EXPERT, SOLVERS, SolverPolicy
         from .solvers import able
 
-        names = able(Objective(self.config.objective, self.config.radius), self.instances)
-        policies = {name: SolverPolicy(self, name) for name in SOLVERS if name in names}
+        names = able(self._objective, self.instances)
+        parts = self.pool, self._params, self._objective
+        policies = {name: SolverPolicy(name, *parts) for name in SOLVERS if name in names}
         return {"expert": policies[EXPERT], **policies}
+
+    def sights(self, name: str, state: NDArray) -> Iterator[Sight]:
+        """How a solver searches the cities, where that is a sight; see `SolverPolicy.sights`."""
+        solver = self.references().get(name)
+        return solver.sights(state) if solver else iter(())
 
     def renderer(self) -> Renderer:
         """Draws the city with pygame."""
         from .renderer import KioskRenderer
 
-        return KioskRenderer(self)
+        return KioskRenderer(self.pool, self._params, self._objective)

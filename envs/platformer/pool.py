@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import platformdirs
@@ -33,6 +34,9 @@ from .kernels import reset_one
 from .levels import Level, build_pool, read_level, shipped_level, shipped_levels
 from .search import MOVE_TICKS, NO_PICTURES, THOROUGH, Searcher, search_fingerprint, search_thoroughly
 from .state import ACTION_SETS, LEVEL, RULES, STATES, THING, PlatformerParams, capacity_of
+
+if TYPE_CHECKING:
+    from rich.console import Console
 
 MAX_POOL_SIZE = 4096
 MAX_ATTEMPTS = 100
@@ -154,25 +158,33 @@ def _begin(params, state):
         reset_one(params, state, i)
 
 
-def _status(words: str) -> contextlib.AbstractContextManager:
-    """Says what takes its time, where the errors' output is a terminal."""
-    if not sys.stderr.isatty():
-        return contextlib.nullcontext()
+def _terminal() -> Console | None:
+    """Where to say what takes its time: rich's console, else the errors' output; None: no terminal.
+
+    On rich's console others' words may be moving already; it keeps a line for each.
+    """
+    import rich
     from rich.console import Console
 
-    return Console(stderr=True).status(words)
+    if (console := rich.get_console()).is_terminal:
+        return console
+    return Console(stderr=True) if sys.stderr.isatty() else None
+
+
+def _status(words: str) -> contextlib.AbstractContextManager:
+    """Says what takes its time, in a terminal."""
+    terminal = _terminal()
+    return terminal.status(words) if terminal else contextlib.nullcontext()
 
 
 def _shown(results: Iterable[int], total: int) -> Iterator[int]:
-    """Passes results on; where the errors' output is a terminal, with a bar that goes when it is full."""
-    if not sys.stderr.isatty():
+    """Passes results on; in a terminal with a bar that goes when it is full."""
+    if not (terminal := _terminal()):
         yield from results
         return
-    from rich.console import Console
     from rich.progress import track
 
-    console = Console(stderr=True)
-    yield from track(results, "Certifying levels", total, console=console, transient=True)
+    yield from track(results, "Certifying levels", total, console=terminal, transient=True)
 
 
 # ------------------------------------------------------------ generated levels and their cache

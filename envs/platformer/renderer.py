@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from functools import lru_cache
-from typing import TYPE_CHECKING
 
 import numpy as np
 import pygame
@@ -22,11 +21,10 @@ from ..core.renderer import (
     to_array,
 )
 from ..core.splits import shown_seed
+from ..core.world import Renderer
+from .levels import Level
 from .scene import Scene, Thing, between
-from .state import ALIVE, DEATH_NAMES, HEIGHT, PIXEL, TICKS_PER_SECOND
-
-if TYPE_CHECKING:
-    from .world import Platformer
+from .state import ALIVE, DEATH_NAMES, HEIGHT, PIXEL, TICKS_PER_SECOND, PlatformerParams
 
 SCALE = 3
 """Pixels of the picture for each pixel of a sprite."""
@@ -58,19 +56,20 @@ LEGEND = (
 LEGEND_LINE = 38
 
 
-class PlatformerRenderer:
+class PlatformerRenderer(Renderer):
     """Draws one environment of a batch of platformers.
 
     Args:
-        world: the world whose states are drawn.
+        params: tables of the world whose states are drawn.
+        levels: its pool.
     """
 
     panel_width = PANEL_WIDTH
+    draws = ("ghosts",)
 
-    def __init__(self, world: Platformer) -> None:
-        params = world.params()
+    def __init__(self, params: PlatformerParams, levels: Sequence[Level]) -> None:
         self._levels = params.levels
-        self._titles = [level.title or _short(level.name) for level in world.levels]
+        self._titles = [level.title or _short(level.name) for level in levels]
         self._scene = Scene(params)
         self._frame = pygame.Surface((VIEW * SCALE + PANEL_WIDTH, HEIGHT * 16 * SCALE), 0, 32)
         self._view = self._frame.subsurface((0, 0, VIEW * SCALE, self._frame.get_height()))
@@ -189,9 +188,7 @@ class PlatformerRenderer:
         else:
             panel.row("size", "big" if e["big"] else "small")
         panel.rule()
-        for label, value in hud.items():
-            if panel.room():
-                panel.row(label, value)
+        panel.rows(hud)
         legend_top = panel.surface.get_height() - panel.MARGIN - LEGEND_LINE * len(LEGEND)
         if panel.y <= legend_top:
             self._legend(legend_top)

@@ -10,7 +10,8 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.world import REWARD_SCALE, Kernels, Renderer
+from ..core.measures import Measure, Played
+from ..core.world import REWARD_SCALE, Kernels, Renderer, World
 from .config import PlatformerConfig
 from .kernels import reset_one, step_one
 from .levels import Level, build_pool, capacity_for
@@ -40,7 +41,15 @@ from .state import (
 from .validate import check_state
 
 
-class Platformer:
+def _time_over_par(played: Played) -> NDArray[np.float64] | None:
+    """Of those levels that were cleared and are certified; None where there are none."""
+    par = played.counted["par_time"]
+    within = (played.counted["clear"] > 0) & (par > 0)
+    ticks = played.counted["length"] * played.config.frame_skip
+    return ticks[within] / par[within] if within.any() else None
+
+
+class Platformer(World):
     """Run, jump and stomp through a level to the flag.
 
     ## Description
@@ -120,13 +129,30 @@ class Platformer:
     - v0: first version.
     """
 
+    measures = (
+        Measure(
+            "clear",
+            "any",
+            note="share of levels that were cleared",
+            share=True,
+            better=True,
+            progress=True,
+        ),
+        Measure(
+            "time_over_par",
+            title="time / par",
+            note="time to the flag over the expert's, in levels that were cleared",
+            better=False,
+            of=_time_over_par,
+        ),
+        Measure("par_time", "last", told=False),
+    )
     play_settings: ClassVar[dict[str, Any]] = {
         "env.frame_skip": 1,
         "env.actions": "complex",
         "run.max_episode_steps": 300 * TICKS_PER_SECOND,
     }
-    """Settings of `meze play` with which it is played by hand."""
-    buttons: ClassVar[tuple[str, ...]] = tuple(BUTTON_NAMES.values())
+    buttons = tuple(BUTTON_NAMES.values())
 
     def __init__(self, config: PlatformerConfig | None = None, levels: Sequence[Level] | None = None) -> None:
         """Reads or generates the levels.
@@ -223,7 +249,7 @@ class Platformer:
         return {"ask_level": numbers + 1}
 
     def check_state(self, state: NDArray) -> None:
-        """Refuses records that are no states of these levels; see `ChecksState`."""
+        """Refuses records that are no states of these levels; see `World.check_state`."""
         check_state(self._params, state)
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
@@ -236,7 +262,7 @@ class Platformer:
         """Draws the platformer with pygame."""
         from .renderer import PlatformerRenderer
 
-        return PlatformerRenderer(self)
+        return PlatformerRenderer(self._params, self.levels)
 
 
 def _name(buttons: int) -> str:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
+from meze.agents.base import Learner
 from meze.agents.conformance import check_agent
 from meze.agents.dqn import DQNConfig
 from meze.agents.networks import NetworkConfig
@@ -16,6 +17,7 @@ from meze.agents.sb3_config import A2CConfig, PPOConfig
 from meze.agents.sb3_config import DQNConfig as SB3DQNConfig
 from meze.agents.schedules import Schedule
 from meze.agents.tabular import QLearning, TabularConfig
+from recalling_agent import Recalling, RecallingPolicy
 
 SMALL, FAST, ONE = NetworkConfig(hidden=(32,)), Schedule(3e-3, 1e-3, 20_000), Schedule(1.0, 1.0, 0)
 CONFIGS = {  # where the defaults are for longer training
@@ -167,6 +169,30 @@ class Unsaved(Own):
     state_dict = None
 
 
+class Abstract(Learner):
+    """Has nothing of what a learner must have."""
+
+
+class Alone:
+    """Q-learning that inherits nothing, and so has none of the parts that a learner may have."""
+
+    def __init__(self, *args, config: TabularConfig, **kwargs) -> None:
+        self._own = Own(*args, config=config, **kwargs)
+        self.policy = self._own.policy
+        self.learn, self.load_state_dict = self._own.learn, self._own.load_state_dict
+
+    def act(self, obs, memory=None, *, explore=False, mask=None):
+        return self.policy.act(obs, memory, explore=explore, mask=mask)
+
+
+class OwnPolicy(Own):
+    """Its policy acts, and inherits nothing."""
+
+    def __init__(self, *args, config: TabularConfig, **kwargs) -> None:
+        super().__init__(*args, config=config, **kwargs)
+        self.policy = type("Actor", (), {"act": staticmethod(self.policy.act)})()
+
+
 @dataclass
 class LooseConfig:
     step_size: float = 0.1
@@ -182,6 +208,9 @@ class Loose(RandomPolicy):
     [
         (Loose, "settings that are a frozen dataclass"),
         (Unsaved, "needs the method state_dict"),
+        (Abstract, "a learner needs the method learn"),
+        (Alone, "Alone has to inherit meze.agents.base.Policy"),
+        (OwnPolicy, "Actor has to inherit meze.agents.base.Policy"),
         (Choosy, "it claims index, and refuses"),
         (Curt, "one line that names both.*'no'"),
         (Crash, "end in AttributeError"),
@@ -209,3 +238,73 @@ def test_a_healthy_class_passes_with_its_own_settings():
     config = dataclasses.replace(TabularConfig(), step_size=Schedule(0.5, 0.1, 5_000))
     check_agent(Own, modes=("index",), config=config, steps=4_000)
     check_agent("meze.agents.tabular:Sarsa", modes=("index",))
+
+
+# ---------------------------------------------------------------- agents that remember
+
+
+class Mixing(RecallingPolicy):
+    """Takes what another row remembers for its own."""
+
+    def pairs(self, obs, memory):
+        return super().pairs(obs, memory and memory._replace(first=np.roll(memory.first, 1)))
+
+
+class Contagious(RecallingPolicy):
+    """Begins anew in all rows when the first one does."""
+
+    def pairs(self, obs, memory):
+        return super().pairs(obs, None if memory is None or not memory.first[0] else memory)
+
+
+class Unforgetting(RecallingPolicy):
+    """Remembers beside its memory, and so beyond the episode."""
+
+    kept = np.zeros(0)
+
+    def pairs(self, obs, memory):
+        if memory is not None and len(self.kept) == len(obs):
+            memory = memory._replace(first=np.where(memory.first > 0, memory.first, self.kept))
+        pairs = super().pairs(obs, memory)
+        self.kept = pairs // self.size + 1
+        return pairs
+
+
+class Absent(RecallingPolicy):
+    """Remembers what it saw last only."""
+
+    def act(self, obs, memory=None, *, explore=False, mask=None):
+        action, remembered, extras = super().act(obs, memory, explore=explore, mask=mask)
+        return action, remembered._replace(first=obs + 1), extras
+
+
+class Scalar(RecallingPolicy):
+    """Tells something of the batch, not of its rows."""
+
+    def act(self, obs, memory=None, *, explore=False, mask=None):
+        action, remembered, extras = super().act(obs, memory, explore=explore, mask=mask)
+        return action, remembered, {**extras, "mean": extras["values"].mean()}
+
+
+# A pair to which an episode is cut off is never acted in: an optimistic table has its value all the same.
+OPTIMISTIC = TabularConfig(initial_value=1.0)
+
+
+def test_an_agent_that_remembers_conforms():
+    check_agent(Recalling, modes=("index",), config=OPTIMISTIC)
+
+
+@pytest.mark.parametrize(
+    ("policy", "promise"),
+    [
+        (Mixing, "depends on that row alone.*other rows saw other things, and a"),
+        (Contagious, "depends on that row alone.*other rows saw other things, and a"),
+        (Unforgetting, "is gone where it was reset.*after zeros it should be"),
+        (Absent, "solves a task of some steps.* of 3 cues recalled"),
+        (Scalar, "memory and extras of the shapes"),
+    ],
+)
+def test_a_broken_memory_is_found(policy, promise):
+    broken = type(policy.__name__, (Recalling,), {"policy_class": policy})
+    with pytest.raises(AssertionError, match=promise):
+        check_agent(broken, modes=("index",), config=OPTIMISTIC)

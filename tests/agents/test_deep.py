@@ -64,7 +64,8 @@ class SmallMDP:
 
     def step(self, learner):
         obs = self.state
-        action, _ = learner.policy.act(obs, explore=True, mask=self.mask[obs] if self.masked else None)
+        mask = self.mask[obs] if self.masked else None
+        action, memory, extras = learner.policy.act(obs, explore=True, mask=mask)
         assert self.mask[obs, action].all()
         reward, terminated = self.reward[obs, action], self.end[obs, action]
         draws = self.rng.random((len(obs), 1))
@@ -76,7 +77,8 @@ class SmallMDP:
         fresh = self.rng.integers(len(self.p), size=len(obs))
         self.state = np.where(ended, fresh, next_obs)
         next_mask = self.mask[next_obs] if self.masked else None
-        return Transition(obs, action, reward, next_obs, terminated, truncated & ~terminated, next_mask)
+        truncated, known = truncated & ~terminated, (mask, memory, extras)
+        return Transition(obs, action, reward, next_obs, terminated, truncated, next_mask, *known)
 
 
 @learners
@@ -102,7 +104,7 @@ def test_truncation_is_no_end():
         learner = make(kind, Discrete(1), 2, config, num_envs=8)
         one, no = np.zeros(8, np.int64), np.zeros(8, np.bool_)
         for step in range(800):
-            action, _ = learner.policy.act(one, explore=True)
+            action, *_ = learner.policy.act(one, explore=True)
             cut = no if step % 2 else ~no
             learner.learn(Transition(one, action, np.ones(8), one.copy(), no, cut, None))
             one = one.copy()
@@ -221,7 +223,7 @@ def test_a_loss_that_is_no_number_stops_with_its_batch(kind, bad):
     obs, no = np.zeros((8, 3), np.float32), np.zeros(8, np.bool_)
     with pytest.raises(NonFiniteLossError, match="learning-rate") as caught:
         for _ in range(200):
-            action, _ = learner.policy.act(obs, explore=True)
+            action, *_ = learner.policy.act(obs, explore=True)
             learner.learn(Transition(obs, action, np.full(8, bad), obs, no, no, None))
     assert {"obs", "action"} <= caught.value.batch.keys()
     with pytest.raises(NonFiniteLossError):
@@ -239,16 +241,43 @@ def test_frames_are_remembered_by_policy_and_learner(kind):
         rng, memory, no = np.random.default_rng(0), None, np.zeros(16, np.bool_)
         obs, before = np.ones((2, 16, 1), np.float32)
         for _ in range(600):
-            action, memory = learner.policy.act(obs, memory, explore=True)
+            remembered = memory
+            action, memory, extras = learner.policy.act(obs, memory, explore=True)
             reward = (obs == before)[:, 0].astype(np.float64)
             following = rng.choice(np.array([-1, 1], np.float32), (16, 1))
-            learner.learn(Transition(obs, action, reward, following, no, no, None))
+            known = None, remembered, extras
+            learner.learn(Transition(obs, action, reward, following, no, no, None, *known))
             obs, before = following, obs
         pairs = np.array([[[a], [b]] for a in (-1, 1) for b in (-1, 1)], np.float32)
         with torch.no_grad():
             found = learner.network(torch.from_numpy(pairs if frames == 2 else pairs[:, 1])).numpy()
         errors.append(np.abs(found - (pairs[:, :1, 0] == pairs[:, 1:, 0])).max())
     assert errors[1] < 0.1 < 0.4 < errors[0]
+
+
+@pytest.mark.parametrize("frames", [1, 2])
+@pytest.mark.parametrize("kind", [DQN, PQN])
+def test_what_the_policy_tells_is_what_the_learner_would_find(kind, frames):
+    """With extras it learns the same as without, where it carries and computes all of it again."""
+    config = dataclasses.replace(DQN_FAST if kind is DQN else PQN_FAST, frames=frames)
+    states = []
+    for told in (True, False):
+        learner = make(kind, Box(-1, 1, (2,), np.float32), 3, config, num_envs=8)
+        rng, memory, no = np.random.default_rng(0), None, np.zeros(8, np.bool_)
+        obs = rng.normal(size=(8, 2)).astype(np.float32)
+        for _ in range(60):
+            before = memory
+            action, memory, extras = learner.policy.act(obs, memory, explore=True)
+            assert (extras.inputs.shape, extras.values.shape) == (
+                (8, 2) if frames == 1 else (8, 2, 2),
+                (8, 3),
+            )
+            following = rng.normal(size=(8, 2)).astype(np.float32)
+            known = None, before, extras if told else None
+            learner.learn(Transition(obs, action, obs[:, 0] * action, following, no, no, None, *known))
+            obs = following
+        states.append(learner.state_dict())
+    assert all(np.array_equal(states[0][name], states[1][name]) for name in states[0])
 
 
 @pytest.mark.parametrize("kind", [DQN, PQN])

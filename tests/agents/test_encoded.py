@@ -4,9 +4,11 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from meze.agents.encoded import Coder, EncodeObservation, VectorEncodeObservation, encoded
+from meze.agents import encoded
+from meze.agents.base import Learner
+from meze.agents.encoded import EncodedLearner, EncodeObservation, VectorEncodeObservation
 from meze.agents.encoders import find_encoder
-from meze.agents.registry import make_agent
+from meze.agents.registry import KINDS, find_agent, make_agent
 from meze.runners.rollout import Rollout
 
 SETTINGS = {"max_episode_steps": 40, "observation": "grid", "pool_size": 4}
@@ -58,42 +60,92 @@ def test_learning_is_the_same_with_the_encoder_around_the_environment_and_inside
         return make_agent(name, encoder.space, env.single_action_space, num_envs=8, seed=0)
 
     outside = VectorEncodeObservation(vector(), encoder)
-    one, inner = learner(outside), learner(outside)
-    other = encoded(inner, "learner", encoder)
-    for agent, env in ((one, outside), (other, vector())):
+    one, plain, moved = (learner(outside) for _ in range(3))
+    within = EncodedLearner(moved, encoder).inside(vector())
+    for env, agent in ((outside, one), (vector(), EncodedLearner(plain, encoder)), within):
         rollout = Rollout(env, agent.policy, 0)
         for _ in range(200):
             rollout.advance(agent)
-    assert np.abs(one.q).sum() > 0 and (one.q == inner.q).all()
+    assert np.abs(one.q).sum() > 0 and (one.q == plain.q).all() and (one.q == moved.q).all()
 
 
 def test_each_observation_of_a_stream_is_encoded_once(encoder):
     class Counting:
-        rows = 0
+        rows, space = 0, encoder.space
 
         def transform(self, obs):
             self.rows += len(obs)
             return encoder.transform(obs)
 
     counting = Counting()
-    agent = encoded(
-        make_agent("q-learning", encoder.space, vector().single_action_space, num_envs=8, seed=0),
-        "learner",
-        counting,
-    )
-    rollout, ends = Rollout(vector(), agent.policy, 0), 0
+    learner = make_agent("q-learning", encoder.space, vector().single_action_space, num_envs=8, seed=0)
+    env, agent = EncodedLearner(learner, counting).inside(vector())
+    rollout, ends = Rollout(env, agent.policy, 0), 0
     for _ in range(100):
         _, _, episodes = rollout.advance(agent)
         ends += 0 if episodes is None else len(episodes.index)
     assert ends > 8
-    assert counting.rows <= 8 * 101 + ends  # the first ones, each successor, and what follows an end
+    assert counting.rows == 8 * 101 + ends  # the first ones, each successor, and what follows an end
 
 
-def test_the_same_array_has_the_same_codes(encoder):
-    coder = Coder(encoder)
+def test_a_stream_of_codes_goes_on_where_it_was_saved(encoder):
+    def begun(seed):
+        agent = make_agent("q-learning", encoder.space, vector().single_action_space, num_envs=8, seed=0)
+        env, inside = EncodedLearner(agent, encoder).inside(vector())
+        return Rollout(env, inside.policy, seed)
+
+    first, second = begun(0), begun(1)
+    for _ in range(9):
+        first.step()
+    second.load_state_dict(first.state_dict())
+    assert (second.step()[0].obs == first.step()[0].obs).all()
+
+
+@pytest.mark.parametrize("name", ["q-learning", "genetic", "sb3-ppo", "clone"])  # one of each kind
+def test_a_wrapper_hands_on_whatever_its_kind_may_have(encoder, name):
+    spec = find_agent(name)
+    agent = make_agent(name, encoder.space, vector().single_action_space, num_envs=8, seed=0)
+    wrapper, base = type(spec.with_encoder(agent, encoder)), KINDS[spec.kind].base
+    assert issubclass(wrapper, base)
+    parts = {
+        part for each in base.__mro__[:-2] for part in (*vars(each), *vars(each).get("__annotations__", ()))
+    }
+    ours = {part for each in wrapper.__mro__ if each.__module__ == encoded.__name__ for part in vars(each)}
+    # Whoever does not say where it learns inside, does so where it stands itself.
+    assert {part for part in parts if not part.startswith("_")} - {"inside"} <= ours
+
+
+def test_what_a_learner_may_have_is_the_same_behind_an_encoder(encoder):
+    class Particular(Learner):
+        exact, notes, loaded = False, ("it is particular",), ()
+
+        def prepare(self):
+            raise ValueError("no room")
+
+        def learn(self, batch):
+            return {}
+
+        def state_dict(self):
+            return {}
+
+        def load_state_dict(self, state):
+            self.loaded = ("all", state)
+
+        def load_policy(self, state):
+            self.loaded = ("policy", state)
+
+    agent = Particular()
+    wrapped = EncodedLearner(agent, encoder)
+    assert not wrapped.exact and wrapped.notes == ("it is particular",)
+    with pytest.raises(ValueError, match="no room"):
+        wrapped.prepare()
+    wrapped.load_policy({"a": 1})
+    assert agent.loaded == ("policy", {"a": 1})
+
+
+def test_values_behind_an_encoder_are_those_of_codes(encoder):
+    learner = make_agent("q-learning", encoder.space, vector().single_action_space, num_envs=8, seed=0)
+    learner.q[:] = np.random.default_rng(0).random(learner.q.shape)
     obs, _ = vector().reset(seed=0)
-    codes = coder(obs)
-    assert coder(obs) is codes
-    changed = obs.copy()
-    changed[2] = 0
-    assert (coder(changed) == encoder.transform(changed)).all() and coder(obs) is codes
+    values = EncodedLearner(learner, encoder).policy.action_values(obs)
+    assert (values == learner.q[encoder.transform(obs)]).all() and len(np.unique(values)) > 1

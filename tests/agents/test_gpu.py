@@ -54,12 +54,13 @@ def play(learner, steps):
     allowed = np.array([[True, True], [False, True]])
     no = np.zeros(16, np.bool_)
     for step in range(steps):
-        action, _ = learner.policy.act(state, explore=True, mask=allowed[state])
+        action, memory, extras = learner.policy.act(state, explore=True, mask=allowed[state])
         assert allowed[state, action].all()
         reward = np.where((state == 0) & (action == 1), 1.0, 0.0)
         following = np.where(action == 1, 1 - state, state)
         truncated = ~no if step % 7 == 6 else no
-        learner.learn(Transition(state, action, reward, following, no, truncated, allowed[following]))
+        known = allowed[state], memory, extras
+        learner.learn(Transition(state, action, reward, following, no, truncated, allowed[following], *known))
         state = rng.integers(2, size=16) if step % 7 == 6 else following
 
 
@@ -101,9 +102,10 @@ def test_learning_does_not_wait_for_the_device(name):
     no, ones = np.zeros(16, np.bool_), np.ones((16, 2), np.bool_)
     for _ in range(8):
         state = np.zeros(16, np.int64)
-        action, _ = learner.policy.act(state, explore=True)
+        action, memory, extras = learner.policy.act(state, explore=True)
         try:
             torch.cuda.set_sync_debug_mode("error")
-            learner.learn(Transition(state, action, np.ones(16), state.copy(), no, no, ones))
+            known = None, memory, extras
+            learner.learn(Transition(state, action, np.ones(16), state.copy(), no, no, ones, *known))
         finally:
             torch.cuda.set_sync_debug_mode("default")

@@ -12,7 +12,7 @@ def test_every_agent_acts_and_every_learner_learns(spec):
     actions = Box(-1.0, 1.0, (2,)) if spec.actions == ("box",) else Discrete(3)
     agent = make_agent(spec.name, Discrete(5), actions, num_envs=4, seed=0)
     policy = agent.policy if spec.is_trained else agent
-    action, _ = policy.act(np.zeros(4, int), explore=True)
+    action, *_ = policy.act(np.zeros(4, int), explore=True)
     assert action.shape == (4, *actions.shape)
     assert all(actions.contains(each) for each in action)
     assert hasattr(agent, "learn") == (spec.kind == "learner")

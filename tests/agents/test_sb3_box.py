@@ -2,6 +2,7 @@
 
 import dataclasses
 import math
+from fractions import Fraction
 
 import gymnasium as gym
 import numpy as np
@@ -14,6 +15,7 @@ from meze.agents.networks import NetworkConfig
 from meze.agents.sb3 import SB3A2C, SB3PPO
 from meze.agents.sb3_box import SB3SAC, SB3TD3
 from meze.agents.sb3_config import A2CConfig, PPOConfig, SACConfig, TD3Config
+from meze.agents.sb3_spaces import Scaled
 from meze.agents.schedules import Schedule
 from meze.agents.spaces import Combined
 
@@ -103,6 +105,22 @@ def test_actions_are_of_the_space(kind, space) -> None:
         assert memory is None and all(space.contains(each) for each in actions)
     alone = [policy.act(obs[k : k + 1], explore=False)[0][0] for k in range(5)]
     assert np.allclose(policy.act(obs, explore=False)[0], alone, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
+@pytest.mark.filterwarnings("error")
+def test_whole_actions_keep_any_bounds(dtype) -> None:
+    least, most = (int(bound) for bound in (np.iinfo(dtype).min, np.iinfo(dtype).max))
+    seen = np.concatenate([np.linspace(-1.5, 1.5, 301), np.nextafter([1.0, -1.0], 0.0), [-1.0, 1.0]])
+    for low, high in ((least, most), (least, least + 3), (most - 9, most), (most, most), (1, 2)):
+        space = Box(np.full((1, 2), low, dtype), np.full((1, 2), high, dtype), dtype=dtype)
+        actions = Scaled(space).decode(np.stack([seen, seen], axis=1))
+        assert all(space.contains(each) for each in actions)
+        for value, action in zip(seen, actions[:, 0, 0].tolist(), strict=True):
+            share = (1 + Fraction(float(np.clip(value, -1, 1)))) / 2
+            error = abs(action - (low + (high - low) * share))  # exact
+            assert error <= Fraction(1, 2) + Fraction(high - low, 2**52), (low, high, value)
+        assert actions[-2:, 0, 0].tolist() == [low, high]
 
 
 @every

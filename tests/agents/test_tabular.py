@@ -9,6 +9,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete
 from meze.agents import checkpoint
 from meze.agents.base import Transition
+from meze.agents.memory import forget
 from meze.agents.planning import toy_text_model, value_iteration
 from meze.agents.registry import make_agent
 from meze.agents.schedules import Schedule
@@ -45,6 +46,7 @@ class TableEnvs:
         self.start, self.max_steps, self.rng = start, max_steps, np.random.default_rng(seed)
         self.state = self.rng.choice(len(start), num_envs, p=start)
         self.elapsed = np.zeros(num_envs, int)
+        self.memory = None  # what the policy remembers of them
 
     def step(self, action):
         draw = self.rng.random(len(action))
@@ -57,6 +59,7 @@ class TableEnvs:
         fresh = self.rng.choice(len(self.start), len(action), p=self.start)
         self.state = np.where(ended, fresh, result["state"])
         self.elapsed[ended] = 0
+        self.memory = forget(self.memory, ended)
         return Transition(
             obs, action, result["reward"], result["state"], result["terminated"], truncated, None
         )
@@ -66,7 +69,7 @@ def train(learner, envs, num_steps):
     """Returns the actions taken, (num_steps, B), and the rewards."""
     actions, rewards = [], []
     for _ in range(num_steps):
-        action, _ = learner.policy.act(envs.state, explore=True)
+        action, envs.memory = learner.policy.act(envs.state, envs.memory, explore=True)
         batch = envs.step(action)
         learner.learn(batch)
         actions.append(action)
@@ -305,21 +308,22 @@ def test_sarsa_executes_the_action_it_learned_from():
         goes_on = ~(batch.terminated | batch.truncated)
         obs = batch.next_obs.copy()
         batch.next_obs[...] = 0  # environments may reuse their buffers
-        action, _ = learner.policy.act(obs, explore=True)
-        assert np.array_equal(action[goes_on], chosen[goes_on])
-        assert np.all(chosen[~goes_on] == -1)
+        action, memory = learner.policy.act(obs, goes_on, explore=True)
+        assert np.array_equal(action[goes_on], chosen[goes_on]) and memory.all()
         assert len(set(action[~goes_on])) == 3  # fresh choices, random ones among them
 
 
-def test_sarsa_drops_the_waiting_action_of_a_stream_that_was_reset():
+@pytest.mark.parametrize("memory", [None, np.array([False])])
+def test_sarsa_drops_the_waiting_action_of_a_stream_that_was_reset(memory):
     learner = make("sarsa", 2, 2, config=settings(epsilon=0.0))
-    learner.q[...] = [[1.0, 0.0], [0.0, 1.0]]
     flag = np.array([False])
-    learner.learn(Transition(np.array([0]), np.array([0]), np.array([0.0]), np.array([1]), flag, flag, None))
-    assert learner.policy.next_action == [1]
-    learner.q[...] = [[1.0, 0.0], [0.0, 1.0]]
-    action, _ = learner.policy.act(np.array([0]), explore=True)
-    assert action == [0]
+    batch = Transition(np.array([0]), np.array([0]), np.array([0.0]), np.array([1]), flag, flag, None)
+    for kept, wanted in ((np.array([True]), 1), (memory, 0)):
+        learner.q[...] = [[1.0, 0.0], [0.0, 1.0]]
+        learner.learn(batch)
+        assert learner.policy.next_action == [1]
+        action, _ = learner.policy.act(np.array([0]), kept, explore=True)
+        assert action == [wanted]
 
 
 def test_sarsa_keeps_its_waiting_action_through_an_evaluation():
@@ -328,9 +332,9 @@ def test_sarsa_keeps_its_waiting_action_through_an_evaluation():
     learner.learn(batch)
     twin = copy.deepcopy(learner)
     learner.policy.act(np.arange(6), explore=False)
-    assert np.array_equal(
-        learner.policy.act(batch.next_obs, explore=True)[0], twin.policy.act(batch.next_obs, explore=True)[0]
-    )
+    goes_on = np.ones(64, np.bool_)
+    one, other = (each.policy.act(batch.next_obs, goes_on, explore=True)[0] for each in (learner, twin))
+    assert np.array_equal(one, other)
 
 
 def test_exploring_follows_the_epsilon_greedy_distribution():
@@ -452,17 +456,23 @@ def test_settings_out_of_range_are_refused(wrong):
     ("part", "value"),
     [
         ("next_action", np.array([3])),  # there are three, from 0
-        ("next_action", np.array([-2])),
-        ("next_state", np.array([6])),
-        ("next_state", np.array([0, 1])),
-        ("next_state", np.zeros(())),
-        ("next_state", np.array(["a"])),
+        ("next_action", np.zeros((1, 1), int)),
+        ("next_action", np.zeros(())),
+        ("next_action", np.array(["a"])),
         ("q", np.full((6, 3), np.nan)),
         ("q", np.full((6, 3), "a")),
     ],
 )
 def test_what_would_be_done_next_is_checked(part, value):
-    state = {**make("sarsa").state_dict(), "next_state": np.array([1]), "next_action": np.array([-1])}
+    state = {**make("sarsa").state_dict(), "next_action": np.array([2])}
     make("sarsa").load_state_dict(state)
     with pytest.raises(ValueError):
         make("sarsa").load_state_dict({**state, part: value})
+
+
+def test_a_sarsa_of_older_runs_whose_policy_remembered_nothing_chooses_anew():
+    learner = make("sarsa", num_envs=2)
+    learner.load_state_dict(
+        {**learner.state_dict(), "next_action": np.array([-1, 2]), "next_state": np.zeros(2)}
+    )
+    assert not len(learner.policy.next_action)

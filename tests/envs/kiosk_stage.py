@@ -68,7 +68,7 @@ def limits_of(world, instance):
 
 def assert_follows(world, record):
     """A record says what follows from its city and its kiosks, and nothing else."""
-    instance = world.instance_of(record)
+    instance = world.pool.instance_of(record)
     objective = Objective(world.config.objective, world.config.radius)
     slots = np.flatnonzero(record["kiosks"] >= 0)
     sites, n, s = record["kiosks"][slots], instance.num_points, instance.num_sites

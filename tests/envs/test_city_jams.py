@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from meze.envs.city.jams import road_ahead
 from meze.envs.city.state import JUNCTION, VEHICLE
 from meze.envs.core.streets import STEPS
 from meze.envs.core.vector import WorldVectorEnv
@@ -26,7 +27,7 @@ def ahead(world, cell, heading):
 
 def test_the_road_ahead_is_the_shortest_route(city):
     world, params = city.world, city.params
-    found = world.jam(city.state)
+    found = road_ahead(params, city.state)
     assert found.dtype == np.float32 and found[::2].mean() > found[1::2].mean()
     for row, share in zip(city.state, found, strict=True):
         cell, taken = row["cars"]["cell"][0], []

@@ -6,10 +6,11 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
 from meze.envs.core.conformance import check_world
+from meze.envs.core.measures import Measure, Target
 from meze.envs.core.rng import next_u64
-from meze.envs.core.world import World, check_ranges
+from meze.envs.core.world import Renderer, World, check_ranges, make_world
 from numba import njit
-from toy_world import LENGTH, Corridor, CorridorConfig
+from toy_world import LENGTH, Corridor, CorridorConfig, CorridorParams, CorridorRenderer
 
 reset_one, step_one, observe_index, mask_one = Corridor.kernels
 
@@ -141,13 +142,36 @@ class Suspicious(Corridor):
         check_ranges(state, {"cell": (0, LENGTH - 2)})
 
 
+class Unreported(Corridor):
+    """Measures what its infos do not tell."""
+
+    measures = (Measure("moved", "sum"), Measure("speed", "mean"))
+
+
+class Unbounded(Corridor):
+    """Tells more of its states than it says."""
+
+    targets = (Target("place", "where it is", lambda p, s: s["cell"].astype(np.float32), 0, 3),)
+
+
 class GrowingPicture(Corridor):
     def renderer(self):
-        class Renderer:
+        class Growing(Renderer):
             def draw(self, state, i=0, *, phase=1.0, hud=None):
                 return np.zeros((8, 8 + int(state["elapsed"][i]), 3), np.uint8)
 
-        return Renderer()
+        return Growing()
+
+
+class HalfNamed(Corridor):
+    action_names = ("stay", "left")
+
+
+class FarButton(Corridor):
+    buttons = ("go",)
+
+    def action_of(self, buttons):
+        return 3 * len(buttons)
 
 
 @dataclass
@@ -169,10 +193,105 @@ class Loose(Corridor):
         (SmallSpace, "check_env"),
         (Chancy, "same seed and actions"),
         (Suspicious, "accepts every state"),
+        (Unreported, "infos have no speed"),
+        (Unbounded, "place is "),
         (Forgetful, "cloned or pickled"),
         (GrowingPicture, "Pictures"),
+        (HalfNamed, "2 names of 3 actions"),
+        (FarButton, "holding go is action 3 of 3"),
     ],
 )
 def test_a_broken_world_is_found(world, promise):
     with pytest.raises(AssertionError, match=promise):
         check_world(world, steps=60)
+
+
+class Drawn(Corridor):
+    """Gets a renderer."""
+
+    drawing: type = CorridorRenderer
+
+    def renderer(self):
+        return self.drawing()
+
+
+def draw_cursor(self, state, i=0, *, phase=1.0, hud=None, cursor=None):
+    return CorridorRenderer.draw(self, state, i)
+
+
+@pytest.mark.parametrize(
+    ("inherited", "parts", "promise"),
+    [
+        (object, {"draw": CorridorRenderer.draw}, "Odd must inherit meze.envs.core.Renderer"),
+        (CorridorRenderer, {"draws": ("sparks",)}, "nobody knows what to draw as sparks"),
+        (CorridorRenderer, {"panel_width": 64}, "a panel of 64 pixels of 64"),
+        (
+            CorridorRenderer,
+            {"between": lambda self, before, after, phase: after["cell"]},
+            "between two steps",
+        ),
+        (
+            CorridorRenderer,
+            {"draws": ["cursor"], "draw": draw_cursor, "spots": lambda self, state, i: np.zeros((2, 2))},
+            "spots of shape",
+        ),
+    ],
+)
+def test_a_broken_renderer_is_found(inherited, parts, promise, monkeypatch):
+    monkeypatch.setattr(Drawn, "drawing", type("Odd", (inherited,), parts))
+    with pytest.raises(AssertionError, match=promise):
+        check_world(Drawn, steps=60)
+
+
+# ---------------------------------------------------------------- what is inherited
+
+
+class Least(World):
+    """Says what every world must, and nothing else."""
+
+    kernels = Corridor.kernels
+    state_dtype = Corridor.state_dtype
+    action_space, observation_space = Discrete(3), Discrete(LENGTH)
+
+    def __init__(self, config: CorridorConfig) -> None:
+        self.config = config
+        self._params = Corridor(config).params()
+
+    def params(self) -> CorridorParams:
+        return self._params
+
+
+def test_what_a_world_does_not_say_has_a_default():
+    check_world(Least, steps=60)
+    world = Least(CorridorConfig())
+    assert not world.references() and not world.describe(0) and world.segments(0) is None
+    assert not list(world.sights("random", np.zeros(1, world.state_dtype)))
+    with pytest.raises(ValueError, match="Least takes no reset options, got start"):
+        world.reset_fields({"start": 1})
+    with pytest.raises(ValueError, match="Least can't be drawn"):
+        world.renderer()
+
+
+def test_what_a_world_must_say_is_asked_for():
+    class Wordless(Least):
+        def __init__(self, config: CorridorConfig) -> None:
+            super().__init__(config)
+            del self.config
+
+    with pytest.raises(AssertionError, match="it has no config"):
+        check_world(Wordless, steps=60)
+
+    class Tableless(World):
+        def __init__(self, config: CorridorConfig) -> None:
+            self.config = config
+
+    with pytest.raises(TypeError, match="params"):
+        make_world(Tableless, {})
+
+
+@pytest.mark.parametrize(
+    "world", [CorridorConfig, "toy_world:CorridorRenderer", "toy_world:LENGTH", object()]
+)
+def test_what_inherits_no_world_is_refused(world):
+    with pytest.raises(TypeError, match="must inherit meze.envs.core.World"):
+        make_world(world, {})

@@ -403,7 +403,7 @@ def test_streets_have_the_colour_of_the_nearest_kiosk_on_foot():
     world = Kiosk(KioskConfig(map="west-oakland", pool_size=1, points=30, sites=12, kiosks=2))
     state = np.zeros(1, world.state_dtype)
     state["kiosks"] = [4, 7]
-    city, plan = world.instances[0], Scene(world).plan(state[0])
+    city, plan = world.instances[0], Scene(world.pool).plan(state[0])
     assert plan is not None and city.streets is not None and city.sites is not None
     width = city.streets.kind.shape[1]
     ways = [walked(city.streets.kind, y * width + x) for x, y in city.sites[[4, 7]] // 5]

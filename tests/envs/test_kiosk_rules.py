@@ -39,7 +39,7 @@ def test_every_state_is_what_follows_from_its_kiosks(cities, objective):
         returns += rewards
         for i, record in enumerate(env.get_state()):
             assert_follows(world, record)
-            instance = world.instance_of(record)
+            instance = world.pool.instance_of(record)
             start = in_units(world, instance, start_of(world, instance))
             assert returns[i] == sign * (start - info["objective"][i])
             assert over[i] == (record["placed"] == instance.num_kiosks)

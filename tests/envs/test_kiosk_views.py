@@ -48,7 +48,7 @@ def play(env, steps, seed=0):
 def test_features_of_sites(cities, steps):
     env = make(**cities)
     table, record = play(env, steps)[0], env.get_state()[0]
-    instance = env.world.instance_of(record)
+    instance = env.world.pool.instance_of(record)
     weights, people = instance.weights.astype(int), int(instance.weights.sum())
     homes = instance.distances.argmin(axis=1)
     limits = limits_of(env.world, instance)
@@ -79,7 +79,7 @@ def test_features_of_sites(cities, steps):
 def test_planes_of_the_grid(cities, steps):
     env = make(observation="grid", **cities)
     planes, record = play(env, steps)[0].astype(int), env.get_state()[0]
-    instance = env.world.instance_of(record)
+    instance = env.world.pool.instance_of(record)
     people, sites, rivals, kiosks, distance, left = planes
     assert len(PLANE_NAMES) == len(planes) and (left == instance.num_kiosks - steps).all()
     low = 0 if "source" in cities else np.concatenate([instance.points, instance.sites]).min(axis=0)
@@ -111,7 +111,7 @@ def test_planes_of_the_grid(cities, steps):
 def test_plain_rows(cities):
     env = make(observation="plain", **cities)
     rows, record = play(env, 2)[0], env.get_state()[0]
-    instance = env.world.instance_of(record)
+    instance = env.world.pool.instance_of(record)
     n, s = instance.num_points, instance.num_sites
     assert (rows[:2, :n].T == instance.points).all()
     assert (rows[2, :n] == instance.distances[record["kiosks"][:2]].min(axis=0)).all()
@@ -149,7 +149,7 @@ def test_people_have_the_colour_of_their_kiosk(cities, objective):
     picture = renderer.draw(env.get_state())
     assert picture.shape == (768, 1048, 3) and env.state_hash() == before
     record = env.get_state()[0]
-    city = Scene(env.world).city(record)
+    city = Scene(env.world.pool).city(record)
     stalls = city.corners[np.concatenate([record["kiosks"][:2], city.instance.rivals])] * 768
     seen = 0
     for (x, y), visit, weight in zip(city.homes * 768, record["visits"], city.instance.weights, strict=False):
@@ -169,7 +169,7 @@ def test_everybody_stands_in_the_histogram():
     env = make([town(2, 40, 9)])
     play(env, 3)
     record, instance = env.get_state()[0], env.world.instances[0]
-    histogram = Scene(env.world).histogram(record)
+    histogram = Scene(env.world.pool).histogram(record)
     assert histogram.people.sum() == instance.weights.sum()
     for number in range(3):
         assert histogram.people[number].sum() == instance.weights[record["visits"] == number].sum()
@@ -180,7 +180,7 @@ def test_realms_are_those_of_the_distances():
     env = make([town(2, 40, 9)])
     play(env, 3)
     record = env.get_state()[0]
-    scene = Scene(env.world)
+    scene = Scene(env.world.pool)
     city, realms = scene.city(record), scene.realms(record)
     for (x, y), visit in zip(city.homes, record["visits"], strict=True):
         around = realms[int(y * 192) - 2 : int(y * 192) + 3, int(x * 192) - 2 : int(x * 192) + 3]
@@ -218,7 +218,7 @@ def test_a_search_is_shown_step_by_step(name):
     env = make([town(2, 40, 12, 4), town(3, 30, 10, 3)], num_envs=2)
     env.reset(seed=0, options={"instance": np.array([0, 1])})
     state = env.get_state()
-    sights = list(env.world.references()[name].sights(state))
+    sights = list(env.world.sights(name, state))
     assert len(sights) > 2
     pictures = []
     for records, marks in sights:
@@ -236,7 +236,7 @@ def test_a_search_is_shown_step_by_step(name):
 def test_of_other_solvers_there_is_nothing_to_see():
     env = make([town(2, 40, 12, 4)])
     env.reset(seed=0)
-    assert not list(env.world.references()["greedy"].sights(env.get_state()))
+    assert not list(env.world.sights("greedy", env.get_state()))
 
 
 @pytest.mark.parametrize("objective", OBJECTIVES)

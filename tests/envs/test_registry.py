@@ -20,7 +20,7 @@ CORRIDOR = {
 @pytest.fixture
 def corridor(monkeypatch):
     monkeypatch.setattr(registry, "_worlds", dict(registry._worlds))
-    register_world(**CORRIDOR, presets={"q-learning": {"steps": 10}}, summary="Walk right.")
+    register_world(**CORRIDOR, presets="not-read-here.toml", summary="Walk right.")
     yield find_world("corridor")
     del gymnasium.registry[CORRIDOR["id"]]
 
@@ -51,7 +51,9 @@ def test_a_spec_can_be_made_again(corridor):
 
 
 def test_the_same_again_is_fine_and_another_is_not(corridor):
-    register_world(**CORRIDOR, presets={"q-learning": {"steps": 10}}, summary="Walk right.")
+    register_world(**CORRIDOR, presets="not-read-here.toml", summary="Walk right.")
+    with pytest.raises(TypeError, match="not dict"):  # as it was before presets stood in files
+        register_world(**CORRIDOR, presets={"q-learning": {"steps": 10}})  # type: ignore[arg-type]
     for clash in ({"id": "toy/Other-v0"}, {"name": "other"}):
         with pytest.raises(ValueError, match="already registered"):
             register_world(**{**CORRIDOR, **clash})

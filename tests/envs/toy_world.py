@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete
 from meze.envs.core.batch import bind_policy
 from meze.envs.core.rng import chance, uniform_int
-from meze.envs.core.world import REWARD_SCALE, Kernels, check_ranges, state_dtype
+from meze.envs.core.world import REWARD_SCALE, Kernels, Renderer, World, check_ranges, state_dtype
 from numba import njit
 
 LENGTH = 8
@@ -89,7 +89,7 @@ def right_one(p, s, i):
     return RIGHT
 
 
-class CorridorRenderer:
+class CorridorRenderer(Renderer):
     def draw(self, state, i=0, *, phase=1.0, hud=None):
         picture = np.zeros((8, 8 * LENGTH, 3), np.uint8)
         x = 8 * int(state["cell"][i])
@@ -97,7 +97,7 @@ class CorridorRenderer:
         return picture
 
 
-class Corridor:
+class Corridor(World):
     """Walk right until the end; each move may slip."""
 
     kernels = Kernels(reset_one, step_one, observe_index, mask_one)

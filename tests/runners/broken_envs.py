@@ -2,7 +2,7 @@
 
 import gymnasium
 import numpy as np
-from gymnasium.spaces import Box, Dict, Discrete
+from gymnasium.spaces import Box, Dict, Discrete, Tuple
 
 
 class Room(gymnasium.Env):
@@ -95,6 +95,75 @@ class NoSeed(Sound):
 class FourValues(Sound):
     def step(self, action):
         return self.obs(), 1.0, False, {}
+
+
+class Late(Sound):
+    """What its observations become after some steps."""
+
+    later = None
+
+    def obs(self):
+        return super().obs() if self.steps < 30 else self.later
+
+
+class LateShape(Late):
+    later = np.zeros(3, np.float32)
+
+
+class LateType(Late):
+    later = np.zeros(4, np.complex128)
+
+
+class LatePart(Late):
+    observation_space = Dict({"at": Discrete(3), "map": Box(0, 1, (2, 2))})
+    later = {"at": 1, "map": np.zeros((2, 3), np.float32)}
+
+    def obs(self):
+        return super().obs() if self.steps >= 30 else {"at": 1, "map": np.zeros((2, 2), np.float32)}
+
+
+class LateNumber(Late):
+    observation_space, later = Discrete(3), 3
+
+    def obs(self):
+        return super().obs() if self.steps >= 30 else 2
+
+
+class EmptyDict(Sound):
+    observation_space = Dict({})
+
+    def obs(self):
+        return {}
+
+
+class EmptyPart(Sound):
+    observation_space = Dict({"at": Discrete(3), "none": Tuple(())})
+
+    def obs(self):
+        return {"at": 1, "none": ()}
+
+
+class Drawn(Sound):
+    metadata = {"render_modes": ["rgb_array"], "render_fps": 4}
+
+    def __init__(self, render_mode=None):
+        self.render_mode = render_mode
+
+    def render(self):
+        return np.zeros((9, 12, 3), np.uint8)
+
+
+class NoModes(Drawn):
+    metadata = {}
+
+
+class NoPicture(Drawn):
+    def render(self):
+        return None
+
+
+class NoRender(Drawn):
+    render = gymnasium.Env.render
 
 
 class LateNanReward(Sound):

@@ -32,11 +32,7 @@ def register_corridor() -> None:
         world="toy_world:Corridor",
         config="toy_world:CorridorConfig",
         max_episode_steps=40,
-        presets={
-            "*": {"steps": 4096, "num_envs": 32, "eval_episodes": 16, "agent.epsilon.end": 0.2},
-            "q-learning": {"agent.gamma": 0.9},
-            "bench": {"env.slip": 100},
-        },
+        presets=Path(__file__).with_name("corridor.toml"),
     )
 
 

@@ -8,9 +8,12 @@ import os
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from meze.envs.city.jams import road_ahead
+from meze.envs.city.world import City
+from meze.envs.core.measures import Target
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
-from meze.runners.collect import Mixture, Recorded, collect, read_recorded
+from meze.runners.collect import Mixture, Recorded, collect, find_targets, read_recorded
 from meze.runners.rollout import Rollout
 from meze.runners.seeds import stream_seeds
 
@@ -27,14 +30,15 @@ def test_a_mixture_is_recorded_on_disk_and_read_again(tmp_path, capsys):
     assert (data.action[:, 1::2] == data.advice[:, 1::2]).all()  # the expert's environments
     assert (data.action[:, ::2] != data.advice[:, ::2]).mean() > 0.3
     assert data.cost.sum() > 0 and data.ended.any()
-    assert data.jam is not None and data.jam.dtype == np.float32 and 0 < data.jam.mean() < data.jam.max() <= 1
+    jam = data.told["jam"]
+    assert set(data.told) == {"jam"} and jam.dtype == np.float32 and 0 < jam.mean() < jam.max() <= 1
     # It is what happened: the actions lead to the observations, jams and rewards again.
     env = WorldVectorEnv(
         "meze.envs.city.world:City", 16, 500, AutoresetMode.SAME_STEP, pool_size=8, observation="grid"
     )
     obs, _ = env.reset(seed=stream_seeds(7, 16))
     for t in range(60):
-        assert (obs == data.obs[t]).all() and (env.world.jam(env.state) == data.jam[t]).all()
+        assert (obs == data.obs[t]).all() and (road_ahead(env.world.params(), env.state) == jam[t]).all()
         obs, reward, terminated, truncated, _ = env.step(data.action[t])
         assert reward == pytest.approx(data.reward[t]) and ((terminated | truncated) == data.ended[t]).all()
     assert cli.main([*CITY, *flags]) == 0  # never over an earlier one
@@ -85,6 +89,17 @@ def test_a_teacher_remembers_the_episode(players):
         steps = np.where(ended, 0, steps + 1)
 
 
+def test_who_takes_anothers_place_remembers_nothing_yet():
+    mixture, obs = Mixture([Counting()], 0.0, 4, np.random.default_rng(0), Counting()), np.zeros(3)
+    memory = None
+    for _ in range(2):
+        action, memory = mixture.act(obs, memory)
+    mixture.replace([Counting()])
+    action, memory = mixture.act(obs, memory)
+    assert action.tolist() == [0, 0, 0] and mixture.advice.tolist() == [2, 2, 2]
+    assert [part.tolist() for part in memory] == [[1, 1, 1], [3, 3, 3]]
+
+
 @pytest.mark.parametrize(
     ("flags", "words"),
     [
@@ -123,13 +138,33 @@ def test_targets_are_what_came_afterwards():
     assert values[:, 0].tolist() == [1.5, 1, 1.75, 1.5, 1, 1]
 
 
-def test_jams_are_a_target_where_the_world_tells_them():
+def test_what_the_world_tells_is_a_target():
     data = recorded()
-    with pytest.raises(ValueError, match="the target jam needs a world that tells"):
+    with pytest.raises(ValueError, match="the target jam needs a world that tells of it; here are action, "):
         data.targets("jam", 2)
     jams = np.linspace(0, 1, 12, dtype=np.float32).reshape(6, 2)
-    found, known = dataclasses.replace(data, jam=jams).targets("jam", 2)
+    found, known = dataclasses.replace(data, told={"jam": jams}).targets("jam", 2)
     assert (found == jams).all() and known.all()
+
+
+def test_a_recording_holds_a_column_of_each_target(tmp_path):
+    folder = small_recording(tmp_path)
+    assert read_recorded(folder).told == {}
+    jams = np.linspace(0, 1, 6, dtype=np.float32).reshape(3, 2)
+    np.save(folder / "jam.npy", jams)  # as it was called when there was no other
+    assert (read_recorded(folder).told["jam"] == jams).all()
+    for strange in (jams[:2], jams > 0.5):
+        np.save(folder / "jam.npy", strange)
+        with pytest.raises(ValueError, match="do not belong together"):
+            read_recorded(folder)
+
+
+@pytest.mark.parametrize("name", ["harm", "obs"])
+def test_a_target_can_not_take_a_name_that_stands_for_something_else(name, monkeypatch):
+    monkeypatch.setattr(City, "targets", (Target(name, "a trap", road_ahead),))
+    env = WorldVectorEnv(City, 2, 50, AutoresetMode.SAME_STEP, pool_size=1)
+    with pytest.raises(ValueError, match=f"can't declare a target {name}: the name is taken"):
+        find_targets(env)
 
 
 def test_training_and_test_sets_never_share_an_episode():

@@ -12,15 +12,16 @@ import numpy as np
 import pytest
 from meze.agents.registry import find_agent
 from meze.runners import cli, train
+from meze.runners.encoding import FitSettings
 from meze.runners.report import column_names, print_standings, table_rows
 from meze.runners.resolve import find_environment
+from meze.runners.settings import override
 from meze.runners.standings import standings
 from meze.runners.tournament import (
     Budget,
     Entry,
     Result,
     Tournament,
-    budget_flags,
     make_entries,
     make_entry,
 )
@@ -66,7 +67,12 @@ def test_everybody_is_evaluated_and_normalised(whole, capsys):
     for run in agents["q-learning"]["runs"]:
         assert run["score"] == pytest.approx((run["measures"]["return"] - low) / (high - low))
     assert [run["seed"] for run in agents["clone:tree"]["runs"]] == [0, 1]
-    assert agents["clone:tree"]["words"][2:6] == ["--env.pool-size", "8", "--agent.classifier", "tree"]
+    said = agents["clone:tree"]["words"]
+    assert said == [
+        *("clone", "meze/City-v0", "--steps", "8000", "--agent.classifier", "tree", "--env.pool-size", "8")
+    ]
+    (entry,) = (each for each in Tournament.open(folder(out)).entries if each.name == "clone:tree")
+    assert train.ask(said[:2], said[2:]).config == entry.config  # what people are told is what was done
     both = report["improvement"]
     assert both["q-learning"]["clone:tree"][0] == pytest.approx(1 - both["clone:tree"]["q-learning"][0])
     print_standings(json.loads((folder(out) / "report.json").read_text()))
@@ -196,23 +202,26 @@ def test_a_budget_that_makes_no_sense_is_refused(text):
 
 
 def test_schedules_are_stretched_to_the_budget():
-    asked = train.ask(["q-learning", "city"], [])
-    usual, epsilon = asked.given.run.steps, asked.given.agent.epsilon
-    flags = budget_flags(asked, Budget(steps=3 * usual))
-    again = train.ask(["q-learning", "city"], flags).given
-    assert again.run.steps == 3 * usual and again.agent.epsilon.steps == 3 * epsilon.steps
+    city = find_environment("city")
+    asked = train.ask(["q-learning", "city"], []).given
+    steps, epsilon = 3 * asked.run.steps, asked.agent.epsilon
+    config = make_entry("q-learning", city, Budget(steps=steps)).config
+    assert config.settings.steps == steps and config.agent_config.epsilon.steps == 3 * epsilon.steps
     assert epsilon.start != epsilon.end
-    assert budget_flags(asked, Budget(minutes=1.0)) == []
-    searcher = train.ask(["random-search", "city"], budget_flags(train.ask(["ga", "city"], []), STEPS)).given
-    assert searcher.run.max_steps == 2000
+    assert make_entry("q-learning", city, Budget(minutes=1.0)).config.agent_config == asked.agent
+    assert make_entry("random-search", city, STEPS).config.settings.max_steps == 2000
+    imitator = train.ask(["clone", "city"], []).given.run.steps
+    assert make_entry("clone", city, Budget(steps=2 * imitator)).config.settings.steps == imitator
 
 
 def make(path, returns, steps=1):
     """A tournament of which only the scores are there: name to (runs, episodes) returns, and transitions."""
     city = find_environment("city")
-    env = make_entry("random", city, [], STEPS).env
+    env, sarsa = make_entry("random", city, STEPS).env, make_entry("sarsa", city, STEPS).config
     entries = [
-        Entry(name, "ready" if name in ("random", "expert") else "trained", ("sarsa", "city"), env=env)
+        Entry(name, "ready", env=env)
+        if name in ("random", "expert")
+        else Entry(name, "trained", sarsa, env=env)
         for name in returns
     ]
     tournament = Tournament.create(path, city, entries, 2, 4, STEPS)
@@ -260,7 +269,7 @@ def test_without_a_scale_returns_stand_as_they_are(returns, tmp_path):
 
 def test_each_world_has_its_yardsticks():
     city = find_environment("city")
-    entries = make_entries(["q-learning"], city, [], STEPS)
+    entries = make_entries(["q-learning"], city, STEPS)
     assert [(entry.name, entry.shown) for entry in entries] == [
         ("q-learning", True),
         ("random", False),
@@ -268,16 +277,25 @@ def test_each_world_has_its_yardsticks():
     ]
     assert {entry.env["split"] for entry in entries} == {"test"}
     # dqn is trained on more maps, but judged on the same.
-    everybody = make_entries(["random", "expert", "dqn", "q-learning"], city, [], STEPS)
+    everybody = make_entries(["random", "expert", "dqn", "q-learning"], city, STEPS)
     assert len(everybody) == 4 and len({entry.world for entry in everybody}) == 1
-    assert make_entry("dqn", city, ["--env.pool-size", "8"], STEPS).env["pool_size"] == 8
+    few = make_entry("dqn", city, STEPS, lambda env: override(env, {"pool_size": 8}))
+    assert few.env["pool_size"] == few.config.env_config.pool_size == 8
 
 
 def test_behind_a_colon_stands_a_classifier_or_an_encoder():
     city = find_environment("city")
-    assert "--agent.classifier" in make_entry("dagger:knn", city, [], STEPS).words
-    assert "--encoder" in make_entry("q-learning:pca+kmeans", city, [], STEPS).words
-    assert make_entry("ga", city, [], STEPS).words[0] == find_agent("ga").name == "genetic"
+    assert make_entry("dagger:knn", city, STEPS).config.agent_config.classifier == "knn"
+    encoding = make_entry("q-learning:pca+kmeans", city, STEPS, fit=FitSettings(samples=7)).config.encoding
+    assert encoding.chain.name == "pca+kmeans" and encoding.fit.samples == 7
+    assert make_entry("ga", city, STEPS).config.agent.name == find_agent("ga").name == "genetic"
+
+
+def test_settings_follow_the_observation_that_is_asked_for():
+    platformer = find_environment("platformer")
+    pixels = make_entry("pqn", platformer, STEPS, lambda env: override(env, {"observation": "pixels"})).config
+    asked = train.ask(["pqn", "platformer"], ["--env.observation", "pixels", "--steps", "2000"]).config
+    assert pixels == asked and pixels.agent_config.net.kind == "cnn"
 
 
 @pytest.mark.parametrize(
@@ -289,6 +307,9 @@ def test_behind_a_colon_stands_a_classifier_or_an_encoder():
         (["city", "--agents", "sarsa,sarsa"], "sarsa is named twice"),
         (["city", "--agents", "sarsa", "--seeds", "0"], "seeds must be at least 1"),
         (["city", "--agents", "sarsa", "--env.size", "many"], "--env.size"),
+        (["city", "--agents", "sarsa", "--env.cars", "many"], "--env.cars must be an integer"),
+        (["city", "--agents", "q-learning:"], "unknown encoder"),
+        (["city", "--agents", "expert:tree"], "expert"),
         (["--resume", "nowhere"], "nowhere is not a tournament's folder"),
     ],
 )
@@ -316,6 +337,91 @@ def test_an_altered_folder_is_refused(whole, tmp_path):
             Tournament.open(copy)
 
 
+def altered(out, copy, change):
+    """A copy of a tournament of which a stranger has changed who learns by himself."""
+    shutil.copytree(folder(out), copy)
+    plain = json.loads((copy / "tournament.json").read_text())
+    plain["entries"] = [each for each in plain["entries"] if each["name"] == "q-learning"]
+    change(plain["entries"][0])
+    (copy / "tournament.json").write_text(json.dumps(plain))
+    return copy
+
+
+@pytest.mark.parametrize(
+    ("keys", "value", "words"),
+    [
+        (("agent", "name"), "expert", "unknown agent 'expert'"),
+        (("agent", "name"), "random", "random does not learn"),
+        (("agent", "config", "gamma"), "much", "agent.gamma is 'much', which does not fit"),
+        (("agent", "config", "charm"), 1, "agent has an unknown setting 'charm'"),
+        (("agent",), {"name": "dqn", "config": {"net": {"kind": "trap:Net"}}}, "network trap:Net, code"),
+        (("env", "id"), "trap:CartPole-v1", "is on trap:CartPole-v1, not on meze/City-v0"),
+        (("run", "resume"), "x", "run has an unknown setting 'resume'"),
+        (("run", "steps"), -1, "steps must be at least 1"),
+        (("encoder",), {"name": "trap:Encoder", "config": {}, "fit": {}}, "trap:Encoder"),
+        (("run",), None, "run is None, which does not fit"),
+        ((), None, "cut short or altered"),
+        ((), {}, "cut short or altered"),
+    ],
+)
+def test_what_a_stranger_changed_is_refused(keys, value, words, whole, tmp_path):
+    def change(entry):
+        for key in ("settings", *keys)[:-1]:
+            entry = entry[key]
+        entry[("settings", *keys)[-1]] = value
+
+    with pytest.raises(ValueError, match=words) as caught:
+        Tournament.open(altered(whole[0], tmp_path / "copy", change))
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["name", "kind", "paths", "shown", "env", "settings"])
+def test_what_a_stranger_left_out_is_missed(missing, whole, tmp_path):
+    with pytest.raises(ValueError):
+        Tournament.open(altered(whole[0], tmp_path / "copy", lambda entry: entry.pop(missing)))
+
+
+def test_an_environments_package_is_not_imported_for_a_stranger(whole, tmp_path, monkeypatch):
+    (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    named = {"id": "trap:meze/City-v0"}
+    copy = altered(whole[0], tmp_path / "copy", lambda entry: entry["settings"]["env"].update(named))
+    assert cli.main(["compare", "--resume", str(copy)]) == 0  # it plays in the tournament's own
+    assert not (tmp_path / "sprung").exists()
+
+
+# --- Folders of earlier versions, whose entries have words --------------------------------------------------
+
+
+def as_earlier(out, copy, number):
+    """A copy of a tournament as an earlier version kept it."""
+    shutil.copytree(folder(out), copy)
+    plain = json.loads((copy / "tournament.json").read_text()) | {"format": number}
+    for entry, each in zip(plain["entries"], Tournament.open(copy).entries, strict=True):
+        del entry["paths"]
+        entry.pop("settings", None)
+        entry["words"] = each.words
+    (copy / "tournament.json").write_text(json.dumps(plain))
+    return copy, plain
+
+
+def test_a_folder_of_words_holds_the_same_and_goes_on(whole, tmp_path):
+    copy, _ = as_earlier(whole[0], tmp_path / "a" / "city" / "copy", 2)
+    assert Tournament.open(copy).entries == Tournament.open(folder(whole[0])).entries
+    for found in [*copy.glob("results/*q-learning-s1.npz"), copy / "report.json"]:
+        found.unlink()
+    shutil.rmtree(copy / "runs")
+    assert cli.main(["compare", "--resume", str(copy)]) == 0
+    assert told(tmp_path / "a") == told(whole[0])
+
+
+def test_seeds_of_the_first_version_lie_apart(whole, tmp_path):
+    copy, _ = as_earlier(whole[0], tmp_path / "copy", 1)
+    tournament = Tournament.open(copy)
+    assert {seed for number, seed in tournament.matches() if number == 2} == {0, 10_000}
+
+
 @pytest.mark.parametrize(
     "words",
     [
@@ -323,33 +429,22 @@ def test_an_altered_folder_is_refused(whole, tmp_path):
         ["dqn", "city", "--agent.net.kind", "trap:Net"],
         ["q-learning", "city", "--help"],
         ["q-learning", "city", "--out", "elsewhere"],
+        ["q-learning", "city", "--preset", "elsewhere.toml"],
+        ["q-learning", "city", "--tyro-write-completion", "bash", "elsewhere"],
         ["q-learning", "city", "-h"],
-        ["q-learning"],
+        ["q-learning", "city", "stray"],
+        ["-h", "city"],
         [],
     ],
 )
-def test_a_stranger_can_not_add_flags(words, whole, tmp_path):
-    out, _, _ = whole
-    plain = json.loads((folder(out) / "tournament.json").read_text())
-    (tmp_path / "tournament.json").write_text(
-        json.dumps(plain | {"entries": [{**plain["entries"][2], "words": words}]})
-    )
+def test_a_stranger_can_not_add_flags(words, whole, tmp_path, monkeypatch):
+    copy, plain = as_earlier(whole[0], tmp_path / "copy", 2)
+    monkeypatch.chdir(tmp_path)
+    plain["entries"][2]["words"] = words
+    (copy / "tournament.json").write_text(json.dumps(plain))
     with pytest.raises(ValueError):
-        Tournament.open(tmp_path)
-
-
-def test_a_stranger_can_not_name_another_environment(whole, tmp_path, monkeypatch):
-    out, _, _ = whole
-    (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
-    copy = tmp_path / "copy"
-    shutil.copytree(folder(out), copy)
-    plain = json.loads((copy / "tournament.json").read_text())
-    plain["entries"] = [each for each in plain["entries"] if each["name"] == "q-learning"]
-    plain["entries"][0]["words"][1] = "trap:CartPole-v1"
-    (copy / "tournament.json").write_text(json.dumps(plain | {"seeds": 1}))
-    assert cli.main(["compare", "--resume", str(copy)]) == 0  # it plays in the tournament's own
-    assert not (tmp_path / "sprung").exists()
+        Tournament.open(copy)
+    assert not (tmp_path / "elsewhere").exists()
 
 
 @pytest.mark.parametrize("content", [b"", b"PK\x03\x04", b"\x93NUMPY"])

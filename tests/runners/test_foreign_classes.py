@@ -98,6 +98,67 @@ def test_nothing_that_is_no_number_passes_later(agent, env, words, tmp_path, cap
     assert f"broken_envs:{env} is broken: its {words}" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        (
+            "LateShape",
+            "is of shape (3,) and type float32, its observation space Box(-1.0, 1.0, (4,), float32)",
+        ),
+        ("LateType", "is of shape (4,) and type complex128, its observation space Box(-1.0, 1.0, (4,), fl"),
+        (
+            "LatePart",
+            "['map'] is of shape (2, 3) and type float32, its observation space Box(0.0, 1.0, (2,",
+        ),
+        ("LateNumber", "is 3, outside Discrete(3)"),
+    ],
+)
+@pytest.mark.parametrize("how", ["sync", "async"])
+@pytest.mark.filterwarnings("ignore:.*ERROR")  # Gymnasium's of its workers
+def test_an_observation_that_changes_later_is_told_with_its_environment(
+    env, words, how, tmp_path, capsys
+) -> None:
+    flags = ["--steps", "200", "--num-envs", "2", "--eval-episodes", "2", "--out", str(tmp_path)]
+    assert train("dqn", f"broken_envs:{env}", *flags, "--device", "cpu", "--vectorization", how) == 2
+    said = capsys.readouterr().err
+    assert f"the environment broken_envs:{env} is broken: its observation" in said and words in said
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [
+        (
+            "Sound",
+            "no argument render_mode and no render mode rgb_array and no method render; add `rend",
+        ),
+        (
+            "NoModes",
+            'no render mode rgb_array; add `metadata = {"render_modes": ["rgb_array"], "render_fps',
+        ),
+        ("NoRender", "no method render; add one that returns a picture, (height, width, 3) of uint8"),
+        ("NoPicture", "its render returns what is of type NoneType, no picture of shape (height, width, 3)"),
+    ],
+)
+def test_what_a_class_lacks_to_be_drawn_is_one_line(env, words, tmp_path, capsys) -> None:
+    flags = ["--record", str(tmp_path / "x.gif"), "--steps", "2"]
+    assert cli.main(["watch", "random", f"broken_envs:{env}", *flags]) == 2
+    said = capsys.readouterr().err
+    assert f"broken_envs:{env} " in said and words in said and said.count("\n") == 1
+    assert cli.main(["watch", "random", "broken_envs:Drawn", *flags]) == 0
+    assert not capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("env", "words"),
+    [("EmptyDict", "has Dict observations that can't be used (Dict())"), ("EmptyPart", "'none': Tuple())")],
+)
+def test_observations_of_nothing_are_refused_with_their_space(env, words, capsys) -> None:
+    for how in ("sync", "async"):
+        assert cli.main(["evaluate", f"broken_envs:{env}", "random", "--vectorization", how]) == 2
+        said = capsys.readouterr().err
+        assert f"broken_envs:{env} " in said and words in said and said.count("\n") == 1
+
+
 def test_a_sound_one_trains(tmp_path) -> None:
     flags = ["--generations", "2", "--agent.population", "20", "--eval-episodes", "2", "--out", str(tmp_path)]
     assert train("genetic", "broken_envs:Sound", *flags) == 0

@@ -57,7 +57,7 @@ def test_names_are_found_wherever_they_stand(line, wanted) -> None:
         ("evaluate corridor nobody", "corridor has the references expert; there are also random,"),
         ("compare corridor --agents random,exprt", "unknown agent or run 'exprt'; did you mean 'expert'?"),
         ("compare corridor --agents q-lerning", "did you mean 'q-learning'?"),
-        ("compare corridor --agents clone:random-forst", "Did you mean 'random-forest'?"),
+        ("compare corridor --agents clone:random-forst", "did you mean 'random-forest'?"),
         ("train q-learning corridor --steps 1.5", "--steps must be an integer; got '1.5'"),
         ("evaluate --env corridor random --env city", "--env names one environment; got corridor and city"),
         (f"train q-learning corridor --env.slip {'9' * 300}", "slip"),

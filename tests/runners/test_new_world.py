@@ -42,6 +42,9 @@ def test_what_is_written_installs_conforms_trains_and_shows(tmp_path: Path, caps
     scores = {name: measures["return"]["mean"] for name, measures in found.items()}
     assert scores["random"] < 0 < scores["expert"] and scores["q-learning"] > scores["expert"] - 0.02
 
+    # Its own measure: the wind blows in 128 of 1024 steps; episodes in which it does not are shorter.
+    assert 64 / 1024 < found["expert"]["blown"]["mean"] < 128 / 1024
+
     run("-c", CLI, "watch", evaluation.parent, "--record", "bee.gif", "--steps", 4)
     frames = iio.imread(tmp_path / "bee.gif", index=None)
     assert len(frames) > 4 and (frames[0] != frames[-1]).any()

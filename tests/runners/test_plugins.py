@@ -31,6 +31,16 @@ class CarefulConfig(TabularConfig):
 class Careful(QLearning):
     name = "careful"
 
+class Alone:
+    def __init__(self, observation_space, action_space, *, num_envs, config, rng):
+        self.policy = None
+
+    def learn(self, batch):
+        return {}
+
+def alone():
+    register_agent("alone", "their_plugin:Alone", "learner", "inherits nothing")
+
 def agent():
     register_agent("careful", "their_plugin:Careful", "learner", "Q-learning, but careful",
                    config="their_plugin:CarefulConfig", modes=("index",))
@@ -144,6 +154,13 @@ def test_an_agent_of_others_trains_resumes_and_shows(announce, tmp_path, capsys)
     del agents._AGENTS["careful"]
     assert cli.main(["watch", str(run)]) == 2
     assert "unknown agent 'careful'" in capsys.readouterr().err
+
+
+def test_an_agent_that_inherits_nothing_is_refused_in_one_line(announce, tmp_path, capsys) -> None:
+    announce("their_plugin:alone", group="meze.agents")
+    assert cli.main(["train", "alone", "corridor", "--out", str(tmp_path / "runs")]) == 2
+    assert capsys.readouterr().err == "meze: error: Alone has to inherit meze.agents.base.Learner\n"
+    assert not (tmp_path / "runs").exists()
 
 
 def test_registering_agents() -> None:

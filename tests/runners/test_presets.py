@@ -1,11 +1,176 @@
-"""Presets are settings known to work: what off-policy learners find with them is the optimum."""
+"""Presets: what is shipped makes settings, what a file may not say is refused, what they find is best."""
 
 import json
+from pathlib import Path
 
+import meze
 import pytest
-from meze.runners import cli
+from meze.agents.registry import agent_specs, find_agent
+from meze.runners import cli, presets
 from meze.runners.listing import rows_of
+from meze.runners.presets import (
+    default_agent_config,
+    default_env_config,
+    default_settings,
+    observation_modes,
+    with_preset,
+)
 from meze.runners.resolve import find_environment
+from meze.runners.train import ask
+
+SHIPPED = {path.stem: path for path in (Path(meze.__file__).parent / "assets" / "presets").glob("*.toml")}
+AGENTS = {spec.name for spec in agent_specs()}
+
+
+def tables():
+    """Every shipped table: an environment's name, and an agent's, `*` or `bench`."""
+    for name, path in sorted(SHIPPED.items()):
+        content = presets.read_toml(path)
+        below = content if name == "gymnasium" else {name: content}
+        for environment, agents in below.items():
+            yield from ((environment, agent) for agent in agents)
+
+
+@pytest.mark.parametrize(("name", "agent"), tables())
+def test_every_shipped_table_makes_settings(name, agent) -> None:
+    environment = find_environment(name)
+    known = presets._known(environment, agent)
+    values = {key: value for key, value in known.items() if not key.startswith("provenance.")}
+    assert values and all(key.replace("_", "-") == key for key in known)
+    if agent == "bench":
+        config = with_preset(default_env_config(environment), environment, "bench", "env.")
+        assert all(getattr(config, key.removeprefix("env.")) == value for key, value in values.items())
+        return
+    assert known["provenance.by"] == "hand"
+    for each in AGENTS if agent == "*" else {agent}:
+        spec = find_agent(each)
+        if not spec.is_trained:
+            continue
+        for mode in (None, *observation_modes(environment.config)):
+            default_agent_config(environment, spec, mode)
+        for encoded in (False, True):
+            default_env_config(environment, spec, encoded=encoded)
+        run = default_settings(environment, spec)
+        if agent != "*":  # what the file says is what a run has
+            own = {key: value for key, value in values.items() if "." not in key}
+            assert {key: getattr(run, key.replace("-", "_")) for key in own} == own
+
+
+def test_what_is_shipped_is_what_worlds_name() -> None:
+    worlds = {find_environment(name).world for name in SHIPPED.keys() - {"gymnasium"}}
+    assert {world.presets for world in worlds} == set(SHIPPED.values()) - {presets.GYMNASIUM}
+    assert presets.GYMNASIUM == SHIPPED["gymnasium"]
+
+
+FILE = """
+["*"]
+agent.epsilon.end = 0.25
+agent.net.dueling = true
+
+[q-learning]
+like = "sarsa"
+agent.gamma = 0.5
+provenance = { by = "search", trials = 20 }
+
+[sarsa]
+steps = 128
+num_envs = 4
+agent.gamma = 0.75
+agent.epsilon = { steps = 64 }
+
+[dqn]
+agent.net.planes = [0, 1]
+agent.net.hidden = [8]
+
+[dqn.pixels]
+agent.net.planes = "None"
+"""
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "mine.toml"
+    path.write_text(FILE)
+    return path
+
+
+def test_a_file_of_ones_own_takes_the_place_of_the_shipped_one(file) -> None:
+    given = ask(["q-learning", "city"], ["--preset", str(file)]).given
+    assert (given.run.steps, given.run.num_envs, given.files.preset) == (128, 4, file)
+    assert (given.agent.gamma, given.agent.epsilon.end, given.agent.epsilon.steps) == (0.5, 0.25, 64)
+    assert given.agent.step_size == type(given.agent)().step_size  # nothing of the shipped file is left
+    assert ask(["sarsa", "city"], [f"--preset={file}", "--agent.gamma", "0.1"]).given.agent.gamma == 0.1
+    longer = ask(["q-learning", "CartPole-v1"], ["--preset", str(file), "--steps", "256"]).given
+    assert longer.agent.epsilon.steps == 128  # schedules follow
+
+
+def test_observations_have_tables_of_their_own(file) -> None:
+    for flags, planes in (([], (0, 1)), (["--env.observation", "pixels"], None)):
+        net = ask(["dqn", "platformer"], ["--preset", str(file), *flags]).given.agent.net
+        assert (net.planes, net.hidden, net.dueling) == (planes, (8,), True)
+
+
+def test_a_file_of_several_environments_has_their_ids(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[CartPole-v1.dqn]\nsteps = 77\n[Acrobot-v1.dqn]\nlike = 'CartPole-v1.dqn'\nnum-envs = 1")
+    run = ask(["dqn", "Acrobot-v1"], ["--preset", str(path)]).given.run
+    assert (run.steps, run.num_envs) == (77, 1)
+
+
+def test_a_run_tells_which_file_it_began_with(file, tmp_path) -> None:
+    words = ["train", "q-learning", "corridor", "--preset", str(file), "--eval-episodes", "2"]
+    assert cli.main([*words, "--out", str(tmp_path / "runs")]) == 0
+    (config,) = tmp_path.glob("runs/*/*/*/config.json")
+    written = json.loads(config.read_text())
+    assert written["run"]["steps"] == 128 and str(file) in written["command"]
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("[dqn]\nagent.net.kind = 'trap:Net'", "[dqn] agent.net.kind is trap:Net: only the command line"),
+        ("['*']\nagent.net.kind = 'trap:Net'", "[dqn] agent.net.kind is trap:Net: only the command line"),
+        ("[dqn.grid]\nagent.net.kind = 'trap:Net'", "[dqn] agent.net.kind is trap:Net: only the command"),
+        ("[dqn]\nagent.gamma = 'much'", "[dqn] agent.gamma is 'much', which does not fit"),
+        ("[dqn]\nagent.gamma = 7", "[dqn] gamma must"),
+        ("[dqn]\nagent.loss = 'l3'", "[dqn] agent.loss takes "),
+        ("[dqn]\nsteps = 1.5", "[dqn] steps is 1.5, which does not fit"),
+        ("[dqn]\nsteps = 1979-05-27", "[dqn] steps is datetime.date(1979, 5, 27), which does not fit"),
+        ("[dqn]\nstep = 15", "[dqn] there is no setting step"),
+        ("[dqn]\nresume = 15", "[dqn] there is no setting resume"),
+        ("[dqn]\nagent.gama = 0.9", "[dqn] there is no setting agent.gama"),
+        ("[dqn]\nagent.gamma.end = 0.9", "[dqn] there is no setting agent.gamma.end"),
+        ("[dqn]\nagnet.gamma = 0.9", "[dqn] there is no setting agnet"),
+        ("[dqn.smells]\nsteps = 1", "[dqn] there is no setting smells"),
+        ("[dqn]\nenv.wind = 1", "[dqn] there is no setting env.wind"),
+        ("[dqn]\nfiles.out = 'elsewhere'", "[dqn] there is no setting files"),
+        ("[dqn]\nlike = 'pqn'", "[dqn] there is no other table 'pqn' to be like"),
+        ("[dqn]\nlike = 'dqn'", "[dqn] there is no other table 'dqn' to be like"),
+        ("[dqn]\nlike = 'pqn'\n[pqn]\nlike = 'dqn'", "[dqn] there is no other table 'dqn' to be like"),
+        ("[dqn]\nlike = 3", "[dqn] there is no other table 3 to be like"),
+        ("[dqnn]\n[dqn]", "unknown agent 'dqnn'; did you mean 'dqn'?"),
+        ("[pqn]", "mine.toml has no table for dqn; it has pqn"),
+        ("dqn = 1", "mine.toml has no table for dqn"),
+        ("", "mine.toml has no table for dqn; it has none at all"),
+        ("[dqn", "mine.toml is not TOML: "),
+        (f"x = {'[' * 100_000}", "mine.toml is not TOML: "),
+    ],
+)
+def test_what_a_file_may_not_say_is_told_in_one_line(text, words, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("mine.toml").write_text(text)
+    Path("trap.py").write_text("raise AssertionError('imported')")
+    assert cli.main(["train", "dqn", "city", "--preset", "mine.toml"]) == 2
+    said = capsys.readouterr().err
+    assert words in said and "mine.toml" in said and said.count("\n") == 1
+    assert not Path("runs").exists()
+
+
+def test_a_file_that_is_not_there_is_told_in_one_line(tmp_path, capsys) -> None:
+    assert cli.main(["train", "dqn", "city", "--preset", str(tmp_path / "none.toml")]) == 2
+    assert capsys.readouterr().err.endswith("none.toml: No such file or directory\n")
+    assert cli.main(["train", "dqn", "city", "--preset"]) == 2
+    assert "--preset needs a value" in capsys.readouterr().err
 
 
 @pytest.mark.slow

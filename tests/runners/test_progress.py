@@ -5,6 +5,9 @@ import re
 import time
 
 import pytest
+import rich
+from meze.envs.platformer.levels import shipped_level
+from meze.envs.platformer.pool import certify
 from meze.runners import progress
 from meze.runners.progress import ProgressLine, Waiting
 from rich.console import Console
@@ -50,7 +53,7 @@ def terminal(monkeypatch):
     """What is written to a terminal of 60 columns."""
     written = io.StringIO()
     console = Console(file=written, force_terminal=True, width=60)
-    monkeypatch.setattr(progress, "Console", lambda: console)
+    monkeypatch.setattr(rich, "get_console", lambda: console)
     return written
 
 
@@ -66,6 +69,14 @@ def test_in_a_terminal_the_newest_evaluation_stands_there_with_its_time(terminal
         line.evaluated(1000, {"eval_return": -14.2, "eval_success": 0.359})
     last = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue()).splitlines()[-1]
     assert "100 %" in last and "evaluated at 1,000: return -14" in last
+
+
+def test_in_a_terminal_a_worlds_own_bar_has_a_line_below_the_words(terminal):
+    with Waiting("getting ready"):
+        assert certify([shipped_level("01-running")])[0] > 0
+    painted = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue()).split("\r")
+    bars = [each for each in painted if "Certifying levels" in each]
+    assert bars and all("getting ready\nCertifying" in each for each in bars), "one is painted over the other"
 
 
 def test_in_a_terminal_waiting_moves(terminal):

@@ -5,6 +5,8 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from meze.envs.core.vector import WorldVectorEnv
+from meze.envs.kiosk.world import Kiosk
+from meze.runners.measures import measures_of
 from meze.runners.rollout import ReferencePolicy, Rollout, Tally, evaluate
 
 NUM_ENVS, LIMIT = 5, 12
@@ -61,6 +63,7 @@ def test_transitions_equal_those_of_single_environments(make) -> None:
             assert transition.obs[b] == obs and transition.action[b] == action
             assert transition.reward[b] == reward and transition.next_obs[b] == next_obs
             assert (transition.terminated[b], transition.truncated[b]) == (terminated, truncated)
+            assert np.array_equal(transition.mask[b], info["action_mask"])
             assert np.array_equal(transition.next_mask[b], next_info["action_mask"])
             seen[b] = next_obs, next_info
             assert (b in finished) == (terminated or truncated)
@@ -178,6 +181,20 @@ def test_memory_is_forgotten_where_an_episode_ends() -> None:
     assert min(lengths) < NUM_ENVS  # some rows forget while others remember
 
 
+def test_transitions_carry_what_was_known_when_acting() -> None:
+    class Telling(Remembering):
+        def act(self, obs, memory=None, *, explore, mask=None):
+            action, following = super().act(obs, memory, explore=explore, mask=mask)
+            return action, following, {"saw": obs + 100}
+
+    rollout, before = Rollout(native(AutoresetMode.SAME_STEP), Telling(), seeds=1), None
+    for _ in range(20):
+        transition, _ = rollout.step()
+        assert transition.memory is before
+        assert np.array_equal(transition.extras["saw"], transition.obs + 100)
+        before = rollout._memory
+
+
 def test_memory_is_part_of_the_saved_state() -> None:
     first = Rollout(native(AutoresetMode.SAME_STEP), Remembering(), seeds=1)
     for _ in range(17):
@@ -200,7 +217,7 @@ def test_memory_is_part_of_the_saved_state() -> None:
 
 
 def test_an_objective_is_that_of_the_last_step():
-    tally = Tally(2)
+    tally = Tally(2, measures_of(Kiosk))
     for objective in ([5.0, 9.0], [4.0, 8.0]):
         tally.add(np.ones(2), {"objective": np.array(objective)})
     # Row 1 ends here: its own last objective is in `final_info`, `info` tells of its next episode.

@@ -90,12 +90,15 @@ def test_unknown_streams_are_refused_in_one_line(streams, tmp_path, capsys):
 
 def test_tournaments_play_seeds_side_by_side_and_older_ones_their_own(tmp_path):
     corridor, budget = find_environment("corridor"), Budget(steps=100)
-    entries = make_entries(["q-learning"], corridor, [], budget)
+    entries = make_entries(["q-learning"], corridor, budget)
     Tournament.create(tmp_path, corridor, entries, 3, 5, budget)
     trained = [seed for number, seed in Tournament.open(tmp_path).matches() if number == 0]
     assert trained == [0, 1, 2]
     file = tmp_path / "tournament.json"
-    file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 1}))
+    plain = json.loads(file.read_text()) | {"format": 1}
+    for entry in plain["entries"]:  # which had words then
+        entry["words"] = ["q-learning", "corridor"] if entry["kind"] == "trained" else []
+    file.write_text(json.dumps(plain))
     trained = [seed for number, seed in Tournament.open(tmp_path).matches() if number == 0]
     assert trained == [0, 10_000, 20_000]
     file.write_text(json.dumps(json.loads(file.read_text()) | {"format": 0}))

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from meze.runners.settings import flags, from_plain, group, override, parse, to_plain
+from meze.runners.settings import as_flags, flags, from_plain, group, override, parse, to_plain
 
 
 @dataclass(frozen=True)
@@ -69,8 +69,52 @@ def test_errors_are_one_line(args, words, encoding, monkeypatch) -> None:
 
 def test_overriding_reaches_into_nested_settings() -> None:
     assert override(Outer(), {"inner.rate": 0.1, "name": "c"}) == Outer("c", inner=Inner(0.1, 3))
-    with pytest.raises(ValueError, match="no setting 'rte'"):
-        override(Outer(), {"inner.rte": 1})
+    assert override(Outer(), {"inner.rate": 1, "inner.count": 2}) == Outer(inner=Inner(1.0, 2))
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"inner.rte": 1}, "there is no setting its.inner.rte"),
+        ({"name.first": 1}, "there is no setting its.name.first"),
+        ({"inner.count": 1.5}, "its.inner.count is 1.5, which does not fit"),
+        ({"inner": 3}, "its.inner is 3, which does not fit"),
+        ({"mode": "z"}, "its.mode takes x, y; got 'z'"),
+        ({"name": "bad"}, "name must be good"),
+    ],
+)
+def test_overriding_checks_what_it_is_given(changes, words) -> None:
+    with pytest.raises(ValueError) as caught:
+        override(Outer(), changes, "its.")
+    assert str(caught.value) == words
+
+
+@dataclass(frozen=True)
+class Switched:
+    on: bool = True
+    off: bool = False
+    low: float = 0.0
+    sizes: tuple[int, ...] | None = (1,)
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        (Outer(), []),
+        (
+            Outer("-b", "y", 5, (4, 5), inner=Inner(0.25)),
+            ["--name=-b", "--mode", "y", "--limit", "5", "--sizes", "4", "5", "--inner.rate", "0.25"],
+        ),
+        (Outer(sizes=()), ["--sizes"]),
+        (Switched(False, True, -1e-9, None), ["--no-on", "--off", "--low=-1e-09", "--sizes", "None"]),
+    ],
+)
+def test_flags_say_again_what_was_read(settings, words) -> None:
+    default = type(settings)()
+    assert as_flags(settings, default) == words and read(words, default) == settings
+    both = [group("Both", run=Inner(count=n), agent=each) for n, each in ((3, default), (4, settings))]
+    again = read(as_flags(both[1], both[0]), both[0])
+    assert (again.run, again.agent) == (Inner(count=4), settings)
 
 
 def test_json_round_trip() -> None:

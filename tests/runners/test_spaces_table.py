@@ -13,13 +13,14 @@ import spaces_env
 from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from meze.agents.registry import agent_specs, fitting_agents, make_agent
+from meze.runners.kinds import KINDS
 from meze.runners.resolve import Environment, make_vector
-from meze.runners.rollout import ROLLOUTS, Rollout, evaluate
+from meze.runners.rollout import Rollout, evaluate
 
 PAGE = Path(__file__).parents[2] / "docs" / "spaces.md"
 NUM_ENVS = 2
 GROUPS = {
-    "tables": ("q-learning", "sarsa", "expected-sarsa", "double-q-learning", "dyna-q", "value-iteration"),
+    "tables": tuple(spec.name for spec in agent_specs() if spec.numbers_only),
     "deep": ("dqn", "pqn", "sb3-dqn"),
     "evolution": ("genetic", "random-search", "neat"),
     "imitators": ("clone", "dagger"),
@@ -77,10 +78,10 @@ def make(spec, env, seed):
 
 def trained(spec, agent, env):
     """The policy of an agent that has learned from a few steps, was saved, and restored."""
-    if spec.kind == "policy":
+    if not spec.is_trained:
         return agent
-    if spec.kind in ROLLOUTS:
-        rollout = ROLLOUTS[spec.kind](env, agent.policy, 0)
+    if KINDS[spec.kind].rollout:
+        rollout = KINDS[spec.kind].rollout_class()(env, agent.policy, 0)
         assert sum(rollout.advance(agent)[0] for _ in range(8)) >= 8 * NUM_ENVS
     elif spec.kind == "searcher":
         population = agent.ask()

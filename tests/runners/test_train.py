@@ -207,7 +207,7 @@ def put(name: str, field: str, value: int) -> Callable[[dict], None]:
         (put("rollout.records", "rng", 0), "without a random stream"),
         (lambda state: state.update({"rollout.records": state["rollout.records"][1:]}), "do not fit"),
         (lambda state: state.update({"rollout.tally.return": np.zeros(3)}), "damaged"),
-        (lambda state: state.update({"rollout.tally.wit": np.zeros(32)}), "damaged"),
+        (lambda state: state.update({"rollout.tally.success": np.zeros(3)}), "damaged"),
         (lambda state: state.update({"step": "many"}), "number of transitions so far is damaged"),
         (lambda state: state.update({"step": float("inf")}), "number of transitions so far is damaged"),
         (lambda state: state.update({"learner.q": np.zeros((3, 3))}), "shape"),
@@ -317,7 +317,7 @@ def test_resuming_with_another_agent_or_environment_is_refused(finished, capsys)
     assert cli.main(["train", "sarsa", "corridor", "--resume", str(finished)]) == 2
     assert "a run of q-learning, not of sarsa" in capsys.readouterr().err
     assert cli.main(["train", "q-learning", "Taxi-v4", "--resume", str(finished)]) == 2
-    assert "trained on toy/Corridor-v0, not on Taxi-v4" in capsys.readouterr().err
+    assert "is on toy/Corridor-v0, not on Taxi-v4" in capsys.readouterr().err
 
 
 def test_a_run_can_not_become_shorter_than_it_is(finished, capsys) -> None:

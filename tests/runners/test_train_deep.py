@@ -17,10 +17,11 @@ from gymnasium.vector import AutoresetMode
 from meze.agents.networks import NetworkConfig
 from meze.agents.pqn import PQN, PQNConfig
 from meze.runners import cli, device, watch
+from meze.runners.kinds import DeepSettings
 from meze.runners.metrics import Meter
 from meze.runners.resolve import find_environment, find_learner
 from meze.runners.rollout import Episodes
-from meze.runners.rundir import DeepSettings, RunConfig, RunDir
+from meze.runners.rundir import RunConfig, RunDir
 from meze.runners.show import Show
 from meze.runners.stopwatch import PARTS
 from run_files import assert_same_end, final, kill_and_resume, only_run
@@ -176,7 +177,12 @@ def test_torch_computes_with_so_many_threads(tmp_path, monkeypatch) -> None:
         ("train pqn corridor --device tpu", "Expected one of ('auto', 'cpu', 'cuda')"),
         ("train pqn corridor --torch-threads 0", "torch_threads must be at least 1"),
         ("train dqn corridor --agent.replay 9 --agent.batch-size 10", "larger than the replay"),
-        ("train dqn corridor --agent.replay 10_000_000_000_000", "replay"),
+        ("train dqn corridor --agent.replay 10_000_000_000_000", "lower --agent.replay"),
+        (
+            "train dqn corridor --env.observation strip --agent.replay 10_000_000_000_000 --encoder pca "
+            "--encoder.components 2 --fit.samples 200",
+            "lower --agent.replay",
+        ),
         ("train dqn Pendulum-v1", "Discrete actions"),
         ("train pqn corridor --agent.net.kind cnn", "three axes"),
         ("train pqn corridor --agent.net.kind no_such_module:Net", "no_such_module"),

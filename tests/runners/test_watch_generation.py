@@ -70,10 +70,23 @@ def test_everybody_plays_the_same_episode_as_if_alone(run) -> None:
     assert waited > 10
 
 
+def test_each_row_shows_the_values_of_its_own_genome(run) -> None:
+    searcher = searcher_of(run, 3)
+    moment = shown(GenerationPolicy(searcher)).moment
+    ranked = np.argsort(-searcher.fitness, kind="stable")
+    own = searcher.policy_of(searcher.population, ranked).action_values(moment.obs)
+    if own is None:  # genomes that are tables have none
+        assert moment.values is None
+    else:
+        assert len(np.unique(own, axis=0)) > 1 and (moment.values == own).all()
+
+
 def test_ghosts_are_those_who_still_play_and_the_picture_follows_the_furthest(run, monkeypatch) -> None:
     drawn = []
 
     class Ghosts(CorridorRenderer):
+        draws = ("ghosts",)
+
         def draw(self, state, i=0, *, phase=1.0, hud=None, ghosts=()):
             drawn.append((len(state), i, list(ghosts), hud))
             return super().draw(state, i)
@@ -81,7 +94,7 @@ def test_ghosts_are_those_who_still_play_and_the_picture_follows_the_furthest(ru
     monkeypatch.setattr(Corridor, "renderer", lambda self: Ghosts())
     source = find_source([str(run)])
     env, show, viewer = generation_viewer(
-        source, source.env_config, WatchSettings(population=True, generation=2)
+        source, source.env_config, WatchSettings(population=True, checkpoint="2")
     )
     searcher = searcher_of(run, 2)
     while not show.moment.ended.all():
@@ -133,20 +146,18 @@ def test_an_earlier_generations_best_is_shown(run, tmp_path) -> None:
     env = WorldVectorEnv("toy_world:Corridor", 5, LIMIT, observation=source.env_config.observation)
     obs, info = env.reset(seed=3)
     for generation in (1, 3):
-        policy = source.act(env, WatchSettings(generation=generation)).policy
+        policy = source.act(env, WatchSettings(checkpoint=str(generation))).policy
         wanted = searcher_of(run, generation).policy.act(obs, explore=False, mask=info["action_mask"])[0]
         assert np.array_equal(policy.act(obs, explore=False, mask=info["action_mask"])[0], wanted)
-    args = ["watch", str(run), "--generation", "1", "--record", str(tmp_path / "one.gif"), "--steps", "3"]
+    args = ["watch", str(run), "--checkpoint", "1", "--record", str(tmp_path / "one.gif"), "--steps", "3"]
     assert cli.main(args) == 0
 
 
 def test_what_is_not_there_is_told_in_one_line(run, tmp_path, capsys) -> None:
     for args, words in (
-        ([str(run), "--generation", "9"], "has no generation 9; its newest is 4"),
-        ([str(run), "--generation", "2", "--follow"], "--follow takes the newest generation"),
-        ([str(run), "--generation", "0"], "generation must be more than 0"),
-        (["random", "corridor", "--population"], "are for runs of searchers"),
-        (["random", "corridor", "--generation", "1"], "are for runs of searchers"),
+        ([str(run), "--checkpoint", "9"], "checkpoint takes best, newest, or one of 1, 2, 3, 4; got 9"),
+        ([str(run), "--checkpoint", "2", "--follow"], "--follow takes the newest checkpoint, not 2"),
+        (["random", "corridor", "--population"], "--population is for runs of searchers"),
     ):
         assert cli.main(["watch", *args, "--record", str(tmp_path / "x.gif")]) == 2
         said = capsys.readouterr().err

@@ -379,6 +379,19 @@ def test_the_panel_says_which_checkpoint_is_shown(run) -> None:
         env.close()
 
 
+def test_action_values_are_shown_behind_an_encoder(tmp_path) -> None:
+    fit = ["--env.observation", "strip", "--encoder", "kmeans", "--encoder.k", "4", "--fit.samples", "200"]
+    args = ["train", "q-learning", "corridor", *fit, "--steps", "2000", "--eval-episodes", "4"]
+    assert cli.main([*args, "--out", str(tmp_path)]) == 0
+    source = find_source([str(next(tmp_path.glob("*/*/*")))])
+    env, show, _ = watch._viewer(source, source.env_config, WatchSettings())
+    before = show.moment
+    show.forward()
+    assert before.values is not None and len(np.unique(before.values)) > 1
+    assert (show.moment.actions == np.where(before.mask, before.values, -np.inf).argmax(axis=1)).all()
+    env.close()
+
+
 def test_cut_offs_are_those_of_training(tmp_path) -> None:
     args = ["train", "q-learning", "corridor", "--steps", "2000", "--max-episode-steps", "5"]
     assert cli.main([*args, "--eval-episodes", "4", "--out", str(tmp_path)]) == 0

@@ -1,0 +1,329 @@
+"""SARSA over more than one step: SARSA(lambda) with eligibility traces, and n-step SARSA.
+
+Both act, and draw their next actions, as `tabular.Sarsa` does, and differ in how far back an error reaches.
+What they keep of its episode belongs to a stream of the batch, and is void where an episode begins: where one
+ended before, and where the environment was reset meanwhile. Rows are applied as `tabular` says, each with all
+that its stream keeps; several streams change one table.
+
+Sections are those of Sutton & Barto, Reinforcement Learning, 2nd edition (2018).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+from gymnasium.spaces import Space
+from numpy.typing import NDArray
+
+from .base import MisfitError, State, Transition
+from .checks import check_range, taken
+from .tabular import MAX_TABLE_VALUES, Sarsa, TabularConfig, epsilon_greedy_action, kernel
+
+TINY = 1e-4
+"""A trace that fell below it is forgotten, so that a step costs the pairs visited lately, and not all."""
+
+
+@dataclass(frozen=True)
+class SarsaLambdaConfig(TabularConfig):
+    """Settings of SARSA(lambda).
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    trace_decay: float = 0.9
+    """Lambda, from 0 (SARSA) to 1 (Monte Carlo): how far back an error reaches."""
+    traces: Literal["accumulating", "replacing", "dutch"] = "dutch"
+    """What a visit makes of a pair's trace: 1 more, 1, or between them, which with a correction looks ahead
+    exactly as lambda returns do. Accumulating ones diverge where pairs are often visited again."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        if not 0 <= self.trace_decay <= 1:
+            raise ValueError(f"trace_decay must lie in [0, 1]; got {self.trace_decay}")
+
+
+@dataclass(frozen=True)
+class NStepSarsaConfig(TabularConfig):
+    """Settings of n-step SARSA.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    n_step: int = 4
+    """Rewards that are added up before the table's value is trusted."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        if self.n_step < 1:
+            raise ValueError(f"n_step must be at least 1; got {self.n_step}")
+
+
+class StreamSarsa(Sarsa):
+    """What both share: they know in which rows an episode begins.
+
+    Attributes:
+        begins: (B,) bool of the last batch.
+    """
+
+    begins: NDArray[np.bool_]
+
+    def learn(self, batch: Transition) -> dict[str, float]:
+        """As `TabularLearner.learn`; an episode begins where the policy remembered none."""
+        under_way = np.zeros(len(batch.obs), np.bool_) if batch.memory is None else batch.memory
+        self.begins = ~under_way
+        return super().learn(batch)
+
+    def _check_room(self, values: int, cure: str) -> None:
+        if values > MAX_TABLE_VALUES:
+            raise MisfitError(
+                f"{self.name} keeps at most {MAX_TABLE_VALUES} values of its streams, here {values}; {cure}"
+            )
+
+
+# --- SARSA(lambda) --------------------------------------------------------------------------------------
+
+
+class Traces(NamedTuple):
+    """Pairs of B streams that were visited lately, at most K each; others have a trace of 0."""
+
+    pair: NDArray[np.int64]
+    """(B, K) their numbers, s * A + a."""
+    trace: NDArray[np.float64]
+    """(B, K) their eligibility."""
+    count: NDArray[np.int64]
+    """(B,) how many there are, at the front of these."""
+    next_value: NDArray[np.float64]
+    """(B,) Q(S', A') as it was before the last update; 0 where the episode terminated."""
+
+
+def most_traces(decay: float, num_pairs: int) -> int:
+    """How many pairs can have a trace at once, if every step leaves the share `decay` of each.
+
+    A trace is at most 1 / (1 - decay) when its pair is visited, and each of the others was visited at
+    another step since.
+    """
+    if decay == 0:
+        return 1
+    if decay == 1:
+        return num_pairs
+    return min(num_pairs, 1 + math.ceil(math.log(TINY * (1 - decay)) / math.log(decay)))
+
+
+@kernel
+def visit(traces, b, pair, decay, kept):
+    """Lets the traces of stream b fade, and renews a pair's: E = kept E + 1. Returns where it stands."""
+    place, count = -1, 0
+    for i in range(traces.count[b]):
+        trace = decay * traces.trace[b, i]
+        if traces.pair[b, i] == pair:
+            place = count
+        elif trace < TINY:
+            continue
+        traces.pair[b, count], traces.trace[b, count] = traces.pair[b, i], trace
+        count += 1
+    if place < 0:
+        place = min(count, traces.pair.shape[1] - 1)  # there is room, but for what a stranger's file held
+        traces.pair[b, place], traces.trace[b, place] = pair, 0.0
+        count = place + 1
+    traces.trace[b, place] = kept * traces.trace[b, place] + 1.0
+    traces.count[b] = count
+    return place
+
+
+@kernel
+def sarsa_lambda_update(
+    q, t, begins, traces, step_size, gamma, trace_decay, kept, corrected, epsilon, uniform
+):
+    """SARSA(lambda) (Rummery & Niranjan 1994; Sutton & Barto 12.7): traces tell who shares in the error.
+
+        E = gamma lambda E, then E(S, A) = kept E(S, A) + 1
+        Q += step_size (error E + drift (E - [1 for S, A]))
+
+    `kept` is 1 for accumulating, 0 for replacing, 1 - step_size for dutch traces (12.5). The drift, which is
+    0 unless `corrected`, is what became of Q(S, A) since the step before took it for the value of what
+    follows; with it and dutch traces this is true online SARSA(lambda) (van Seijen et al. 2016).
+    Returns the error and the (B,) actions A'.
+    """
+    total = 0.0
+    next_action = np.empty(len(t.obs), np.int64)
+    values = q.reshape(-1)
+    for b in range(len(t.obs)):
+        next_action[b] = epsilon_greedy_action(q, t.next_obs[b], t.next_mask, b, epsilon, uniform[b])
+        next_value = 0.0 if t.terminated[b] else q[t.next_obs[b], next_action[b]]
+        s, a = t.obs[b], t.action[b]
+        error = t.reward[b] + gamma * next_value - q[s, a]
+        if begins[b]:
+            traces.count[b] = 0
+        drift = q[s, a] - traces.next_value[b] if corrected and not begins[b] else 0.0
+        place = visit(traces, b, s * q.shape[1] + a, gamma * trace_decay, kept)
+        for i in range(traces.count[b]):
+            trace = traces.trace[b, i]
+            values[traces.pair[b, i]] += step_size * (error * trace + drift * (trace - (i == place)))
+        traces.next_value[b] = next_value
+        total += abs(error)
+    return total / len(t.obs), next_action
+
+
+class SarsaLambda(StreamSarsa):
+    """On-policy TD control whose errors reach back along eligibility traces, those of each stream its own.
+
+    Attributes:
+        traces: of the streams' episodes.
+    """
+
+    name = "sarsa-lambda"
+    config: SarsaLambdaConfig
+
+    def __init__(
+        self,
+        observation_space: Space,
+        action_space: Space,
+        *,
+        num_envs: int,
+        config: SarsaLambdaConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        """Builds the table, and room for the traces of `num_envs` streams; see `TabularLearner`."""
+        super().__init__(observation_space, action_space, num_envs=num_envs, config=config, rng=rng)
+        shape = num_envs, most_traces(config.gamma * config.trace_decay, self.q.size)
+        self._check_room(shape[0] * shape[1], "--agent.trace-decay lowers them")
+        parts = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(num_envs, np.int64), np.zeros(num_envs)
+        self.traces = Traces(*parts)
+
+    def _update(self, rows: Transition, step_size: float) -> float:
+        config, uniform = self.config, self.rng.random(len(rows.obs))
+        kept = {"accumulating": 1.0, "replacing": 0.0, "dutch": 1.0 - step_size}[config.traces]
+        error, self.policy.next_action = sarsa_lambda_update(
+            self.q, rows, self.begins, self.traces, step_size, config.gamma, config.trace_decay, kept,
+            config.traces == "dutch", self.policy.epsilon, uniform,
+        )  # fmt: skip
+        return error
+
+    def state_dict(self) -> State:
+        """As `Sarsa`, and the traces."""
+        pair, trace, count, next_value = self.traces
+        live = np.arange(max(1, count.max())) < count[:, None]  # what lies behind was never tidied up
+        shown = slice(live.shape[1])
+        traces = Traces(pair[:, shown] * live, trace[:, shown] * live, count.copy(), next_value.copy())
+        return super().state_dict() | {f"traces.{name}": part for name, part in traces._asdict().items()}
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave; see `TabularLearner`."""
+        super().load_state_dict(state)
+        num_envs, most = self.traces.pair.shape
+        pair = taken(state, "traces.pair", np.int64, num_envs, None)
+        trace = taken(state, "traces.trace", np.float64, *pair.shape)
+        count = taken(state, "traces.count", np.int64, num_envs)
+        next_value = taken(state, "traces.next_value", np.float64, num_envs)
+        check_range("traces.pair", pair, 0, self.q.size)
+        check_range("traces.count", count, 0, min(most, pair.shape[1]) + 1)
+        if pair.shape[1] > most or trace.min() < 0:
+            raise ValueError("the traces are damaged")
+        shown = slice(pair.shape[1])
+        self.traces.pair[:, shown], self.traces.trace[:, shown] = pair, trace
+        self.traces.count[...], self.traces.next_value[...] = count, next_value
+
+
+# --- n-step SARSA ---------------------------------------------------------------------------------------
+
+
+class LastSteps(NamedTuple):
+    """The last n steps of B streams; step t of an episode is in slot t % n."""
+
+    pair: NDArray[np.int64]
+    """(B, n) what was done, s * A + a."""
+    reward: NDArray[np.float64]
+    """(B, n) what it earned."""
+    time: NDArray[np.int64]
+    """(B,) steps of the episode so far."""
+
+
+@kernel
+def n_step_sarsa_update(q, t, begins, last, step_size, gamma, epsilon, uniform):
+    """n-step SARSA (Sutton & Barto 7.2): the pair of n steps ago moves towards what it earned since.
+
+        G = R_tau+1 + gamma R_tau+2 + ... + gamma^n Q(S', A')
+        Q(S_tau, A_tau) += step_size (G - Q(S_tau, A_tau))
+
+    Where the episode ends, all pairs that still wait follow, the oldest first, with the rewards there are.
+    Returns the mean absolute error of the updates, 0 where there were none, and the (B,) actions A'.
+    """
+    total, updates = 0.0, 0
+    next_action = np.empty(len(t.obs), np.int64)
+    values, n = q.reshape(-1), last.pair.shape[1]
+    for b in range(len(t.obs)):
+        next_action[b] = epsilon_greedy_action(q, t.next_obs[b], t.next_mask, b, epsilon, uniform[b])
+        now = 0 if begins[b] else last.time[b]
+        last.pair[b, now % n] = t.obs[b] * q.shape[1] + t.action[b]
+        last.reward[b, now % n] = t.reward[b]
+        last.time[b] = now + 1
+        oldest = now + 1 - n
+        newest = now if t.terminated[b] or t.truncated[b] else oldest
+        for tau in range(max(oldest, 0), newest + 1):
+            target = 0.0 if t.terminated[b] else q[t.next_obs[b], next_action[b]]
+            for step in range(now, tau - 1, -1):
+                target = last.reward[b, step % n] + gamma * target
+            error = target - values[last.pair[b, tau % n]]
+            values[last.pair[b, tau % n]] += step_size * error
+            total += abs(error)
+            updates += 1
+    return total / max(updates, 1), next_action
+
+
+class NStepSarsa(StreamSarsa):
+    """On-policy TD control that waits n steps for rewards before it trusts the table.
+
+    Attributes:
+        last: steps of the streams' episodes.
+    """
+
+    name = "n-step-sarsa"
+    config: NStepSarsaConfig
+
+    def __init__(
+        self,
+        observation_space: Space,
+        action_space: Space,
+        *,
+        num_envs: int,
+        config: NStepSarsaConfig,
+        rng: np.random.Generator,
+    ) -> None:
+        """Builds the table, and room for the last steps of `num_envs` streams; see `TabularLearner`."""
+        super().__init__(observation_space, action_space, num_envs=num_envs, config=config, rng=rng)
+        shape = num_envs, config.n_step
+        self._check_room(shape[0] * shape[1], "--agent.n-step lowers them")
+        self.last = LastSteps(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(num_envs, np.int64))
+
+    def _update(self, rows: Transition, step_size: float) -> float:
+        uniform = self.rng.random(len(rows.obs))
+        error, self.policy.next_action = n_step_sarsa_update(
+            self.q, rows, self.begins, self.last, step_size, self.config.gamma, self.policy.epsilon, uniform
+        )
+        return error
+
+    def state_dict(self) -> State:
+        """As `Sarsa`, and the last steps."""
+        return super().state_dict() | {
+            f"last.{name}": part.copy() for name, part in self.last._asdict().items()
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave; see `TabularLearner`."""
+        super().load_state_dict(state)
+        parts = {
+            name: taken(state, f"last.{name}", part.dtype.type, *part.shape)
+            for name, part in self.last._asdict().items()
+        }
+        check_range("last.pair", parts["pair"], 0, self.q.size)
+        check_range("last.time", parts["time"], 0, 1 << 62)
+        for name, part in self.last._asdict().items():
+            part[...] = parts[name]
