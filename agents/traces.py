@@ -2,8 +2,12 @@
 
 Both act, and draw their next actions, as `tabular.Sarsa` does, and differ in how far back an error reaches.
 What they keep of its episode belongs to a stream of the batch, and is void where an episode begins: where one
-ended before, and where the environment was reset meanwhile. Rows are applied as `tabular` says, each with all
-that its stream keeps; several streams change one table.
+ended before, and where the environment was reset meanwhile.
+
+**Batches.** Rows are applied one after another, as `tabular` says. A visit lessens the traces that its pair
+has in other streams as it lessens the old one of its own stream: replacing ones are gone, dutch ones keep
+1 - step_size. So those of a pair add up to no more than in one stream. If streams knew nothing of each other,
+a thousand of them would correct one error a thousand times, and the table would diverge.
 
 Sections are those of Sutton & Barto, Reinforcement Learning, 2nd edition (2018).
 """
@@ -39,7 +43,7 @@ class SarsaLambdaConfig(TabularConfig):
     """Lambda, from 0 (SARSA) to 1 (Monte Carlo): how far back an error reaches."""
     traces: Literal["accumulating", "replacing", "dutch"] = "dutch"
     """What a visit makes of a pair's trace: 1 more, 1, or between them, which with a correction looks ahead
-    exactly as lambda returns do. Accumulating ones diverge where pairs are often visited again."""
+    exactly as lambda returns do. Accumulating ones add up, and diverge where pairs are visited often."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -97,11 +101,15 @@ class Traces(NamedTuple):
     pair: NDArray[np.int64]
     """(B, K) their numbers, s * A + a."""
     trace: NDArray[np.float64]
-    """(B, K) their eligibility."""
+    """(B, K) their eligibility when the stream took its last step."""
+    seen: NDArray[np.int64]
+    """(B, K) visits that the pair had had then."""
     count: NDArray[np.int64]
     """(B,) how many there are, at the front of these."""
     next_value: NDArray[np.float64]
     """(B,) Q(S', A') as it was before the last update; 0 where the episode terminated."""
+    visits: NDArray[np.int64]
+    """(S * A,) visits of each pair, in all streams."""
 
 
 def most_traces(decay: float, num_pairs: int) -> int:
@@ -120,20 +128,25 @@ def most_traces(decay: float, num_pairs: int) -> int:
 @kernel
 def visit(traces, b, pair, decay, kept):
     """Lets the traces of stream b fade, and renews a pair's: E = kept E + 1. Returns where it stands."""
+    traces.visits[pair] += 1
     place, count = -1, 0
     for i in range(traces.count[b]):
-        trace = decay * traces.trace[b, i]
-        if traces.pair[b, i] == pair:
+        here = traces.pair[b, i]
+        trace, seen = decay * traces.trace[b, i], traces.visits[here]
+        if seen != traces.seen[b, i]:  # in other streams, or here and now
+            trace *= kept ** (seen - traces.seen[b, i])
+        if here == pair:
             place = count
         elif trace < TINY:
             continue
-        traces.pair[b, count], traces.trace[b, count] = traces.pair[b, i], trace
+        traces.pair[b, count], traces.trace[b, count], traces.seen[b, count] = here, trace, seen
         count += 1
     if place < 0:
         place = min(count, traces.pair.shape[1] - 1)  # there is room, but for what a stranger's file held
         traces.pair[b, place], traces.trace[b, place] = pair, 0.0
+        traces.seen[b, place] = traces.visits[pair]
         count = place + 1
-    traces.trace[b, place] = kept * traces.trace[b, place] + 1.0
+    traces.trace[b, place] += 1.0
     traces.count[b] = count
     return place
 
@@ -144,7 +157,7 @@ def sarsa_lambda_update(
 ):
     """SARSA(lambda) (Rummery & Niranjan 1994; Sutton & Barto 12.7): traces tell who shares in the error.
 
-        E = gamma lambda E, then E(S, A) = kept E(S, A) + 1
+        E = gamma lambda E, then E(S, A) = kept E(S, A) + 1, and kept E(S, A) in all other streams
         Q += step_size (error E + drift (E - [1 for S, A]))
 
     `kept` is 1 for accumulating, 0 for replacing, 1 - step_size for dutch traces (12.5). The drift, which is
@@ -195,8 +208,14 @@ class SarsaLambda(StreamSarsa):
         super().__init__(observation_space, action_space, num_envs=num_envs, config=config, rng=rng)
         shape = num_envs, most_traces(config.gamma * config.trace_decay, self.q.size)
         self._check_room(shape[0] * shape[1], "--agent.trace-decay lowers them")
-        parts = np.zeros(shape, np.int64), np.zeros(shape), np.zeros(num_envs, np.int64), np.zeros(num_envs)
-        self.traces = Traces(*parts)
+        self.traces = Traces(
+            np.zeros(shape, np.int64),
+            np.zeros(shape),
+            np.zeros(shape, np.int64),
+            np.zeros(num_envs, np.int64),
+            np.zeros(num_envs),
+            np.zeros(self.q.size, np.int64),
+        )
 
     def _update(self, rows: Transition, step_size: float) -> float:
         config, uniform = self.config, self.rng.random(len(rows.obs))
@@ -209,27 +228,34 @@ class SarsaLambda(StreamSarsa):
 
     def state_dict(self) -> State:
         """As `Sarsa`, and the traces."""
-        pair, trace, count, next_value = self.traces
+        count = self.traces.count
         live = np.arange(max(1, count.max())) < count[:, None]  # what lies behind was never tidied up
-        shown = slice(live.shape[1])
-        traces = Traces(pair[:, shown] * live, trace[:, shown] * live, count.copy(), next_value.copy())
-        return super().state_dict() | {f"traces.{name}": part for name, part in traces._asdict().items()}
+        return super().state_dict() | {
+            f"traces.{name}": part[:, : live.shape[1]] * live if part.ndim == 2 else part.copy()
+            for name, part in self.traces._asdict().items()
+        }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `TabularLearner`."""
         super().load_state_dict(state)
-        num_envs, most = self.traces.pair.shape
-        pair = taken(state, "traces.pair", np.int64, num_envs, None)
-        trace = taken(state, "traces.trace", np.float64, *pair.shape)
-        count = taken(state, "traces.count", np.int64, num_envs)
-        next_value = taken(state, "traces.next_value", np.float64, num_envs)
-        check_range("traces.pair", pair, 0, self.q.size)
-        check_range("traces.count", count, 0, min(most, pair.shape[1]) + 1)
-        if pair.shape[1] > most or trace.min() < 0:
+        num_envs, room = self.traces.pair.shape
+        width = taken(state, "traces.pair", np.int64, num_envs, None).shape[1]
+        parts = {
+            name: taken(
+                state,
+                f"traces.{name}",
+                part.dtype.type,
+                *((num_envs, width) if part.ndim == 2 else part.shape),
+            )
+            for name, part in self.traces._asdict().items()
+        }
+        check_range("traces.pair", parts["pair"], 0, self.q.size)
+        check_range("traces.count", parts["count"], 0, min(room, width) + 1)
+        check_range("traces.seen", parts["visits"][parts["pair"]] - parts["seen"], 0, 1 << 62)
+        if width > room or parts["trace"].min() < 0:
             raise ValueError("the traces are damaged")
-        shown = slice(pair.shape[1])
-        self.traces.pair[:, shown], self.traces.trace[:, shown] = pair, trace
-        self.traces.count[...], self.traces.next_value[...] = count, next_value
+        for name, part in self.traces._asdict().items():
+            part[..., : parts[name].shape[-1]] = parts[name]
 
 
 # --- n-step SARSA ---------------------------------------------------------------------------------------

@@ -104,6 +104,27 @@ def test_a_file_of_ones_own_takes_the_place_of_the_shipped_one(file) -> None:
     assert longer.agent.epsilon.steps == 128  # schedules follow
 
 
+def test_where_an_agent_has_no_table_that_of_one_it_is_like_holds(file, tmp_path) -> None:
+    given = ask(["sarsa-lambda", "city"], ["--preset", str(file)]).given
+    assert (given.run.steps, given.agent.gamma, given.agent.epsilon.steps) == (128, 0.75, 64)
+    given = ask(["double-q-learning", "city"], ["--preset", str(file)]).given
+    assert (given.run.steps, given.agent.gamma) == (128, 0.5)  # of q-learning, which begins with sarsa's
+    own, last = tmp_path / "own.toml", tmp_path / "last.toml"
+    own.write_text("[sarsa]\nsteps = 128\n[sarsa-lambda]\nagent.trace-decay = 0.5")
+    given = ask(["sarsa-lambda", "city"], ["--preset", str(own)]).given
+    assert given.run.steps != 128 and given.agent.trace_decay == 0.5
+    last.write_text("[q-learning]\nsteps = 77")
+    assert ask(["n-step-sarsa", "city"], ["--preset", str(last)]).given.run.steps == 77
+    assert cli.main(["train", "expected-sarsa", "city", "--preset", str(own)]) == 2
+
+
+def test_an_agent_has_all_settings_of_the_one_that_it_is_like() -> None:
+    pairs = [
+        (spec.config_class(), find_agent(spec.like).config_class()) for spec in agent_specs() if spec.like
+    ]
+    assert pairs and all(issubclass(own, other) for own, other in pairs)
+
+
 def test_observations_have_tables_of_their_own(file) -> None:
     for flags, planes in (([], (0, 1)), (["--env.observation", "pixels"], None)):
         net = ask(["dqn", "platformer"], ["--preset", str(file), *flags]).given.agent.net
