@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from .envs.core.registry import register_world
-
-__version__ = "0.1.0"
+from .version import __version__ as __version__
 
 _PRESETS = Path(__file__).parent / "assets" / "presets"
 
@@ -79,7 +78,7 @@ def load(
     Raises:
         ValueError: one line, when the run can't be used.
     """
-    from .runners import rundir
+    from .runners.run import folder as rundir
 
     chosen = {"checkpoint": checkpoint, "render_mode": render_mode}
     return rundir.load(run, env_id, network=network, num_envs=num_envs, **chosen)  # type: ignore[arg-type]

@@ -252,7 +252,7 @@ def _describe(value: Any, seen: set[int], files: set[Path]) -> Iterator[str]:
 def _describe_function(function: types.FunctionType, seen: set[int], files: set[Path]) -> Iterator[str]:
     files.add(Path(function.__code__.co_filename))
     cells = dict(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
-    yield repr(function.__defaults__)
+    yield f"{function.__module__} {function.__defaults__!r}"  # kept code names the modules it came from
     for code in nested_codes(function.__code__):
         yield f"{code.co_name} {code.co_code.hex()} {code.co_varnames} {code.co_names}"
         for constant in code.co_consts:

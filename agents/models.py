@@ -14,8 +14,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..caching import compiled
+from .affine import Affine
 from .checks import Arrays, check_range, taken
-from .encoding import Affine
 
 BLOCK = 64
 """Rows that are multiplied with large matrices at once. Libraries round products of matrices otherwise where

@@ -39,12 +39,12 @@ class AgentKind:
 
 KINDS: dict[Kind, AgentKind] = {
     "policy": AgentKind(Policy, is_trained=False),
-    "learner": AgentKind(Learner, ".encoded:EncodedLearner", bootstraps=True),
-    "searcher": AgentKind(Searcher, ".encoded:EncodedSearcher"),
-    "trainer": AgentKind(Trainer, ".encoded:EncodedTrainer", bootstraps=True),
-    "imitator": AgentKind(Imitator, ".encoded:EncodedImitator", is_taught=True),
+    "learner": AgentKind(Learner, ".encoders.wrappers:EncodedLearner", bootstraps=True),
+    "searcher": AgentKind(Searcher, ".encoders.wrappers:EncodedSearcher"),
+    "trainer": AgentKind(Trainer, ".encoders.wrappers:EncodedTrainer", bootstraps=True),
+    "imitator": AgentKind(Imitator, ".encoders.wrappers:EncodedImitator", is_taught=True),
 }
-"""All kinds of agents. How the runs of each go is in `runners.kinds`."""
+"""All kinds of agents. How the runs of each go is in `runners.setup.kinds`."""
 
 
 @dataclass(frozen=True)
@@ -149,10 +149,10 @@ def _tabular(
 def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
     return AgentSpec(
         name,
-        f".{name}:{class_name}",
+        f".deep.{name}:{class_name}",
         "learner",
         summary,
-        config=f".{name}:{class_name}Config",
+        config=f".deep.{name}:{class_name}Config",
         modes=("sites", "grid", "pixels", "plain", "index"),
         extra="torch",
         on_device=True,
@@ -160,13 +160,13 @@ def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
     )
 
 
-def _sb3(name: str, algorithm: str, summary: str, *actions: Any, module: str = "sb3") -> AgentSpec:
+def _sb3(name: str, algorithm: str, summary: str, *actions: Any, module: str = "trainers") -> AgentSpec:
     return AgentSpec(
         name,
-        f".{module}:SB3{algorithm}",
+        f".sb3.{module}:SB3{algorithm}",
         "trainer",
         f"{summary}, of stable-baselines3",
-        config=f".sb3_config:{algorithm}Config",
+        config=f".sb3.config:{algorithm}Config",
         modes=("sites", "grid", "pixels", "plain", "index"),
         extra="sb3",
         on_device=True,
@@ -190,10 +190,10 @@ def _imitator(name: str, class_name: str, summary: str) -> AgentSpec:
 def _genetic(name: str, class_name: str, summary: str, like: str | None = None) -> AgentSpec:
     return AgentSpec(
         name,
-        f".genetic:{class_name}",
+        f".evolution.genetic:{class_name}",
         "searcher",
         summary,
-        config=".genetic:GeneticConfig",
+        config=".evolution.genomes:GeneticConfig",
         modes=("sites", "grid", "index"),
         extra="deap",
         actions=("discrete", "box"),
@@ -253,10 +253,10 @@ _AGENTS = {
         ),
         AgentSpec(
             "neat",
-            ".neat:Neat",
+            ".evolution.neat:Neat",
             "searcher",
             "networks of evolving topology (Stanley & Miikkulainen 2002)",
-            config=".neat:NeatConfig",
+            config=".evolution.neat_genomes:NeatConfig",
             modes=("grid", "index"),
             extra="neat",
             actions=("discrete", "box"),
@@ -273,8 +273,8 @@ _AGENTS = {
         ),
         _sb3("sb3-a2c", "A2C", "advantage actor-critic (Mnih et al. 2016)", "discrete", "box", "multi"),
         _sb3("sb3-dqn", "DQN", "deep Q-network (Mnih et al. 2015)", "discrete"),
-        _sb3("sb3-sac", "SAC", "soft actor-critic (Haarnoja et al. 2018)", "box", module="sb3_box"),
-        _sb3("sb3-td3", "TD3", "twin delayed DDPG (Fujimoto et al. 2018)", "box", module="sb3_box"),
+        _sb3("sb3-sac", "SAC", "soft actor-critic (Haarnoja et al. 2018)", "box", module="box"),
+        _sb3("sb3-td3", "TD3", "twin delayed DDPG (Fujimoto et al. 2018)", "box", module="box"),
     )
 }
 

@@ -16,7 +16,7 @@ import itertools
 import math
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple, TypeAlias, TypeGuard
 
 import gymnasium as gym
 import numpy as np
@@ -235,3 +235,28 @@ def check_shown(name: str, space: Space) -> None:
             f"{name} has {type(space).__name__} observations that can't be used ({told(space)}); agents take "
             "Box, Discrete, MultiDiscrete and MultiBinary ones, and non-empty Dict and Tuple of these"
         )
+
+
+KNOWN = 1e6
+"""Larger bounds tell nothing of how large a component is."""
+
+
+GAIN = 16.0
+"""Columns of a table are stretched to this, since rows compete by differences far smaller than the bounds."""
+
+
+def is_table(space: Space, num_actions: int) -> TypeGuard[Box]:
+    """Whether observations are tables with as many rows as there are actions, taken for one a row."""
+    return isinstance(space, Box) and len(space.shape) == 2 and space.shape[0] == num_actions
+
+
+def column_scales(table: Box) -> NDArray[np.float64]:
+    """(F,) factors that stretch the columns of a table to `GAIN`; 0 for columns without known bounds."""
+    largest = np.maximum(abs(table.low.astype(np.float64)), abs(table.high.astype(np.float64))).max(axis=0)
+    return np.where((largest > 0) & (largest < KNOWN), GAIN / largest.clip(1e-6), 0.0)
+
+
+def _bounds(space: Box) -> NDArray[np.float64]:
+    """Each component's largest size; 1 where it has no bound or one that tells nothing."""
+    largest = np.maximum(np.abs(space.low.astype(np.float64)), np.abs(space.high.astype(np.float64))).ravel()
+    return np.where((largest > 0) & (largest < KNOWN), largest, 1.0)

@@ -249,10 +249,11 @@ class SarsaLambda(StreamSarsa):
             )
             for name, part in self.traces._asdict().items()
         }
-        check_range("traces.pair", parts["pair"], 0, self.q.size)
-        check_range("traces.count", parts["count"], 0, min(room, width) + 1)
-        check_range("traces.seen", parts["visits"][parts["pair"]] - parts["seen"], 0, 1 << 62)
-        if width > room or parts["trace"].min() < 0:
+        ends = {"pair": self.q.size, "count": min(room, width) + 1, "seen": 1 << 62, "visits": 1 << 62}
+        for name, end in ends.items():
+            check_range(f"traces.{name}", parts[name], 0, end)
+        newer = parts["seen"] > parts["visits"][parts["pair"]]
+        if width > room or newer.any() or parts["trace"].min() < 0:
             raise ValueError("the traces are damaged")
         for name, part in self.traces._asdict().items():
             part[..., : parts[name].shape[-1]] = parts[name]

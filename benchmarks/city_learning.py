@@ -17,10 +17,10 @@ from contextlib import closing
 from pathlib import Path
 
 from meze.runners import cli
-from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
-from meze.runners.measures import measured_in
-from meze.runners.resolve import find_environment
-from meze.runners.scores import score
+from meze.runners.reporting.measures import measured_in
+from meze.runners.reporting.scores import score
+from meze.runners.run.evaluation import find_contestant, make_evaluation_env, on_split, play_episodes
+from meze.runners.setup.resolve import find_environment
 from rich.console import Console
 from rich.table import Table
 

@@ -31,12 +31,12 @@ from meze.agents.tabular import TabularConfig
 from meze.envs.city.config import CityConfig
 from meze.envs.city.maps import street_at
 from meze.envs.city.world import City
-from meze.envs.core.streets import NONE, format_map, shipped_map
-from meze.runners.evaluate import find_contestant, make_evaluation_env, play_episodes
-from meze.runners.resolve import find_environment, make_vector
-from meze.runners.rollout import Rollout
-from meze.runners.scores import statistics
-from meze.runners.seeds import stream_seeds
+from meze.envs.streets.maps import NONE, format_map, shipped_map
+from meze.runners.reporting.scores import statistics
+from meze.runners.run.evaluation import find_contestant, make_evaluation_env, play_episodes
+from meze.runners.run.rollout import Rollout
+from meze.runners.setup.resolve import find_environment, make_vector
+from meze.runners.setup.seeds import stream_seeds
 
 CITY = find_environment("city")
 QUIET = {"hour": 12, "cars": 0, "pedestrians": 0, "ambulance": 0.0, "progress": 0.0}

@@ -19,8 +19,8 @@ import torch
 import tyro
 from meze.envs.city.world import City
 from meze.envs.platformer.world import Platformer
-from meze.runners.rollout import Episodes
-from meze.runners.scores import statistics
+from meze.runners.reporting.measures import Episodes
+from meze.runners.reporting.scores import statistics
 from race import Examiner, Ours, preset
 
 WORLDS: dict[str, dict[str, Any]] = {

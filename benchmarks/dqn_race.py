@@ -20,7 +20,7 @@ from typing import Annotated, Any, Literal
 import gymnasium as gym
 import torch
 import tyro
-from meze.runners.seeds import stream_seeds
+from meze.runners.setup.seeds import stream_seeds
 from race import Examiner, Ours, Result, normalised, preset, race
 
 HELD = 3
@@ -99,8 +99,8 @@ def cartpole_sb3(seed: int) -> Theirs:
 
 def city_sb3(seed: int, num_envs: int) -> Theirs:
     """stable-baselines3's DQN with our network and learning rate; its own defaults otherwise."""
-    from meze.agents.sb3 import TorsoExtractor
-    from meze.agents.sb3_env import MezeVecEnv
+    from meze.agents.sb3.trainers import TorsoExtractor
+    from meze.agents.sb3.vec_env import MezeVecEnv
     from stable_baselines3 import DQN
 
     ours = preset("dqn", "city", **CITY)

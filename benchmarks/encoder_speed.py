@@ -14,8 +14,8 @@ import time
 
 import numpy as np
 from gymnasium.vector import AutoresetMode
-from meze.agents.encoded import VectorEncodeObservation
-from meze.agents.encoders import find_encoder
+from meze.agents.encoders.registry import find_encoder
+from meze.agents.encoders.wrappers import VectorEncodeObservation
 from meze.envs.core.vector import WorldVectorEnv
 
 STEPS = 100

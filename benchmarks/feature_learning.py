@@ -23,10 +23,10 @@ import time
 from pathlib import Path
 
 import numpy as np
-from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
-from meze.runners.resolve import find_environment
-from meze.runners.rundir import RunDir
-from meze.runners.scores import statistics
+from meze.runners.reporting.scores import statistics
+from meze.runners.run.evaluation import find_contestant, make_evaluation_env, on_split, play_episodes
+from meze.runners.run.folder import RunDir
+from meze.runners.setup.resolve import find_environment
 
 TRAIN = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
 TAUGHT = ["--fit.policies", "random", "expert", "--fit.samples", "40000"]

@@ -21,12 +21,12 @@ from meze.agents.registry import find_agent, make_agent
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.world import Platformer
-from meze.runners.measures import measures_of
-from meze.runners.presets import default_agent_config, default_env_config, default_settings
-from meze.runners.resolve import find_environment, make_vector
-from meze.runners.rollout import Batches, Episodes, ReferencePolicy, evaluate, evaluate_at_once
-from meze.runners.scores import print_table, score
-from meze.runners.seeds import EVALUATION_SEED
+from meze.runners.reporting.measures import Episodes, measures_of
+from meze.runners.reporting.scores import print_table, score
+from meze.runners.run.rollout import Batches, ReferencePolicy, evaluate, evaluate_at_once
+from meze.runners.setup.presets import default_agent_config, default_env_config, default_settings
+from meze.runners.setup.resolve import find_environment, make_vector
+from meze.runners.setup.seeds import EVALUATION_SEED
 from rich.console import Console
 from rich.progress import track
 from rich.table import Table

@@ -19,13 +19,14 @@ from pathlib import Path
 import gymnasium
 import numpy as np
 from deap import base
-from meze.agents.population import mlp_outputs
+from meze.agents.evolution.population import mlp_outputs
 from meze.agents.registry import find_agent
-from meze.runners.kinds import SearchSettings
-from meze.runners.presets import default_agent_config, default_env_config
-from meze.runners.resolve import find_environment
-from meze.runners.rundir import RunConfig, RunDir
-from meze.runners.search import Search
+from meze.runners.run.config import RunConfig
+from meze.runners.run.folder import RunDir
+from meze.runners.run.search import Search
+from meze.runners.setup.kinds import SearchSettings
+from meze.runners.setup.presets import default_agent_config, default_env_config
+from meze.runners.setup.resolve import find_environment
 
 
 def plain_evaluate(genes, env, policy, seeds):

@@ -25,9 +25,9 @@ from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.kiosk.config import KioskConfig
 from meze.envs.kiosk.solvers import solve
 from meze.envs.kiosk.world import Kiosk
-from meze.runners.evaluate import find_contestant
-from meze.runners.resolve import find_environment
-from meze.runners.scores import statistics
+from meze.runners.reporting.scores import statistics
+from meze.runners.run.evaluation import find_contestant
+from meze.runners.setup.resolve import find_environment
 from numpy.typing import NDArray
 
 TRAIN = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"

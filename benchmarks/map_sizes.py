@@ -62,7 +62,7 @@ def measure_maps(runs: int) -> None:
 
 def measure_import(runs: int) -> None:
     """Prints how long it takes to import random cities."""
-    from meze.envs.osm.importing import import_map
+    from meze.envs.streets.osm.importing import import_map
     from osm_stage import random_city
 
     with tempfile.TemporaryDirectory() as folder:

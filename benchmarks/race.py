@@ -14,13 +14,14 @@ from typing import Any
 import numpy as np
 import torch
 from gymnasium.vector import AutoresetMode
-from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
-from meze.runners.presets import default_agent_config, default_env_config, default_settings
-from meze.runners.resolve import find_environment, find_learner
-from meze.runners.rollout import Episodes, Rollout
-from meze.runners.rundir import RunConfig
-from meze.runners.settings import override
-from meze.runners.stopwatch import Stopwatch
+from meze.runners.reporting.measures import Episodes
+from meze.runners.run.config import RunConfig
+from meze.runners.run.evaluation import find_contestant, make_evaluation_env, on_split, play_episodes
+from meze.runners.run.rollout import Rollout
+from meze.runners.run.stopwatch import Stopwatch
+from meze.runners.setup.presets import default_agent_config, default_env_config, default_settings
+from meze.runners.setup.resolve import find_environment, find_learner
+from meze.runners.setup.settings import override
 
 
 @dataclass(frozen=True)

@@ -17,8 +17,8 @@ import psutil
 import torch
 from gymnasium.spaces import Box
 from meze.agents.base import Transition
-from meze.agents.priorities import PriorityConfig
-from meze.agents.replay import Replay, replay_bytes
+from meze.agents.deep.priorities import PriorityConfig
+from meze.agents.deep.replay import Replay, replay_bytes
 from meze.agents.schedules import Schedule
 
 PIXELS = Box(0, 255, (64, 64, 3), np.uint8)

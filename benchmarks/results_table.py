@@ -28,16 +28,16 @@ from typing import Any
 import numpy as np
 from meze.agents.registry import AgentSpec, agent_specs
 from meze.envs.core.registry import world_specs
-from meze.runners.evaluate import find_contestant, make_evaluation_env, on_split, play_episodes
-from meze.runners.files import write_json
-from meze.runners.kinds import KINDS
 from meze.runners.listing import listed, offered
-from meze.runners.presets import default_agent_config, default_env_config, default_settings
-from meze.runners.resolve import Environment, find_environment, reference_names
-from meze.runners.rollout import Episodes
-from meze.runners.rundir import RunDir
-from meze.runners.scores import statistics
-from meze.runners.settings import to_plain
+from meze.runners.reporting.measures import Episodes
+from meze.runners.reporting.scores import statistics
+from meze.runners.run.evaluation import find_contestant, make_evaluation_env, on_split, play_episodes
+from meze.runners.run.folder import RunDir
+from meze.runners.setup.files import write_json
+from meze.runners.setup.kinds import KINDS
+from meze.runners.setup.presets import default_agent_config, default_env_config, default_settings
+from meze.runners.setup.resolve import Environment, find_environment, reference_names
+from meze.runners.setup.settings import to_plain
 
 CHECKOUT = Path(__file__).parents[1]
 RECORD = CHECKOUT / "benchmarks" / "results" / "scores.json"

@@ -17,10 +17,10 @@ import tempfile
 from pathlib import Path
 
 from meze.agents.registry import find_agent
-from meze.runners.kinds import KINDS
 from meze.runners.listing import listed, offered
-from meze.runners.presets import default_settings
-from meze.runners.resolve import find_environment
+from meze.runners.setup.kinds import KINDS
+from meze.runners.setup.presets import default_settings
+from meze.runners.setup.resolve import find_environment
 
 TRAIN = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
 JUDGED = ("--eval-episodes", "64")

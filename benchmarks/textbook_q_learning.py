@@ -17,9 +17,9 @@ from collections.abc import Iterator
 import gymnasium as gym
 from gymnasium.vector import AutoresetMode
 from meze.agents.registry import find_agent, make_agent
-from meze.runners.presets import default_agent_config, default_env_config
-from meze.runners.resolve import find_environment, make_vector
-from meze.runners.rollout import Rollout
+from meze.runners.run.rollout import Rollout
+from meze.runners.setup.presets import default_agent_config, default_env_config
+from meze.runners.setup.resolve import find_environment, make_vector
 
 STEP_SIZE, EPSILON, GAMMA = 0.1, 0.1, 0.99
 

@@ -14,10 +14,10 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 from meze.agents.planning import toy_text_model, value_iteration
 from meze.agents.registry import find_agent, make_agent
-from meze.runners.presets import default_agent_config, default_env_config, default_settings
-from meze.runners.resolve import find_environment, make_vector
-from meze.runners.rollout import Rollout
-from meze.runners.seeds import stream_seeds
+from meze.runners.run.rollout import Rollout
+from meze.runners.setup.presets import default_agent_config, default_env_config, default_settings
+from meze.runners.setup.resolve import find_environment, make_vector
+from meze.runners.setup.seeds import stream_seeds
 
 AGENTS = ("q-learning", "sarsa", "expected-sarsa", "double-q-learning")
 HORIZON = 200  # both environments' time limit

@@ -20,12 +20,12 @@ from numpy.typing import NDArray
 from ..agents.registry import find_agent, make_agent
 from ..envs.core.registry import world_specs
 from ..envs.core.vector import WorldVectorEnv
-from .plugins import load_plugins
-from .presets import default_agent_config, default_env_config, observation_modes, with_preset
-from .resolve import Environment, find_environment, make_vector, reference_names
-from .rollout import Rollout
-from .scores import print_json
-from .settings import group, leading_names, parse
+from .reporting.scores import print_json
+from .run.rollout import Rollout
+from .setup.plugins import load_plugins
+from .setup.presets import default_agent_config, default_env_config, observation_modes, with_preset
+from .setup.resolve import Environment, find_environment, make_vector, reference_names
+from .setup.settings import group, leading_names, parse
 
 DESCRIPTION = """Measures steps per second: each world, or those that are named, in each observation mode,
 alone and in batches, under uniformly random actions and under actions recorded from its reference policies;

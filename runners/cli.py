@@ -6,12 +6,11 @@ import importlib
 import os
 import sys
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
-from .. import __version__
-from .interrupts import exit_code, hear_sigterm
-from .streams import make_patient
-from .text import printable
+from ..version import __version__
+from .setup.errors import _error, _warning, run_command
+from .setup.streams import make_patient
 
 COMMANDS = {
     "train": ("train", "train an agent, or go on with a run"),
@@ -75,50 +74,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(name: str, words: Sequence[str]) -> int:
     """Runs a sub-command, its names first, whatever their order was."""
-    from .names import arranged
+    from .setup.names import arranged
 
     module = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
     return module.main(arranged(name, words, module, *NAMES[name]))
-
-
-def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:
-    """Runs a command; see `main` for the code that is returned."""
-    hear_sigterm()
-    try:
-        return command(args)
-    except SystemExit as stop:  # after --help
-        return int(stop.code or 0)
-    except KeyboardInterrupt as error:
-        return _error("interrupted", exit_code(error))
-    except Exception as error:
-        if not _is_users(error):
-            raise
-        return _error(_one_line(error))
-
-
-def _is_users(error: Exception) -> bool:
-    """Whether a user can cause and mend this; other errors are bugs and keep their traceback."""
-    import gymnasium
-
-    return isinstance(error, (ValueError, OSError, MemoryError, OverflowError, gymnasium.error.Error))
-
-
-def _one_line(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror and error.filename is not None:
-        return f"{error.filename}: {error.strerror}"
-    if isinstance(error, MemoryError):
-        return f"not enough memory{f': {error}' if str(error) else ''}"
-    return " ".join(str(error).split()) or type(error).__name__
-
-
-def _error(message: str, code: int = 2) -> int:
-    print(f"meze: error: {printable(message)}", file=sys.stderr)
-    return code
-
-
-def _warning(message: Warning | str, *place: object) -> str:
-    """One line: where in the code it was said means nothing to a user."""
-    return f"meze: warning: {printable(str(message))}\n"
 
 
 def _unknown_command(name: str) -> str:
@@ -134,7 +93,7 @@ def _help() -> str:
     import shutil
     import textwrap
 
-    from .settings import wrapped
+    from .setup.settings import wrapped
 
     width = shutil.get_terminal_size().columns
     commands = [

@@ -2,27 +2,20 @@
 
 from __future__ import annotations
 
-import os
-import signal
-import subprocess
 import sys
-import threading
 import time
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from ..files import open_own
-from .files import held, new_folder, write_json
-from .interrupts import exit_code
-from .presets import default_env_config
-from .resolve import find_environment
-from .settings import asks_for_help, leading_names, parse, print_help, reader, take_flag
-from .standings import standings
-from .text import command, printable
-from .tournament import Budget, Tournament, make_entries
+from .setup.files import held, new_folder, write_json
+from .setup.interrupts import exit_code
+from .setup.presets import default_env_config
+from .setup.resolve import find_environment
+from .setup.settings import asks_for_help, leading_names, parse, print_help, reader, take_flag
+from .setup.text import command, printable
+from .tournament.matches import hold
+from .tournament.tournament import Budget, Tournament, make_entries
 
 USAGE = "meze compare ENV --agents A,B,C [flags], or meze compare --resume FOLDER"
 DESCRIPTION = """Trains agents with several seeds each, evaluates all of them on the same seeds, and writes a
@@ -87,106 +80,6 @@ class ResumeSettings:
             raise ValueError(f"jobs must be at least 1; got {self.jobs}")
 
 
-class Matches:
-    """Runs the matches that have no result yet, side by side.
-
-    Args:
-        tournament: whose.
-        jobs: processes at a time.
-    """
-
-    def __init__(self, tournament: Tournament, jobs: int | None) -> None:
-        self._tournament = tournament
-        free = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
-        self._jobs = jobs or len(free(0))
-        self._running: set[subprocess.Popen[Any]] = set()
-        self._lock = threading.Lock()
-        self._stopping = False
-
-    def run(self) -> dict[str, str]:
-        """Runs them all.
-
-        Returns:
-            Name of each match that failed to its reason.
-
-        Raises:
-            KeyboardInterrupt: after Ctrl-C, once all have saved.
-        """
-        tournament = self._tournament
-        missing = [each for each in tournament.matches() if not tournament.result_path(*each).exists()]
-        failures: dict[str, str] = {}
-        began = time.perf_counter()
-        with ThreadPoolExecutor(self._jobs) as pool:
-            futures = {pool.submit(self._play, *match): match for match in missing}
-            try:
-                for count, future in enumerate(as_completed(futures), 1):
-                    number, seed = futures[future]
-                    name = self._name(number, seed)
-                    reason = future.result()
-                    if reason:
-                        failures[name] = reason
-                    seconds = time.perf_counter() - began
-                    news = f"failed: {reason}" if reason else "done"
-                    line = f"{count}/{len(missing)} after {seconds:.0f} s: {name} {news}"
-                    print(printable(line), flush=True)
-            except BaseException:
-                self.stop()
-                pool.shutdown(cancel_futures=True)
-                raise
-        return failures
-
-    def stop(self) -> None:
-        """Asks all that run to save and end."""
-        with self._lock:
-            self._stopping = True
-            if self._running:
-                print(f"waiting until what is trained is saved, {len(self._running)} under way", flush=True)
-            for process in self._running:
-                try:
-                    assert process.stdin
-                    process.stdin.write("stop\n")
-                    process.stdin.flush()
-                except OSError:  # it has ended
-                    pass
-
-    def _name(self, number: int, seed: int) -> str:
-        entry = self._tournament.entries[number]
-        return f"{entry.name} seed {seed}" if entry.kind == "trained" else entry.name
-
-    def _play(self, number: int, seed: int) -> str:
-        """Plays one match; returns why it failed, or nothing."""
-        tournament = self._tournament
-        log = tournament.path / "logs" / f"{tournament.stem(number, seed)}.log"
-        match = [str(tournament.path), tournament.environment.id, str(number), str(seed)]
-        words = [sys.executable, "-m", f"{__package__}.match", *match]
-        alone = {"OMP_NUM_THREADS": "1", "SDL_VIDEODRIVER": "dummy", "PYTHONSAFEPATH": "1"}
-        with open(log, "a", encoding="utf-8", opener=open_own) as file:
-            with self._lock:
-                if self._stopping:
-                    return "stopped"
-                process = subprocess.Popen(
-                    words,
-                    stdin=subprocess.PIPE,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    env=os.environ | alone,
-                    start_new_session=True,  # Ctrl-C in the terminal is for the tournament alone
-                )
-                self._running.add(process)
-            code = process.wait()
-            with self._lock:
-                self._running.discard(process)
-                assert process.stdin
-                process.stdin.close()
-        if code == 0:
-            return ""
-        if code < 0:
-            return f"killed by signal {-code}"
-        lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1].removeprefix("meze: error: ") if lines else f"ended with code {code}"
-
-
 def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | None]:
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
@@ -204,21 +97,6 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | N
     return made, settings.jobs
 
 
-def hold(tournament: Tournament, jobs: int | None = None) -> dict[str, Any]:
-    """Runs what is missing of a tournament.
-
-    Returns:
-        Its standings.
-
-    Raises:
-        KeyboardInterrupt: after Ctrl-C, once all matches have saved.
-    """
-    if threading.current_thread() is threading.main_thread():  # even where a shell had it ignored
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-    failures = Matches(tournament, jobs).run()
-    return standings(tournament, failures)
-
-
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     if asks_for_help(args):
@@ -232,8 +110,8 @@ def main(args: Sequence[str]) -> int:
         jobs = given.jobs
     else:
         tournament, jobs = _new(names, flags)
-    from .page import new_figure
-    from .report import print_standings, write_report
+    from .reporting.page import new_figure
+    from .tournament.report import print_standings, write_report
 
     new_figure()  # a library that is missing shows before anything is played
     with held(tournament.path):

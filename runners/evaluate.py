@@ -2,37 +2,26 @@
 
 from __future__ import annotations
 
-import dataclasses
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any, get_args, get_type_hints
+from typing import Any
 
-from gymnasium.vector import AutoresetMode, VectorEnv
-
-from ..agents.base import Policy
-from ..agents.registry import AgentSpec, agent_specs, make_agent
-from ..envs.core.splits import LAST_SEED, Split
-from . import rollout
-from .measures import measures_of
-from .presets import default_env_config
-from .progress import Waiting
-from .resolve import (
-    Environment,
+from ..envs.core.splits import LAST_SEED
+from .reporting.measures import measures_of
+from .reporting.scores import print_json, print_table, score
+from .run.evaluation import evaluation_record, find_contestant, make_evaluation_env, on_split, play_episodes
+from .run.progress import Waiting
+from .setup.presets import default_env_config
+from .setup.resolve import (
     Vectorization,
     find_environment,
-    make_vector,
-    reference_names,
-    unknown_contestant,
     world_class,
 )
-from .rollout import Episodes, ReferencePolicy
-from .rundir import RunDir
-from .scores import print_json, print_table, score
-from .seeds import EVALUATION_SEED
-from .settings import asks_for_help, group, leading_names, parse, print_help, take_flag
+from .setup.seeds import EVALUATION_SEED
+from .setup.settings import asks_for_help, group, leading_names, parse, print_help, take_flag
 
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
 DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
@@ -71,119 +60,6 @@ class EvaluateSettings:
                 raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
         if self.first_seed is not None and not 0 <= self.first_seed <= LAST_SEED:
             raise ValueError(f"first-seed must lie in 0 .. {LAST_SEED}; got {self.first_seed}")
-
-
-@dataclass(frozen=True)
-class Contestant:
-    """Something that acts, and the settings of the environment in which it does."""
-
-    name: str
-    env_config: Any
-    policy: Callable[[VectorEnv], Policy]
-    """Makes the policy for an environment."""
-    checkpoint: str = ""
-    """Which checkpoint of a run it is, in words."""
-
-
-def find_contestant(
-    name: str,
-    environment: Environment,
-    env_config: Any = None,
-    networks: Collection[str] = (),
-    checkpoint: str = "best",
-) -> Contestant:
-    """Finds a run's agent, an agent that needs no training, or a reference policy of the world.
-
-    Args:
-        name: folder of a run, or name.
-        environment: where it is to act.
-        env_config: settings for those that are not runs; by default the environment's own.
-        networks: networks of other packages that runs may use.
-        checkpoint: of runs; see `RunDir.find_checkpoint`.
-
-    Raises:
-        ValueError: one line, when there is no such thing or it can't be used.
-    """
-    config = default_env_config(environment) if env_config is None else env_config
-    references = reference_names(environment, config)
-    agents = {spec.name: spec for spec in agent_specs()}
-    # A folder that happens to be called like an agent is a run only if it looks like one.
-    is_folder = Path(name).is_dir() and name not in references and name not in agents
-    if is_folder or (Path(name) / "config.json").exists():
-        return _trained(RunDir.open(name), environment, networks, checkpoint)
-    if name in references:
-        return Contestant(name, config, lambda env: ReferencePolicy(env.unwrapped.reference(name)))  # type: ignore[attr-defined]
-    if name not in agents:
-        raise unknown_contestant(name, environment, references)
-    spec = agents[name]
-    if spec.is_trained:
-        raise ValueError(f"{name} has to be trained first: meze train {name} {environment.name}")
-    return Contestant(name, config, lambda env: _untrained(spec, env))
-
-
-def _untrained(spec: AgentSpec, env: VectorEnv) -> Policy:
-    spaces = env.single_observation_space, env.single_action_space
-    return make_agent(spec.name, *spaces, num_envs=env.num_envs, seed=EVALUATION_SEED)  # type: ignore[return-value]
-
-
-def _trained(run: RunDir, environment: Environment, networks: Collection[str], checkpoint: str) -> Contestant:
-    config = run.config(environment.id, networks)
-    path, words = run.find_checkpoint(checkpoint)
-
-    def policy(env: VectorEnv) -> Policy:
-        learner = config.make_learner(env)
-        run.load_learner(learner, path)
-        return learner.policy
-
-    return Contestant(f"{config.agent.name} {run.path.name}", config.env_config, policy, words)
-
-
-def on_split(env_config: Any, split: Split = "test") -> Any:
-    """The same settings on another part of the world, where it has parts; see `envs.core.splits`.
-
-    A world of somebody else whose parts have names alone is put on its `test` split instead of a number.
-    """
-    hint = get_type_hints(type(env_config)).get("split")
-    if hint is None:
-        return env_config
-    numbered = hint is int or int in get_args(hint)
-    return dataclasses.replace(env_config, split=split if numbered or isinstance(split, str) else "test")
-
-
-def make_evaluation_env(
-    environment: Environment,
-    env_config: Any,
-    episodes: int,
-    *,
-    num_threads: int = 1,
-    vectorization: Vectorization = "sync",
-    max_episode_steps: int | None = None,
-) -> VectorEnv:
-    """Makes as many environments as suit so many episodes; the scores do not depend on their number."""
-    return make_vector(
-        environment,
-        env_config,
-        min(episodes, 256 if environment.world else 16),
-        AutoresetMode.DISABLED,
-        num_threads=num_threads,
-        vectorization=vectorization,
-        max_episode_steps=max_episode_steps,
-    )
-
-
-def play_episodes(
-    env: VectorEnv, policy: Policy, episodes: int, first_seed: int = EVALUATION_SEED
-) -> Episodes:
-    """Plays evaluation's episodes 0 to `episodes - 1`; see `rollout.evaluate`."""
-    return rollout.evaluate(env, policy, range(first_seed, first_seed + episodes))
-
-
-def evaluation_record(
-    environment: Environment, episodes: int, scores: Mapping[str, Any], first_seed: int = EVALUATION_SEED
-) -> dict[str, Any]:
-    """What is written as JSON."""
-    seeds = [first_seed, first_seed + episodes - 1]
-    return {"env": environment.id, "episodes": episodes, "seeds": seeds, "scores": dict(scores)}
 
 
 def main(args: Sequence[str]) -> int:

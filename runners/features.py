@@ -12,18 +12,22 @@ from typing import Any
 import numpy as np
 from gymnasium.vector import AutoresetMode
 
-from ..agents.encoders import EncoderChain, encoder_specs, find_encoder
-from .collect import FIT_ENVS, check_target, find_targets, play_mixture
-from .encoding import FitSettings
-from .files import new_folder, write_json
-from .heldout import Score
-from .jams import JamStudy, study_jams, watch_traffic
-from .learners import compare_learners
-from .page import Page, new_figure
-from .plots import jam_plots, state_plots
-from .presets import ARRAYS, default_env_config, observation_modes
-from .progress import Waiting
-from .report import (
+from ..agents.encoders.registry import EncoderChain, encoder_specs, find_encoder
+from .reporting.page import Page, new_figure
+from .reporting.statistics import Score
+from .reporting.tables import print_rows
+from .run.encoding import FitSettings
+from .run.progress import Waiting
+from .run.recording import FIT_ENVS, check_target, find_targets, play_mixture
+from .setup.files import new_folder, write_json
+from .setup.presets import ARRAYS, default_env_config, observation_modes
+from .setup.resolve import Environment, find_environment, make_vector, reference_names, world_class
+from .setup.settings import asks_for_help, leading_names, print_help, reader, to_plain
+from .study.plots import jam_plots, state_plots
+from .study.samples import Judge, Judged, split
+from .study.traffic import JamStudy, study_jams, watch_traffic
+from .tournament.matches import hold
+from .tournament.report import (
     column_names,
     curves,
     footnote,
@@ -34,10 +38,7 @@ from .report import (
     score_plot,
     table_rows,
 )
-from .resolve import Environment, find_environment, make_vector, reference_names, world_class
-from .samples import Judge, Judged, split
-from .settings import asks_for_help, leading_names, print_help, reader, to_plain
-from .tables import print_rows
+from .tournament.tournament import Budget, Tournament, make_entries
 
 USAGE = "meze features ENV [flags]"
 DESCRIPTION = """Fits encoders on what policies see in ENV and scores them on held-out episodes: a table, and
@@ -366,3 +367,40 @@ def main(args: Sequence[str]) -> int:
     for name, reason in failures.items():
         print(f"meze: error: {name} failed: {reason}", file=sys.stderr)
     return 1 if failures else 0
+
+
+LEARNER = "q-learning"
+
+
+EPISODES = 1000
+"""Of each evaluation."""
+
+
+def compare_learners(
+    environment: Environment,
+    over: Callable[[Any], Any],
+    encoders: Sequence[str],
+    fit: FitSettings,
+    steps: int,
+    seeds: int,
+    folder: Path,
+) -> dict[str, Any]:
+    """Trains and evaluates a Q-learner behind each encoder, fitted anew for each seed.
+
+    Args:
+        environment: where.
+        over: lays what is asked of the world over a Q-learner's settings of it.
+        encoders: those whose codes are indices; the empty name stands for the world's own index.
+        fit: on what they are fitted.
+        steps: transitions of each.
+        seeds: of each.
+        folder: for the runs.
+
+    Returns:
+        The standings.
+    """
+    names = [f"{LEARNER}:{name}" if name else LEARNER for name in encoders]
+    budget = Budget(steps=steps)
+    fit = FitSettings(**{each.name: getattr(fit, each.name) for each in dataclasses.fields(FitSettings)})
+    entries = make_entries(names, environment, budget, over, fit)
+    return hold(Tournament.create(folder, environment, entries, seeds, EPISODES, budget))

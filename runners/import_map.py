@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from ..envs.osm.reader import Box
-from .files import write_json
-from .settings import asks_for_help, group, leading_names, parse, print_help
+from ..envs.streets.osm.reader import Box
+from .setup.files import write_json
+from .setup.settings import asks_for_help, group, leading_names, parse, print_help
 
 USAGE = "meze import-map FILE --out NAME [flags]"
 DESCRIPTION = """Makes a street map of FILE, an extract of OpenStreetMap (.osm, .osm.bz2 or .osm.pbf). The map
@@ -64,7 +64,7 @@ def main(args: Sequence[str]) -> int:
             raise ValueError(f"{path} is there already; choose another name, or remove it")
     if not target.parent.is_dir():
         raise ValueError(f"there is no folder {target.parent}")
-    from ..envs.osm.importing import import_map
+    from ..envs.streets.osm.importing import import_map
 
     box = None if given.box is None else read_box(given.box)
     made = import_map(

@@ -16,24 +16,24 @@ import gymnasium as gym
 from gymnasium.spaces import Box, Space
 from gymnasium.vector import AutoresetMode
 
-from ..agents.encoders import encoder_specs
-from ..agents.features import CHANNELS
+from ..agents.encoders.registry import encoder_specs
+from ..agents.evolution.inputs import CHANNELS
 from ..agents.registry import ALIASES, KINDS, AgentSpec, agent_specs, fitting_agents, make_agent
 from ..agents.spaces import told
 from ..caching import cache_folder
 from ..envs.core.registry import world_specs
-from .files import read_json, write_json
-from .plugins import load_plugins, one_line
-from .presets import (
+from .reporting.scores import print_json
+from .setup.files import read_json, write_json
+from .setup.plugins import load_plugins, one_line
+from .setup.presets import (
     default_agent_config,
     default_env_config,
     default_settings,
     observation_modes,
     preset_value,
 )
-from .resolve import Environment, find_environment, make_vector, make_world
-from .scores import print_json
-from .settings import leading_names, parse
+from .setup.resolve import Environment, find_environment, make_vector, make_world
+from .setup.settings import leading_names, parse
 
 DESCRIPTION = """Lists the project's worlds in each observation mode, some of Gymnasium's environments, the
 agents that fit each, and encoders. Any other gymnasium id works too: meze envs ID ..."""

@@ -15,8 +15,8 @@ from string import Template
 
 from ..agents.registry import agent_names
 from ..envs.core.registry import world_specs
-from .plugins import load_plugins
-from .settings import asks_for_help, leading_names, parse, print_help
+from .setup.plugins import load_plugins
+from .setup.settings import asks_for_help, leading_names, parse, print_help
 
 USAGE = "meze new-world NAME [flags]"
 DESCRIPTION = """Writes an installable package with a small world (config, state, kernels, expert, renderer,

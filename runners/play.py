@@ -17,16 +17,16 @@ from ..agents.base import Memory, Policy
 from ..envs.core.env import world_of
 from ..envs.core.replay import Replay
 from ..envs.core.world import World
-from . import rollout
-from .evaluate import on_split
-from .presets import default_env_config
-from .resolve import Environment, find_environment, world_class
-from .rollout import ReferencePolicy
-from .seeds import EVALUATION_SEED
-from .settings import asks_for_help, group, leading_names, override, parse, print_help, to_plain
-from .show import Show
-from .viewer import Viewer, action_names
-from .watch import WatchSettings, make_env
+from .run import rollout
+from .run.evaluation import on_split
+from .run.rollout import ReferencePolicy
+from .setup.presets import default_env_config
+from .setup.resolve import Environment, find_environment, world_class
+from .setup.seeds import EVALUATION_SEED
+from .setup.settings import asks_for_help, group, leading_names, override, parse, print_help, to_plain
+from .show.show import Show
+from .show.sources import WatchSettings, make_env
+from .show.viewer import Viewer, action_names
 
 USAGE = "meze play ENV [flags]"
 DESCRIPTION = """Plays an environment by keyboard. Each key is one step, and a held key repeats; a world of
@@ -300,8 +300,8 @@ def run(game: Game, viewer: Viewer, controls: Controls, title: str) -> None:
     """Plays in a window until it is closed."""
     import pygame
 
-    from .board import Board
-    from .screen import Window
+    from .show.board import Board
+    from .show.screen import Window
 
     window = Window(title, repeat=(300, int(1000 / STEPS_A_SECOND)))
     board = Board(window.limit)

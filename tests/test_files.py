@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from meze import files
 from meze.files import check_regular, open_own, replaced, write_whole
-from meze.runners.files import held, new_folder, read_json, write_json
+from meze.runners.setup.files import held, new_folder, read_json, write_json
 
 
 def test_a_file_is_the_earlier_or_the_whole_new_one(tmp_path, monkeypatch):
@@ -89,7 +89,7 @@ def test_of_many_who_make_a_folder_each_gets_its_own(tmp_path):
 HOLD = """
 import sys
 from pathlib import Path
-from meze.runners.files import held
+from meze.runners.setup.files import held
 with held(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()
@@ -117,7 +117,7 @@ def test_json_that_is_none_or_too_large_is_refused_in_one_line(tmp_path, monkeyp
         path.write_bytes(data)
         with pytest.raises(ValueError, match="a.json is not JSON"):
             read_json(path)
-    monkeypatch.setattr("meze.runners.files.MOST_BYTES", 8)
+    monkeypatch.setattr("meze.runners.setup.files.MOST_BYTES", 8)
     path.write_bytes(b" " * 9)
     with pytest.raises(ValueError, match="is larger than"):
         read_json(path)

@@ -8,15 +8,7 @@ from __future__ import annotations
 from ..core.compiling import kernel, rare_kernel
 from ..core.rng import uniform_int
 from .roads import heading_towards, neighbour, put_on, route_heading, take_off, word_at
-from .state import (
-    CLAIM,
-    JUNCTION,
-    ON_ROAD_MASK,
-    SIREN,
-    SIREN_AHEAD,
-    STEPPING_MASK,
-    VEHICLE,
-)
+from .state import CLAIM, JUNCTION, ON_ROAD_MASK, SIREN, SIREN_AHEAD, STEPPING_MASK, VEHICLE
 
 FREE, BY_OTHERS, BY_EGO = 0, 1, 2
 SPEED = 2  # cells a tick

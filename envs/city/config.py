@@ -7,7 +7,7 @@ from typing import Literal
 
 from ..core.settings import check_settings
 from ..core.splits import Split, first_seed
-from ..core.streetgen import StreetConfig
+from ..streets.generator import StreetConfig
 from .state import MAX_CARS
 
 MAX_VIEW = 31

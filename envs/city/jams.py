@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..core.batch import bind_policy
 from ..core.compiling import kernel
-from ..core.streets import NONE
+from ..streets.maps import NONE
 from .roads import neighbour, route_heading, town_of, word_at
 from .state import JUNCTION_AHEAD, VEHICLE, CityParams
 

@@ -15,17 +15,7 @@ from ..core.rng import uniform_int
 from .cars import clear_slot, ego_may_enter, put_car
 from .people import come_onto_pavement
 from .roads import approach_at, is_green, junction_at, neighbour, put_on, take_off, town_of, word_at
-from .state import (
-    FORWARD,
-    LEFT,
-    NO_LANE,
-    ON_ROAD_MASK,
-    RIGHT,
-    SIREN,
-    VEHICLE,
-    WAIT,
-    WALKING,
-)
+from .state import FORWARD, LEFT, NO_LANE, ON_ROAD_MASK, RIGHT, SIREN, VEHICLE, WAIT, WALKING
 from .traffic import end_tick, move_traffic
 
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.splits import Split, first_seed
-from ..core.streets import (
+from ..streets.maps import (
     CROSSING,
     JUNCTION,
     ROAD,

@@ -10,8 +10,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.compiling import kernel
-from ..core.memory import copy_bytes
+from ..core.compiling import copy_bytes, kernel
 from .cars import ego_may_enter, is_called_aside, keeps_zebra_clear
 from .kernels import ego_target, is_clear
 from .roads import approach_at, is_green, junction_at, neighbour, route_heading, town_of, word_at

@@ -24,8 +24,8 @@ from ..core.renderer import (
     Sprites,
     to_array,
 )
-from ..core.streets import StreetMap
 from ..core.world import Renderer
+from ..streets.maps import StreetMap
 from .scene import Scene, Thing, divide, is_dark
 from .site_renderer import CHUNK, LAWN, MARGIN, NIGHT, UNIT, Site
 from .state import SIREN_RANGE, CityParams

@@ -15,7 +15,7 @@ from zlib import crc32
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.streets import BUILDING, CROSSING, JUNCTION, SIDEWALK, STEPS, StreetMap, ahead
+from ..streets.maps import BUILDING, CROSSING, JUNCTION, SIDEWALK, STEPS, StreetMap, ahead
 from .state import AT_KERB, ON_ROAD, SIREN_AHEAD, UNDRAWN, CityParams
 
 CARS = (

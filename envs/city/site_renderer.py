@@ -5,7 +5,7 @@ from __future__ import annotations
 import pygame
 
 from ..core.renderer import NEUTRAL, Color, Sprites
-from ..core.streets import BUILDING, CROSSING, JUNCTION, NONE, ROAD, SIDEWALK, STEPS, StreetMap
+from ..streets.maps import BUILDING, CROSSING, JUNCTION, NONE, ROAD, SIDEWALK, STEPS, StreetMap
 from .scene import Lot, in_lane, noise_of
 
 UNIT = 64  # pixels of a cell in the sprites and in the streets before they are scaled

@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.streets import UNREACHABLE
 from ..core.world import check_ranges
+from ..streets.maps import UNREACHABLE
 from .state import (
     AT_KERB,
     CLAIM,

@@ -13,8 +13,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.batch import bind_policy
 from ..core.measures import COST, SUCCESS, Measure, Target
-from ..core.streets import STEPS
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World
+from ..streets.maps import STEPS
 from .config import CityConfig
 from .jams import Segments, find_segments, road_ahead
 from .kernels import mask_one, reset_one, step_one

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from numba import njit
+from numba import njit, types
+from numba.core import cgutils
+from numba.extending import intrinsic, overload
+from numpy.typing import NDArray
 
 _options: Any = {"_nrt": False}
 kernel = njit(forceinline=True, **_options)
@@ -20,3 +23,36 @@ rare_kernel = njit(**_options)
 
 It must not be a closure: its compiled name would not tell what it closes over (see `binding`).
 """
+
+
+def copy_bytes(source: NDArray, first: int, target: NDArray, at: int, count: int) -> None:
+    """Copies `source[first : first + count]` to `target[at : at + count]`; a constant count is fastest.
+
+    Args:
+        source: (S,) uint8.
+        first: index into it, not negative.
+        target: (T,) uint8, contiguous as well, which does not overlap.
+        at: index into it, not negative.
+        count: how many bytes.
+    """
+    target[int(at) : int(at) + int(count)] = source[int(first) : int(first) + int(count)]
+
+
+@intrinsic
+def _copy(typing, source, first, target, at, count):
+    def generate(context, builder, signature, arguments):
+        addresses = []
+        for array, index in ((0, 1), (2, 3)):
+            view = context.make_array(signature.args[array])(context, builder, arguments[array])
+            number = context.cast(builder, arguments[index], signature.args[index], types.intp)
+            addresses.append(builder.gep(view.data, [number]))
+        size = context.cast(builder, arguments[4], signature.args[4], types.intp)
+        cgutils.raw_memcpy(builder, addresses[1], addresses[0], size, 1)
+        return context.get_dummy_value()
+
+    return types.void(source, first, target, at, count), generate
+
+
+@overload(copy_bytes, inline="always")
+def _compiled_copy(source, first, target, at, count):
+    return lambda source, first, target, at, count: _copy(source, first, target, at, count)  # type: ignore[call-arg]

@@ -61,7 +61,7 @@ class Replay:
             OSError: when it cannot be written; what was there before is untouched.
             TypeError: when the config or the options hold what JSON cannot.
         """
-        from ... import __version__
+        from ...version import __version__
 
         content = {"meze_replay": FORMAT, "version": __version__, **dataclasses.asdict(self)}
         content["actions"] = [int(action) for action in self.actions]

@@ -10,18 +10,7 @@ from numpy.typing import NDArray
 from ..core import COST, REWARD_SCALE, SUCCESS, Kernels, Measure, Renderer, World, bind_policy, check_ranges
 from . import expert, kernels
 from .config import FireEscapeConfig
-from .state import (
-    CELLS,
-    EXITS,
-    FIRE,
-    HEIGHT,
-    NEAREST,
-    OUTER,
-    STATE,
-    WALL,
-    WIDTH,
-    FireEscapeParams,
-)
+from .state import CELLS, EXITS, FIRE, HEIGHT, NEAREST, OUTER, STATE, WALL, WIDTH, FireEscapeParams
 
 
 class FireEscape(World):

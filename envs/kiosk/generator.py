@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.streets import BUILDING, SIDEWALK, StreetConfig, StreetMap, ahead
-from ..core.streets import generate as generate_streets
+from ..streets.maps import BUILDING, SIDEWALK, StreetConfig, StreetMap, ahead
+from ..streets.maps import generate as generate_streets
 from .instances import MAX_COORDINATE, MAX_KIOSKS, Instance, from_coordinates, on_streets
 
 MAX_PLACES = 10_000

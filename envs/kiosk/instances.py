@@ -13,8 +13,8 @@ from typing import Literal
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from ..core.streets import BUILDING, UNREACHABLE, StreetMap, ahead
-from ..core.streets import distances as street_distances
+from ..streets.maps import BUILDING, UNREACHABLE, StreetMap, ahead
+from ..streets.maps import distances as street_distances
 
 Metric = Literal["euclidean", "manhattan", "streets", "matrix"]
 

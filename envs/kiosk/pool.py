@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.splits import first_seed
-from ..core.streets import find_map
+from ..streets.maps import find_map
 from .config import KIOSKS, KioskConfig
 from .generator import TownConfig, generate
 from .instances import MAX_PAIRS, Instance, InstanceError, from_coordinates

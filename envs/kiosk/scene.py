@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.streets import UNREACHABLE, distances
+from ..streets.maps import UNREACHABLE, distances
 from .instances import METRICS, Instance, walkable
 from .pool import Pool
 

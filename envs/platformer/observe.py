@@ -8,8 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.compiling import kernel
-from ..core.memory import copy_bytes
+from ..core.compiling import copy_bytes, kernel
 from .state import (
     BRICK,
     CLASS_1_SPEED,

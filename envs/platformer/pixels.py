@@ -12,8 +12,7 @@ from importlib.resources import files
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.compiling import kernel
-from ..core.memory import copy_bytes
+from ..core.compiling import copy_bytes, kernel
 from .state import (
     BRICK,
     COIN,

@@ -9,17 +9,7 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core.renderer import (
-    ACCENT,
-    BAD,
-    FAINT,
-    GOOD,
-    TEXT,
-    Color,
-    Panel,
-    Sprites,
-    to_array,
-)
+from ..core.renderer import ACCENT, BAD, FAINT, GOOD, TEXT, Color, Panel, Sprites, to_array
 from ..core.splits import shown_seed
 from ..core.world import Renderer
 from .levels import Level

@@ -8,13 +8,13 @@ import pytest
 from gymnasium.spaces import Discrete
 from meze.agents.base import Learner
 from meze.agents.conformance import check_agent
-from meze.agents.dqn import DQNConfig
-from meze.agents.networks import NetworkConfig
-from meze.agents.pqn import PQNConfig
+from meze.agents.deep.dqn import DQNConfig
+from meze.agents.deep.net_config import NetworkConfig
+from meze.agents.deep.pqn import PQNConfig
 from meze.agents.random import RandomPolicy
 from meze.agents.registry import agent_specs
-from meze.agents.sb3_config import A2CConfig, PPOConfig
-from meze.agents.sb3_config import DQNConfig as SB3DQNConfig
+from meze.agents.sb3.config import A2CConfig, PPOConfig
+from meze.agents.sb3.config import DQNConfig as SB3DQNConfig
 from meze.agents.schedules import Schedule
 from meze.agents.tabular import QLearning, TabularConfig
 from recalling_agent import Recalling, RecallingPolicy

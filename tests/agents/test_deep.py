@@ -7,12 +7,12 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete
 from meze.agents.base import Transition
-from meze.agents.deep import NonFiniteLossError
-from meze.agents.dqn import DQN, DQNConfig, td_target
-from meze.agents.networks import NetworkConfig
+from meze.agents.deep.dqn import DQN, DQNConfig, td_target
+from meze.agents.deep.learner import NonFiniteLossError
+from meze.agents.deep.net_config import NetworkConfig
+from meze.agents.deep.pqn import PQN, PQNConfig, lambda_returns
+from meze.agents.deep.replay import Sample
 from meze.agents.planning import value_iteration
-from meze.agents.pqn import PQN, PQNConfig, lambda_returns
-from meze.agents.replay import Sample
 from meze.agents.schedules import Schedule
 
 TABLE = NetworkConfig(hidden=(64,))

@@ -4,12 +4,12 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from meze.agents import encoded
 from meze.agents.base import Learner
-from meze.agents.encoded import EncodedLearner, EncodeObservation, VectorEncodeObservation
-from meze.agents.encoders import find_encoder
+from meze.agents.encoders import wrappers as encoded
+from meze.agents.encoders.registry import find_encoder
+from meze.agents.encoders.wrappers import EncodedLearner, EncodeObservation, VectorEncodeObservation
 from meze.agents.registry import KINDS, find_agent, make_agent
-from meze.runners.rollout import Rollout
+from meze.runners.run.rollout import Rollout
 
 SETTINGS = {"max_episode_steps": 40, "observation": "grid", "pool_size": 4}
 

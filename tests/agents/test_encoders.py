@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
 from meze.agents import checkpoint
+from meze.agents.affine import Affine
 from meze.agents.base import OutdatedError
-from meze.agents.encoders import encoder_specs, find_encoder
-from meze.agents.encoding import Affine
+from meze.agents.encoders.registry import encoder_specs, find_encoder
 
 SPACE = Box(0, 255, (3, 2, 2), np.uint8)
 SMALL = {

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete, MultiBinary, Text
 from meze.agents import checkpoint
-from meze.agents.genetic import GeneticConfig
+from meze.agents.evolution.genomes import GeneticConfig
 from meze.agents.registry import make_agent
 
 VECTOR, FEW = Box(-1, 1, (5,)), Discrete(3)

@@ -7,9 +7,9 @@ import pytest
 import torch
 from gymnasium.spaces import Discrete
 from meze.agents.base import Transition
-from meze.agents.dqn import DQN, DQNConfig
-from meze.agents.networks import NetworkConfig
-from meze.agents.pqn import PQN, PQNConfig
+from meze.agents.deep.dqn import DQN, DQNConfig
+from meze.agents.deep.net_config import NetworkConfig
+from meze.agents.deep.pqn import PQN, PQNConfig
 from meze.agents.schedules import Schedule
 
 pytestmark = [

@@ -7,9 +7,8 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete, MultiBinary, Text
 from meze.agents import checkpoint
-from meze.agents.neat import NeatConfig, NeatPolicy
-from meze.agents.neat_genomes import diversity, express, idle
-from meze.agents.neat_state import genomes_from_state, genomes_to_state
+from meze.agents.evolution.neat import NeatConfig, NeatPolicy
+from meze.agents.evolution.neat_genomes import diversity, express, genomes_from_state, genomes_to_state, idle
 from meze.agents.registry import make_agent
 
 CORNERS = np.array([[x, y] for x in (-1, 1) for y in (-1, 1)], np.float32)

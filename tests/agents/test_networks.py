@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
-from meze.agents.networks import NetworkConfig, choose_kind, make_network
+from meze.agents.deep.net_config import NetworkConfig
+from meze.agents.deep.networks import choose_kind, make_network
 
 PLANES = Box(0, 255, (6, 9, 9), np.uint8)
 PIXELS = Box(0, 255, (64, 64, 3), np.uint8)

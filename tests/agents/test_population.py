@@ -6,8 +6,8 @@ from itertools import pairwise
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Text
-from meze.agents.features import MAX_INPUTS, Retina, make_features
-from meze.agents.population import (
+from meze.agents.evolution.inputs import MAX_INPUTS, Retina, make_features
+from meze.agents.evolution.population import (
     Actions,
     MlpPolicy,
     SequencePolicy,

@@ -9,8 +9,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from meze.agents.base import Transition
 from meze.agents.checkpoint import load, save
-from meze.agents.priorities import Priorities, PriorityConfig
-from meze.agents.replay import Replay, replay_bytes
+from meze.agents.deep.priorities import Priorities, PriorityConfig
+from meze.agents.deep.replay import Replay, replay_bytes
 from meze.agents.schedules import Schedule
 from scipy.stats import chisquare
 from torch.utils._python_dispatch import TorchDispatchMode

@@ -12,9 +12,9 @@ from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, VectorWrapper
 from meze.agents import checkpoint
 from meze.agents.base import NonFiniteLossError
-from meze.agents.networks import NetworkConfig
-from meze.agents.sb3 import SB3A2C, SB3DQN, SB3PPO
-from meze.agents.sb3_config import A2CConfig, DQNConfig, PPOConfig
+from meze.agents.deep.net_config import NetworkConfig
+from meze.agents.sb3.config import A2CConfig, DQNConfig, PPOConfig
+from meze.agents.sb3.trainers import SB3A2C, SB3DQN, SB3PPO
 from meze.agents.schedules import Schedule
 from meze.envs.core.vector import WorldVectorEnv
 

@@ -11,11 +11,11 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from meze.agents import checkpoint
-from meze.agents.networks import NetworkConfig
-from meze.agents.sb3 import SB3A2C, SB3PPO
-from meze.agents.sb3_box import SB3SAC, SB3TD3
-from meze.agents.sb3_config import A2CConfig, PPOConfig, SACConfig, TD3Config
-from meze.agents.sb3_spaces import Scaled
+from meze.agents.deep.net_config import NetworkConfig
+from meze.agents.sb3.box import SB3SAC, SB3TD3
+from meze.agents.sb3.config import A2CConfig, PPOConfig, SACConfig, TD3Config
+from meze.agents.sb3.spaces import Scaled
+from meze.agents.sb3.trainers import SB3A2C, SB3PPO
 from meze.agents.schedules import Schedule
 from meze.agents.spaces import Combined
 

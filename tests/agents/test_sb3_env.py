@@ -7,7 +7,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from gymnasium.wrappers import TimeLimit
 from gymnasium.wrappers.vector import ClipReward, DictInfoToList, RecordEpisodeStatistics
-from meze.agents.sb3_env import MezeVecEnv
+from meze.agents.sb3.vec_env import MezeVecEnv
 from meze.envs.core.env import WorldEnv
 from meze.envs.core.vector import WorldVectorEnv
 from stable_baselines3.common.env_util import make_vec_env

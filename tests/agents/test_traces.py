@@ -377,7 +377,9 @@ def changed(array, value):
         ("traces.trace", lambda trace: changed(trace, -1.0)),
         ("traces.trace", lambda trace: trace[:-1]),
         ("traces.seen", lambda seen: changed(seen, 1 << 40)),  # more visits than the pair had
-        ("traces.visits", lambda visits: visits * 0 - 1),
+        ("traces.seen", lambda seen: changed(seen, -1)),
+        ("traces.visits", lambda visits: visits * 0),
+        ("traces.visits", lambda visits: changed(visits, (1 << 63) - 1)),
         ("traces.count", lambda count: changed(count, 99)),
         ("traces.count", lambda count: changed(count, -1)),
         ("traces.count", lambda count: count[:-1]),

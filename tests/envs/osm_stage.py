@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import defaultdict
 
 import numpy as np
-from meze.envs.core.streets import NONE, STEPS, StreetMap
-from meze.envs.osm.importing import import_map
-from meze.envs.osm.reader import Box
+from meze.envs.streets.maps import NONE, STEPS, StreetMap
+from meze.envs.streets.osm.importing import import_map
+from meze.envs.streets.osm.reader import Box
 
 METRE = 1 / 111_195  # degrees of latitude
 WEST = METRE / np.cos(np.radians(52.5))

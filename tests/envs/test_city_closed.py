@@ -8,8 +8,8 @@ from gymnasium.vector import AutoresetMode
 from meze.envs.city.config import CityConfig
 from meze.envs.city.maps import street_at
 from meze.envs.city.world import City
-from meze.envs.core.streets import CROSSING, NONE, ROAD, SIDEWALK, STEPS, MapError, format_map, parse_map
 from meze.envs.core.vector import WorldVectorEnv
+from meze.envs.streets.maps import CROSSING, NONE, ROAD, SIDEWALK, STEPS, MapError, format_map, parse_map
 
 OPEN = City(CityConfig(map="downtown", observation="index", index="place"))
 STREETS = OPEN.maps[0]

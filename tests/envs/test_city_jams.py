@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from meze.envs.city.jams import road_ahead
 from meze.envs.city.state import JUNCTION, VEHICLE
-from meze.envs.core.streets import STEPS
 from meze.envs.core.vector import WorldVectorEnv
+from meze.envs.streets.maps import STEPS
 
 ROWS = 8
 

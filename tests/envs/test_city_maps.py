@@ -5,7 +5,7 @@ import pytest
 from meze.envs.city.maps import MAX_POOL_SIZE, build_pool, load_pool
 from meze.envs.city.state import JUNCTION_AHEAD
 from meze.envs.core.splits import FIRST_SEED
-from meze.envs.core.streets import (
+from meze.envs.streets.maps import (
     CROSSING,
     JUNCTION,
     NONE,

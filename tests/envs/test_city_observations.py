@@ -15,8 +15,8 @@ from meze.envs.city.state import (
     STEPPING_MASK,
     VEHICLE,
 )
-from meze.envs.core.streets import STEPS
 from meze.envs.core.vector import WorldVectorEnv
+from meze.envs.streets.maps import STEPS
 
 CITY = "meze.envs.city.world:City"
 BUSY = {"hour": 8, "ambulance": 0.2, "jaywalk": 0.1, "pool_size": 4, "min_distance": 5, "pedestrians": 96}

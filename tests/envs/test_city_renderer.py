@@ -10,8 +10,8 @@ from meze.envs.city.roads import is_green, town_of
 from meze.envs.city.scene import Scene, Thing, divide, green
 from meze.envs.city.state import AT_KERB, BUILDING, JUNCTION_AHEAD, SIDEWALK, UNDRAWN, WALKING
 from meze.envs.city.world import City
-from meze.envs.core.streets import shipped_maps
 from meze.envs.core.vector import WorldVectorEnv
+from meze.envs.streets.maps import shipped_maps
 
 ASSETS = Path(__file__).parents[2] / "assets"
 VILLAGE = {"map": "village", "observation": "index"}

@@ -31,9 +31,9 @@ from meze.envs.city.state import (
 )
 from meze.envs.city.traffic import end_tick, move_traffic
 from meze.envs.core.compiling import kernel
-from meze.envs.core.streets import ROAD as LANE
-from meze.envs.core.streets import StreetMap
 from meze.envs.core.vector import WorldVectorEnv
+from meze.envs.streets.maps import ROAD as LANE
+from meze.envs.streets.maps import StreetMap
 
 # ---------------------------------------------------------------- invariants
 

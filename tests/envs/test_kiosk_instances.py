@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 from meze.envs.core.splits import FIRST_SEED
-from meze.envs.core.streets import BUILDING, SIDEWALK, shipped_map
 from meze.envs.kiosk.config import KioskConfig
 from meze.envs.kiosk.generator import FRONT_GARDEN, LAYOUTS, TownConfig, generate
 from meze.envs.kiosk.instances import MAX_DISTANCE, Instance, InstanceError, from_coordinates, on_streets
@@ -18,6 +17,7 @@ from meze.envs.kiosk.objective import Objective
 from meze.envs.kiosk.readers import parse_pmed, read_instance, shipped_instance, shipped_instances
 from meze.envs.kiosk.scene import Scene
 from meze.envs.kiosk.world import Kiosk
+from meze.envs.streets.maps import BUILDING, SIDEWALK, shipped_map
 
 CASES = Path(__file__).parents[1] / "data" / "kiosk"
 CITY = shipped_map("ring")

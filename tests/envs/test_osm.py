@@ -9,11 +9,11 @@ from functools import partial
 import numpy as np
 import pytest
 from gymnasium import make_vec
-from meze.envs.core.streets import NONE, format_map, parse_map, shipped_map
-from meze.envs.osm.drawing import CORE, PITCH
-from meze.envs.osm.importing import CREDIT, import_map
-from meze.envs.osm.network import make_network
-from meze.envs.osm.reader import Box, OsmError, Way, directions, is_drivable, read
+from meze.envs.streets.maps import NONE, format_map, parse_map, shipped_map
+from meze.envs.streets.osm.drawing import CORE, PITCH
+from meze.envs.streets.osm.importing import CREDIT, import_map
+from meze.envs.streets.osm.network import make_network
+from meze.envs.streets.osm.reader import Box, OsmError, Way, directions, is_drivable, read
 from osm_stage import (
     RING,
     RING_STREETS,
@@ -168,7 +168,7 @@ def test_missing_nodes_cut_a_way(imported):
 
 
 def make_network_of(ways):
-    from meze.envs.osm.reader import Extract
+    from meze.envs.streets.osm.reader import Extract
 
     extract = Extract(places={n: (13.4 + x * 1e-5, 52.5 + y * 1e-5) for n, (x, y) in RING.items()})
     extract.ways = [Way(nodes, 2, True, True, 2) for nodes, _ in ways]
@@ -429,11 +429,11 @@ def test_ways_to_and_fro_are_one_street(imported):
 
 
 def test_no_more_is_kept_than_fits(imported, monkeypatch, tmp_path):
-    monkeypatch.setattr("meze.envs.osm.reader.MAX_NODES", 3)
+    monkeypatch.setattr("meze.envs.streets.osm.reader.MAX_NODES", 3)
     with pytest.raises(OsmError, match="more than 3 nodes; choose a part of it with --box"):
         imported(osm(RING, RING_STREETS))
-    monkeypatch.setattr("meze.envs.osm.reader.MAX_NODES", 4)
-    monkeypatch.setattr("meze.envs.osm.reader.MAX_WAYS", 3)
+    monkeypatch.setattr("meze.envs.streets.osm.reader.MAX_NODES", 4)
+    monkeypatch.setattr("meze.envs.streets.osm.reader.MAX_WAYS", 3)
     with pytest.raises(OsmError, match="more than 3 ways"):
         imported(osm(RING, RING_STREETS))
 

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from meze.envs.core.streets import ROAD, format_map, parse_map, shipped_map
-from meze.envs.osm.importing import import_map
-from meze.envs.osm.reader import Box, read
+from meze.envs.streets.maps import ROAD, format_map, parse_map, shipped_map
+from meze.envs.streets.osm.importing import import_map
+from meze.envs.streets.osm.reader import Box, read
 from osm_stage import (
     RING,
     RING_STREETS,

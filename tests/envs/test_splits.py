@@ -3,10 +3,10 @@
 import pytest
 from meze.envs.city.maps import load_pool as city_pool
 from meze.envs.core.splits import FIRST_SEED, LAST_SEED, first_seed
-from meze.envs.core.streets import StreetConfig, format_map, generate
 from meze.envs.kiosk.config import KioskConfig
 from meze.envs.kiosk.pool import load_pool as kiosk_pool
 from meze.envs.platformer.pool import load_pool as platformer_pool
+from meze.envs.streets.maps import StreetConfig, format_map, generate
 
 
 def test_ranges():

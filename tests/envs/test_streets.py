@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from meze.envs.core import streets
-from meze.envs.core.streets import (
+from meze.envs.streets import maps as streets
+from meze.envs.streets.maps import (
     BUILDING,
     CROSSING,
     JUNCTION,

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from meze.agents import checkpoint
 from meze.envs.core.registry import register_world
-from meze.runners.rundir import RunDir
+from meze.runners.run.folder import RunDir
 
 IN_ANOTHER_PROCESS = """
 import sys

@@ -7,10 +7,9 @@ import numpy as np
 import pytest
 from meze.agents import checkpoint
 from meze.runners import cli
-from meze.runners.evaluate import find_contestant
-from meze.runners.judge import Judge
-from meze.runners.resolve import find_environment
-from meze.runners.rundir import RunDir
+from meze.runners.run.evaluation import Judge, find_contestant
+from meze.runners.run.folder import RunDir
+from meze.runners.setup.resolve import find_environment
 from run_files import only_run
 
 SCORES = [1.0, 5.0, float("nan"), 5.0, 2.0]

@@ -6,14 +6,15 @@ import sys
 import gymnasium
 import numpy as np
 import pytest
-from meze.runners import bench, cli, rollout
+from meze.runners import bench, cli
 from meze.runners.listing import listed, offered
-from meze.runners.presets import default_env_config
-from meze.runners.resolve import find_environment, make_vector
-from meze.runners.rollout import Episodes
-from meze.runners.scores import print_table, score, statistics
-from meze.runners.seeds import EVALUATION_SEED
-from meze.runners.text import printable
+from meze.runners.reporting.measures import Episodes
+from meze.runners.reporting.scores import print_table, score, statistics
+from meze.runners.run import rollout
+from meze.runners.setup.presets import default_env_config
+from meze.runners.setup.resolve import find_environment, make_vector
+from meze.runners.setup.seeds import EVALUATION_SEED
+from meze.runners.setup.text import printable
 
 
 @pytest.mark.parametrize(

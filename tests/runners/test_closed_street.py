@@ -9,9 +9,9 @@ from meze.agents.registry import make_agent
 from meze.agents.schedules import Schedule
 from meze.agents.tabular import TabularConfig
 from meze.envs.city.config import CityConfig
-from meze.runners.evaluate import find_contestant, make_evaluation_env, play_episodes
-from meze.runners.resolve import find_environment, make_vector
-from meze.runners.rollout import Rollout
+from meze.runners.run.evaluation import find_contestant, make_evaluation_env, play_episodes
+from meze.runners.run.rollout import Rollout
+from meze.runners.setup.resolve import find_environment, make_vector
 
 NUM_ENVS = 128
 SHARED = {"step_size": Schedule(1.0, 1.0, 0), "epsilon": Schedule(0.1, 0.1, 0), "gamma": 0.97}

@@ -13,9 +13,9 @@ from meze.envs.city.world import City
 from meze.envs.core.measures import Target
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
-from meze.runners.collect import Mixture, Recorded, collect, find_targets, read_recorded
-from meze.runners.rollout import Rollout
-from meze.runners.seeds import stream_seeds
+from meze.runners.run.recording import Mixture, Recorded, collect, find_targets, read_recorded
+from meze.runners.run.rollout import Rollout
+from meze.runners.setup.seeds import stream_seeds
 
 CITY = ["collect", "city", "--num-envs", "16", "--steps", "3000", "--env.pool-size", "8", "--seed", "7"]
 

@@ -12,19 +12,12 @@ import numpy as np
 import pytest
 from meze.agents.registry import find_agent
 from meze.runners import cli, train
-from meze.runners.encoding import FitSettings
-from meze.runners.report import column_names, print_standings, table_rows
-from meze.runners.resolve import find_environment
-from meze.runners.settings import override
-from meze.runners.standings import standings
-from meze.runners.tournament import (
-    Budget,
-    Entry,
-    Result,
-    Tournament,
-    make_entries,
-    make_entry,
-)
+from meze.runners.run.encoding import FitSettings
+from meze.runners.setup.resolve import find_environment
+from meze.runners.setup.settings import override
+from meze.runners.tournament.report import column_names, print_standings, table_rows
+from meze.runners.tournament.standings import standings
+from meze.runners.tournament.tournament import Budget, Entry, Result, Tournament, make_entries, make_entry
 
 CITY = ["--env.pool-size", "8", "--episodes", "8"]
 PROGRAM = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"

@@ -6,14 +6,14 @@ import re
 import numpy as np
 import pytest
 from gymnasium.spaces import Box
-from meze.agents.encoders import Chain, find_encoder
+from meze.agents.encoders.registry import Chain, find_encoder
 from meze.agents.estimators import REGRESSORS
 from meze.runners import cli
-from meze.runners.collect import Recorded
-from meze.runners.encoding import FitSettings
-from meze.runners.heldout import Readout, accuracy, r_squared
-from meze.runners.jams import Traffic, split_days, study_jams
-from meze.runners.samples import Judge, Sample, split
+from meze.runners.reporting.statistics import Readout, accuracy, r_squared
+from meze.runners.run.encoding import FitSettings
+from meze.runners.run.recording import Recorded
+from meze.runners.study.samples import Judge, Sample, split
+from meze.runners.study.traffic import Traffic, split_days, study_jams
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
 

@@ -6,7 +6,7 @@ import gymnasium
 import pytest
 from broken_envs import Room
 from meze.runners import cli
-from meze.runners.resolve import find_environment
+from meze.runners.setup.resolve import find_environment
 from run_files import only_run
 
 ROOM = "broken_envs:Room"

@@ -5,8 +5,9 @@ import json
 import numpy as np
 import pytest
 from meze.agents import checkpoint
-from meze.runners import cli, rundir
-from meze.runners.rundir import RunDir
+from meze.runners import cli
+from meze.runners.run import folder as rundir
+from meze.runners.run.folder import RunDir
 from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 
 SMALL = ["--num-envs", "16", "--eval-episodes", "16", "--env.pool-size", "8"]

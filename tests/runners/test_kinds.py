@@ -5,8 +5,8 @@ import dataclasses
 import pytest
 from meze.agents import registry
 from meze.agents.registry import agent_specs
-from meze.runners.kinds import KINDS, ImitationSettings, SearchSettings, TrainSettings, settings_class
-from meze.runners.rollout import Rollout
+from meze.runners.run.rollout import Rollout
+from meze.runners.setup.kinds import KINDS, ImitationSettings, SearchSettings, TrainSettings, settings_class
 
 
 def names_of(settings):

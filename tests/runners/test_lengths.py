@@ -3,12 +3,12 @@
 import json
 
 import pytest
-from meze.agents.dqn import DQNConfig
+from meze.agents.deep.dqn import DQNConfig
 from meze.agents.schedules import Schedule
 from meze.agents.tabular import TabularConfig
 from meze.runners import cli
-from meze.runners.lengths import outlasting, stretched
-from meze.runners.train import ask
+from meze.runners.run.start import ask
+from meze.runners.setup.lengths import outlasting, stretched
 from run_files import only_run
 
 TABLE = TabularConfig(step_size=Schedule(0.2, 0.1, 1000), epsilon=Schedule(0.3, 0.3, 500))

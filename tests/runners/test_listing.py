@@ -11,8 +11,8 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from meze.agents.registry import _AGENTS, agent_specs, register_agent
 from meze.runners import cli, listing
 from meze.runners.listing import PACKAGE, fits, is_built, kept_rows, listed, rows_of, spaces_of
-from meze.runners.presets import default_env_config, observation_modes
-from meze.runners.resolve import find_environment
+from meze.runners.setup.presets import default_env_config, observation_modes
+from meze.runners.setup.resolve import find_environment
 
 CLI = "import sys; from meze.runners.cli import main; main(sys.argv[1:]); "
 

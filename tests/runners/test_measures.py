@@ -20,11 +20,11 @@ from meze.envs.kiosk.world import Kiosk
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.world import Platformer
 from meze.runners import cli
-from meze.runners.measures import STANDARD, measures_of, told
-from meze.runners.rollout import Rollout, Tally
-from meze.runners.seeds import EVALUATION_SEED
-from meze.runners.show import Show
-from meze.runners.viewer import Viewer
+from meze.runners.reporting.measures import STANDARD, measures_of, told
+from meze.runners.run.rollout import Rollout, Tally
+from meze.runners.setup.seeds import EVALUATION_SEED
+from meze.runners.show.show import Show
+from meze.runners.show.viewer import Viewer
 from run_files import only_run
 from toy_world import Corridor
 

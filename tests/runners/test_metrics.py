@@ -5,7 +5,7 @@ import json
 from pathlib import Path
 
 import pytest
-from meze.runners.metrics import MetricsLog, read_rows
+from meze.runners.run.metrics import MetricsLog, read_rows
 
 
 def test_the_first_column_counts_transitions_whatever_a_learner_calls_its_metrics(tmp_path) -> None:

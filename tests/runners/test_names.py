@@ -1,10 +1,11 @@
 """Where names may stand on the command line, whole numbers, and what is said where they are mixed up."""
 
 import pytest
-from meze.runners import cli, compare, evaluate, features, names, train, watch
+from meze.runners import cli, compare, evaluate, features, train, watch
 from meze.runners.cli import NAMES
-from meze.runners.names import arranged
-from meze.runners.settings import whole_number
+from meze.runners.setup import names
+from meze.runners.setup.names import arranged
+from meze.runners.setup.settings import whole_number
 
 MODULES = {"train": train, "evaluate": evaluate, "watch": watch, "compare": compare, "features": features}
 

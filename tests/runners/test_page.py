@@ -12,7 +12,7 @@ import shutil
 import numpy as np
 import pytest
 from meze.runners import cli
-from meze.runners.page import AGAINST, FOR, Page, legend_below, new_figure, style_of
+from meze.runners.reporting.page import AGAINST, FOR, Page, legend_below, new_figure, style_of
 from PIL import Image
 
 NEEDED = [shutil.which("chromium"), shutil.which("chromedriver")]

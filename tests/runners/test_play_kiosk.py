@@ -7,8 +7,8 @@ from meze.envs.core import replay, window
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.kiosk.renderer import KioskRenderer
 from meze.runners import cli
-from meze.runners.board import Board
 from meze.runners.play import Done, PointControls, find_controls
+from meze.runners.show.board import Board
 
 WORLD = "meze.envs.kiosk.world:Kiosk"
 

@@ -10,10 +10,11 @@ from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.renderer import PlatformerRenderer
 from meze.envs.platformer.world import Platformer
-from meze.runners import cli, play, screen
-from meze.runners.screen import Window
-from meze.runners.show import ScriptPolicy, Show
-from meze.runners.viewer import Viewer
+from meze.runners import cli, play
+from meze.runners.show import screen
+from meze.runners.show.screen import Window
+from meze.runners.show.show import ScriptPolicy, Show
+from meze.runners.show.viewer import Viewer
 
 LEVEL = "01-running"
 

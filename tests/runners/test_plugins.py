@@ -12,8 +12,9 @@ from meze.agents.registry import register_agent
 from meze.agents.tabular import QLearning
 from meze.envs.core import register_world
 from meze.envs.core import registry as worlds
-from meze.runners import bench, cli, plugins
-from meze.runners.rundir import RunDir
+from meze.runners import bench, cli
+from meze.runners.run.folder import RunDir
+from meze.runners.setup import plugins
 from run_files import only_run
 
 # A distribution of others: a function that registers, modules that do.

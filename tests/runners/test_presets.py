@@ -6,17 +6,18 @@ from pathlib import Path
 import meze
 import pytest
 from meze.agents.registry import agent_specs, find_agent
-from meze.runners import cli, presets
+from meze.runners import cli
 from meze.runners.listing import rows_of
-from meze.runners.presets import (
+from meze.runners.run.start import ask
+from meze.runners.setup import presets
+from meze.runners.setup.presets import (
     default_agent_config,
     default_env_config,
     default_settings,
     observation_modes,
     with_preset,
 )
-from meze.runners.resolve import find_environment
-from meze.runners.train import ask
+from meze.runners.setup.resolve import find_environment
 
 SHIPPED = {path.stem: path for path in (Path(meze.__file__).parent / "assets" / "presets").glob("*.toml")}
 AGENTS = {spec.name for spec in agent_specs()}

@@ -8,8 +8,8 @@ import pytest
 import rich
 from meze.envs.platformer.levels import shipped_level
 from meze.envs.platformer.pool import certify
-from meze.runners import progress
-from meze.runners.progress import ProgressLine, Waiting
+from meze.runners.run import progress
+from meze.runners.run.progress import ProgressLine, Waiting
 from rich.console import Console
 
 

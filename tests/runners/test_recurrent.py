@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from meze.agents import checkpoint
 from meze.agents import registry as agents
-from meze.runners import cli, plugins
+from meze.runners import cli
+from meze.runners.setup import plugins
 from run_files import assert_same_end, final, only_run
 
 HERE = Path(__file__).parent

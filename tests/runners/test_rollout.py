@@ -6,8 +6,8 @@ import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.kiosk.world import Kiosk
-from meze.runners.measures import measures_of
-from meze.runners.rollout import ReferencePolicy, Rollout, Tally, evaluate
+from meze.runners.reporting.measures import measures_of
+from meze.runners.run.rollout import ReferencePolicy, Rollout, Tally, evaluate
 
 NUM_ENVS, LIMIT = 5, 12
 

@@ -9,16 +9,17 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from meze.agents import checkpoint
-from meze.agents.genetic import GeneticConfig
-from meze.agents.neat import NeatConfig
+from meze.agents.evolution.genomes import GeneticConfig
+from meze.agents.evolution.neat import NeatConfig
 from meze.agents.registry import make_agent
 from meze.envs.core.env import WorldEnv
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.core.world import make_world
-from meze.runners import cli, rollout, search
-from meze.runners.interrupts import INTERRUPTED
-from meze.runners.rollout import evaluate, evaluate_at_once
-from meze.runners.rundir import RunDir
+from meze.runners import cli
+from meze.runners.run import rollout, search
+from meze.runners.run.folder import RunDir
+from meze.runners.run.rollout import evaluate, evaluate_at_once
+from meze.runners.setup.interrupts import INTERRUPTED
 from PIL import Image
 from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 

@@ -7,13 +7,15 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from meze.runners import cli, rollout, seeds
-from meze.runners.evaluate import on_split
-from meze.runners.resolve import find_environment
-from meze.runners.rundir import RunDir
-from meze.runners.seeds import CHOICE_SEED, EVALUATION_SEED, RANGE, TUNING_SEED, stream_seeds
-from meze.runners.tournament import Budget, Tournament, make_entries
-from meze.runners.train import new_run
+from meze.runners import cli
+from meze.runners.run import rollout
+from meze.runners.run.evaluation import on_split
+from meze.runners.run.folder import RunDir
+from meze.runners.run.start import new_run
+from meze.runners.setup import seeds
+from meze.runners.setup.resolve import find_environment
+from meze.runners.setup.seeds import CHOICE_SEED, EVALUATION_SEED, RANGE, TUNING_SEED, stream_seeds
+from meze.runners.tournament.tournament import Budget, Tournament, make_entries
 
 
 def test_neighbouring_runs_share_no_stream():

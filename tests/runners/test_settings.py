@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
-from meze.runners.settings import as_flags, flags, from_plain, group, override, parse, to_plain
+from meze.runners.setup.settings import as_flags, flags, from_plain, group, override, parse, to_plain
 
 
 @dataclass(frozen=True)

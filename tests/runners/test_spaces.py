@@ -11,9 +11,9 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from meze.agents.spaces import Combined, Flattened
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
-from meze.runners.presets import default_env_config
-from meze.runners.resolve import find_environment, make_vector
-from meze.runners.rollout import action_mask
+from meze.runners.run.rollout import action_mask
+from meze.runners.setup.presets import default_env_config
+from meze.runners.setup.resolve import find_environment, make_vector
 from run_files import only_run
 
 TINY = "Tiny/Spaces-v0"

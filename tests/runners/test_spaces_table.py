@@ -13,9 +13,9 @@ import spaces_env
 from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from meze.agents.registry import agent_specs, fitting_agents, make_agent
-from meze.runners.kinds import KINDS
-from meze.runners.resolve import Environment, make_vector
-from meze.runners.rollout import Rollout, evaluate
+from meze.runners.run.rollout import Rollout, evaluate
+from meze.runners.setup.kinds import KINDS
+from meze.runners.setup.resolve import Environment, make_vector
 
 PAGE = Path(__file__).parents[2] / "docs" / "spaces.md"
 NUM_ENVS = 2

@@ -5,7 +5,7 @@ Its intervals are of 20,000 resamples.
 
 import numpy as np
 import pytest
-from meze.runners.statistics import (
+from meze.runners.reporting.statistics import (
     interquartile_mean,
     interval,
     performance_profile,

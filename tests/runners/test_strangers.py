@@ -9,8 +9,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 from meze.agents import checkpoint
-from meze.runners import cli, rundir
-from meze.runners.rundir import RunDir
+from meze.runners import cli
+from meze.runners.run import folder as rundir
+from meze.runners.run.folder import RunDir
 from run_files import only_run
 
 SMALL = ["--num-envs", "4", "--eval-episodes", "2", "--steps", "300", "--env.pool-size", "2"]

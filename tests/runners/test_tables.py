@@ -1,8 +1,8 @@
 """Tables in the terminal keep their names whole, whatever its width."""
 
 import pytest
-from meze.runners.scores import print_table, statistics
-from meze.runners.tables import print_rows
+from meze.runners.reporting.scores import print_table, statistics
+from meze.runners.reporting.tables import print_rows
 
 COLUMNS = ["agent", "score", "success", "harm"]
 ROWS = [["double-q-learning", "-31.0\n-33.4..-28.7", "54.0 %", "0.52"], ["expert", "10.6", "100.0 %", "0.00"]]

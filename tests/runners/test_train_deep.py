@@ -14,16 +14,18 @@ import torch
 from gymnasium.envs.registration import EnvSpec
 from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
-from meze.agents.networks import NetworkConfig
-from meze.agents.pqn import PQN, PQNConfig
-from meze.runners import cli, device, watch
-from meze.runners.kinds import DeepSettings
-from meze.runners.metrics import Meter
-from meze.runners.resolve import find_environment, find_learner
-from meze.runners.rollout import Episodes
-from meze.runners.rundir import RunConfig, RunDir
-from meze.runners.show import Show
-from meze.runners.stopwatch import PARTS
+from meze.agents.deep.net_config import NetworkConfig
+from meze.agents.deep.pqn import PQN, PQNConfig
+from meze.runners import cli, watch
+from meze.runners.reporting.measures import Episodes
+from meze.runners.run import device
+from meze.runners.run.config import RunConfig
+from meze.runners.run.folder import RunDir
+from meze.runners.run.metrics import Meter
+from meze.runners.run.stopwatch import PARTS
+from meze.runners.setup.kinds import DeepSettings
+from meze.runners.setup.resolve import find_environment, find_learner
+from meze.runners.show.show import Show
 from run_files import assert_same_end, final, kill_and_resume, only_run
 
 SMALL = ["--agent.net.hidden", "16", "--agent.rollout", "8", "--agent.minibatches", "2"]

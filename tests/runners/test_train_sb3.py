@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 import torch
 from meze.agents import checkpoint
-from meze.agents.sb3 import SB3Trainer
+from meze.agents.sb3.trainers import SB3Trainer
 from meze.runners import cli
-from meze.runners.interrupts import INTERRUPTED
-from meze.runners.rollout import TrainerRollout
-from meze.runners.rundir import RunDir
-from meze.runners.stopwatch import PARTS
+from meze.runners.run.folder import RunDir
+from meze.runners.run.rollout import TrainerRollout
+from meze.runners.run.stopwatch import PARTS
+from meze.runners.setup.interrupts import INTERRUPTED
 from run_files import final, only_run, rows
 
 AGENTS = ("sb3-ppo", "sb3-a2c", "sb3-dqn")

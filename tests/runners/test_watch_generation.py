@@ -8,11 +8,11 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
-from meze.runners.generation import GenerationPolicy, generation_viewer
-from meze.runners.rollout import Batches, evaluate_at_once
-from meze.runners.rundir import RunDir
-from meze.runners.show import Show
-from meze.runners.watch import WatchSettings, find_source
+from meze.runners.run.folder import RunDir
+from meze.runners.run.rollout import Batches, evaluate_at_once
+from meze.runners.show.generation import GenerationPolicy, generation_viewer
+from meze.runners.show.show import Show
+from meze.runners.show.sources import WatchSettings, find_source
 from run_files import only_run
 from toy_world import Corridor, CorridorRenderer
 

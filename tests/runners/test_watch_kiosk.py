@@ -3,8 +3,8 @@
 from gymnasium.vector import AutoresetMode
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
-from meze.runners.rollout import ReferencePolicy
-from meze.runners.show import Show
+from meze.runners.run.rollout import ReferencePolicy
+from meze.runners.show.show import Show
 from PIL import Image
 
 

@@ -15,14 +15,16 @@ from meze.envs.core import replay, window
 from meze.envs.core.renderer import to_array
 from meze.envs.core.replay import Replay
 from meze.envs.core.vector import WorldVectorEnv
-from meze.runners import board, cli, screen, watch
-from meze.runners.board import Board, View, coloured
-from meze.runners.rollout import ReferencePolicy
-from meze.runners.rundir import RunDir
-from meze.runners.screen import write_mp4
-from meze.runners.seen import Sees, see
-from meze.runners.show import Show
-from meze.runners.watch import WatchSettings, find_source, recording_limit
+from meze.runners import cli, watch
+from meze.runners.run.folder import RunDir
+from meze.runners.run.rollout import ReferencePolicy
+from meze.runners.show import board, screen
+from meze.runners.show.board import Board, View, coloured
+from meze.runners.show.films import recording_limit
+from meze.runners.show.screen import write_mp4
+from meze.runners.show.seen import Sees, see
+from meze.runners.show.show import Show
+from meze.runners.show.sources import WatchSettings, find_source
 
 
 @pytest.fixture(scope="module")

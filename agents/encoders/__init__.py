@@ -1,0 +1,1 @@
+"""Encoders: what makes features or table indices of observations."""

@@ -1,0 +1,1 @@
+"""Evolution: genetic algorithms and NEAT."""

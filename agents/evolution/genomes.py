@@ -1,0 +1,204 @@
+"""Genomes of the genetic algorithm: what they are, how they vary, how they act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Literal, Protocol
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from numpy.typing import NDArray
+
+from ..spaces import column_scales, is_table, told
+from .inputs import Retina, make_features
+from .population import Actions, MlpPolicy, PopulationPolicy, SequencePolicy, SitesPolicy, TablePolicy
+
+MAX_WEIGHTS = 2000
+"""The largest network that is attempted."""
+
+
+MAX_ACTIONS = 10_000
+"""The longest table or sequence of actions that is attempted."""
+
+
+SMALLEST_STEP, LARGEST_STEP = 1e-4, 10.0
+"""Between these a mutation step stays."""
+
+
+@dataclass(frozen=True)
+class GeneticConfig:
+    """Settings of the genetic algorithm and of random search.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    population: int = 256
+    """Genomes in a generation."""
+    genome: Literal["policy", "sequence"] = "policy"
+    """What a genome is: a policy (the weights of a network, or a table of actions where observations are
+    numbers), or a fixed sequence of actions, for worlds that are always the same."""
+    hidden: int = 16
+    """Hidden units of a network; 0 connects inputs and outputs directly."""
+    retina: Retina = field(default_factory=Retina)
+    """What a network sees of a grid."""
+    runs: int = 64
+    """Actions in a sequence, each taken for some steps on end."""
+    longest_run: int = 16
+    """Steps on end that a sequence may take one action for, at most."""
+    elites: int = 8
+    """The best genomes, which live on unchanged."""
+    tournament: int = 3
+    """Genomes that compete for being a parent."""
+    crossover: float = 0.7
+    """Share of couples whose genes are crossed."""
+    blend: float = 0.5
+    """Share of crossings that blend; the others exchange the genes between two points."""
+    mutation: float = 0.1
+    """Chance of each gene to be mutated."""
+    step: float = 0.3
+    """Mutation step of the first genomes, in units of the first weights' standard deviation, which is 1 over
+    the square root of the number of weights into a unit."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        for name, least in (("population", 2), ("hidden", 0), ("runs", 1), ("longest_run", 1), ("elites", 1)):
+            if getattr(self, name) < least:
+                raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}")
+        if self.elites >= self.population:
+            raise ValueError(f"elites must be fewer than the population; got {self.elites}")
+        if self.tournament < 1:
+            raise ValueError(f"tournament must be at least 1; got {self.tournament}")
+        for name in ("crossover", "blend", "mutation"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} must lie in [0, 1]; got {getattr(self, name)}")
+        if not SMALLEST_STEP <= self.step <= LARGEST_STEP:
+            raise ValueError(f"step must lie in [{SMALLEST_STEP}, {LARGEST_STEP}]; got {self.step}")
+
+
+class Genome(Protocol):
+    """What genes mean: how many there are, where they begin, and how they act."""
+
+    size: int
+
+    @property
+    def bounds(self) -> tuple[list[int], list[int]] | None:
+        """Lowest and highest value of each gene if they are whole (int64); None if real (float32)."""
+        ...
+
+    @property
+    def units(self) -> NDArray[np.float64] | None:
+        """(size,) unit of each gene's mutation step if genes are real."""
+        ...
+
+    def initial(self, count: int, rng: np.random.Generator) -> NDArray:
+        """(count, size) random genomes."""
+        ...
+
+    def policy_of(self, genes: NDArray, genomes: NDArray[np.int64] | None) -> PopulationPolicy:
+        """The policy of a (P, size) population; see `Searcher.policy_of`."""
+        ...
+
+
+class WeightsGenome:
+    """Weights of a network with one hidden layer, or none, over features of the observation.
+
+    Raises:
+        ValueError: for spaces that do not fit, or a network that has too many weights.
+    """
+
+    bounds: None = None
+
+    def __init__(
+        self,
+        observation_space: Space,
+        action_space: Space,
+        config: GeneticConfig,
+        num_outputs: int | None = None,
+    ) -> None:
+        self._features = make_features(observation_space, config.retina)
+        self._actions = Actions(action_space)
+        self._hidden = config.hidden
+        inputs, outputs = len(self._features.names), num_outputs or self._actions.num_outputs
+        layers = [(inputs, config.hidden), (config.hidden, outputs)] if config.hidden else [(inputs, outputs)]
+        parts = []
+        for width, units in layers:  # weights, then biases
+            parts += [np.full(width * units, width**-0.5), np.full(units, width**-0.5)]
+        self.units = np.concatenate(parts)
+        self.size = len(self.units)
+        if self.size > MAX_WEIGHTS:
+            raise ValueError(
+                f"{inputs} inputs, {config.hidden} hidden units and {outputs} outputs need {self.size} "
+                f"weights; at most {MAX_WEIGHTS} can be evolved: take fewer hidden units or a coarser retina"
+            )
+
+    def initial(self, count: int, rng: np.random.Generator) -> NDArray[np.float32]:
+        """See `Genome.initial`."""
+        return (rng.normal(size=(count, self.size)) * self.units).astype(np.float32)
+
+    def policy_of(self, genes: NDArray, genomes: NDArray[np.int64] | None) -> MlpPolicy:
+        """See `Genome.policy_of`."""
+        return MlpPolicy(genes, genomes, self._features, self._actions, self._hidden)
+
+
+class SitesGenome(WeightsGenome):
+    """Weights of a network that scores each row of a table, one for each action, whatever their number.
+
+    It does not see columns without known bounds, which are units rather than merits.
+    """
+
+    def __init__(self, observation_space: Box, action_space: Discrete, config: GeneticConfig) -> None:
+        row = Box(-np.inf, np.inf, observation_space.shape[1:])
+        super().__init__(row, action_space, config, num_outputs=1)
+        scales = column_scales(observation_space).astype(np.float32)
+        self._features = self._features._replace(cells=self._features.cells._replace(scales=scales))
+
+    def policy_of(self, genes: NDArray, genomes: NDArray[np.int64] | None) -> SitesPolicy:
+        """See `Genome.policy_of`."""
+        return SitesPolicy(genes, genomes, self._features, self._actions, self._hidden)
+
+
+class ActionsGenome:
+    """Whole genes: a table with an action for each observation, or a sequence of actions and lengths."""
+
+    def __init__(self, observation_space: Space, action_space: Discrete, config: GeneticConfig) -> None:
+        self.units = None
+        last, self._first_action = int(action_space.n) - 1, int(action_space.start)
+        if config.genome == "sequence":
+            self._first_obs = None
+            self.bounds = [0, 1] * config.runs, [last, config.longest_run] * config.runs
+        else:
+            assert isinstance(observation_space, Discrete)
+            self._first_obs = int(observation_space.start)
+            self.bounds = [0] * int(observation_space.n), [last] * int(observation_space.n)
+        self.size = len(self.bounds[0])
+        if self.size > MAX_ACTIONS:
+            raise ValueError(f"at most {MAX_ACTIONS} actions can be evolved; {self.size} are needed")
+
+    def initial(self, count: int, rng: np.random.Generator) -> NDArray[np.int64]:
+        """See `Genome.initial`."""
+        low, high = self.bounds
+        return rng.integers(low, high, size=(count, self.size), endpoint=True)
+
+    def policy_of(self, genes: NDArray, genomes: NDArray[np.int64] | None) -> PopulationPolicy:
+        """See `Genome.policy_of`."""
+        if self._first_obs is None:
+            return SequencePolicy(genes, genomes, self._first_action)
+        return TablePolicy(genes, genomes, self._first_obs, self._first_action)
+
+
+def make_genome(observation_space: Space, action_space: Space, config: GeneticConfig) -> Genome:
+    """Chooses what genes mean in the given spaces.
+
+    Raises:
+        ValueError: when nothing fits them.
+    """
+    if config.genome == "sequence" and not isinstance(action_space, Discrete):
+        raise ValueError(f"a sequence is made of Discrete actions; got {told(action_space)}")
+    if isinstance(action_space, Discrete) and (
+        config.genome == "sequence" or isinstance(observation_space, Discrete)
+    ):
+        return ActionsGenome(observation_space, action_space, config)
+    if isinstance(action_space, Discrete) and is_table(observation_space, int(action_space.n)):
+        return SitesGenome(observation_space, action_space, config)
+    return WeightsGenome(observation_space, action_space, config)

@@ -1,0 +1,255 @@
+"""Settings of stable-baselines3's algorithms."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..deep.net_config import NetworkConfig
+from ..schedules import Schedule
+
+
+@dataclass(frozen=True)
+class SB3Config:
+    """Settings that all algorithms share, named as in stable-baselines3.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    net: NetworkConfig = field(default_factory=lambda: NetworkConfig(hidden=(64, 64)))
+    """The network (`kind` is auto, mlp or cnn); stable-baselines3 adds its heads."""
+    learning_rate: Schedule = Schedule(3e-4, 3e-4, 0)
+    """Step size of the optimiser (Adam)."""
+    gamma: float = 0.99
+    """Discount factor, from 0 to 1."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        if self.net.kind not in ("auto", "mlp", "cnn") or self.net.dueling:
+            raise ValueError("networks of stable-baselines3's agents are auto, mlp or cnn, and not dueling")
+        if not (0 < self.learning_rate.start <= 1 and 0 <= self.learning_rate.end <= 1):
+            raise ValueError("learning_rate must lie in (0, 1]")
+        _check(self, 0.0, 1.0, "gamma")
+
+
+@dataclass(frozen=True)
+class ActorCriticConfig(SB3Config):
+    """Settings that A2C and PPO share.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    max_grad_norm: float = 0.5
+    """A gradient that is longer is shortened to this length."""
+    shared_net: bool = False
+    """One network with two heads, instead of one for the policy and one for the values."""
+    n_steps: int = 5
+    """Steps of each environment between two updates."""
+    gae_lambda: float = 1.0
+    """How far advantages look ahead before they trust the values (Schulman et al. 2016), from 0 to 1."""
+    ent_coef: float = 0.0
+    """Weight of the policy's entropy: more keeps it from settling early."""
+    vf_coef: float = 0.5
+    """Weight of the values' loss."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        _check_positive(self, "max_grad_norm")
+        _check(self, 1, np.inf, "n_steps")
+        _check(self, 0.0, 1.0, "gae_lambda")
+        _check(self, 0.0, np.inf, "ent_coef", "vf_coef")
+
+
+@dataclass(frozen=True)
+class A2CConfig(ActorCriticConfig):
+    """Settings of A2C.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    learning_rate: Schedule = Schedule(7e-4, 7e-4, 0)
+    """Step size of the optimiser (RMSprop)."""
+
+
+@dataclass(frozen=True)
+class PPOConfig(ActorCriticConfig):
+    """Settings of PPO.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    n_steps: int = 128
+    """Steps of each environment between two updates."""
+    gae_lambda: float = 0.95
+    """How far advantages look ahead before they trust the values (Schulman et al. 2016), from 0 to 1."""
+    batch_size: int = 256
+    """Transitions of a minibatch."""
+    n_epochs: int = 4
+    """Passes over the transitions in an update."""
+    clip_range: float = 0.2
+    """How far the probability of an action may move in an update, as a share."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        _check(self, 2, np.inf, "batch_size")  # advantages are normalised over it
+        _check(self, 1, np.inf, "n_epochs")
+        _check_positive(self, "clip_range")
+
+
+@dataclass(frozen=True)
+class ReplayConfig(SB3Config):
+    """Settings that algorithms with a replay share.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    buffer_size: int = 100_000
+    """Transitions that the replay holds; each with two observations. It is not saved with a run."""
+    learning_starts: int = 1_000
+    """Transitions in the replay before learning begins; up to then all actions are random."""
+    batch_size: int = 64
+    """Transitions of each gradient step."""
+    train_freq: int = 4
+    """Steps of each environment between two updates."""
+    gradient_steps: int = 1
+    """Gradient steps of each update; -1: as many as transitions since the last one."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        _check(self, 1, np.inf, "batch_size", "train_freq")
+        _check(self, 0, np.inf, "learning_starts")
+        if self.gradient_steps < 1 and self.gradient_steps != -1:
+            raise ValueError(f"gradient_steps must be at least 1, or -1; got {self.gradient_steps}")
+        if max(self.batch_size, self.learning_starts) >= self.buffer_size:
+            raise ValueError(
+                f"batch_size and learning_starts must be below buffer_size = {self.buffer_size}; "
+                f"got {self.batch_size} and {self.learning_starts}"
+            )
+
+    @property
+    def most_envs(self) -> int:
+        """Environments, at most: as many as the replay holds beside those before learning begins."""
+        return self.buffer_size - self.learning_starts
+
+
+@dataclass(frozen=True)
+class DQNConfig(ReplayConfig):
+    """Settings of DQN.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    max_grad_norm: float = 10.0
+    """A gradient that is longer is shortened to this length."""
+    epsilon: Schedule = Schedule(1.0, 0.05, 100_000)
+    """Share of steps that are taken at random while learning, in all environments at once."""
+    target_update_interval: int = 1_000
+    """Transitions between two copies of the network to the target network."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        _check(self, 1, np.inf, "target_update_interval")
+        _check_positive(self, "max_grad_norm")
+        if not all(0 <= end <= 1 for end in (self.epsilon.start, self.epsilon.end)):
+            raise ValueError("epsilon must lie in [0, 1]")
+
+    @property
+    def most_envs(self) -> int:
+        """Environments, at most: no step may pass an update of the target network either."""
+        return min(self.target_update_interval, super().most_envs)
+
+
+@dataclass(frozen=True)
+class BoxConfig(ReplayConfig):
+    """Settings that SAC and TD3 share.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    net: NetworkConfig = field(default_factory=lambda: NetworkConfig(hidden=(256, 256)))
+    """The networks of the actor and of each critic (`kind` is auto, mlp or cnn, without layer_norm)."""
+    batch_size: int = 256
+    """Transitions of each gradient step."""
+    train_freq: int = 1
+    """Steps of each environment between two updates."""
+    gradient_steps: int = -1
+    """Gradient steps of each update; -1: as many as transitions since the last one."""
+    tau: float = 0.005
+    """Share by which the target networks come nearer with each gradient step."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        if self.net.layer_norm:
+            raise ValueError("networks of sb3-sac and sb3-td3 have no layer_norm")
+        if not 0 < self.tau <= 1:
+            raise ValueError(f"tau must lie in (0, 1]; got {self.tau}")
+
+
+@dataclass(frozen=True)
+class SACConfig(BoxConfig):
+    """Settings of SAC.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    ent_coef: float | None = None
+    """Weight of the policy's entropy; by default it is learned."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        if self.ent_coef is not None:
+            _check(self, 0.0, np.inf, "ent_coef")
+
+
+@dataclass(frozen=True)
+class TD3Config(BoxConfig):
+    """Settings of TD3.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    learning_rate: Schedule = Schedule(1e-3, 1e-3, 0)
+    """Step size of the optimiser (Adam)."""
+    noise: float = 0.1
+    """Standard deviation of what is added to actions while learning; they run from -1 to 1."""
+    policy_delay: int = 2
+    """Updates of the critics for each of the actor."""
+    target_policy_noise: float = 0.2
+    """Standard deviation of what is added to the actions by which critics are updated."""
+    target_noise_clip: float = 0.5
+    """The largest size of that."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        _check(self, 1, np.inf, "policy_delay")
+        _check(self, 0.0, np.inf, "noise", "target_policy_noise", "target_noise_clip")
+
+
+def _check_positive(config: Any, name: str) -> None:
+    if not getattr(config, name) > 0:
+        raise ValueError(f"{name} must be above 0; got {getattr(config, name)}")
+
+
+def _check(config: Any, low: float, high: float, *names: str) -> None:
+    for name in names:
+        if not low <= getattr(config, name) <= high:
+            bounds = f"at least {low}" if high == np.inf else f"in [{low:g}, {high:g}]"
+            raise ValueError(f"{name} must be {bounds}; got {getattr(config, name)}")

@@ -1,0 +1,1 @@
+"""Streets: maps of them, drawn at random or read from OpenStreetMap, and ways on them."""

@@ -1,0 +1,170 @@
+"""Statistics of few runs: interquartile means, performance profiles, probabilities of improvement.
+
+Definitions are those of Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical
+Precipice" (2021). Scores are (R, T) arrays: R runs (seeds) of an algorithm in each of T tasks. Intervals hold
+95 %, and come from the stratified percentile bootstrap: within each task, runs are drawn anew. The draws are
+seeded, so that equal scores have equal intervals.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+RESAMPLES = 2000
+"""Bootstrap resamples."""
+
+Interval = tuple[float, float]
+
+
+def interquartile_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Mean of the middle half of all scores, runs and tasks together.
+
+    Args:
+        scores: (..., R, T).
+
+    Returns:
+        (...,) means.
+    """
+    from scipy.stats import trim_mean
+
+    return np.asarray(trim_mean(scores.reshape(*scores.shape[:-2], -1), 0.25, axis=-1))
+
+
+def performance_profile(scores: NDArray[np.float64], thresholds: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Share of runs whose score is above each threshold, in the mean of the tasks.
+
+    Args:
+        scores: (..., R, T).
+        thresholds: (K,).
+
+    Returns:
+        (..., K) shares.
+    """
+    return (scores[..., None] > thresholds).mean(axis=(-3, -2))
+
+
+def probability_of_improvement(x: NDArray[np.float64], y: NDArray[np.float64]) -> NDArray[np.float64]:
+    """How probable it is that a run of X scores more than one of Y, the tasks' mean; ties count half.
+
+    It is the Mann-Whitney U statistic over the number of pairs (Mann & Whitney 1947).
+
+    Args:
+        x: (..., R, T) scores of X.
+        y: (..., S, T) scores of Y.
+
+    Returns:
+        (...,) probabilities.
+    """
+    difference = x[..., :, None, :] - y[..., None, :, :]
+    return ((np.sign(difference) + 1.0) / 2.0).mean(axis=(-3, -2, -1))
+
+
+def resampled(scores: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draws the runs of each task anew, with replacement: (RESAMPLES, R, T)."""
+    runs, tasks = scores.shape
+    drawn = rng.integers(runs, size=(RESAMPLES, runs, tasks))
+    return scores[drawn, np.arange(tasks)]
+
+
+def interval(
+    statistic: Callable[..., NDArray[np.float64]], *scores: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]] | None:
+    """Ends of the 95 % interval of a statistic.
+
+    Args:
+        statistic: of arrays (..., R, T), one for each of `scores`.
+        scores: (R, T) of one algorithm or several.
+
+    Returns:
+        Lower and upper ends in the shape of the statistic; None where no algorithm has two runs.
+    """
+    if all(len(each) < 2 for each in scores):
+        return None
+    rng = np.random.default_rng(0)
+    values = statistic(*(resampled(each, rng) for each in scores))
+    low, high = np.percentile(values, (2.5, 97.5), axis=0)
+    return low, high
+
+
+class Score(NamedTuple):
+    """A value and its 95 % percentile bootstrap interval over groups."""
+
+    value: float
+    low: float
+    high: float
+
+
+def r_squared(truth: NDArray, found: NDArray, group: NDArray) -> Score:
+    """The share of the variance that is predicted: 1 at best, 0 for the truth's own mean.
+
+    Args:
+        truth: (N,) or (N, K) numbers; of K the variances are added up.
+        found: the same, predicted.
+        group: (N,) integers, what each row belongs to. Groups are resampled as a whole, since their rows are
+            not independent.
+    """
+    truth, found = (np.asarray(each, np.float64).reshape(len(each), -1) for each in (truth, found))
+    wrong = np.square(truth - found).sum(axis=1)
+    truth = truth - truth.mean(axis=0)  # which changes no variance, and keeps the sums small
+    count, wrong, squares, *sums = _resampled(
+        np.column_stack([np.ones(len(truth)), wrong, np.square(truth).sum(axis=1), truth]), group
+    )
+    return _interval(1 - wrong / (squares - np.square(sums).sum(axis=0) / count))
+
+
+def accuracy(truth: NDArray, found: NDArray, group: NDArray) -> Score:
+    """The share of rows whose (N,) class is the one that was found; see `r_squared`."""
+    count, hits = _resampled(np.column_stack([np.ones(len(truth)), truth == found]), group)
+    return _interval(hits / count)
+
+
+def _resampled(rows: NDArray, group: NDArray) -> NDArray[np.float64]:
+    """(K, 1 + RESAMPLES) sums of (N, K) rows: of all groups, then of as many drawn with replacement."""
+    numbers, of_row = np.unique(group, return_inverse=True)
+    sums = np.zeros((len(numbers), rows.shape[1]))
+    np.add.at(sums, of_row, rows)
+    share = np.full(len(numbers), 1 / len(numbers))
+    drawn = np.random.default_rng(0).multinomial(len(numbers), share, RESAMPLES)
+    return (np.concatenate([np.ones((1, len(numbers))), drawn]) @ sums).T
+
+
+def _interval(values: NDArray[np.float64]) -> Score:
+    return Score(float(values[0]), *map(float, np.quantile(values[1:], (0.025, 0.975))))
+
+
+class Readout:
+    """The plainest predictor of (N, K) numbers from codes: of an index the mean, of a vector a linear map.
+
+    So it tells what is in a code, not what could be made of it by a better predictor.
+    """
+
+    def __init__(self, codes: NDArray, wanted: NDArray) -> None:
+        """Fits.
+
+        Args:
+            codes: (N,) indices or (N, D) vectors.
+            wanted: (N, K) numbers.
+        """
+        self._model: Any = None
+        if codes.ndim == 1:
+            self._means = np.tile(wanted.mean(axis=0, dtype=np.float64), (int(codes.max()) + 1, 1))
+            seen, of_row = np.unique(codes, return_inverse=True)
+            sums = np.zeros((len(seen), wanted.shape[1]))
+            np.add.at(sums, of_row, wanted)
+            self._means[seen] = sums / np.bincount(of_row)[:, None]
+            self._otherwise = self._means
+        else:
+            from sklearn.linear_model import Ridge
+
+            # Not standardised: numbers that are nearly always zero, as tiles are, would count too much.
+            self._model = Ridge(1.0).fit(codes.astype(np.float64), wanted)
+
+    def __call__(self, codes: NDArray) -> NDArray[np.float64]:
+        """(N, K) predictions."""
+        if self._model is not None:
+            return self._model.predict(codes.astype(np.float64)).reshape(len(codes), -1)
+        return self._means[codes]

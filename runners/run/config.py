@@ -1,0 +1,151 @@
+"""A run's settings, and what is made of them."""
+
+from __future__ import annotations
+
+import contextlib
+import platform
+import shlex
+import subprocess
+from collections.abc import Collection
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from ...agents.registry import AgentSpec, make_agent
+from ...version import __version__
+from ..setup.kinds import settings_class
+from ..setup.resolve import Environment, environment_of, find_learner, make_vector
+from ..setup.seeds import EVALUATION_SEED, STREAMS, stream_seeds
+from ..setup.settings import from_plain, named_code, to_plain
+from .encoding import Encoding, read_encoding
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """All that a run was asked to do."""
+
+    agent: AgentSpec
+    agent_config: Any
+    environment: Environment
+    env_config: Any
+    settings: Any
+    """An instance of what `kinds.settings_class` says."""
+    encoding: Encoding | None = None
+    """What stands between the environment and the agent."""
+    streams: Literal[1, 2] = STREAMS
+    """How its seed becomes the environments'; see `seeds.STREAMS`."""
+
+    def described(self) -> dict[str, Any]:
+        """Its settings as plain values, as they stand in `config.json`; see `read_config`."""
+        return {
+            "agent": {"name": self.agent.name, "config": to_plain(self.agent_config)},
+            "env": {"id": self.environment.id, "config": to_plain(self.env_config)},
+            "run": to_plain(self.settings),
+            "streams": self.streams,
+            **({"encoder": self.encoding.described()} if self.encoding else {}),
+        }
+
+    def env_seeds(self, step: int = 0) -> list[int]:
+        """Seeds of the environments that are made when so many transitions are done."""
+        seed, num_envs = self.settings.seed, self.settings.num_envs
+        if self.streams == 1:
+            first = (seed + step) % EVALUATION_SEED
+            return list(range(first, first + num_envs))
+        return stream_seeds([seed, step] if step else seed, num_envs)
+
+    def make_env(self, num_envs: int, autoreset: AutoresetMode, *, render: bool = False) -> VectorEnv:
+        """Makes the run's environment."""
+        return make_vector(
+            self.environment,
+            self.env_config,
+            num_envs,
+            autoreset,
+            num_threads=self.settings.num_threads,
+            vectorization=self.settings.vectorization,
+            max_episode_steps=self.settings.max_episode_steps,
+            render=render,
+        )
+
+    def make_learner(self, env: VectorEnv, device: str = "cpu") -> Any:
+        """Makes the run's `Learner` or `Searcher`, untrained.
+
+        Args:
+            env: for whose spaces.
+            device: where it computes, if it does with torch; who only acts needs no other than the CPU.
+        """
+        encoder = self.encoding.make(env.single_observation_space) if self.encoding else None
+        agent = make_agent(
+            self.agent.name,
+            encoder.space if encoder else env.single_observation_space,
+            env.single_action_space,
+            num_envs=self.settings.num_envs,
+            config=self.agent_config,
+            seed=self.settings.seed,
+            device=device,
+        )
+        return self.agent.with_encoder(agent, encoder) if encoder else agent
+
+
+def read_config(
+    plain: Any, file: Path, env_id: str | None = None, networks: Collection[str] = ()
+) -> RunConfig:
+    """Reads what `RunConfig.described` told, which may come from a stranger; an encoder is not fitted yet.
+
+    Args:
+        plain: decoded JSON.
+        file: where it stands, for messages.
+        env_id: the environment as the caller named it; needed where the run's lies in another package,
+            because a file must not say which code to import.
+        networks: networks of other packages that the caller named, for the same reason.
+
+    Raises:
+        ValueError: one line, when it is altered, or names what is not there.
+    """
+    try:
+        env, agent, settings = plain["env"], plain["agent"], plain["run"]
+        env_name, agent_name = str(env["id"]), str(agent["name"])
+        env_plain, agent_plain = env["config"], agent["config"]
+        streams: Any = from_plain(Literal[1, 2], plain.get("streams", 1), f"{file}: streams")
+    except (KeyError, TypeError):
+        raise ValueError(f"{file} was cut short or altered") from None
+    environment = environment_of(file.parent, env_name, env_id)
+    spec = find_learner(agent_name)
+    agent_config = from_plain(spec.config_class(), agent_plain, f"{file}: agent")
+    if (network := named_code(agent_config)) and network not in networks:
+        raise ValueError(
+            f"{file.parent} has the network {network}, code of another package: "
+            f"name it on the command line too, --network {shlex.quote(network)}"
+        )
+    return RunConfig(
+        spec,
+        agent_config,
+        environment,
+        from_plain(environment.config, env_plain, f"{file}: env"),
+        from_plain(settings_class(spec), settings, f"{file}: run"),
+        read_encoding(plain["encoder"], file) if "encoder" in plain else None,
+        streams,
+    )
+
+
+def _versions() -> dict[str, str]:
+    versions = {"meze": __version__, "python": platform.python_version()}
+    for name in ("numpy", "numba", "gymnasium"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that runs, with `-dirty` where files were changed; None outside of one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()

@@ -1,0 +1,266 @@
+"""Episodes that are played without exploring, and what they tell of a run."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Collection, Mapping
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args, get_type_hints
+
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from ...agents.base import Policy
+from ...agents.registry import AgentSpec, agent_specs, make_agent
+from ...envs.core.splits import Split
+from ..reporting.measures import Episodes, measures_of, told
+from ..reporting.scores import print_table, score
+from ..setup.kinds import KINDS
+from ..setup.lengths import outlasting
+from ..setup.presets import default_env_config, default_settings
+from ..setup.resolve import (
+    Environment,
+    Vectorization,
+    make_vector,
+    reference_names,
+    unknown_contestant,
+    world_class,
+)
+from ..setup.seeds import CHOICE_SEED, EVALUATION_SEED
+from . import rollout
+from .config import RunConfig
+from .folder import RunDir
+from .progress import Waiting
+from .rollout import ReferencePolicy
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """Something that acts, and the settings of the environment in which it does."""
+
+    name: str
+    env_config: Any
+    policy: Callable[[VectorEnv], Policy]
+    """Makes the policy for an environment."""
+    checkpoint: str = ""
+    """Which checkpoint of a run it is, in words."""
+
+
+def find_contestant(
+    name: str,
+    environment: Environment,
+    env_config: Any = None,
+    networks: Collection[str] = (),
+    checkpoint: str = "best",
+) -> Contestant:
+    """Finds a run's agent, an agent that needs no training, or a reference policy of the world.
+
+    Args:
+        name: folder of a run, or name.
+        environment: where it is to act.
+        env_config: settings for those that are not runs; by default the environment's own.
+        networks: networks of other packages that runs may use.
+        checkpoint: of runs; see `RunDir.find_checkpoint`.
+
+    Raises:
+        ValueError: one line, when there is no such thing or it can't be used.
+    """
+    config = default_env_config(environment) if env_config is None else env_config
+    references = reference_names(environment, config)
+    agents = {spec.name: spec for spec in agent_specs()}
+    # A folder that happens to be called like an agent is a run only if it looks like one.
+    is_folder = Path(name).is_dir() and name not in references and name not in agents
+    if is_folder or (Path(name) / "config.json").exists():
+        return _trained(RunDir.open(name), environment, networks, checkpoint)
+    if name in references:
+        return Contestant(name, config, lambda env: ReferencePolicy(env.unwrapped.reference(name)))  # type: ignore[attr-defined]
+    if name not in agents:
+        raise unknown_contestant(name, environment, references)
+    spec = agents[name]
+    if spec.is_trained:
+        raise ValueError(f"{name} has to be trained first: meze train {name} {environment.name}")
+    return Contestant(name, config, lambda env: _untrained(spec, env))
+
+
+def _untrained(spec: AgentSpec, env: VectorEnv) -> Policy:
+    spaces = env.single_observation_space, env.single_action_space
+    return make_agent(spec.name, *spaces, num_envs=env.num_envs, seed=EVALUATION_SEED)  # type: ignore[return-value]
+
+
+def _trained(run: RunDir, environment: Environment, networks: Collection[str], checkpoint: str) -> Contestant:
+    config = run.config(environment.id, networks)
+    path, words = run.find_checkpoint(checkpoint)
+
+    def policy(env: VectorEnv) -> Policy:
+        learner = config.make_learner(env)
+        run.load_learner(learner, path)
+        return learner.policy
+
+    return Contestant(f"{config.agent.name} {run.path.name}", config.env_config, policy, words)
+
+
+def on_split(env_config: Any, split: Split = "test") -> Any:
+    """The same settings on another part of the world, where it has parts; see `envs.core.splits`.
+
+    A world of somebody else whose parts have names alone is put on its `test` split instead of a number.
+    """
+    hint = get_type_hints(type(env_config)).get("split")
+    if hint is None:
+        return env_config
+    numbered = hint is int or int in get_args(hint)
+    return dataclasses.replace(env_config, split=split if numbered or isinstance(split, str) else "test")
+
+
+def make_evaluation_env(
+    environment: Environment,
+    env_config: Any,
+    episodes: int,
+    *,
+    num_threads: int = 1,
+    vectorization: Vectorization = "sync",
+    max_episode_steps: int | None = None,
+) -> VectorEnv:
+    """Makes as many environments as suit so many episodes; the scores do not depend on their number."""
+    return make_vector(
+        environment,
+        env_config,
+        min(episodes, 256 if environment.world else 16),
+        AutoresetMode.DISABLED,
+        num_threads=num_threads,
+        vectorization=vectorization,
+        max_episode_steps=max_episode_steps,
+    )
+
+
+def play_episodes(
+    env: VectorEnv, policy: Policy, episodes: int, first_seed: int = EVALUATION_SEED
+) -> Episodes:
+    """Plays evaluation's episodes 0 to `episodes - 1`; see `rollout.evaluate`."""
+    return rollout.evaluate(env, policy, range(first_seed, first_seed + episodes))
+
+
+def evaluation_record(
+    environment: Environment, episodes: int, scores: Mapping[str, Any], first_seed: int = EVALUATION_SEED
+) -> dict[str, Any]:
+    """What is written as JSON."""
+    seeds = [first_seed, first_seed + episodes - 1]
+    return {"env": environment.id, "episodes": episodes, "seeds": seeds, "scores": dict(scores)}
+
+
+class Judge:
+    """The evaluations of a run, on maps and seeds that training does not see.
+
+    Those on the way have a range of seeds and maps of their own: whoever chooses a checkpoint by them has
+    not seen what the comparison at the end is made of. (Older runs have one range for both.)
+
+    Args:
+        config: the run's.
+
+    Attributes:
+        measures: what the episodes are measured by.
+    """
+
+    def __init__(self, config: RunConfig) -> None:
+        self._config = config
+        self.measures = measures_of(world_class(config.environment))
+        self._first_seed, split = (EVALUATION_SEED, "test") if config.streams == 1 else (CHOICE_SEED,) * 2
+        self._env = self._make(split)
+
+    def _make(self, split: Split) -> VectorEnv:
+        settings = self._config.settings
+        return make_evaluation_env(
+            self._config.environment,
+            on_split(self._config.env_config, split),
+            settings.eval_episodes,
+            num_threads=settings.num_threads,
+            vectorization=settings.vectorization,
+            max_episode_steps=settings.max_episode_steps,
+        )
+
+    def evaluate(self, policy: Policy) -> dict[str, float]:
+        """Plays the episodes of an evaluation on the way.
+
+        Returns:
+            Mean measures, as `metrics.csv` calls them: `eval_return`, ...
+        """
+        episodes = self._config.settings.eval_episodes
+        counted = play_episodes(self._env, policy, episodes, self._first_seed).measures
+        found = told(counted, self.measures, self._config.env_config)
+        return {f"eval_{name}": float(values.mean()) for name, values in found.items()}
+
+    def chooses(self, row: Mapping[str, float], run: RunDir) -> bool:
+        """Whether an evaluation is the best so far, so that its checkpoint must be kept."""
+        best = run.best()
+        return self._config.streams > 1 and (best is None or row["eval_return"] >= best[1])
+
+    def compare(self, policy: Policy, run: RunDir, done: str) -> dict[str, float]:
+        """Evaluates the run's best checkpoint, the random agent and the world's references.
+
+        The scores are printed and kept.
+
+        Args:
+            policy: the trained one as it is now, which is the newest checkpoint.
+            run: whose `evaluation.json` is written.
+            done: how far training has come, in words.
+
+        Returns:
+            The agent's mean measures.
+        """
+        config, environment = self._config, self._config.environment
+        episodes, agent = config.settings.eval_episodes, config.agent.name
+        path, which = run.find_checkpoint("best")
+        with closing(self._make("test")) as env, Waiting(f"evaluating {agent}") as waiting:
+            if path != run.latest_checkpoint():
+                learner = config.make_learner(env)
+                run.load_learner(learner, path)
+                policy = learner.policy
+            scores = {agent: self._score(env, policy)}
+            for name in ("random", *reference_names(environment, config.env_config)):
+                waiting.say(f"evaluating {name}")
+                contestant = find_contestant(name, environment, config.env_config)
+                scores[name] = self._score(env, contestant.policy(env))
+        record = evaluation_record(environment, episodes, scores) | {"checkpoint": which}
+        run.write_evaluation(record)
+        title = f"{environment.id}, {episodes} episodes, after {done}"
+        print_table(title, scores, f"{agent}: the checkpoint {which}. {_settings(config)}", self.measures)
+        if scores[agent]["return"]["mean"] <= scores["random"]["return"]["mean"]:
+            print(f"{agent} is not above the random agent: {_why(config)}\n")
+        elif late := list(outlasting(config.agent_config, run.reached(), warm_ups_alone=True)):
+            print(f"{agent} never updated what it began with: {late[0]} is longer than the run\n")
+        return {name: each["mean"] for name, each in scores[agent].items()}
+
+    def _score(self, env: VectorEnv, policy: Policy) -> dict[str, dict[str, Any]]:
+        played = play_episodes(env, policy, self._config.settings.eval_episodes)
+        return score(played, self.measures, self._config.env_config)
+
+    def close(self) -> None:
+        """Closes the environment."""
+        self._env.close()
+
+
+def _settings(config: RunConfig) -> str:
+    """What two runs' scores may differ by: an episode's end, and what is not usual of the environment."""
+    usual = config.environment.config()
+    given = {
+        field.name: getattr(config.env_config, field.name)
+        for field in dataclasses.fields(usual)
+        if getattr(config.env_config, field.name) != getattr(usual, field.name)
+    }
+    steps = config.settings.max_episode_steps or config.environment.max_episode_steps
+    words = [f"{steps:,} steps at most", *(f"{name} {value}" for name, value in given.items())]
+    return f"Episodes: {', '.join(words)}."
+
+
+def _why(config: RunConfig) -> str:
+    """What may have kept a run from learning."""
+    length = KINDS[config.agent.kind].length
+    done, usual = (
+        getattr(settings, length)
+        for settings in (config.settings, default_settings(config.environment, config.agent))
+    )
+    reasons = [f"it was trained for {done:,} {length}, and its preset has {usual:,}"] if done < usual else []
+    if length == "steps":
+        late = ", ".join(outlasting(config.agent_config, done))
+        reasons += [f"longer than the run: {late}"] if late else []
+    return "; ".join(reasons) or "its settings do not suit this environment, or it needs more than its preset"

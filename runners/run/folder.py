@@ -1,0 +1,258 @@
+"""The folder of a training run: what is in it, how it is written, and how it is read again.
+
+`runs/<env>/<agent>/<stamp>-s<seed>/` holds `config.json` (all settings, versions, git commit), `metrics.csv`,
+TensorBoard events, `checkpoints/` and `evaluation.json`. Everything in it is data: what is read back may name
+only what is registered, and is checked.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import re
+import time
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+
+from ...agents import checkpoint
+from ...agents.base import OutdatedError, Policy, State, Trainable
+from ...files import replaced
+from ..setup.errors import refusal
+from ..setup.files import new_folder, read_json, read_versioned, write_json
+from .config import RunConfig, _commit, _versions, read_config
+from .metrics import METRICS, read_rows
+
+MOST_TOLD = 12
+"""Checkpoints that a message names, at most."""
+STEP = re.compile(r"step-([0-9]{12,18})\.safetensors")
+"""Names of checkpoints."""
+FORMAT = 1
+"""Version of the folder's layout; a folder with a higher one is refused."""
+
+
+class RunDir:
+    """A run's folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.checkpoints = path / "checkpoints"
+
+    @classmethod
+    def create(cls, out: Path, config: RunConfig, command: str) -> RunDir:
+        """Makes a new folder below `out`, its name not used before, and writes `config.json`."""
+        stem = f"{time.strftime('%Y%m%d-%H%M%S')}-s{config.settings.seed}"
+        path = new_folder(out / config.environment.name / config.agent.name, stem)
+        run = cls(path)
+        run.checkpoints.mkdir()
+        if config.encoding:
+            config.encoding.write(path)
+        write_json(  # last, as it makes the folder a run's
+            path / "config.json",
+            {
+                "format": FORMAT,
+                **config.described(),
+                "command": command,
+                "commit": _commit(),
+                "versions": _versions(),
+            },
+        )
+        return run
+
+    @classmethod
+    def open(cls, path: str | Path) -> RunDir:
+        """Finds a run's folder.
+
+        Raises:
+            ValueError: when there is no run.
+        """
+        path = Path(path)
+        if not (path / "config.json").is_file():
+            raise ValueError(f"{path} is not a run folder (it holds no config.json)")
+        return cls(path)
+
+    def config(self, env_id: str | None = None, networks: Collection[str] = ()) -> RunConfig:
+        """Reads `config.json`.
+
+        Args:
+            env_id: the environment as the caller named it; needed where the run's lies in another package,
+                because a file must not say which code to import.
+            networks: networks of other packages that the caller named, for the same reason.
+
+        Raises:
+            ValueError: one line, when the file is altered, from a newer version, or names what is not there.
+        """
+        file = self.path / "config.json"
+        config = read_config(read_versioned(file, FORMAT, "a run's configuration"), file, env_id, networks)
+        if config.encoding is None:
+            return config
+        return dataclasses.replace(config, encoding=config.encoding.fitted(self.path))
+
+    def checkpoint_path(self, step: int) -> Path:
+        """Where the checkpoint after so many transitions lies; of a searcher, after so many generations."""
+        return self.checkpoints / f"step-{step:012d}.safetensors"
+
+    def steps(self) -> list[int]:
+        """After which steps there are checkpoints, rising."""
+        found = (STEP.fullmatch(path.name) for path in self.checkpoints.glob("step-*.safetensors"))
+        return sorted(int(each[1]) for each in found if each)
+
+    def latest_checkpoint(self) -> Path | None:
+        """The newest checkpoint, or None before the first."""
+        steps = self.steps()
+        return self.checkpoint_path(steps[-1]) if steps else None
+
+    def best(self) -> tuple[int, float] | None:
+        """Step and mean return of the checkpoint that was evaluated best; None where that can't be told.
+
+        Older runs have no best: their evaluations are those by which they are judged.
+        """
+        steps = set(self.steps())
+        try:
+            if read_json(self.path / "config.json").get("streams", 1) == 1:
+                return None
+            rows = [row for row in read_rows(self.path / METRICS) if row.get("eval_return")]
+            scores = [(float(row["eval_return"]), int(row.get("generation") or row["step"])) for row in rows]
+        except (OSError, ValueError, AttributeError):  # saved again by a spreadsheet, say
+            return None
+        found = [each for each in scores if each[1] in steps]
+        score, step = max((each for each in found if math.isfinite(each[0])), default=(math.nan, -1))
+        return (step, score) if step >= 0 else None
+
+    def find_checkpoint(self, which: str = "best") -> tuple[Path, str]:
+        """Finds a checkpoint by how it is called.
+
+        Args:
+            which: `best` by the evaluations on the way (the newest, where that can't be told), `newest`, or
+                the step after which it was written; of a searcher's run, the generation.
+
+        Returns:
+            Its path, and how it is called in tables: "best, at 18,048".
+
+        Raises:
+            ValueError: one line, when there is no such checkpoint.
+        """
+        steps, best = self.steps(), self.best() if which == "best" else None
+        if not steps:
+            raise ValueError(f"{self.path} has no checkpoint yet")
+        if best:
+            return self.checkpoint_path(best[0]), f"best, at {best[0]:,}"
+        if which in ("best", "newest"):
+            return self.checkpoint_path(steps[-1]), f"newest, at {steps[-1]:,}"
+        if not which.isdecimal() or int(which) not in steps:
+            found = [str(step) for step in steps]
+            there = ", ".join(found if len(found) <= MOST_TOLD else [*found[:3], "...", *found[-3:]])
+            raise ValueError(f"checkpoint takes best, newest, or one of {there}; got {which}")
+        return self.checkpoint_path(int(which)), f"at {int(which):,}"
+
+    def newest_sound(self) -> Path | None:
+        """The newest checkpoint that can be read, or None before the first; says which can't.
+
+        Raises:
+            ValueError: when there are some, and none can be read.
+        """
+        found = [self.checkpoint_path(step) for step in reversed(self.steps())]
+        for path in found:
+            try:
+                checkpoint.verify(path)
+                return path
+            except (OSError, checkpoint.CheckpointError) as error:
+                if path == found[-1]:
+                    raise
+                print(f"{error}; going on from the one before", flush=True)
+        return None
+
+    def reached(self) -> int:
+        """How far the newest checkpoint is: transitions of a learner, generations of a searcher."""
+        return max(self.steps(), default=0)
+
+    def extend(self, **settings: Any) -> None:
+        """Writes down the settings with which the run goes on: `steps`, or `generations`, and `device`."""
+        file = self.path / "config.json"
+        plain = read_json(file)
+        plain["run"] |= settings
+        write_json(file, plain)
+
+    def write_evaluation(self, record: Mapping[str, Any]) -> None:
+        """Writes `evaluation.json`."""
+        write_json(self.path / "evaluation.json", record)
+
+    def write_batch(self, batch: Mapping[str, NDArray]) -> Path:
+        """Writes a batch that a learner could not learn from to `nonfinite.npz`, and returns its path."""
+        path = self.path / "nonfinite.npz"
+        with replaced(path) as temporary:
+            np.savez(temporary, **batch)  # type: ignore[arg-type]
+        return path
+
+    def load_learner(self, learner: Trainable, path: Path) -> None:
+        """Puts a checkpoint's learner into one that is to act, and not to learn.
+
+        Raises:
+            ValueError: when the file is damaged or does not fit.
+        """
+        restore(learner, checkpoint.load(path), path, to_learn=False)
+
+
+def pack(**parts: Mapping[str, Any]) -> State:
+    """Joins named states into one for a checkpoint: `learner.q`, `rollout.records`, ..."""
+    return {f"{part}.{name}": value for part, state in parts.items() for name, value in state.items()}
+
+
+def unpack(state: Mapping[str, Any], part: str) -> State:
+    """One of the states that `pack` joined."""
+    return {name[len(part) + 1 :]: value for name, value in state.items() if name.startswith(f"{part}.")}
+
+
+def restore(learner: Trainable, state: Mapping[str, Any], path: Path, *, to_learn: bool = True) -> None:
+    """Gives a learner its part of a checkpoint, or only what it needs to act.
+
+    Raises:
+        ValueError: when it does not fit.
+    """
+    load = learner.load_state_dict if to_learn else learner.load_policy
+    try:
+        load(unpack(state, "learner"))
+    except OutdatedError as error:
+        raise refusal(path.parents[1], error) from error
+    except (LookupError, TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{path} does not fit the run's learner ({error})") from error
+
+
+def load(
+    run: str | Path,
+    env_id: str | None = None,
+    *,
+    network: str | None = None,
+    num_envs: int = 1,
+    checkpoint: str = "best",
+    render_mode: str | None = None,
+) -> tuple[Policy, VectorEnv]:
+    """Loads a trained policy and its environment, for a notebook.
+
+    Args:
+        run: the run's folder.
+        env_id: `package.module:Id`, needed where the environment lies in another package.
+        network: `package.module:Class`, needed where the network does.
+        num_envs: environments of the batch.
+        checkpoint: `best`, `newest`, or a step; see `RunDir.find_checkpoint`.
+        render_mode: `rgb_array`, if the environment is to be drawn.
+
+    Returns:
+        The policy, which explores only if told to, and the environment it was trained on (autoreset
+        `NEXT_STEP`).
+
+    Raises:
+        ValueError: one line, when the run can't be used.
+    """
+    folder = RunDir.open(run)
+    config = folder.config(env_id, [network] if network else [])
+    if render_mode not in (None, "rgb_array"):
+        raise ValueError(f"render_mode is rgb_array or nothing; got {render_mode!r}")
+    env = config.make_env(num_envs, AutoresetMode.NEXT_STEP, render=bool(render_mode))
+    learner = config.make_learner(env)
+    folder.load_learner(learner, folder.find_checkpoint(checkpoint)[0])
+    return learner.policy, env

@@ -1,0 +1,376 @@
+"""Recordings of what policies see, do and earn."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, cast
+
+import numpy as np
+from gymnasium.spaces import Discrete
+from gymnasium.vector import AutoresetMode, VectorEnv
+from numpy.typing import NDArray
+
+from ...agents.base import Memory, Policy, decide
+from ...agents.encoders.registry import EncoderChain
+from ...envs.core.env import world_of
+from ...files import check_regular
+from ..setup.files import read_json
+from ..setup.resolve import Environment, make_vector
+from ..setup.seeds import stream_seeds
+from .encoding import TARGETS, Encoding, FitSettings, MixtureSettings
+from .evaluation import find_contestant
+from .progress import ProgressLine, Waiting
+from .rollout import Rollout
+
+TEST_SHARE = 5
+"""Every fifth episode is for tests."""
+
+
+FIT_ENVS = 64
+"""Environments that play side by side while observations for an encoder are collected."""
+
+
+UNKNOWN = -1
+"""Steps that remain in an episode whose end was not seen."""
+
+
+class Mixture(Policy):
+    """Policies that share a batch: row b acts as policy b % P says, but for a share of random actions.
+
+    Its memory is that of each of them, and last the teacher's.
+
+    Attributes:
+        advice: (B,) what the teacher would have done last; what was done where there is none.
+    """
+
+    def __init__(
+        self,
+        policies: Sequence[Policy],
+        epsilon: float,
+        num_actions: int,
+        rng: np.random.Generator,
+        teacher: Policy | None = None,
+    ) -> None:
+        self._policies, self._epsilon, self._num_actions, self._rng = policies, epsilon, num_actions, rng
+        self._teacher = teacher
+        self._replaced = False
+        self.advice: NDArray = np.zeros(0, np.int64)
+
+    def replace(self, policies: Sequence[Policy]) -> None:
+        """Lets others, as many, take the places of the policies; they remember nothing yet."""
+        self._policies, self._replaced = policies, True
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Chooses (B,) actions; see `Policy.act`."""
+        asked, players = [*self._policies, *([self._teacher] if self._teacher else [])], len(self._policies)
+        memories = list(memory or [None] * len(asked))
+        if self._replaced:
+            memories[:players], self._replaced = [None] * players, False
+        pairs = zip(asked, memories, strict=True)
+        each = [decide(policy, obs, kept, mask=mask) for policy, kept in pairs]
+        rows = np.arange(len(obs))
+        action = np.stack([chosen.action for chosen in each[:players]])[rows % players, rows]
+        weights = self._rng.random((len(obs), self._num_actions))
+        if mask is not None:
+            weights = weights * (mask != 0)
+        random = self._rng.random(len(obs)) < self._epsilon
+        action = np.where(random, weights.argmax(axis=1), action)
+        self.advice = each[-1].action if self._teacher else action
+        return action, tuple(chosen.memory for chosen in each)
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """T steps of B environments, which played one after the other in B streams."""
+
+    obs: NDArray
+    """(T, B, ...) observations."""
+    action: NDArray
+    """(T, B) what was done."""
+    advice: NDArray
+    """(T, B) what the teacher would have done; without one, what was done."""
+    reward: NDArray[np.float32]
+    """(T, B) what was earned."""
+    cost: NDArray[np.float32]
+    """(T, B) harm done, where the world counts it; else zeros."""
+    ended: NDArray[np.bool_]
+    """(T, B) whether the episode ended with the step."""
+    told: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
+    """Name of each target that the world declares to what it told before each step, (T, B)."""
+
+    @property
+    def episode(self) -> NDArray[np.int64]:
+        """(T, B) number of each step's episode; none stands in two streams."""
+        before = np.cumsum(self.ended, axis=0) - self.ended
+        streams = self.ended.shape[1]
+        return before * streams + np.arange(streams)
+
+    @property
+    def for_test(self) -> NDArray[np.bool_]:
+        """(T, B) whether a step's episode is for tests; the others are for training."""
+        # Streams begin at once, so numbers of a kind would be episodes of a kind: they are mixed.
+        mixed = self.episode.astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)
+        return (mixed >> np.uint64(32)) % np.uint64(TEST_SHARE) == 0
+
+    def steps_to_go(self) -> NDArray[np.int64]:
+        """(T, B) steps that remain, this one included; `UNKNOWN` where the end was not seen."""
+        out = np.empty(self.ended.shape, np.int64)
+        remain = np.full(self.ended.shape[1], UNKNOWN)
+        for t in reversed(range(len(out))):
+            remain = np.where(self.ended[t], 1, np.where(remain == UNKNOWN, UNKNOWN, remain + 1))
+            out[t] = remain
+        return out
+
+    def targets(self, target: str, horizon: int) -> tuple[NDArray, NDArray[np.bool_]]:
+        """What is to be predicted, (T, B), and where it is known.
+
+        Raises:
+            ValueError: for a target that the world does not tell.
+        """
+        check_target(target, self.told)
+        if target == "action":
+            return np.asarray(self.advice), np.ones_like(self.ended)
+        if target in self.told:
+            return np.asarray(self.told[target]), np.ones_like(self.ended)
+        remain = self.steps_to_go()
+        seen = remain != UNKNOWN
+        if target == "steps":
+            return remain.astype(np.float32), seen
+        left = np.arange(len(remain), 0, -1)[:, None]  # steps of the recording that are left
+        # Beyond five horizons lies less than a hundredth of a discounted return.
+        known = seen | (left >= horizon * (5 if target == "return" else 1))
+        if target == "harm":
+            last = np.full(remain.shape[1], horizon + 1)  # steps until harm is done
+            out = np.zeros(remain.shape, np.float32)
+            for t in reversed(range(len(out))):
+                last = np.where(self.cost[t] > 0, 0, np.where(self.ended[t], horizon + 1, last + 1))
+                out[t] = last < horizon
+            return out, known
+        value, discount = np.zeros(remain.shape[1], np.float32), np.float32(1 - 1 / horizon)
+        out = np.zeros(remain.shape, np.float32)
+        for t in reversed(range(len(out))):
+            value = self.reward[t] + discount * np.where(self.ended[t], 0, value)
+            out[t] = value
+        return out, known
+
+    def samples(self, count: int, target: str | None, horizon: int, rng: np.random.Generator) -> Any:
+        """Draws at most so many (N, ...) observations, and their (N,) targets, None without a target."""
+        targets, known = (None, np.ones_like(self.ended)) if target is None else self.targets(target, horizon)
+        flat = np.flatnonzero(known)
+        if len(flat) > count:
+            flat = np.sort(rng.choice(flat, count, replace=False))
+        t, b = np.unravel_index(flat, self.ended.shape)
+        return self.obs[t, b], None if targets is None else targets[t, b]
+
+
+def collect(
+    rollout: Rollout,
+    mixture: Mixture,
+    num_steps: int,
+    folder: Path | None = None,
+    tell: Callable[[int], None] = lambda done: None,
+) -> Recorded:
+    """Plays on and records.
+
+    Args:
+        rollout: a stream of `mixture`, in `SAME_STEP`.
+        mixture: who plays.
+        num_steps: steps of all environments together, rounded up to whole ones of each.
+        folder: an empty one, to which the recording is written while it is made, as `.npy` files; None: to
+            memory.
+        tell: is told after each step how many there are.
+    """
+    env = rollout.env
+    length, streams = -(-num_steps // env.num_envs), env.num_envs
+    space, actions = env.single_observation_space, env.single_action_space
+    kinds: dict[str, tuple[Any, tuple[int, ...]]] = {
+        "obs": (space.dtype, space.shape or ()),
+        "action": (actions.dtype, actions.shape or ()),
+        "advice": (actions.dtype, actions.shape or ()),
+        "reward": (np.float32, ()),
+        "cost": (np.float32, ()),
+        "ended": (np.bool_, ()),
+    }
+    targets = find_targets(env)
+    kinds |= dict.fromkeys(targets, (np.float32, ()))
+    columns = {}
+    for name, (dtype, shape) in kinds.items():
+        whole = (length, streams, *shape)
+        if folder is None:
+            columns[name] = np.zeros(whole, dtype)
+        else:
+            columns[name] = _reserved(folder / f"{name}.npy", dtype, whole)
+    for t in range(length):
+        for name, told_now in targets.items():
+            columns[name][t] = told_now()
+        step, _ = rollout.step()
+        columns["obs"][t], columns["action"][t] = step.obs, step.action
+        columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
+        columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
+        tell((t + 1) * streams)
+    return Recorded(told={name: columns.pop(name) for name in targets}, **columns)
+
+
+def _reserved(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray:
+    """An array in a new file whose room is taken on the disk: without, a full one kills the process later.
+
+    Raises:
+        OSError: when there is no room, which names the file.
+    """
+    column = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+    if hasattr(os, "posix_fallocate"):
+        try:
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+        except OSError as error:
+            path.unlink()
+            raise OSError(error.errno, error.strerror, str(path)) from None
+    return column
+
+
+def find_targets(env: VectorEnv) -> dict[str, Callable[[], NDArray]]:
+    """Name of each target that the world declares to what tells it of the states as they are, (B,).
+
+    Raises:
+        ValueError: when a world declares one whose name is taken.
+    """
+    world, bare = world_of(env), cast(Any, env.unwrapped)
+    if world is None:
+        return {}
+    if taken := {each.name for each in world.targets} & {*TARGETS, *_COLUMNS}:
+        raise ValueError(f"the world can't declare a target {min(taken)}: the name is taken")
+    params = world.params()
+    return {each.name: lambda of=each.of: of(params, bare.state) for each in world.targets}
+
+
+def check_target(target: str, declared: Collection[str]) -> None:
+    """Refuses a target that is neither of the common ones nor declared by the world.
+
+    Raises:
+        ValueError: one line that names those that there are.
+    """
+    if target not in (known := (*TARGETS, *declared)):
+        raise ValueError(f"the target {target} needs a world that tells of it; here are {', '.join(known)}")
+
+
+def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> Policy:
+    """Who says what should be done.
+
+    Args:
+        env: where it is asked.
+        environment: what that is.
+        name: a reference of the world, or a run's folder; None: the world's `expert`, or its first reference.
+
+    Raises:
+        ValueError: when the world has no reference and none is named.
+    """
+    world = world_of(env)
+    names = tuple(world.references()) if world else ()
+    name = name or ("expert" if "expert" in names else next(iter(names), None))
+    if name is None:
+        raise ValueError(f"{environment.id} has no reference to learn from; name a run as the teacher")
+    return find_contestant(name, environment).policy(env)
+
+
+def play_mixture(
+    env: VectorEnv,
+    environment: Environment,
+    mixture: MixtureSettings,
+    num_steps: int,
+    seed: int,
+    *,
+    asks: bool,
+    folder: Path | None = None,
+) -> Recorded:
+    """Lets a mixture of policies play and records it.
+
+    Args:
+        env: vector environment in `SAME_STEP`.
+        environment: what it is.
+        mixture: who plays.
+        num_steps: steps of all environments together.
+        seed: of the episodes and of the random actions.
+        asks: whether the teacher is asked what it would do.
+        folder: see `collect`.
+
+    Raises:
+        ValueError: for policies that are not there, or actions that are no numbers.
+    """
+    actions = env.single_action_space
+    if not isinstance(actions, Discrete):
+        raise ValueError(f"recording needs Discrete actions; got {actions}")
+    policies = [find_contestant(name, environment).policy(env) for name in mixture.policies]
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
+    teacher = find_teacher(env, environment, mixture.teacher) if asks else None
+    player = Mixture(policies, mixture.epsilon, int(actions.n), rng, teacher)
+    rollout = Rollout(env, player, stream_seeds(seed, env.num_envs))
+    with ProgressLine(-(-num_steps // env.num_envs) * env.num_envs) as progress:
+        return collect(
+            rollout, player, num_steps, folder, lambda done: progress.update(done, time.perf_counter())
+        )
+
+
+def fit_encoding(
+    chain: EncoderChain, config: Any, fit: FitSettings, environment: Environment, env_config: Any, seed: int
+) -> Encoding:
+    """Collects observations and fits an encoder on them.
+
+    Raises:
+        ValueError: when observations or policies do not fit.
+    """
+    env = make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)
+    check_target(fit.target, find_targets(env))
+    encoder = chain.make(
+        env.single_observation_space, config, seed
+    )  # a misfit shows before anything is played
+    begun = time.perf_counter()
+    asks = chain.supervised and fit.target == "action"
+    recorded = play_mixture(env, environment, fit, fit.samples, seed, asks=asks)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    obs, targets = recorded.samples(fit.samples, fit.target if chain.supervised else None, fit.horizon, rng)
+    with Waiting(f"fitting {chain.name}"):
+        encoder.fit(obs, targets)
+    env.close()
+    found = Encoding(chain, config, fit, encoder.state_dict())
+    print(
+        f"{chain.name}: fitted on {len(obs):,} observations in {time.perf_counter() - begun:.1f} s, "
+        f"codes are {encoder.space}"
+    )
+    return found
+
+
+_COLUMNS = {"obs": "biuf", "action": "iu", "advice": "iu", "reward": "f", "cost": "f", "ended": "b"}
+"""A recording's arrays, and what kinds of numbers they hold, as numpy calls them; targets are "f"."""
+
+
+def read_recorded(folder: Path) -> Recorded:
+    """Reads a recording, which stays on disk until it is used.
+
+    Raises:
+        OSError: when it was cut short.
+        ValueError: one line, when a file is missing or damaged.
+    """
+    read_json(folder / "data.json")  # written last: without it the recording was cut short
+    targets = sorted({path.stem for path in folder.glob("*.npy")} - _COLUMNS.keys())
+    columns = {}
+    for name in (*_COLUMNS, *targets):
+        path = folder / f"{name}.npy"
+        check_regular(path)
+        try:
+            columns[name] = np.load(path, mmap_mode="r", allow_pickle=False)
+        except Exception as error:  # numpy reads a header as Python text, which can fail in any way
+            raise ValueError(f"{path} can't be read ({' '.join(str(error).split())})") from None
+    if not all(isinstance(column, np.ndarray) for column in columns.values()):
+        raise ValueError(f"{folder}: its arrays are archives")
+    shape = columns["ended"].shape
+    fits = len(shape) == 2 and columns["obs"].shape[:2] == shape
+    fits &= all(column.shape == shape for name, column in columns.items() if name != "obs")
+    if not fits or any(each.dtype.kind not in _COLUMNS.get(name, "f") for name, each in columns.items()):
+        raise ValueError(f"{folder}: its arrays do not belong together")
+    return Recorded(told={name: columns.pop(name) for name in targets}, **columns)

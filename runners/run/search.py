@@ -1,0 +1,221 @@
+"""The run of a searcher: generation after generation is asked for, evaluated and told."""
+
+from __future__ import annotations
+
+import math
+import threading
+import time
+from collections.abc import Sequence
+from concurrent.futures import Executor
+from itertools import pairwise
+from pathlib import Path
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from ...agents import checkpoint
+from ...agents.base import Decision, Memory, Policy, decide
+from ...agents.memory import join_memories, select_memory
+from ...envs.core.env import world_of
+from ...envs.core.threads import Threads
+from ..reporting.measures import Episodes
+from ..setup.seeds import EVALUATION_SEED
+from .config import RunConfig
+from .evaluation import Judge
+from .folder import RunDir, pack, restore
+from .metrics import MetricsLog
+from .progress import ProgressLine
+from .rollout import Batches, evaluate, evaluate_at_once
+from .stopwatch import count, duration
+
+SLOTS = 64
+"""Environments side by side where they are not native, each of which costs memory and time to make."""
+
+
+LEAST_SHARED = 128
+"""Smaller batches are not worth sharing among threads."""
+TOPOLOGY = "network.png"
+"""File in the run's folder that shows the best network."""
+
+
+class SharedPolicy(Policy):
+    """A batch shared among threads; what is chosen does not depend on their number.
+
+    Args:
+        policies: one for each part of the batch.
+        parts: which rows each of them acts for, in order.
+        pool: the other threads than the caller's.
+    """
+
+    def __init__(self, policies: Sequence[Policy], parts: Sequence[slice], pool: Executor) -> None:
+        self._policies, self._parts, self._pool = policies, parts, pool
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+    ) -> tuple[NDArray, Memory]:
+        """Chooses (B,) actions; see `Policy.act`."""
+
+        def act(policy: Policy, rows: slice) -> Decision:
+            own_mask = None if mask is None else mask[rows]
+            return decide(policy, obs[rows], select_memory(memory, rows), explore=explore, mask=own_mask)
+
+        *others, own = zip(self._policies, self._parts, strict=True)
+        waiting = [self._pool.submit(act, *each) for each in others]
+        last = act(*own)  # a part for the caller's thread, which would only wait
+        actions, memories, _ = zip(*(future.result() for future in waiting), last, strict=True)
+        return np.concatenate(actions), join_memories(memories)
+
+
+class _Stopped(Exception):
+    """A generation was given up."""
+
+
+class Search:
+    """One run of a searcher: environment, searcher, and where they stand.
+
+    A generation's episodes begin at its seeds, so nothing of an environment has to be saved: a run that was
+    killed and resumed goes through the same generations as one that never stopped.
+    """
+
+    losses = notes = ()  # see `Training`
+
+    def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
+        """Makes everything, and goes on from the checkpoint `start`, if one is given."""
+        self.config = config
+        self.run = run
+        self.steps = 0
+        self.seconds = 0.0
+        native = config.environment.world is not None
+        self.env = config.make_env(1 if native else SLOTS, AutoresetMode.DISABLED)
+        self.searcher = config.make_learner(self.env)
+        self.judge = Judge(config)
+        if start is not None:
+            state = checkpoint.load(start)
+            restore(self.searcher, state, start)
+            try:
+                self.steps, self.seconds = count(state["steps"]), duration(state["seconds"])
+            except (KeyError, ValueError) as error:
+                raise ValueError(f"{start} does not fit its run ({error})") from error
+        self._world = world_of(self.env)
+        self._batches: Batches | None = None
+        self._pool = Threads(max(1, config.settings.num_threads - 1))
+        self.log = MetricsLog(run.path, self.steps)
+
+    @property
+    def transitions(self) -> int:
+        """How many its episodes had."""
+        return self.steps
+
+    @property
+    def done(self) -> str:
+        """How far it is, in words; empty at the very beginning."""
+        return f"{self.searcher.generation:,} generations" if self.searcher.generation else ""
+
+    def progress(self) -> ProgressLine:
+        """What shows how far it is."""
+        total, done = self.config.settings.generations, self.searcher.generation
+        return ProgressLine(total, done, self.steps, "generations", self.judge.measures)
+
+    def save(self) -> None:
+        """Writes a checkpoint."""
+        state = {"steps": self.steps, "seconds": self.seconds, **pack(learner=self.searcher.state_dict())}
+        checkpoint.save(self.run.checkpoint_path(self.searcher.generation), state)
+
+    def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
+        """Evolves up to the run's number of generations, or of transitions; each generation is saved.
+
+        Returns:
+            False when `stop` was set before that; the generation under way will be evaluated again.
+        """
+        settings, searcher = self.config.settings, self.searcher
+        limit = settings.max_steps or math.inf
+        while searcher.generation < settings.generations and self.steps < limit:
+            start = time.perf_counter()
+            population = searcher.ask()
+            try:
+                episodes = self.play(population, stop)
+            except _Stopped:
+                if not self.run.checkpoint_path(searcher.generation).exists():  # before the first is over
+                    self.save()
+                return False
+            fitness = episodes.measures["return"].reshape(-1, settings.episodes).mean(axis=1)
+            row = searcher.tell(fitness)
+            now = time.perf_counter()
+            steps = int(episodes.measures["length"].sum())
+            self.steps += steps
+            self.seconds += now - start
+            progress.generation(row)
+            progress.update(searcher.generation, now, self.steps)
+            row = {"generation": searcher.generation, "seconds": self.seconds, **row}
+            row["steps_per_second"] = steps / (now - start)
+            last = searcher.generation == settings.generations or self.steps >= limit
+            tenth = (self.steps - steps) * 10 // limit != self.steps * 10 // limit
+            if last or tenth or searcher.generation % (settings.eval_every or settings.generations) == 0:
+                with progress.busy("evaluating"):
+                    row |= self.judge.evaluate(searcher.policy)
+                progress.evaluated(searcher.generation, row)
+                self.draw()
+            self.log.write(self.steps, row)
+            self.save()
+        return True
+
+    def play(self, population: object, stop: threading.Event) -> Episodes:
+        """Plays a generation's episodes: those of genome g are `g * episodes` and the following ones.
+
+        All genomes meet the same seeds (common random numbers), so that luck does not tell them apart.
+
+        Raises:
+            _Stopped: soon after `stop` was set.
+        """
+        each = self.config.settings.episodes
+        seeds = self.seeds() * len(population)  # type: ignore[arg-type]
+
+        def policy_of(episodes: NDArray[np.int64]) -> Policy:
+            if stop.is_set():
+                raise _Stopped
+            genomes, threads = episodes // each, self.config.settings.num_threads
+            if threads == 1 or len(genomes) < LEAST_SHARED:
+                return self.searcher.policy_of(population, genomes)
+            edges = [len(genomes) * k // threads for k in range(threads + 1)]
+            parts = [slice(*pair) for pair in pairwise(edges)]
+            policies = [self.searcher.policy_of(population, genomes[rows]) for rows in parts]
+            return SharedPolicy(policies, parts, self._pool)
+
+        if self._world is None:
+            return evaluate(self.env, policy_of, seeds)
+        if self._batches is None:
+            settings = self.config.settings
+            limit = settings.max_episode_steps or self.config.environment.max_episode_steps
+            self._batches = Batches(self._world, len(seeds), limit, settings.num_threads)
+        return evaluate_at_once(self._batches, policy_of, seeds)
+
+    def draw(self) -> None:
+        """Draws the best genome's network into the run's folder, where networks differ in their topology."""
+        graph, space = self.searcher.graph(), self.env.single_action_space
+        if graph is None:
+            return
+        from ..reporting.topology import save_topology
+
+        first = int(getattr(space, "start", 0))
+        names = () if self._world is None else self._world.action_names
+        names = names or [str(first + k) for k in range(len(graph.output))]
+        title = f"{self.config.agent.name} in {self.config.environment.id} after {self.done}"
+        save_topology(self.run.path / TOPOLOGY, graph, names, title)
+
+    def seeds(self) -> list[int]:
+        """The seeds of the present generation's episodes, drawn anew for each generation."""
+        settings = self.config.settings
+        rng = np.random.default_rng([settings.seed, self.searcher.generation])
+        return rng.integers(EVALUATION_SEED, size=settings.episodes).tolist()
+
+    def compare(self) -> None:
+        """Evaluates the best genome, the random agent and the references; prints and keeps the scores."""
+        self.log.final(self.judge.compare(self.searcher.policy, self.run, self.done))
+
+    def close(self) -> None:
+        """Closes files and environments."""
+        self._pool.shutdown()
+        self.log.close()
+        self.env.close()
+        self.judge.close()

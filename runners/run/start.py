@@ -1,0 +1,206 @@
+"""From the command line to a run, new or old."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from ...agents.encoders.registry import EncoderChain, find_encoder
+from ...agents.registry import AgentSpec, agent_names
+from ..setup.kinds import KINDS, RunSettings
+from ..setup.lengths import stretched
+from ..setup.plugins import load_plugins
+from ..setup.presets import default_agent_config, default_env_config, default_settings, with_presets_of
+from ..setup.resolve import Environment, find_environment, find_learner
+from ..setup.settings import as_flags, group, override, parse, take_flag, to_plain
+from ..setup.text import command
+from .config import RunConfig
+from .device import with_device
+from .encoding import Encoding, FitSettings
+from .folder import RunDir
+from .recording import fit_encoding
+
+USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
+
+
+DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
+`meze envs` lists both; `meze train AGENT ENV --help` lists all flags with their defaults. `--encoder NAME`
+puts an encoder before the agent, or a chain: `--encoder pca+kmeans`; with it, --help lists its settings too.
+`--preset FILE` begins with the settings of a TOML file of yours; `assets/presets` has the ones that are known
+to work well.
+
+Ctrl-C saves and stops (exit code 130), and so does SIGTERM (143); `meze train --resume RUN` goes on, exactly
+where the run stood. A run whose network is code of another package needs `--network package.module:Class`
+as well."""
+
+
+@dataclass(frozen=True)
+class OutSettings:
+    """Where a run is written, and with what it begins."""
+
+    out: Path = Path("runs")
+    """Folder in which the run gets its own: <out>/<env>/<agent>/<stamp>-s<seed>."""
+    preset: Path | None = None
+    """TOML file of the settings to begin with; by default those that are known to work well."""
+
+
+class Asked(NamedTuple):
+    """What the words after `meze train` ask for."""
+
+    agent: AgentSpec
+    environment: Environment
+    chain: EncoderChain | None
+    given: Any
+    """Settings by their groups: `run`, `files`, `agent`, `env`; with an encoder `encoder` and `fit`."""
+
+    @property
+    def config(self) -> RunConfig:
+        """The same for a run, whose encoder is not fitted yet."""
+        given, chain = self.given, self.chain
+        encoding = None if chain is None else Encoding(chain, given.encoder, given.fit)
+        return RunConfig(self.agent, given.agent, self.environment, given.env, given.run, encoding)
+
+
+def usual(
+    spec: AgentSpec, environment: Environment, chain: EncoderChain | None = None, mode: str | None = None
+) -> Asked:
+    """A run of the usual length with the settings that are known to work well.
+
+    Args:
+        spec: who is trained.
+        environment: where.
+        chain: the encoder before it.
+        mode: the observation mode that the agent's settings are for; by default the one that suits it best.
+    """
+    encoded = chain is not None
+    given = group(
+        "Train",
+        run=default_settings(environment, spec),
+        files=OutSettings(preset=environment.presets),
+        agent=default_agent_config(environment, spec, mode, encoded=encoded),
+        env=default_env_config(environment, spec, encoded=encoded),
+        **({} if chain is None else {"encoder": chain.config_class()(), "fit": FitSettings()}),
+    )
+    return Asked(spec, environment, chain, given)
+
+
+def stretch(asked: Asked, usual_run: RunSettings, kept: Collection[str] = ()) -> Asked:
+    """The same with schedules that are as long, for its run, as they were for a run of the usual length.
+
+    Args:
+        asked: whose schedules are those of the usual length.
+        usual_run: settings of such a run.
+        kept: flags whose values stay as they are.
+    """
+    length = KINDS[asked.agent.kind].length
+    scale = getattr(asked.given.run, length) / getattr(usual_run, length)
+    if scale == 1:
+        return asked
+    agent = stretched(asked.given.agent, scale, kept)
+    return asked._replace(given=dataclasses.replace(asked.given, agent=agent))
+
+
+def ask(names: Sequence[str], args: Sequence[str]) -> Asked:
+    """Reads what follows `meze train`.
+
+    Args:
+        names: agent and environment.
+        args: the flags.
+
+    Raises:
+        ValueError: one line, for names that are not known, and flags that do not fit.
+
+    Returns:
+        The settings; where the run is longer or shorter than the preset's, its schedules are, too.
+    """
+    if len(names) != 2:
+        raise ValueError(f"usage: {USAGE}; `meze envs` lists agents and environments")
+    spec, environment = find_learner(names[0]), find_environment(names[1])
+    modes, _ = take_flag(args, "--env.observation")
+    encoders, flags = take_flag(args, "--encoder")
+    presets, flags = take_flag(flags, "--preset")
+    if presets:
+        environment = with_presets_of(Path(presets[-1]), environment, spec)
+    default = usual(spec, environment, find_encoder(encoders[-1]) if encoders else None, *modes[-1:])
+    given = parse(default.given, flags, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
+    said = {flag.partition("=")[0].replace("_", "-") for flag in flags}
+    return stretch(default._replace(given=given), default.given.run, said)
+
+
+def words(config: RunConfig) -> list[str]:
+    """What to say after `meze train` for a run with these settings."""
+    encoding, mode = config.encoding, getattr(config.env_config, "observation", None)
+    default = usual(config.agent, config.environment, encoding and encoding.chain, mode)
+    run = dataclasses.replace(default.given, run=config.settings)
+    as_long = stretch(default._replace(given=run), default.given.run).given
+    given = dataclasses.replace(run, agent=config.agent_config, env=config.env_config)
+    names = [config.agent.name, config.environment.id]
+    if encoding:
+        given = dataclasses.replace(given, encoder=encoding.config, fit=encoding.fit)
+        names += ["--encoder", encoding.chain.name]
+    return [*names, *as_flags(given, dataclasses.replace(as_long, run=default.given.run))]
+
+
+def new_run(names: Sequence[str], args: Sequence[str]) -> tuple[RunConfig, RunDir]:
+    """Begins the run that is asked for; see `ask` and `begin`."""
+    asked = ask(names, args)
+    return begin(asked.config, asked.given.files.out, [*names, *args])
+
+
+def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig, RunDir]:
+    """Fits the encoder, if there is one, and makes the folder of a new run.
+
+    Args:
+        config: what the run is asked to do.
+        out: where the folder gets its own.
+        said: the words after `meze train`, to be kept.
+    """
+    settings, encoding = config.settings, config.encoding
+    tenth = max(1, getattr(settings, KINDS[config.agent.kind].length) // 10)
+    intervals = ("eval_every", "checkpoint_every")
+    unset = {name: tenth for name in intervals if getattr(settings, name, tenth) is None}
+    if encoding:
+        parts = encoding.chain, encoding.config, encoding.fit
+        encoding = fit_encoding(*parts, config.environment, config.env_config, settings.seed)
+    settings = dataclasses.replace(settings, **unset)
+    config = dataclasses.replace(config, settings=settings, encoding=encoding)
+    config = with_device(config)  # a misfit leaves no folder behind
+    return config, RunDir.create(out, config, command("meze", "train", *said))
+
+
+def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
+    """Opens the folder of a run that is to go on, with what `args` change in it.
+
+    Raises:
+        ValueError: one line, when it can't.
+    """
+    networks, args = take_flag(args, "--network")
+    run = RunDir.open(path)
+    load_plugins()
+    agents = [name for name in names[:1] if len(names) > 1 or name in agent_names()]
+    env_id = next(iter(names[len(agents) :]), None)
+    config = run.config(env_id, networks)
+    if agents and agents[0] != config.agent.name:
+        raise ValueError(f"{path} is a run of {config.agent.name}, not of {agents[0]}")
+    before = config.settings
+    may_change = (field.name for field in dataclasses.fields(before.resume))
+    default = before.resume(**{name: getattr(before, name) for name in may_change})
+    given = to_plain(parse(default, args, prog="meze train --resume RUN", description=DESCRIPTION))
+    length = KINDS[config.agent.kind].length
+    if getattr(before, length) != given[length] < run.reached():
+        raise ValueError(f"{path} is at {run.reached():,} {length} already; --{length} must be more")
+    config = with_device(dataclasses.replace(config, settings=override(before, given)))
+    kept = {name: getattr(config.settings, name) for name in (length, "device") if name in given}
+    if changed := {name: value for name, value in kept.items() if value != getattr(before, name)}:
+        run.extend(**changed)
+    if "device" in changed:
+        print(f"on {config.settings.device} from now on, which rounds sums otherwise than {before.device}")
+    return config, run
+
+
+def make_training(config: RunConfig, run: RunDir) -> Any:
+    """What trains this kind of agent (`Training` or one like it), where its newest checkpoint stands."""
+    return KINDS[config.agent.kind].run_class()(config, run, run.newest_sound())

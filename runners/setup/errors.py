@@ -1,0 +1,77 @@
+"""From errors to one clear line."""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from ...agents.base import OutdatedError
+from .interrupts import exit_code, hear_sigterm
+from .text import printable
+
+
+def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:
+    """Runs a command; see `main` for the code that is returned."""
+    hear_sigterm()
+    try:
+        return command(args)
+    except SystemExit as stop:  # after --help
+        return int(stop.code or 0)
+    except KeyboardInterrupt as error:
+        return _error("interrupted", exit_code(error))
+    except Exception as error:
+        if not _is_users(error):
+            raise
+        return _error(_one_line(error))
+
+
+def _is_users(error: Exception) -> bool:
+    """Whether a user can cause and mend this; other errors are bugs and keep their traceback."""
+    import gymnasium
+
+    return isinstance(error, (ValueError, OSError, MemoryError, OverflowError, gymnasium.error.Error))
+
+
+def _one_line(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    if isinstance(error, MemoryError):
+        return f"not enough memory{f': {error}' if str(error) else ''}"
+    return " ".join(str(error).split()) or type(error).__name__
+
+
+def _error(message: str, code: int = 2) -> int:
+    print(f"meze: error: {printable(message)}", file=sys.stderr)
+    return code
+
+
+def _warning(message: Warning | str, *place: object) -> str:
+    """One line: where in the code it was said means nothing to a user."""
+    return f"meze: warning: {printable(str(message))}\n"
+
+
+_PLAIN = re.compile(r"[\w.,+/=-]{1,100}")
+"""Words that can be shown: they name no code (`package.module:Name`) and mean nothing to a shell."""
+
+
+def refusal(folder: Path, error: OutdatedError) -> ValueError:
+    """The one line for a run that can't be used any more: why, and the command that trains it anew."""
+    return ValueError(f"{folder}: {error}, which is not read any more; train it anew: {_command(folder)}")
+
+
+def _command(folder: Path) -> str:
+    """The command that stands in a run's folder; what a stranger wrote there is shown only if it is plain."""
+    try:
+        written = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+        names = [str(written["agent"]["name"]), str(written["env"]["id"])]
+        words = shlex.split(str(written["command"]))
+    except (OSError, ValueError, LookupError, TypeError, RecursionError):
+        names, words = ["AGENT", "ENV"], []
+    for told in (words, ["meze", "train", *names]):
+        if told[:2] == ["meze", "train"] and all(map(_PLAIN.fullmatch, told)) and len(told) < 50:
+            return " ".join(told)
+    return "meze train AGENT ENV"

@@ -1,0 +1,336 @@
+"""Settings are frozen dataclasses: read from flags, presets and JSON, and written to JSON and as flags."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import decimal
+import difflib
+import io
+import itertools
+import re
+import shutil
+import textwrap
+import types
+import typing
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, TypeVar, Union
+
+from ...envs.core.settings import did_you_mean
+
+Settings = TypeVar("Settings")
+
+_PLAINER = (
+    (r"^Error parsing (--\S+): must be an integer", r"\1 must be an integer"),
+    (r"^Error parsing (--\S+): could not convert string to float: (.*)", r"\1 must be a number; got \2"),
+    (
+        r"^Error parsing (--\S+): no type matching {None}\|{?([^}]+?)}? could .* \[(.*)\].*",
+        r"\1 takes \2; got \3",
+    ),
+    (r"^Missing value for argument '(\S+)'.*", r"\1 needs a value"),
+    (r"^Error parsing (--\S+): ", r"\1: "),
+    (r"^Error parsing [^-\s]\S*: ", ""),  # a group: its own words name the setting
+)
+"""What tyro says, and how it is told."""
+
+MOST_DIGITS = 19
+"""Digits of an integer that is written with an exponent, at most."""
+PLAIN = ("run", "files")
+"""Groups whose flags have no prefix."""
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
+    """The error for a name that nobody knows, with the closest one that is known."""
+    near = difflib.get_close_matches(name.lower(), known := sorted(known), n=1, cutoff=0.5)
+    near = near or [other for other in known if other.lower() == name.lower()]
+    hint = f"did you mean {near[0]!r}?" if near else "`meze envs` lists what there is"
+    return ValueError(f"unknown {kind} {name!r}; {hint}")
+
+
+def group(title: str, **parts: Any) -> Any:
+    """Puts settings together for one command line: those of `PLAIN` without a prefix."""
+    import tyro
+
+    fields = [
+        (name, tyro.conf.OmitArgPrefixes[type(part)] if name in PLAIN else type(part))
+        for name, part in parts.items()
+    ]
+    return dataclasses.make_dataclass(title, fields, frozen=True)(**parts)
+
+
+def asks_for_help(args: Sequence[str]) -> bool:
+    """Whether help is wanted and no name was given."""
+    return not leading_names(args) and bool({"-h", "--help"} & set(args))
+
+
+def print_help(usage: str, description: str) -> None:
+    """Prints what is to be known before any name was given."""
+    print(f"{wrapped('usage: ' + usage)}\n\n{wrapped(description)}")
+
+
+def wrapped(text: str) -> str:
+    """Paragraphs as wide as the terminal."""
+    width = shutil.get_terminal_size().columns
+    return "\n\n".join(textwrap.fill(paragraph, width) for paragraph in text.split("\n\n"))
+
+
+def leading_names(args: Sequence[str]) -> list[str]:
+    """The words before the first flag."""
+    return list(itertools.takewhile(lambda arg: not arg.startswith("-"), args))
+
+
+def take_flag(args: Sequence[str], flag: str) -> tuple[list[str], list[str]]:
+    """Takes a flag out that is needed before the others can be read.
+
+    Returns:
+        Its values, one for each time it was given, and the other words.
+
+    Raises:
+        ValueError: when it has no value.
+    """
+    values, rest, words = [], [], iter(args)
+    for word in words:
+        name, equals, value = word.partition("=")
+        if name != flag:
+            rest.append(word)
+            continue
+        value = value if equals else next(words, "")
+        if not value or value.startswith("--"):
+            raise ValueError(f"{flag} needs a value")
+        values.append(value)
+    return values, rest
+
+
+def parse(default: Settings, args: Sequence[str], *, prog: str, description: str) -> Settings:
+    """Reads flags over a default.
+
+    Args:
+        default: settings whose fields are the flags and whose values are the defaults.
+        args: the flags.
+        prog: the command, for the help.
+        description: the help's first lines.
+
+    Raises:
+        ValueError: one line, for an unknown flag or a value that does not fit.
+        SystemExit: after `--help` was printed.
+    """
+    import tyro
+
+    if {"-h", "--help"} & set(args):
+        print(wrapped(description), end="\n\n")  # tyro would not wrap it
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stderr(said), _whole_numbers():
+            settings, left = tyro.cli(
+                type(default),
+                args=list(args),
+                default=default,
+                prog=prog,
+                description="",
+                return_unknown_args=True,
+            )
+    except SystemExit as stop:
+        if stop.code in (0, None):
+            raise
+        raise ValueError(_first_sentence(said.getvalue())) from None
+    if left:
+        flag = left[0].split("=")[0]
+        if not flag.startswith("-"):
+            raise ValueError(f"unexpected {flag!r}; see {prog} --help")
+        if flag == "--env.kwargs":
+            raise ValueError("--env-kwargs needs an environment named with its package: package.module:Id")
+        near = difflib.get_close_matches(flag.replace("_", "-"), flags(default), n=1, cutoff=0.5)
+        hint = f"did you mean {near[0]}?" if near else f"see {prog} --help"
+        raise ValueError(f"unknown flag {flag}; {hint}")
+    return settings
+
+
+def reader(run: Any, args: Sequence[str], *, prog: str, description: str) -> Callable[[Any], Any]:
+    """What reads a command's flags and a world's, the latter over somebody's settings of it; see `parse`.
+
+    Args:
+        run: the command's defaults.
+        args: the flags.
+        prog: the command, for the help.
+        description: the help's first lines.
+
+    Returns:
+        Settings of the world to `run` and `env` as they are asked for.
+    """
+    return lambda env: parse(group("Given", run=run, env=env), args, prog=prog, description=description)
+
+
+def flags(settings: Any, prefix: str = "--") -> list[str]:
+    """All flags of some settings."""
+    names = []
+    for field in dataclasses.fields(settings):
+        value = getattr(settings, field.name)
+        name = prefix + field.name.replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            names += flags(value, prefix if field.name in PLAIN else f"{name}.")
+        else:
+            names.append(name)
+    return names
+
+
+def _whole_numbers() -> Any:
+    """Has integers be written as 1e5 and 2.5e6, too."""
+    from tyro.constructors import ConstructorRegistry, PrimitiveConstructorSpec, PrimitiveTypeInfo
+
+    registry = ConstructorRegistry()
+
+    @registry.primitive_rule
+    def _(info: PrimitiveTypeInfo) -> PrimitiveConstructorSpec[int] | None:
+        if info.type is not int:
+            return None
+        return PrimitiveConstructorSpec(
+            nargs=1,
+            metavar="INT",
+            instance_from_str=lambda words: whole_number(words[0]),
+            is_instance=lambda value: type(value) is int,
+            str_from_instance=lambda value: [str(value)],
+        )
+
+    return registry
+
+
+def whole_number(word: str) -> int:
+    """Reads an integer, which may be written as 1e5, 2.5e6 or 1_000.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    with contextlib.suppress(ValueError):
+        return int(word)
+    with contextlib.suppress(decimal.InvalidOperation):
+        number = decimal.Decimal(word)
+        if number.is_finite() and number.adjusted() < MOST_DIGITS and number == number.to_integral_value():
+            return int(number)
+    raise ValueError(f"must be an integer; got {word!r}")
+
+
+def _first_sentence(box: str) -> str:
+    """What tyro's framed error says below its title, on one line."""
+    lines = []
+    for line in box.splitlines()[1:]:
+        line = line.strip("│╭╮╰╯ ")
+        if set(line) <= set("─-"):  # a rule, before the text where the terminal has no better characters
+            if lines:
+                break
+            continue
+        lines.append(line)
+    sentence = " ".join(lines) or "the command line could not be read"
+    for pattern, words in _PLAINER:
+        sentence = re.sub(pattern, words, sentence)
+    if choice := re.match(r"invalid choice '(.*)' for argument .* one of \((.*)\)", sentence):
+        near = difflib.get_close_matches(choice[1].lower(), re.findall(r"'([^']*)'", choice[2]), n=1)
+        sentence += f" Did you mean {near[0]!r}?" if near else ""
+    return sentence
+
+
+def override(settings: Settings, changes: Mapping[str, Any], prefix: str = "") -> Settings:
+    """A copy with some settings changed; each new value's type is checked.
+
+    Args:
+        settings: what is changed.
+        changes: name to value; a dotted name reaches into nested settings.
+        prefix: what messages put before names.
+
+    Raises:
+        ValueError: one line, for a setting that is not there, or a value that does not fit.
+    """
+    hints = typing.get_type_hints(type(settings))
+    there = {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)}  # type: ignore[arg-type]
+    parts: dict[str, Any] = {}
+    for key, value in changes.items():
+        head, dot, rest = key.replace("-", "_").partition(".")
+        if head not in there or dot and not dataclasses.is_dataclass(there[head]):
+            raise ValueError(f"there is no setting {prefix}{key}")
+        if dot:
+            parts.setdefault(head, {})[rest] = value
+        else:
+            there[head] = from_plain(hints[head], to_plain(value), prefix + head)
+    for head, inner in parts.items():
+        there[head] = override(there[head], inner, f"{prefix}{head}.")
+    return dataclasses.replace(settings, **there)  # type: ignore[type-var]
+
+
+def as_flags(settings: Any, default: Any, prefix: str = "--") -> list[str]:
+    """The words from which `parse` makes settings of a default."""
+    words: list[str] = []
+    for field in dataclasses.fields(settings):
+        value, usual = getattr(settings, field.name), getattr(default, field.name)
+        flag = prefix + field.name.replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            words += as_flags(value, usual, prefix if field.name in PLAIN else f"{flag}.")
+        elif value == usual:
+            continue
+        elif isinstance(value, bool):
+            words.append(flag if value else f"{prefix}no-{field.name.replace('_', '-')}")
+        elif isinstance(value, tuple):
+            words += [flag, *map(str, value)]
+        else:
+            words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
+    return words
+
+
+def to_plain(settings: Any) -> Any:
+    """Settings as values that JSON can hold."""
+    if dataclasses.is_dataclass(settings):
+        return {f.name: to_plain(getattr(settings, f.name)) for f in dataclasses.fields(settings)}
+    if isinstance(settings, (list, tuple)):
+        return [to_plain(value) for value in settings]
+    return str(settings) if isinstance(settings, Path) else settings
+
+
+def from_plain(kind: Any, plain: Any, name: str) -> Any:
+    """Reads what `to_plain` wrote; the file may come from a stranger, so each value's type is checked.
+
+    Args:
+        kind: the type to read, usually a dataclass.
+        plain: decoded JSON.
+        name: how messages call the value.
+
+    Raises:
+        ValueError: one line, for an unknown field or a value that does not fit.
+    """
+    origin, args = typing.get_origin(kind), typing.get_args(kind)
+    if origin is typing.Annotated:
+        return from_plain(args[0], plain, name)
+    if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(plain, dict):
+        hints = typing.get_type_hints(kind)
+        if strange := set(plain) - {field.name for field in dataclasses.fields(kind)}:
+            raise ValueError(f"{name} has an unknown setting {min(strange)!r}")
+        return kind(**{key: from_plain(hints[key], value, f"{name}.{key}") for key, value in plain.items()})
+    if origin in (Union, types.UnionType):
+        for choice in args:
+            with contextlib.suppress(ValueError):
+                return from_plain(choice, plain, name)
+    elif origin is Literal:
+        if any(plain == choice and type(plain) is type(choice) for choice in args):
+            return plain
+        near = did_you_mean(str(plain), map(str, args))
+        raise ValueError(f"{name} takes {', '.join(map(str, args))}; got {plain!r}{near}")
+    elif origin is tuple and isinstance(plain, list):
+        kinds = args[:1] * len(plain) if args[1:] == (...,) else args
+        if len(kinds) == len(plain):
+            return tuple(from_plain(k, v, name) for k, v in zip(kinds, plain, strict=True))
+    elif kind is float and (type(plain) is float or type(plain) is int and abs(plain) < 1 << 1000):
+        return float(plain)
+    elif kind is Path and isinstance(plain, str):
+        return Path(plain)
+    elif kind is int and type(plain) is int and abs(plain) < 1 << 63:
+        return plain
+    elif kind in (bool, str, types.NoneType) and type(plain) is kind:
+        return plain
+    raise ValueError(f"{name} is {plain!r}, which does not fit")
+
+
+def named_code(agent_config: Any) -> str:
+    """The network of another package that an agent's settings name (`package.module:Class`), or nothing.
+
+    It may be named on the command line alone: no file may say which code to import.
+    """
+    kind = getattr(getattr(agent_config, "net", None), "kind", "")
+    return kind if ":" in kind else ""

@@ -1,0 +1,1 @@
+"""Studies of encoders and of traffic."""

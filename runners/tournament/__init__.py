@@ -1,0 +1,1 @@
+"""Tournaments: who takes part, matches, standings, report."""
