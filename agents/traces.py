@@ -6,8 +6,9 @@ ended before, and where the environment was reset meanwhile.
 
 **Batches.** Rows are applied one after another, as `tabular` says. A visit lessens the traces that its pair
 has in other streams as it lessens the old one of its own stream: replacing ones are gone, dutch ones keep
-1 - step_size. So those of a pair add up to no more than in one stream. If streams knew nothing of each other,
-a thousand of them would correct one error a thousand times, and the table would diverge.
+1 - step_size. So these add up to no more than in one stream. If streams knew nothing of each other, a
+thousand of them would correct one error a thousand times, and the table would diverge, as with accumulating
+traces, which lose nothing, it may.
 
 Sections are those of Sutton & Barto, Reinforcement Learning, 2nd edition (2018).
 """

@@ -12,7 +12,7 @@ from .setup.settings import asks_for_help, group, leading_names, parse, print_he
 from .setup.text import command, printable
 from .show.films import record
 from .show.show import Show
-from .show.sources import USAGE, WatchSettings, _viewer, find_source
+from .show.sources import USAGE, WatchSettings, find_source, make_viewer
 from .show.viewer import Viewer
 
 DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file; of a
@@ -127,7 +127,7 @@ def main(args: Sequence[str]) -> int:
 
         env, show, viewer = generation_viewer(source, given.env, settings)
     else:
-        env, show, viewer = _viewer(source, given.env, settings)
+        env, show, viewer = make_viewer(source, given.env, settings)
     speed = settings.speed or float(env.metadata.get("render_fps", 4))
     try:
         if settings.record is None:

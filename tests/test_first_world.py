@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 GUIDE = Path(__file__).parents[1] / "docs" / "first-world.md"
-meze = """#!{python}
+MEZE = """#!{python}
 import sys
 from meze.runners.cli import main
 sys.exit(main(sys.argv[1:]))
@@ -21,7 +21,7 @@ sys.exit(main(sys.argv[1:]))
 def test_the_guide_can_be_followed(tmp_path: Path) -> None:
     (tmp_path / "bin").mkdir()
     program = tmp_path / "bin" / "meze"
-    program.write_text(meze.format(python=sys.executable))
+    program.write_text(MEZE.format(python=sys.executable))
     program.chmod(0o755)
     path = os.pathsep.join([str(program.parent), str(Path(sys.executable).parent), os.environ["PATH"]])
     environment = os.environ | {"PATH": path}

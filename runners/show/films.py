@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ...files import replaced
 from .show import Show
-from .sources import LIMITS, WatchSettings, _viewer, find_source
+from .sources import LIMITS, WatchSettings, find_source, make_viewer
 from .viewer import Viewer
 
 LARGEST = 1920
@@ -96,7 +96,7 @@ def write_loop(
     """
     source = find_source(names)
     settings = WatchSettings(max_episode_steps=source.max_episode_steps)
-    env, show, viewer = _viewer(source, env_config or source.env_config, settings, bare=True)
+    env, show, viewer = make_viewer(source, env_config or source.env_config, settings, bare=True)
     try:
         speed = float(env.metadata.get("render_fps", 4))
         record(show, viewer, path, speed, WatchSettings(steps=max(1, round(seconds * speed))), limit)

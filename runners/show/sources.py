@@ -224,9 +224,10 @@ def make_env(
     )
 
 
-def _viewer(
+def make_viewer(
     source: Source, env_config: Any, settings: WatchSettings, bare: bool = False
 ) -> tuple[VectorEnv, Show, Viewer]:
+    """Environments, the stream of moments and who draws them; `bare`: without any text."""
     replay = source.replay
     if replay is None:
         env = make_env(source.environment, env_config, settings)

@@ -16,7 +16,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from meze.agents.deep.net_config import NetworkConfig
 from meze.agents.deep.pqn import PQN, PQNConfig
-from meze.runners import cli, watch
+from meze.runners import cli
 from meze.runners.reporting.measures import Episodes
 from meze.runners.run import device
 from meze.runners.run.config import RunConfig
@@ -25,6 +25,7 @@ from meze.runners.run.metrics import Meter
 from meze.runners.run.stopwatch import PARTS
 from meze.runners.setup.kinds import DeepSettings
 from meze.runners.setup.resolve import find_environment, find_learner
+from meze.runners.show import sources
 from meze.runners.show.show import Show
 from run_files import assert_same_end, final, kill_and_resume, only_run
 
@@ -470,4 +471,4 @@ def test_a_deep_agent_is_watched(finished, tmp_path) -> None:
     assert (
         cli.main(["watch", str(finished), "--record", str(tmp_path / "x.gif"), "--sees", "--steps", "3"]) == 0
     )
-    assert watch.find_source([str(finished)]).title == "pqn"
+    assert sources.find_source([str(finished)]).title == "pqn"

@@ -15,10 +15,10 @@ from meze.envs.core import replay, window
 from meze.envs.core.renderer import to_array
 from meze.envs.core.replay import Replay
 from meze.envs.core.vector import WorldVectorEnv
-from meze.runners import cli, watch
+from meze.runners import cli
 from meze.runners.run.folder import RunDir
 from meze.runners.run.rollout import ReferencePolicy
-from meze.runners.show import board, screen
+from meze.runners.show import board, screen, sources
 from meze.runners.show.board import Board, View, coloured
 from meze.runners.show.films import recording_limit
 from meze.runners.show.screen import write_mp4
@@ -229,7 +229,7 @@ def test_following_says_what_it_waits_for_and_ends_when_the_run_is_gone(
 ) -> None:
     (tmp_path / "config.json").write_bytes((run / "config.json").read_bytes())
     (tmp_path / "checkpoints").mkdir()
-    monkeypatch.setattr(watch.time, "sleep", lambda seconds: (tmp_path / "config.json").unlink())
+    monkeypatch.setattr(sources.time, "sleep", lambda seconds: (tmp_path / "config.json").unlink())
     assert cli.main(["watch", str(tmp_path), "--follow", "--record", str(tmp_path / "a.gif")]) == 2
     said = capsys.readouterr()
     assert f"waiting for the first checkpoint in {tmp_path / 'checkpoints'}" in said.out
@@ -375,7 +375,7 @@ def test_the_panel_says_which_checkpoint_is_shown(run) -> None:
         ("newest", "newest"),
         (str(step), f"at {step:,}"),
     ):
-        env, show, viewer = watch._viewer(source, source.env_config, WatchSettings(checkpoint=which))
+        env, show, viewer = sources.make_viewer(source, source.env_config, WatchSettings(checkpoint=which))
         told = viewer._hud(show.moment, 0)
         assert words in told["checkpoint"] and told["seed"] == "unseen 0"
         env.close()
@@ -386,7 +386,7 @@ def test_action_values_are_shown_behind_an_encoder(tmp_path) -> None:
     args = ["train", "q-learning", "corridor", *fit, "--steps", "2000", "--eval-episodes", "4"]
     assert cli.main([*args, "--out", str(tmp_path)]) == 0
     source = find_source([str(next(tmp_path.glob("*/*/*")))])
-    env, show, _ = watch._viewer(source, source.env_config, WatchSettings())
+    env, show, _ = sources.make_viewer(source, source.env_config, WatchSettings())
     before = show.moment
     show.forward()
     assert before.values is not None and len(np.unique(before.values)) > 1
