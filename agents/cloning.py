@@ -20,6 +20,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
+from ..checking import at_least
 from .base import Imitator, Memory, MisfitError, OutdatedError, Policy, State
 from .checks import check_range, restore_generator
 from .estimators import MOST_SAMPLES, fit, make_model
@@ -60,8 +61,7 @@ class DAggerConfig(CloningConfig):
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if self.round < 1:
-            raise ValueError(f"round must be at least 1; got {self.round}")
+        at_least(self, 1, "round")
 
 
 class ClonePolicy(Policy):

@@ -8,7 +8,6 @@ check_agent(MyLearner, config=MyConfig(step_size=0.5), modes=("index",))
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import inspect
 import json
 import numbers
@@ -24,6 +23,8 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space, Text
 from numpy.typing import NDArray
 
+from ..checking import load_object
+from ..comparing import same
 from . import checkpoint
 from .base import Memory, Policy, Transition, decide
 from .conformance_memory import recalls_what_it_remembers, rows_do_not_mix
@@ -75,7 +76,7 @@ class _Case:
     def __init__(self, agent: str | type, config: Any, modes: Collection[str] | None, steps: int) -> None:
         spec = find_agent(agent) if isinstance(agent, str) and ":" not in agent else None
         self.name = agent if isinstance(agent, str) else agent.__name__
-        self.agent_class: Any = spec.agent_class() if spec else _load(agent)
+        self.agent_class: Any = spec.agent_class() if spec else load_object(agent)
         self.kind: Kind = spec.kind if spec else _kind_of(self.agent_class)
         claimed = modes or (spec.modes if spec else ()) or OBSERVATIONS
         self.modes = [mode for mode in OBSERVATIONS if mode in claimed]
@@ -194,13 +195,6 @@ HISTORIES: dict[Kind, Callable[[_Case, Any, Toy, int], Iterator[Any]]] = {
     "imitator": _Case._imitator_history,
 }
 """Kind of agent to how it is trained on the toy problem."""
-
-
-def _load(agent: Any) -> type:
-    if not isinstance(agent, str):
-        return agent
-    module, _, name = agent.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _kind_of(agent_class: type) -> Kind:
@@ -338,7 +332,7 @@ def _deterministic(case: _Case) -> None:
         agent = case.fresh()
         run = list(case.history(agent, Toy(case.mode, NUM_ENVS, SEED), 400))
         runs.append([*run, case.greedy(agent, np.arange(STATES))] if case.is_trained else run)
-    _same(runs[1], runs[0], "run")
+    same(runs[1], runs[0], "run")
 
 
 def _state_is_data(case: _Case) -> None:
@@ -355,7 +349,7 @@ def _state_is_data(case: _Case) -> None:
         name: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value))
         for name, value in state.items()
     }
-    _same(loaded, plain, "state")
+    same(loaded, plain, "state")
 
 
 def _through_file(state: dict[str, Any]) -> dict[str, Any]:
@@ -374,12 +368,12 @@ def _goes_on_from_its_state(case: _Case) -> None:
     loaded, copy = case.fresh(SEED + 1), deepcopy(toy)
     loaded.load_state_dict(_through_file(original.state_dict()))
     states = np.arange(STATES)
-    _same(case.greedy(loaded, states), case.greedy(original, states), "actions after loading")
+    same(case.greedy(loaded, states), case.greedy(original, states), "actions after loading")
     if not original.exact:  # it says itself that it leaves something out
         return
     on, again = case.history(loaded, copy, 400), case.history(original, toy, 400)
-    _same(list(on), list(again), "actions while learning on")
-    _same(loaded.state_dict(), original.state_dict(), "state after learning on")
+    same(list(on), list(again), "actions while learning on")
+    same(loaded.state_dict(), original.state_dict(), "state after learning on")
 
 
 # ---------------------------------------------------------------- what it learns
@@ -423,20 +417,3 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _only_terminated_stops_bootstrapping,
     recalls_what_it_remembers,
 )
-
-
-def _same(one: Any, other: Any, what: str) -> None:
-    """Compares what agents do and hold, types included."""
-    if isinstance(other, dict):
-        assert isinstance(one, dict) and one.keys() == other.keys(), f"{what}: {list(one)} and {list(other)}"
-        for key in other:
-            _same(one[key], other[key], f"{what}[{key!r}]")
-    elif isinstance(other, tuple | list):
-        assert len(one) == len(other), f"{what}: {len(one)} and {len(other)}"
-        for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            _same(left, right, f"{what}[{index}]")
-    elif isinstance(other, np.ndarray):
-        fits = isinstance(one, np.ndarray) and one.dtype == other.dtype and one.shape == other.shape
-        assert fits and one.tobytes() == other.tobytes(), f"{what}: {one!r} and {other!r}"
-    else:
-        assert one == other or (one != one and other != other), f"{what}: {one!r} and {other!r}"

@@ -17,8 +17,9 @@ import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
+from ..checking import at_least
 from .base import State, Transition
-from .tabular import TabularConfig, TabularLearner, kernel, possible, q_learning_update
+from .tabular import TabularConfig, TabularLearner, bounds_checked, possible, q_learning_update
 
 TERMINATED = -1
 """Successor of an outcome with which the episode terminated."""
@@ -43,7 +44,7 @@ class DynaConfig(TabularConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        _check_positive(self, "planning", "memory")
+        at_least(self, 1, "planning", "memory")
 
 
 @dataclass(frozen=True)
@@ -64,13 +65,7 @@ class ModelConfig(TabularConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        _check_positive(self, "plan_every", "sweeps", "memory")
-
-
-def _check_positive(settings: Any, *names: str) -> None:
-    for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} must be at least 1; got {getattr(settings, name)}")
+        at_least(self, 1, "plan_every", "sweeps", "memory")
 
 
 class Model(NamedTuple):
@@ -112,7 +107,7 @@ def make_model(num_states: int, num_actions: int, memory: int) -> Model:
     )
 
 
-@kernel
+@bounds_checked
 def remember(model, t):
     """Adds a batch of transitions to the model."""
     memory = model.successor.shape[2]
@@ -131,7 +126,7 @@ def remember(model, t):
                 model.possible[t.next_obs[b], other] = possible(t.next_mask, b, other)
 
 
-@kernel
+@bounds_checked
 def best_value(q, model, s):
     """The highest value among the actions that were possible in state s (0 where none was)."""
     best, found = -np.inf, False
@@ -141,7 +136,7 @@ def best_value(q, model, s):
     return best if found else 0.0
 
 
-@kernel
+@bounds_checked
 def dyna_update(q, model, uniform, step_size, gamma):
     """Q-learning on remembered transitions (Sutton 1990; 8.2): a pair that was seen, one of its outcomes.
 
@@ -158,7 +153,7 @@ def dyna_update(q, model, uniform, step_size, gamma):
         q[s, a] += step_size * (target - q[s, a])
 
 
-@kernel
+@bounds_checked
 def sweep(q, model, gamma):
     """One sweep of value iteration (4.4) over the pairs seen, in place; returns the largest change."""
     num_actions, memory = q.shape[1], model.successor.shape[2]

@@ -5,8 +5,6 @@ Agents of others are announced through the entry-point group `meze.agents`, and 
 
 from __future__ import annotations
 
-import difflib
-import importlib
 import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -14,6 +12,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
+from ..checking import load_object, unknown
 from .base import Encoder, Imitator, Learner, MisfitError, Policy, Searcher, Trainer
 from .spaces import numbering
 
@@ -113,9 +112,8 @@ class AgentSpec:
         return not self.entry.startswith(".")
 
     def _load(self, entry: str) -> type:
-        module, _, name = entry.partition(":")
         try:
-            return getattr(importlib.import_module(module, __package__), name)
+            return load_object(entry, __package__)
         except Exception as error:
             if self.extra is not None and isinstance(error, ModuleNotFoundError):
                 cure = f"pip install 'meze[{self.extra}]'"
@@ -277,8 +275,6 @@ _AGENTS = {
         _sb3("sb3-td3", "TD3", "twin delayed DDPG (Fujimoto et al. 2018)", "box", module="box"),
     )
 }
-
-
 MOST_STATES = 2**20
 """No message says that a table fits observations of more values: few would ever be seen twice."""
 
@@ -348,9 +344,7 @@ def find_agent(name: str) -> AgentSpec:
     name = ALIASES.get(name, name)
     if name in _AGENTS:
         return _AGENTS[name]
-    close = difflib.get_close_matches(name, _AGENTS, n=1)
-    hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_AGENTS)}"
-    raise ValueError(f"unknown agent {name!r}; {hint}")
+    raise ValueError(unknown("agent", name, _AGENTS))
 
 
 def make_agent(

@@ -237,10 +237,10 @@ def check_shown(name: str, space: Space) -> None:
         )
 
 
+# --- How large things are ---------------------------------------------------------------------------------
+
 KNOWN = 1e6
 """Larger bounds tell nothing of how large a component is."""
-
-
 GAIN = 16.0
 """Columns of a table are stretched to this, since rows compete by differences far smaller than the bounds."""
 
@@ -252,11 +252,18 @@ def is_table(space: Space, num_actions: int) -> TypeGuard[Box]:
 
 def column_scales(table: Box) -> NDArray[np.float64]:
     """(F,) factors that stretch the columns of a table to `GAIN`; 0 for columns without known bounds."""
-    largest = np.maximum(abs(table.low.astype(np.float64)), abs(table.high.astype(np.float64))).max(axis=0)
+    largest = bounds(table).max(axis=0)
     return np.where((largest > 0) & (largest < KNOWN), GAIN / largest.clip(1e-6), 0.0)
 
 
-def _bounds(space: Box) -> NDArray[np.float64]:
-    """Each component's largest size; 1 where it has no bound or one that tells nothing."""
-    largest = np.maximum(np.abs(space.low.astype(np.float64)), np.abs(space.high.astype(np.float64))).ravel()
+def sizes(space: Box | MultiBinary | MultiDiscrete) -> NDArray[np.float64]:
+    """(D,) how large each component gets; 1 where it has no bound, or one that tells nothing."""
+    largest = bounds(space).ravel()
     return np.where((largest > 0) & (largest < KNOWN), largest, 1.0)
+
+
+def bounds(space: Box | MultiBinary | MultiDiscrete) -> NDArray[np.float64]:
+    """The larger bound of each component, in the shape of the space; of a choice how many values it has."""
+    if not isinstance(space, Box):
+        return np.asarray(getattr(space, "nvec", np.ones(space.shape)), np.float64)
+    return np.maximum(np.abs(space.low.astype(np.float64)), np.abs(space.high.astype(np.float64)))

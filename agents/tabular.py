@@ -26,6 +26,7 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 
 from ..caching import compiled
+from ..checking import within
 from .base import Learner, Memory, MisfitError, Policy, State, Transition
 from .checks import check_range, restore_generator, taken
 from .schedules import Schedule
@@ -35,7 +36,7 @@ MAX_TABLE_VALUES = 2**28
 """The largest table that is attempted: 2 GiB."""
 
 # An observation outside its space must raise, not write elsewhere in memory.
-kernel = compiled(boundscheck=True)
+bounds_checked = compiled(boundscheck=True)
 
 
 @dataclass(frozen=True)
@@ -57,12 +58,8 @@ class TabularConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if not all(0 < end <= 1 for end in (self.step_size.start, self.step_size.end)):
-            raise ValueError("step_size must lie in (0, 1]")
-        if not all(0 <= end <= 1 for end in (self.epsilon.start, self.epsilon.end)):
-            raise ValueError("epsilon must lie in [0, 1]")
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"gamma must lie in [0, 1]; got {self.gamma}")
+        within(self, 0.0, 1.0, "step_size.start", "step_size.end", left_open=True)
+        within(self, 0.0, 1.0, "epsilon.start", "epsilon.end", "gamma")
         if not np.isfinite(self.initial_value):
             raise ValueError(f"initial_value must be finite; got {self.initial_value}")
 
@@ -71,7 +68,7 @@ class TabularConfig:
 # q is the (S, A) float64 table, s a state, mask None or (B, A), b the row, u one uniform draw from [0, 1).
 
 
-@kernel
+@bounds_checked
 def possible(mask, b, a):
     """Whether action a may be taken in row b."""
     if mask is None:
@@ -79,7 +76,7 @@ def possible(mask, b, a):
     return mask[b, a] != 0
 
 
-@kernel
+@bounds_checked
 def max_value(q, s, mask, b):
     """The highest value among the possible actions of state s (0 where nothing is possible)."""
     best, found = -np.inf, False
@@ -89,7 +86,7 @@ def max_value(q, s, mask, b):
     return best if found else 0.0
 
 
-@kernel
+@bounds_checked
 def mean_value(q, s, mask, b):
     """The mean value of the possible actions of state s (0 where nothing is possible)."""
     total, count = 0.0, 0
@@ -100,7 +97,7 @@ def mean_value(q, s, mask, b):
     return total / count if count else 0.0
 
 
-@kernel
+@bounds_checked
 def greedy_action(q, s, mask, b, u):
     """An action of the highest value; u chooses evenly among equals, and 0 takes the first."""
     best, ties = -np.inf, 0
@@ -119,7 +116,7 @@ def greedy_action(q, s, mask, b, u):
     return 0
 
 
-@kernel
+@bounds_checked
 def random_action(q, mask, b, u):
     """A possible action, evenly chosen by u."""
     count = 0
@@ -134,7 +131,7 @@ def random_action(q, mask, b, u):
     return 0
 
 
-@kernel
+@bounds_checked
 def epsilon_greedy_action(q, s, mask, b, epsilon, u):
     """Random with probability epsilon, else greedy; one draw serves both choices."""
     if u < epsilon:
@@ -142,7 +139,7 @@ def epsilon_greedy_action(q, s, mask, b, epsilon, u):
     return greedy_action(q, s, mask, b, (u - epsilon) / (1.0 - epsilon))
 
 
-@kernel
+@bounds_checked
 def epsilon_greedy(q, obs, mask, epsilon, uniform):
     """Epsilon-greedy actions of a batch: (B,) states and draws to (B,) actions."""
     actions = np.empty(len(obs), np.int64)
@@ -298,7 +295,7 @@ class TabularLearner(Learner):
         self.policy.epsilon = self.config.epsilon.value(self.steps)
 
 
-@kernel
+@bounds_checked
 def q_learning_update(q, t, step_size, gamma):
     """Q-learning (Watkins & Dayan 1992; Sutton & Barto 6.5): S' has the value max_a Q(S', a)."""
     total = 0.0
@@ -322,7 +319,7 @@ class QLearning(TabularLearner):
         return q_learning_update(self.q, rows, step_size, self.config.gamma)
 
 
-@kernel
+@bounds_checked
 def expected_sarsa_update(q, t, step_size, gamma, epsilon):
     """Expected SARSA (van Seijen et al. 2009; Sutton & Barto 6.6): S' has its value under pi.
 
@@ -351,7 +348,7 @@ class ExpectedSarsa(TabularLearner):
         return expected_sarsa_update(self.q, rows, step_size, self.config.gamma, self.policy.epsilon)
 
 
-@kernel
+@bounds_checked
 def sarsa_update(q, t, step_size, gamma, epsilon, uniform):
     """SARSA (Rummery & Niranjan 1994; Sutton & Barto 6.4): S' has the value Q(S', A').
 
@@ -431,7 +428,7 @@ class Sarsa(TabularLearner):
         self.policy.next_action = actions.astype(np.int64)
 
 
-@kernel
+@bounds_checked
 def double_q_learning_update(q, mean, t, step_size, gamma, uniform):
     """Double Q-learning (van Hasselt 2010; Sutton & Barto 6.7): Q_j(S', argmax_a Q_i(S', a)).
 

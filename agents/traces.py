@@ -24,9 +24,10 @@ import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
+from ..checking import at_least, within
 from .base import MisfitError, State, Transition
 from .checks import check_range, taken
-from .tabular import MAX_TABLE_VALUES, Sarsa, TabularConfig, epsilon_greedy_action, kernel
+from .tabular import MAX_TABLE_VALUES, Sarsa, TabularConfig, bounds_checked, epsilon_greedy_action
 
 TINY = 1e-4
 """A trace that fell below it is forgotten, so that a step costs the pairs visited lately, and not all."""
@@ -49,8 +50,7 @@ class SarsaLambdaConfig(TabularConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        if not 0 <= self.trace_decay <= 1:
-            raise ValueError(f"trace_decay must lie in [0, 1]; got {self.trace_decay}")
+        within(self, 0.0, 1.0, "trace_decay")
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,7 @@ class NStepSarsaConfig(TabularConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        if self.n_step < 1:
-            raise ValueError(f"n_step must be at least 1; got {self.n_step}")
+        at_least(self, 1, "n_step")
 
 
 class StreamSarsa(Sarsa):
@@ -126,7 +125,7 @@ def most_traces(decay: float, num_pairs: int) -> int:
     return min(num_pairs, 1 + math.ceil(math.log(TINY * (1 - decay)) / math.log(decay)))
 
 
-@kernel
+@bounds_checked
 def visit(traces, b, pair, decay, kept):
     """Lets the traces of stream b fade, and renews a pair's: E = kept E + 1. Returns where it stands."""
     traces.visits[pair] += 1
@@ -152,7 +151,7 @@ def visit(traces, b, pair, decay, kept):
     return place
 
 
-@kernel
+@bounds_checked
 def sarsa_lambda_update(
     q, t, begins, traces, step_size, gamma, trace_decay, kept, corrected, epsilon, uniform
 ):
@@ -274,7 +273,7 @@ class LastSteps(NamedTuple):
     """(B,) steps of the episode so far."""
 
 
-@kernel
+@bounds_checked
 def n_step_sarsa_update(q, t, begins, last, step_size, gamma, epsilon, uniform):
     """n-step SARSA (Sutton & Barto 7.2): the pair of n steps ago moves towards what it earned since.
 

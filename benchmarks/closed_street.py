@@ -32,7 +32,7 @@ from meze.envs.city.config import CityConfig
 from meze.envs.city.maps import street_at
 from meze.envs.city.world import City
 from meze.envs.streets.maps import NONE, format_map, shipped_map
-from meze.runners.reporting.scores import statistics
+from meze.runners.reporting.statistics import statistics
 from meze.runners.run.evaluation import find_contestant, make_evaluation_env, play_episodes
 from meze.runners.run.rollout import Rollout
 from meze.runners.setup.resolve import find_environment, make_vector

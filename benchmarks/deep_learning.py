@@ -20,7 +20,7 @@ import tyro
 from meze.envs.city.world import City
 from meze.envs.platformer.world import Platformer
 from meze.runners.reporting.measures import Episodes
-from meze.runners.reporting.scores import statistics
+from meze.runners.reporting.statistics import statistics
 from race import Examiner, Ours, preset
 
 WORLDS: dict[str, dict[str, Any]] = {

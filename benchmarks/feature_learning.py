@@ -23,7 +23,7 @@ import time
 from pathlib import Path
 
 import numpy as np
-from meze.runners.reporting.scores import statistics
+from meze.runners.reporting.statistics import statistics
 from meze.runners.run.evaluation import find_contestant, make_evaluation_env, on_split, play_episodes
 from meze.runners.run.folder import RunDir
 from meze.runners.setup.resolve import find_environment

@@ -25,7 +25,7 @@ from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.kiosk.config import KioskConfig
 from meze.envs.kiosk.solvers import solve
 from meze.envs.kiosk.world import Kiosk
-from meze.runners.reporting.scores import statistics
+from meze.runners.reporting.statistics import statistics
 from meze.runners.run.evaluation import find_contestant
 from meze.runners.setup.resolve import find_environment
 from numpy.typing import NDArray

@@ -30,7 +30,7 @@ from meze.agents.registry import AgentSpec, agent_specs
 from meze.envs.core.registry import world_specs
 from meze.runners.listing import listed, offered
 from meze.runners.reporting.measures import Episodes
-from meze.runners.reporting.scores import statistics
+from meze.runners.reporting.statistics import statistics
 from meze.runners.run.evaluation import find_contestant, make_evaluation_env, on_split, play_episodes
 from meze.runners.run.folder import RunDir
 from meze.runners.setup.files import write_json

@@ -8,8 +8,9 @@ import sys
 import warnings
 from collections.abc import Sequence
 
+from ..checking import unknown
 from ..version import __version__
-from .setup.errors import _error, _warning, run_command
+from .setup.errors import fail, run_command, warning_line
 from .setup.streams import make_patient
 
 COMMANDS = {
@@ -56,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         after SIGTERM.
     """
     os.environ.setdefault("PYGAME_HIDE_SUPPORT_PROMPT", "1")
-    warnings.formatwarning = _warning
+    warnings.formatwarning = warning_line
     if argv is None:
         make_patient()
         os.environ["PYTHONSAFEPATH"] = "1"  # processes that are begun import nothing of the working folder
@@ -68,24 +69,21 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"meze {__version__}")
         return 0
     if args[0] not in COMMANDS:
-        return _error(_unknown_command(args[0]))
+        return fail(unknown("command", args[0], COMMANDS))
     return run_command(lambda words: _run(args[0], words), args[1:])
 
 
 def _run(name: str, words: Sequence[str]) -> int:
-    """Runs a sub-command, its names first, whatever their order was."""
+    """Runs a sub-command, its names first, whatever their order was; or tells its usage."""
     from .setup.names import arranged
+    from .setup.settings import asks_for_help, print_help
 
     module = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
-    return module.main(arranged(name, words, module, *NAMES[name]))
-
-
-def _unknown_command(name: str) -> str:
-    import difflib
-
-    near = difflib.get_close_matches(name, COMMANDS, n=1)
-    hint = f"did you mean {near[0]!r}?" if near else f"there are {', '.join(COMMANDS)}"
-    return f"unknown command {name!r}; {hint}"
+    args = arranged(name, words, module, *NAMES[name])
+    if hasattr(module, "USAGE") and asks_for_help(args):
+        print_help(module.USAGE, module.DESCRIPTION)
+        return 0
+    return module.main(args)
 
 
 def _help() -> str:

@@ -1,9 +1,4 @@
-"""Data sets of what policies see and do, on which encoders and imitators are fitted.
-
-A mixture of policies plays side by side in one batch of environments; what they see, do and earn is kept, in
-memory or as plain arrays in a folder. Rows know the number of their episode, so that training and test sets
-never share one.
-"""
+"""`meze collect ENV`: data sets of what policies see and do, on which encoders and imitators are fitted."""
 
 from __future__ import annotations
 
@@ -15,15 +10,14 @@ from pathlib import Path
 
 from gymnasium.vector import AutoresetMode
 
+from ..checking import at_least, within
 from .run.encoding import MixtureSettings
 from .run.recording import play_mixture
 from .setup.files import new_folder, write_json
 from .setup.presets import ARRAYS, default_env_config, observation_modes
 from .setup.resolve import Vectorization, find_environment, make_vector
 from .setup.seeds import EVALUATION_SEED, STREAMS
-from .setup.settings import asks_for_help, group, leading_names, parse, print_help, to_plain
-
-# --- The command ----------------------------------------------------------------------------------------
+from .setup.settings import group, leading_names, parse, to_plain
 
 USAGE = "meze collect ENV [flags]"
 DESCRIPTION = """Records what policies see, do and earn in ENV, as plain arrays (.npy) in a folder.
@@ -60,19 +54,13 @@ class CollectSettings(MixtureSettings):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        for name in ("steps", "num_envs", "num_threads"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if not 0 <= self.seed < EVALUATION_SEED:
-            raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - 1}; got {self.seed}")
+        at_least(self, 1, "steps", "num_envs", "num_threads")
+        within(self, 0, EVALUATION_SEED - 1, "seed")
 
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
-    if asks_for_help(args):
-        print_help(USAGE, DESCRIPTION)
-        return 0
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])

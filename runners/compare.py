@@ -8,11 +8,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from ..checking import at_least
 from .setup.files import held, new_folder, write_json
 from .setup.interrupts import exit_code
 from .setup.presets import default_env_config
 from .setup.resolve import find_environment
-from .setup.settings import asks_for_help, leading_names, parse, print_help, reader, take_flag
+from .setup.settings import leading_names, parse, reader, take_flag
 from .setup.text import command, printable
 from .tournament.matches import hold
 from .tournament.tournament import Budget, Tournament, make_entries
@@ -58,9 +59,7 @@ class CompareSettings:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        for name in ("seeds", "episodes", "jobs"):
-            if (value := getattr(self, name)) is not None and value < 1:
-                raise ValueError(f"{name} must be at least 1; got {value}")
+        at_least(self, 1, "seeds", "episodes", "jobs")
 
 
 @dataclass(frozen=True)
@@ -76,8 +75,7 @@ class ResumeSettings:
 
     def __post_init__(self) -> None:
         """Checks the field."""
-        if self.jobs is not None and self.jobs < 1:
-            raise ValueError(f"jobs must be at least 1; got {self.jobs}")
+        at_least(self, 1, "jobs")
 
 
 def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | None]:
@@ -99,9 +97,6 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | N
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
-    if asks_for_help(args):
-        print_help(USAGE, DESCRIPTION)
-        return 0
     names = leading_names(args)
     resumed, flags = take_flag(args[len(names) :], "--resume")
     if resumed:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from ..checking import at_least, within
 from ..envs.core.splits import LAST_SEED
 from .reporting.measures import measures_of
 from .reporting.scores import print_json, print_table, score
@@ -21,7 +22,7 @@ from .setup.resolve import (
     world_class,
 )
 from .setup.seeds import EVALUATION_SEED
-from .setup.settings import asks_for_help, group, leading_names, parse, print_help, take_flag
+from .setup.settings import group, leading_names, parse, take_flag
 
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
 DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
@@ -55,18 +56,12 @@ class EvaluateSettings:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        for name in ("episodes", "num_threads", "max_episode_steps"):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if self.first_seed is not None and not 0 <= self.first_seed <= LAST_SEED:
-            raise ValueError(f"first-seed must lie in 0 .. {LAST_SEED}; got {self.first_seed}")
+        at_least(self, 1, "episodes", "num_threads", "max_episode_steps")
+        within(self, 0, LAST_SEED, "first_seed")
 
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
-    if asks_for_help(args):
-        print_help(USAGE, DESCRIPTION)
-        return 0
     names = leading_names(args)
     if len(names) < 2:
         raise ValueError(f"usage: {USAGE}")

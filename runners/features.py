@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium.vector import AutoresetMode
 
 from ..agents.encoders.registry import EncoderChain, encoder_specs, find_encoder
+from ..checking import at_least
 from .reporting.page import Page, new_figure
 from .reporting.statistics import Score
 from .reporting.tables import print_rows
@@ -22,7 +23,7 @@ from .run.recording import FIT_ENVS, check_target, find_targets, play_mixture
 from .setup.files import new_folder, write_json
 from .setup.presets import ARRAYS, default_env_config, observation_modes
 from .setup.resolve import Environment, find_environment, make_vector, reference_names, world_class
-from .setup.settings import asks_for_help, leading_names, print_help, reader, to_plain
+from .setup.settings import leading_names, reader, to_plain
 from .study.plots import jam_plots, state_plots
 from .study.samples import Judge, Judged, split
 from .study.traffic import JamStudy, study_jams, watch_traffic
@@ -58,6 +59,9 @@ SLOWEST = 200.0
 """Microseconds that an encoder may take for an observation: a Q-learner and its evaluations see millions."""
 THIN = 3
 """Steps that are played for each observation that is kept: neighbours in time are almost equal."""
+LEARNER = "q-learning"
+EPISODES = 1000
+"""Of each evaluation."""
 COMPARED = (
     *(spec.name for spec in encoder_specs() if spec.name != "tiles"),
     *("pca+kmeans", "pca+gaussian-mixture"),
@@ -91,8 +95,8 @@ class FeaturesSettings(FitSettings):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        if self.steps < 1 or self.seeds < 0:
-            raise ValueError(f"steps and seeds must not be negative; got {self.steps} and {self.seeds}")
+        at_least(self, 1, "steps")
+        at_least(self, 0, "seeds")
         for name in self.encoders:
             find_encoder(name)
 
@@ -329,12 +333,39 @@ def _jams(environment: Environment, env_config: Any, seed: int) -> JamStudy | No
         return study_jams(traffic, seed=seed) if traffic else None
 
 
+def compare_learners(
+    environment: Environment,
+    over: Callable[[Any], Any],
+    encoders: Sequence[str],
+    fit: FitSettings,
+    steps: int,
+    seeds: int,
+    folder: Path,
+) -> dict[str, Any]:
+    """Trains and evaluates a Q-learner behind each encoder, fitted anew for each seed.
+
+    Args:
+        environment: where.
+        over: lays what is asked of the world over a Q-learner's settings of it.
+        encoders: those whose codes are indices; the empty name stands for the world's own index.
+        fit: on what they are fitted.
+        steps: transitions of each.
+        seeds: of each.
+        folder: for the runs.
+
+    Returns:
+        The standings.
+    """
+    names = [f"{LEARNER}:{name}" if name else LEARNER for name in encoders]
+    budget = Budget(steps=steps)
+    fit = FitSettings(**{each.name: getattr(fit, each.name) for each in dataclasses.fields(FitSettings)})
+    entries = make_entries(names, environment, budget, over, fit)
+    return hold(Tournament.create(folder, environment, entries, seeds, EPISODES, budget))
+
+
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
-    if asks_for_help(args):
-        print_help(USAGE, DESCRIPTION)
-        return 0
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])
@@ -367,40 +398,3 @@ def main(args: Sequence[str]) -> int:
     for name, reason in failures.items():
         print(f"meze: error: {name} failed: {reason}", file=sys.stderr)
     return 1 if failures else 0
-
-
-LEARNER = "q-learning"
-
-
-EPISODES = 1000
-"""Of each evaluation."""
-
-
-def compare_learners(
-    environment: Environment,
-    over: Callable[[Any], Any],
-    encoders: Sequence[str],
-    fit: FitSettings,
-    steps: int,
-    seeds: int,
-    folder: Path,
-) -> dict[str, Any]:
-    """Trains and evaluates a Q-learner behind each encoder, fitted anew for each seed.
-
-    Args:
-        environment: where.
-        over: lays what is asked of the world over a Q-learner's settings of it.
-        encoders: those whose codes are indices; the empty name stands for the world's own index.
-        fit: on what they are fitted.
-        steps: transitions of each.
-        seeds: of each.
-        folder: for the runs.
-
-    Returns:
-        The standings.
-    """
-    names = [f"{LEARNER}:{name}" if name else LEARNER for name in encoders]
-    budget = Budget(steps=steps)
-    fit = FitSettings(**{each.name: getattr(fit, each.name) for each in dataclasses.fields(FitSettings)})
-    entries = make_entries(names, environment, budget, over, fit)
-    return hold(Tournament.create(folder, environment, entries, seeds, EPISODES, budget))

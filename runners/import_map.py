@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..envs.streets.osm.reader import Box
 from .setup.files import write_json
-from .setup.settings import asks_for_help, group, leading_names, parse, print_help
+from .setup.settings import group, leading_names, parse
 
 USAGE = "meze import-map FILE --out NAME [flags]"
 DESCRIPTION = """Makes a street map of FILE, an extract of OpenStreetMap (.osm, .osm.bz2 or .osm.pbf). The map
@@ -17,8 +17,6 @@ goes to NAME.txt, what became of the streets to NAME.json. `--env.map NAME.txt` 
 `--env.map NAME.txt` of the kiosk places kiosks on it. No network is needed.
 
 Such maps are owed to the OpenStreetMap contributors under the ODbL: their first lines say so."""
-
-
 PACE, USUAL_LIMIT = 4, 512
 """Ticks that a cell may take at a rush hour, and the ticks of the city's episodes."""
 
@@ -44,9 +42,6 @@ class ImportSettings:
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
-    if asks_for_help(args):
-        print_help(USAGE, DESCRIPTION)
-        return 0
     names = leading_names(args)
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")

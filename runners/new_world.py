@@ -16,7 +16,7 @@ from string import Template
 from ..agents.registry import agent_names
 from ..envs.core.registry import world_specs
 from .setup.plugins import load_plugins
-from .setup.settings import asks_for_help, leading_names, parse, print_help
+from .setup.settings import leading_names, parse
 
 USAGE = "meze new-world NAME [flags]"
 DESCRIPTION = """Writes an installable package with a small world (config, state, kernels, expert, renderer,
@@ -115,9 +115,6 @@ def _files_of(folder: Traversable, *parts: str) -> Iterator[tuple[tuple[str, ...
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
-    if asks_for_help(args):
-        print_help(USAGE, DESCRIPTION)
-        return 0
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
     name = names[0]

@@ -23,7 +23,7 @@ from .run.rollout import ReferencePolicy
 from .setup.presets import default_env_config
 from .setup.resolve import Environment, find_environment, world_class
 from .setup.seeds import EVALUATION_SEED
-from .setup.settings import asks_for_help, group, leading_names, override, parse, print_help, to_plain
+from .setup.settings import group, leading_names, override, parse, to_plain
 from .show.show import Show
 from .show.sources import WatchSettings, make_env
 from .show.viewer import Viewer, action_names
@@ -338,9 +338,6 @@ def run(game: Game, viewer: Viewer, controls: Controls, title: str) -> None:
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
-    if asks_for_help(args):
-        print_help(USAGE, DESCRIPTION)
-        return 0
     names = leading_names(args)
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")

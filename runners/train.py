@@ -11,19 +11,17 @@ from ..agents.base import NonFiniteLossError
 from .run.config import RunConfig
 from .run.folder import RunDir
 from .run.progress import Waiting
-from .run.start import DESCRIPTION, USAGE, make_training, new_run, old_run
+from .run.start import DESCRIPTION as DESCRIPTION
+from .run.start import USAGE as USAGE
+from .run.start import OutSettings, make_training, new_run, old_run
 from .setup.files import held
 from .setup.interrupts import stopping
 from .setup.kinds import KINDS
-from .setup.settings import (
-    asks_for_help,
-    leading_names,
-    print_help,
-    take_flag,
-)
+from .setup.settings import leading_names, take_flag
 from .setup.text import command
 
-SETTINGS = [each for kind in KINDS.values() for each in (kind.settings, kind.on_device) if each]
+_RUNS = [each for kind in KINDS.values() for each in (kind.settings, kind.on_device) if each]
+SETTINGS = [OutSettings, *_RUNS]
 """What runs may be asked for; see `names`."""
 
 
@@ -35,9 +33,6 @@ def _told(error: NonFiniteLossError, run: RunDir) -> str:
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
-    if asks_for_help(args):
-        print_help(USAGE, DESCRIPTION)
-        return 0
     names = leading_names(args)
     resumed, flags = take_flag(args[len(names) :], "--resume")
     if resumed:

@@ -8,11 +8,12 @@ from pathlib import Path
 from ..envs.core.replay import load as load_replay
 from ..envs.core.splits import shown_seed
 from .reporting.tables import print_rows
-from .setup.settings import asks_for_help, group, leading_names, parse, print_help, take_flag
+from .setup.settings import group, leading_names, parse, take_flag
 from .setup.text import command, printable
 from .show.films import record
 from .show.show import Show
-from .show.sources import USAGE, WatchSettings, find_source, make_viewer
+from .show.sources import USAGE as USAGE
+from .show.sources import WatchSettings, find_source, make_viewer
 from .show.viewer import Viewer
 
 DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file; of a
@@ -105,9 +106,6 @@ def list_folder(folder: Path) -> None:
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
-    if asks_for_help(args):
-        print_help(USAGE, DESCRIPTION)
-        return 0
     names = leading_names(args)
     networks, flags = take_flag(args[len(names) :], "--network")
     if len(names) == 1 and Path(names[0]).is_dir() and not (Path(names[0]) / "config.json").exists():

@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from ...checking import above, at_least, within
 from ..base import State, Transition
 from ..schedules import Schedule
 from .learner import DeepConfig, DeepLearner, Seen, masked, max_value
@@ -65,18 +66,12 @@ class DQNConfig(DeepConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        for name in ("n_step", "replay", "warm_up", "batch_size", "target_every"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        at_least(self, 1, "n_step", "replay", "warm_up", "batch_size", "target_every")
         if self.batch_size > self.replay:
             raise ValueError(f"batch_size {self.batch_size} is larger than the replay of {self.replay}")
-        if not self.updates_per_step > 0:
-            raise ValueError(f"updates_per_step must be above 0; got {self.updates_per_step}")
-        if not 0 < self.target_rate <= 1:
-            raise ValueError(f"target_rate must lie in (0, 1]; got {self.target_rate}")
-        ends = self.priority_correction.start, self.priority_correction.end
-        if not all(0 <= value <= 1 for value in (self.priority_exponent, *ends)):
-            raise ValueError("priority_exponent and priority_correction must lie in [0, 1]")
+        above(self, 0, "updates_per_step")
+        within(self, 0.0, 1.0, "target_rate", left_open=True)
+        within(self, 0.0, 1.0, "priority_exponent", "priority_correction.start", "priority_correction.end")
         if self.replay_checkpoint not in ("none", "full"):
             raise ValueError(f"replay_checkpoint is none or full; got {self.replay_checkpoint!r}")
 

@@ -13,6 +13,7 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
+from ...checking import above, at_least, within
 from ..base import Decided, Learner, Memory, NonFiniteLossError, Policy, State, Transition, fitting
 from ..schedules import Schedule
 from .graphs import Recorded
@@ -51,16 +52,10 @@ class DeepConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if not (self.learning_rate.start > 0 and self.learning_rate.end >= 0):
-            raise ValueError("learning_rate must be above 0")
-        if not all(0 <= end <= 1 for end in (self.epsilon.start, self.epsilon.end)):
-            raise ValueError("epsilon must lie in [0, 1]")
-        if not 0 <= self.gamma <= 1:
-            raise ValueError(f"gamma must lie in [0, 1]; got {self.gamma}")
-        if not self.max_grad_norm > 0:
-            raise ValueError(f"max_grad_norm must be above 0; got {self.max_grad_norm}")
-        if self.frames < 1:
-            raise ValueError(f"frames must be at least 1; got {self.frames}")
+        above(self, 0, "learning_rate.start", "max_grad_norm")
+        at_least(self, 0, "learning_rate.end")
+        within(self, 0.0, 1.0, "epsilon.start", "epsilon.end", "gamma")
+        at_least(self, 1, "frames")
         for name, choices in (("loss", ("huber", "mse")), ("precision", ("float32", "tf32", "bfloat16"))):
             if getattr(self, name) not in choices:
                 raise ValueError(f"{name} is one of {', '.join(choices)}; got {getattr(self, name)!r}")

@@ -6,8 +6,6 @@ from dataclasses import dataclass
 
 KINDS = ("auto", "mlp", "cnn", "sites")
 """Networks of the project; any other name is one of the user's own, as `package.module:Class`."""
-
-
 MOST_UNITS = 1 << 14
 """Units of a layer, at most."""
 

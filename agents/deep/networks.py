@@ -6,7 +6,6 @@ float32 action values. A `Torso` makes features of observations; a head makes ac
 
 from __future__ import annotations
 
-import importlib
 import math
 from collections.abc import Sequence
 
@@ -15,7 +14,8 @@ import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from torch import Tensor, nn
 
-from ..spaces import is_table, told
+from ...checking import load_object
+from ..spaces import is_table, sizes, told
 from .net_config import NetworkConfig
 
 SMALL = 8
@@ -209,18 +209,8 @@ class Vector(nn.Module):
 
 
 def _scales(space: Box | MultiBinary | MultiDiscrete) -> np.ndarray:
-    """One over each component's largest size; 1 where there is no bound, or one that tells nothing."""
-    if isinstance(space, Box):
-        largest = np.maximum(
-            np.abs(space.low.astype(np.float64)), np.abs(space.high.astype(np.float64))
-        ).ravel()
-    else:
-        largest = (
-            space.nvec.ravel().astype(np.float64)
-            if isinstance(space, MultiDiscrete)
-            else np.ones(space.shape)
-        )
-    return np.where((largest > 0) & (largest < 1e6), 1.0 / largest.ravel().clip(1e-6), 1.0).astype(np.float32)
+    """One over each component's size."""
+    return (1.0 / sizes(space).clip(1e-6)).astype(np.float32)
 
 
 class Grid(nn.Module):
@@ -308,9 +298,8 @@ class Convolutions(nn.Module):
 
 
 def _import(path: str) -> type:
-    module, _, name = path.partition(":")
     try:
-        return getattr(importlib.import_module(module), name)
+        return load_object(path)
     except (ImportError, AttributeError, ValueError) as error:
         raise ValueError(f"network {path!r} can't be imported: {' '.join(str(error).split())}") from None
 

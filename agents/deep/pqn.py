@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
+from ...checking import at_least, within
 from ..base import State, Transition
 from ..schedules import Schedule
 from .learner import DeepConfig, DeepLearner, Seen, max_value
@@ -50,11 +51,8 @@ class PQNConfig(DeepConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        if not 0 <= self.trace_decay <= 1:
-            raise ValueError(f"trace_decay must lie in [0, 1]; got {self.trace_decay}")
-        for name in ("rollout", "minibatches", "epochs"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        within(self, 0.0, 1.0, "trace_decay")
+        at_least(self, 1, "rollout", "minibatches", "epochs")
 
 
 def lambda_returns(

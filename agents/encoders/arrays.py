@@ -1,8 +1,8 @@
-"""What encoders of arrays share: rows of numbers, their compiled maps, and saved arrays.
+"""What encoders of arrays share: rows of numbers, and saved arrays.
 
 An encoder is fitted on observations and then turns each into an index (for tables) or a vector (for
-networks). Each fitted encoder is a few arrays, and what turns observations into codes are the kernels below,
-row by row: a row's code depends on that row alone, whatever the batch and whoever is beside it.
+networks). Each fitted encoder is a few arrays, and kernels turn observations into codes row by row: a row's
+code depends on that row alone, whatever the batch and whoever is beside it.
 """
 
 from __future__ import annotations
@@ -155,6 +155,3 @@ def vectors(width: int) -> Box:
 def indices(count: int) -> Discrete:
     """The space of so many indices."""
     return Discrete(count)
-
-
-# --- Kernels --------------------------------------------------------------------------------------------

@@ -13,6 +13,7 @@ import numpy as np
 from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
+from ...checking import at_least, within
 from ..affine import Affine
 from ..checks import taken
 from .arrays import ArrayEncoder, vectors
@@ -39,11 +40,8 @@ class AutoencoderConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        for name in ("components", "hidden", "epochs", "batch_size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
-        if not 0 < self.learning_rate <= 1:
-            raise ValueError(f"learning_rate must lie in (0, 1]; got {self.learning_rate}")
+        at_least(self, 1, "components", "hidden", "epochs", "batch_size")
+        within(self, 0.0, 1.0, "learning_rate", left_open=True)
 
 
 @dataclass(frozen=True)
@@ -60,8 +58,7 @@ class VariationalConfig(AutoencoderConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        if not self.beta >= 0:
-            raise ValueError(f"beta must not be negative; got {self.beta}")
+        at_least(self, 0, "beta")
 
 
 class Autoencoder(ArrayEncoder):

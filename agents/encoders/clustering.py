@@ -14,6 +14,7 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import NDArray
 
+from ...checking import at_least, within
 from ..affine import Affine
 from ..checks import check_range, taken
 from .arrays import ArrayEncoder, indices
@@ -37,7 +38,7 @@ class KMeansConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        _check_positive(self, "k", "batch_size")
+        at_least(self, 1, "k", "batch_size")
 
 
 @dataclass(frozen=True)
@@ -55,9 +56,8 @@ class MeanShiftConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        _check_positive(self, "samples")
-        if not 0 < self.quantile <= 1:
-            raise ValueError(f"quantile must lie in (0, 1]; got {self.quantile}")
+        at_least(self, 1, "samples")
+        within(self, 0.0, 1.0, "quantile", left_open=True)
 
 
 @dataclass(frozen=True)
@@ -77,9 +77,8 @@ class DBSCANConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        _check_positive(self, "neighbours", "samples")
-        if not 0 < self.quantile <= 1:
-            raise ValueError(f"quantile must lie in (0, 1]; got {self.quantile}")
+        at_least(self, 1, "neighbours", "samples")
+        within(self, 0.0, 1.0, "quantile", left_open=True)
 
 
 @dataclass(frozen=True)
@@ -95,13 +94,7 @@ class MixtureConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        _check_positive(self, "k")
-
-
-def _check_positive(settings: object, *names: str) -> None:
-    for name in names:
-        if getattr(settings, name) < 1:
-            raise ValueError(f"{name} must be at least 1; got {getattr(settings, name)}")
+        at_least(self, 1, "k")
 
 
 class _Centres(ArrayEncoder):

@@ -15,6 +15,7 @@ import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
+from ...checking import at_least
 from ..base import OutdatedError
 from ..checks import taken
 from ..estimators import CLASSIFIERS, MOST_SAMPLES, REGRESSORS, fit, make_model
@@ -37,8 +38,8 @@ class TreeConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if self.leaves < 2 or self.least < 1:
-            raise ValueError(f"a tree has 2 leaves or more, of 1 or more; got {self.leaves} and {self.least}")
+        at_least(self, 2, "leaves")
+        at_least(self, 1, "least")
 
 
 @dataclass(frozen=True)
@@ -54,8 +55,7 @@ class ClassesConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if self.classes < 2:
-            raise ValueError(f"classes must be at least 2; got {self.classes}")
+        at_least(self, 2, "classes")
 
 
 class TreeLeaves(ArrayEncoder):

@@ -12,6 +12,7 @@ from gymnasium.spaces import Box
 from numpy.typing import NDArray
 
 from ...caching import compiled
+from ...checking import at_least
 from ..affine import Affine
 from ..checks import taken
 from .arrays import ArrayEncoder, vectors
@@ -30,8 +31,7 @@ class ProjectionConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if self.components < 1:
-            raise ValueError(f"components must be at least 1; got {self.components}")
+        at_least(self, 1, "components")
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,7 @@ class TilesConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        for name in ("tilings", "tiles", "size"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        at_least(self, 1, "tilings", "tiles", "size")
 
 
 class _Projection(ArrayEncoder):

@@ -6,8 +6,6 @@ Their files, and the libraries these need, load only when an encoder is asked fo
 from __future__ import annotations
 
 import dataclasses
-import difflib
-import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -17,6 +15,7 @@ import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
+from ...checking import load_object, unknown
 from ..base import Encoder, State
 
 
@@ -43,7 +42,7 @@ class EncoderSpec:
 
     def config_class(self) -> type:
         """Loads the class of its settings."""
-        return _load(self.config)
+        return load_object(f".{self.config}", __package__)
 
     def make(self, observation_space: Space, config: Any, rng: np.random.Generator) -> Encoder:
         """Makes the encoder, not fitted.
@@ -52,12 +51,8 @@ class EncoderSpec:
             ValueError: for observations that do not fit.
         """
         which = {} if self.estimator is None else {"estimator": self.estimator}
-        return _load(self.entry)(observation_space, config=config, rng=rng, **which)
-
-
-def _load(entry: str) -> Any:
-    module, _, name = entry.partition(":")
-    return getattr(importlib.import_module(f".{module}", __package__), name)
+        made = load_object(f".{self.entry}", __package__)
+        return made(observation_space, config=config, rng=rng, **which)
 
 
 def _groups(name: str, class_name: str, summary: str) -> EncoderSpec:
@@ -205,9 +200,7 @@ def find_encoder(name: str) -> EncoderChain:
     parts = []
     for each in name.split("+"):
         if each not in _ENCODERS:
-            close = difflib.get_close_matches(each, _ENCODERS, n=1)
-            hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(_ENCODERS)}"
-            raise ValueError(f"unknown encoder {each!r}; {hint}")
+            raise ValueError(unknown("encoder", each, _ENCODERS))
         parts.append(_ENCODERS[each])
     if len(set(parts)) < len(parts):
         raise ValueError(f"encoder {name}: each can stand in it once")

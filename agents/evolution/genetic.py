@@ -34,11 +34,6 @@ from .population import (
     set_random_state,
 )
 
-# --- What genes mean ------------------------------------------------------------------------------------
-
-
-# --- Searchers ------------------------------------------------------------------------------------------
-
 
 class Individual(array):
     """A genome as DEAP's operators take it: a sequence of genes with a fitness."""

@@ -9,18 +9,15 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
+from ...checking import at_least, within
 from ..spaces import column_scales, is_table, told
 from .inputs import Retina, make_features
 from .population import Actions, MlpPolicy, PopulationPolicy, SequencePolicy, SitesPolicy, TablePolicy
 
 MAX_WEIGHTS = 2000
 """The largest network that is attempted."""
-
-
 MAX_ACTIONS = 10_000
 """The longest table or sequence of actions that is attempted."""
-
-
 SMALLEST_STEP, LARGEST_STEP = 1e-4, 10.0
 """Between these a mutation step stays."""
 
@@ -62,18 +59,13 @@ class GeneticConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        for name, least in (("population", 2), ("hidden", 0), ("runs", 1), ("longest_run", 1), ("elites", 1)):
-            if getattr(self, name) < least:
-                raise ValueError(f"{name} must be at least {least}; got {getattr(self, name)}")
+        at_least(self, 2, "population")
+        at_least(self, 0, "hidden")
+        at_least(self, 1, "runs", "longest_run", "elites", "tournament")
         if self.elites >= self.population:
             raise ValueError(f"elites must be fewer than the population; got {self.elites}")
-        if self.tournament < 1:
-            raise ValueError(f"tournament must be at least 1; got {self.tournament}")
-        for name in ("crossover", "blend", "mutation"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1]; got {getattr(self, name)}")
-        if not SMALLEST_STEP <= self.step <= LARGEST_STEP:
-            raise ValueError(f"step must lie in [{SMALLEST_STEP}, {LARGEST_STEP}]; got {self.step}")
+        within(self, 0.0, 1.0, "crossover", "blend", "mutation")
+        within(self, SMALLEST_STEP, LARGEST_STEP, "step")
 
 
 class Genome(Protocol):

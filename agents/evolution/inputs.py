@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 from ...caching import compiled
-from ..spaces import _bounds, told
+from ..spaces import sizes, told
 
 MAX_INPUTS = 1024
 """More inputs than this are refused."""
@@ -142,7 +142,7 @@ def make_features(space: Space, retina: Retina) -> Features:
         bounds = np.ones(n)
     elif isinstance(space, Box | MultiDiscrete | MultiBinary):
         box = space if isinstance(space, Box) else _box(space)
-        bounds = _bounds(box)
+        bounds = sizes(box)
         if isinstance(space, Box) and len(space.shape) in (2, 3) and min(space.shape) > 1:
             fields, names = _grid_fields(space.shape, retina)
         else:

@@ -42,7 +42,7 @@ from .population import (
     NetworkPolicy,
     borrowed_random,
     checked_fitness,
-    kernel,
+    nogil,
     random_state,
     set_random_state,
 )
@@ -56,7 +56,7 @@ SPECIES_STEP = 1.1
 # --- Acting: networks of different shapes in one loop --------------------------------------------------
 
 
-@kernel
+@nogil
 def network_outputs(rows, cells, networks, genomes):
     """(B, O) outputs; row b is seen by network `genomes[b]`. Sums run over the links in their order."""
     num_inputs = len(cells.scales)

@@ -1,4 +1,4 @@
-"""neat-python's genomes: their settings, and the networks that they stand for."""
+"""neat-python's genomes: their settings, the networks that they stand for, and how they are saved."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ import numpy as np
 from neat.species import Species
 from numpy.typing import NDArray
 
+from ...checking import at_least, within
 from ..base import State
 from .inputs import Retina
 
@@ -78,25 +79,13 @@ class NeatConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        for name in ("species", "elites", "stagnation"):
-            if getattr(self, name) < 1:
-                raise ValueError(f"{name} must be at least 1; got {getattr(self, name)}")
+        at_least(self, 1, "species", "elites", "stagnation")
         if self.population < 2 * self.species * self.elites:
             raise ValueError(f"{self.species} species of {self.elites} elites need a larger population")
-        for name in (
-            "connected",
-            "survival",
-            "add_node",
-            "delete_node",
-            "add_connection",
-            "delete_connection",
-        ):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must lie in [0, 1]; got {getattr(self, name)}")
-        if not 0 <= self.mutation <= 0.9:
-            raise ValueError(f"mutation must lie in [0, 0.9]; got {self.mutation}")
-        if not 0 < self.step <= 10:
-            raise ValueError(f"step must lie in (0, 10]; got {self.step}")
+        within(self, 0.0, 1.0, "connected", "survival")
+        within(self, 0.0, 1.0, "add_node", "delete_node", "add_connection", "delete_connection")
+        within(self, 0.0, 0.9, "mutation")
+        within(self, 0.0, 10.0, "step", left_open=True)
 
 
 def neat_config(config: NeatConfig, num_inputs: int, num_outputs: int) -> neat.Config:
@@ -234,12 +223,10 @@ def diversity(genomes: Sequence[neat.DefaultGenome]) -> float:
     return float(1.0 - (shares**2).sum() / shares.sum()) if counts else 0.0
 
 
+# --- Saved as plain arrays ------------------------------------------------------------------------------
+
 GENOME = {"key": np.int64, "fitness": np.float64, "nodes": np.int64, "connections": np.int64}
-
-
 NODE = {"key": np.int64, "bias": np.float64}
-
-
 CONNECTION = {
     "source": np.int64,
     "target": np.int64,
@@ -247,8 +234,6 @@ CONNECTION = {
     "weight": np.float64,
     "enabled": np.bool_,
 }
-
-
 SPECIES = {
     "key": np.int64,
     "created": np.int64,

@@ -21,7 +21,7 @@ from ..base import Memory, Policy, State
 from ..spaces import told
 from .inputs import Features, sense
 
-kernel = compiled(nogil=True)
+nogil = compiled(nogil=True)
 
 
 # --- From outputs to actions ----------------------------------------------------------------------------
@@ -113,7 +113,7 @@ class NetworkPolicy(PopulationPolicy):
         return self.outputs(obs)
 
 
-@kernel
+@nogil
 def mlp_outputs(rows, cells, genes, genomes, num_hidden, num_outputs):
     """Outputs of networks with one hidden layer, or none; row b is seen by network `genomes[b]`.
 
@@ -140,7 +140,7 @@ def mlp_outputs(rows, cells, genes, genomes, num_hidden, num_outputs):
     return outputs
 
 
-@kernel
+@nogil
 def layer(inputs, which, genes, sums):
     """Computes a layer of some of its inputs; genes are all inputs' weights to the sums, then the biases."""
     width = np.uint64(len(sums))
@@ -201,7 +201,7 @@ class TablePolicy(PopulationPolicy):
         return self._first_action + nearest_possible(actions, mask), memory
 
 
-@kernel
+@nogil
 def scripted_actions(genes, genomes, steps):
     """(B,) actions that the scripts `genes[genomes[b]]` take at `steps[b]`, from 0."""
     actions = np.empty(len(steps), np.int64)

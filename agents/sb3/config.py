@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
 
-import numpy as np
-
+from ...checking import above, at_least, within
 from ..deep.net_config import NetworkConfig
 from ..schedules import Schedule
 
@@ -30,9 +28,8 @@ class SB3Config:
         """Checks the fields."""
         if self.net.kind not in ("auto", "mlp", "cnn") or self.net.dueling:
             raise ValueError("networks of stable-baselines3's agents are auto, mlp or cnn, and not dueling")
-        if not (0 < self.learning_rate.start <= 1 and 0 <= self.learning_rate.end <= 1):
-            raise ValueError("learning_rate must lie in (0, 1]")
-        _check(self, 0.0, 1.0, "gamma")
+        within(self, 0.0, 1.0, "learning_rate.start", left_open=True)
+        within(self, 0.0, 1.0, "learning_rate.end", "gamma")
 
 
 @dataclass(frozen=True)
@@ -59,10 +56,10 @@ class ActorCriticConfig(SB3Config):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        _check_positive(self, "max_grad_norm")
-        _check(self, 1, np.inf, "n_steps")
-        _check(self, 0.0, 1.0, "gae_lambda")
-        _check(self, 0.0, np.inf, "ent_coef", "vf_coef")
+        above(self, 0, "max_grad_norm")
+        at_least(self, 1, "n_steps")
+        within(self, 0.0, 1.0, "gae_lambda")
+        at_least(self, 0, "ent_coef", "vf_coef")
 
 
 @dataclass(frozen=True)
@@ -99,9 +96,9 @@ class PPOConfig(ActorCriticConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        _check(self, 2, np.inf, "batch_size")  # advantages are normalised over it
-        _check(self, 1, np.inf, "n_epochs")
-        _check_positive(self, "clip_range")
+        at_least(self, 2, "batch_size")  # advantages are normalised over it
+        at_least(self, 1, "n_epochs")
+        above(self, 0, "clip_range")
 
 
 @dataclass(frozen=True)
@@ -126,8 +123,8 @@ class ReplayConfig(SB3Config):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        _check(self, 1, np.inf, "batch_size", "train_freq")
-        _check(self, 0, np.inf, "learning_starts")
+        at_least(self, 1, "batch_size", "train_freq")
+        at_least(self, 0, "learning_starts")
         if self.gradient_steps < 1 and self.gradient_steps != -1:
             raise ValueError(f"gradient_steps must be at least 1, or -1; got {self.gradient_steps}")
         if max(self.batch_size, self.learning_starts) >= self.buffer_size:
@@ -160,10 +157,9 @@ class DQNConfig(ReplayConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        _check(self, 1, np.inf, "target_update_interval")
-        _check_positive(self, "max_grad_norm")
-        if not all(0 <= end <= 1 for end in (self.epsilon.start, self.epsilon.end)):
-            raise ValueError("epsilon must lie in [0, 1]")
+        at_least(self, 1, "target_update_interval")
+        above(self, 0, "max_grad_norm")
+        within(self, 0.0, 1.0, "epsilon.start", "epsilon.end")
 
     @property
     def most_envs(self) -> int:
@@ -195,8 +191,7 @@ class BoxConfig(ReplayConfig):
         super().__post_init__()
         if self.net.layer_norm:
             raise ValueError("networks of sb3-sac and sb3-td3 have no layer_norm")
-        if not 0 < self.tau <= 1:
-            raise ValueError(f"tau must lie in (0, 1]; got {self.tau}")
+        within(self, 0.0, 1.0, "tau", left_open=True)
 
 
 @dataclass(frozen=True)
@@ -213,8 +208,7 @@ class SACConfig(BoxConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        if self.ent_coef is not None:
-            _check(self, 0.0, np.inf, "ent_coef")
+        at_least(self, 0, "ent_coef")
 
 
 @dataclass(frozen=True)
@@ -239,17 +233,5 @@ class TD3Config(BoxConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        _check(self, 1, np.inf, "policy_delay")
-        _check(self, 0.0, np.inf, "noise", "target_policy_noise", "target_noise_clip")
-
-
-def _check_positive(config: Any, name: str) -> None:
-    if not getattr(config, name) > 0:
-        raise ValueError(f"{name} must be above 0; got {getattr(config, name)}")
-
-
-def _check(config: Any, low: float, high: float, *names: str) -> None:
-    for name in names:
-        if not low <= getattr(config, name) <= high:
-            bounds = f"at least {low}" if high == np.inf else f"in [{low:g}, {high:g}]"
-            raise ValueError(f"{name} must be {bounds}; got {getattr(config, name)}")
+        at_least(self, 1, "policy_delay")
+        at_least(self, 0, "noise", "target_policy_noise", "target_noise_clip")

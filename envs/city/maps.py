@@ -29,6 +29,7 @@ from ..streets.maps import (
     parse_map,
     turn_paths,
 )
+from ..streets.routes import label_parts
 from .state import INSIDE_JUNCTION, JUNCTION_AHEAD, LANE_AHEAD, NO_LANE, ZEBRA_AHEAD
 
 MAX_POOL_SIZE = 4096
@@ -133,13 +134,8 @@ def street_at(streets: StreetMap, x: int, y: int) -> NDArray[np.bool_]:
     height, width = lanes.shape
     if not (0 <= x < width and 0 <= y < height and lanes[y, x]):
         raise ValueError(f"map {streets.name} has no lane in column {x}, row {y} (both counted from 0)")
-    street = np.zeros_like(lanes)
-    street[y, x] = True
-    while True:
-        grown = lanes & np.logical_or.reduce([street, *(ahead(street, h, False) for h in range(4))])
-        if (grown == street).all():
-            return street
-        street = grown
+    part, _ = label_parts(lanes)
+    return part == part[y, x]
 
 
 def close_street(streets: StreetMap, x: int, y: int, destinations: NDArray[np.int32]) -> StreetMap:

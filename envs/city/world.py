@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -13,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.batch import bind_policy
 from ..core.measures import COST, SUCCESS, Measure, Target
-from ..core.world import REWARD_SCALE, Kernels, Renderer, World
+from ..core.world import REWARD_SCALE, Kernels, Renderer, World, asked
 from ..streets.maps import STEPS
 from .config import CityConfig
 from .jams import Segments, find_segments, road_ahead
@@ -231,21 +230,7 @@ class City(World):
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the options `map` (number in the pool) and `hour` (0 to 23), scalars or (N,) arrays."""
-        limits = {"map": len(self.maps), "hour": 24}
-        fields: dict[str, ArrayLike] = {}
-        for name, value in options.items():
-            if name not in limits:
-                close = difflib.get_close_matches(name, limits, 1) or list(limits)
-                raise ValueError(f"unknown reset option {name!r}; did you mean {close[0]!r}?")
-            numbers = np.asarray(value)
-            if not np.issubdtype(numbers.dtype, np.integer) or np.any(
-                (numbers < 0) | (numbers >= limits[name])
-            ):
-                raise ValueError(
-                    f"option {name!r} takes integers from 0 to {limits[name] - 1}, got {value!r}"
-                )
-            fields["ask_" + name] = numbers + 1
-        return fields
+        return asked(options, {"map": len(self.maps), "hour": 24})
 
     @cached_property
     def _state_check(self) -> StateCheck:

@@ -21,6 +21,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
+from ...comparing import same
 from .batch import RESET_SEEDED, SAME_STEP, Batch, Outputs
 from .env import WorldEnv, seed_keys
 from .interpreted import interpreted
@@ -190,9 +191,9 @@ def _observing_writes_all_and_changes_nothing(case: _Case) -> None:
         before = env.state_hash()
         # The step before wrote over the other byte, so what a kernel leaves out differs.
         _leave_behind_garbage(env, 0x55 if count % 2 else 0xAA)
-        _same(env.observe(), obs, "observation")
+        same(env.observe(), obs, "observation")
         if "action_mask" in info:
-            _same(env.action_masks(), info["action_mask"], "mask")
+            same(env.action_masks(), info["action_mask"], "mask")
         assert env.state_hash() == before, "observing changed the state"
 
 
@@ -225,7 +226,7 @@ def _accepts_its_own_states(case: _Case) -> None:
 def _deterministic(case: _Case) -> None:
     """The same seed and actions give the same trajectory."""
     for first, second in zip(case.trajectory(SEED), case.trajectory(SEED), strict=True):
-        _same(first[1:], second[1:], "step")
+        same(first[1:], second[1:], "step")
         assert first[0].state_hash() == second[0].state_hash(), "states differ"
 
 
@@ -245,17 +246,17 @@ def _equals_sync(case: _Case) -> None:
         native = case.vector(4, max_episode_steps=_limit(case), autoreset_mode=mode)
         singles = [lambda: TimeLimit(WorldEnv(case.world), _limit(case)) for _ in range(4)]
         sync = SyncVectorEnv(singles, autoreset_mode=mode)
-        _same(native.reset(seed=SEED), sync.reset(seed=SEED), f"reset in {mode}")
+        same(native.reset(seed=SEED), sync.reset(seed=SEED), f"reset in {mode}")
         rng = np.random.default_rng(SEED)
         for step in range(case.steps):
             actions = case.actions(native.action_masks(), rng)
-            _same(native.step(actions), sync.step(actions), f"step {step} in {mode}")
+            same(native.step(actions), sync.step(actions), f"step {step} in {mode}")
             if step % 50 == 25:
                 chosen = np.array([True, False, True, False])
                 seeds = [None, 5, SEED + step, None]
                 mine, theirs = {"reset_mask": chosen}, {"reset_mask": chosen}
                 after = native.reset(seed=seeds, options=mine), sync.reset(seed=seeds, options=theirs)  # type: ignore[arg-type]
-                _same(*after, f"reset with a mask after step {step} in {mode}")
+                same(*after, f"reset with a mask after step {step} in {mode}")
         sync.close()
 
 
@@ -277,8 +278,8 @@ def _any_slot(case: _Case) -> None:
             run += [obs[slot], rewards[slot], terminated[slot], truncated[slot], env.state_hash([slot])[0]]
         env.close()
         runs.append(run)
-    _same(runs[1], runs[0], "run on 3 threads")
-    _same(runs[2], runs[0], "run alone")
+    same(runs[1], runs[0], "run on 3 threads")
+    same(runs[2], runs[0], "run alone")
 
 
 def _goes_on_from_copies(case: _Case) -> None:
@@ -297,15 +298,15 @@ def _goes_on_from_copies(case: _Case) -> None:
     assert saved.tobytes() == slot.get_state([1]).tobytes(), "a restored record has other bytes"
     copies = [original.clone(), deepcopy(original), pickle.loads(pickle.dumps(original)), restored]
     for copy in copies:
-        _same(copy.observe(), original.observe(), "observation of a copy")
+        same(copy.observe(), original.observe(), "observation of a copy")
     for _ in range(steps):
         action = case.actions(original.action_masks()[None], rng)[0]
         step = original.step(action)
         for copy in copies:
-            _same(copy.step(action), step, "step of a copy")
+            same(copy.step(action), step, "step of a copy")
         in_slot = slot.step(np.array([0, action, 0]))
-        _same(np.asarray(in_slot[0][1]), np.asarray(step[0]), "observation in a slot")
-        _same(float(in_slot[1][1]), step[1], "reward in a slot")
+        same(np.asarray(in_slot[0][1]), np.asarray(step[0]), "observation in a slot")
+        same(float(in_slot[1][1]), step[1], "reward in a slot")
         if step[2]:
             break
     original.set_state(saved)
@@ -325,7 +326,7 @@ def _compiled_equals_python(case: _Case) -> None:
         actions = case.actions(masks, rng)
         for batch, out in zip((compiled, python), outputs, strict=True):
             batch.step(actions, SAME_STEP, _limit(case), out)
-        _same(*outputs, f"step {step}")
+        same(*outputs, f"step {step}")
         states = compiled.get_state(), python.get_state()
         assert states[0].tobytes() == states[1].tobytes(), f"step {step}: {_differing(*states)}"
 
@@ -390,27 +391,6 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
 def _limit(case: _Case) -> int:
     """Steps to truncate after, few enough that the rollout meets several."""
     return max(3, case.steps // 7)
-
-
-def _same(one: Any, other: Any, what: str) -> None:
-    """Compares what environments return, types included."""
-    if isinstance(other, dict):
-        assert isinstance(one, dict) and one.keys() == other.keys(), f"{what}: {one} and {other}"
-        for key in other:
-            _same(one[key], other[key], f"{what}[{key!r}]")
-    elif isinstance(other, tuple | list):
-        assert len(one) == len(other), f"{what}: {one} and {other}"
-        for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            _same(left, right, f"{what}[{index}]")
-    elif isinstance(other, np.ndarray) and other.dtype == object:
-        _same(list(one), list(other), what)
-    elif isinstance(other, np.ndarray):
-        fits = isinstance(one, np.ndarray) and one.dtype == other.dtype and one.shape == other.shape
-        assert fits and one.tobytes() == other.tobytes(), f"{what}: {one!r} and {other!r}"
-    else:
-        assert type(one) is type(other) and (one == other or one != one and other != other), (
-            f"{what}: {one!r} and {other!r}"
-        )
 
 
 def _differing(one: NDArray, other: NDArray) -> str:

@@ -15,9 +15,9 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import ArrayLike, NDArray
 
+from ...checking import did_you_mean
 from .batch import DISABLED, RESET, RESET_SEEDED, Batch
 from .info import InfoReader
-from .settings import did_you_mean
 from .window import Window
 from .world import World, make_world
 

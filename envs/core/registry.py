@@ -8,7 +8,7 @@ from pathlib import Path
 
 import gymnasium
 
-from .settings import did_you_mean
+from ...checking import did_you_mean
 
 
 @dataclass(frozen=True)

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 from gymnasium.error import ResetNeeded
 from numpy.typing import NDArray
 
+from ...checking import load_object
 from ...files import check_regular, write_whole
 from .registry import WorldSpec, world_specs
-from .world import load_object
 
 if TYPE_CHECKING:
     from .env import WorldEnv

@@ -8,7 +8,6 @@ other modules of `meze.envs.core`.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias, get_args, get_type_hints
@@ -17,8 +16,9 @@ import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import ArrayLike, NDArray
 
+from ...checking import did_you_mean, load_object, unknown
 from .measures import Measure, Target
-from .settings import did_you_mean, settle
+from .settings import settle
 
 REWARD_SCALE = 1024
 """Rewards are integers in units of 1/1024 until the batch loop divides, so that sums are exact."""
@@ -68,6 +68,30 @@ def check_ranges(state: NDArray, ranges: Mapping[str, tuple[float, float]]) -> N
         if not (low <= least and greatest <= high):
             wrong = greatest if low <= least else least
             raise ValueError(f"no state of this world: {name} is {wrong}, and must lie in {low} .. {high}")
+
+
+def asked(options: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, ArrayLike]:
+    """Reads reset options that are numbers from 0, for a world's `reset_fields`.
+
+    Args:
+        options: what the caller gave: scalars or (N,) arrays of integers.
+        counts: each option that there is, to how many numbers it may be.
+
+    Returns:
+        For each option given the field `ask_<name>`: the number plus one, since 0 asks for nothing.
+
+    Raises:
+        ValueError: one line that names an unknown option, or one whose value is out of range.
+    """
+    fields: dict[str, ArrayLike] = {}
+    for name, value in options.items():
+        if name not in counts:
+            raise ValueError(unknown("reset option", name, counts))
+        numbers, last = np.asarray(value), counts[name] - 1
+        if not np.issubdtype(numbers.dtype, np.integer) or np.any((numbers < 0) | (numbers > last)):
+            raise ValueError(f"option {name!r} takes integers from 0 to {last}, got {value!r}")
+        fields["ask_" + name] = numbers + 1
+    return fields
 
 
 class Kernels(NamedTuple):
@@ -245,19 +269,13 @@ class World(ABC):
         return None
 
 
-def load_object(path: str) -> Any:
-    """Imports `package.module:name`."""
-    module, _, name = path.partition(":")
-    return getattr(importlib.import_module(module), name)
-
-
 def load_world(world: str | type[World]) -> type[World]:
     """A world's class, or the one that is at `package.module:Class`.
 
     Raises:
         TypeError: when it is no world's.
     """
-    found = load_object(world) if isinstance(world, str) else world
+    found = load_object(world)
     if not (isinstance(found, type) and issubclass(found, World)):
         raise TypeError(f"{getattr(found, '__name__', found)} must inherit meze.envs.core.World")
     return found

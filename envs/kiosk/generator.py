@@ -8,6 +8,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.settings import check_settings
 from ..streets.maps import BUILDING, SIDEWALK, StreetConfig, StreetMap, ahead
 from ..streets.maps import generate as generate_streets
 from .instances import MAX_COORDINATE, MAX_KIOSKS, Instance, from_coordinates, on_streets
@@ -44,20 +45,17 @@ class TownConfig:
         Raises:
             ValueError: naming the field and what it may be.
         """
-        limits = {
-            "num_points": (1, MAX_PLACES),
-            "num_sites": (1, MAX_PLACES),
-            "num_kiosks": (1, MAX_KIOSKS),
-            "num_rivals": (0, MAX_PLACES),
-            "side": (16, 256 if self.layout == "streets" else MAX_COORDINATE),
-            "max_people": (1, 1000),
-        }
-        for name, (low, high) in limits.items():
-            if not isinstance(getattr(self, name), int) or not low <= getattr(self, name) <= high:
-                raise ValueError(f"{name} must be from {low} to {high}, got {getattr(self, name)!r}")
-        for name, choices in (("layout", LAYOUTS), ("metric", ("euclidean", "manhattan"))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} must be one of {', '.join(choices)}, got {getattr(self, name)!r}")
+        check_settings(
+            self,
+            {
+                "num_points": (1, MAX_PLACES),
+                "num_sites": (1, MAX_PLACES),
+                "num_kiosks": (1, MAX_KIOSKS),
+                "num_rivals": (0, MAX_PLACES),
+                "side": (16, 256 if self.layout == "streets" else MAX_COORDINATE),
+                "max_people": (1, 1000),
+            },
+        )
         if self.num_kiosks + self.num_rivals > self.num_sites:
             kiosks = f"{self.num_kiosks} kiosks and {self.num_rivals} rivals"
             raise ValueError(f"{kiosks} do not fit on {self.num_sites} sites")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Sequence
 from dataclasses import replace
@@ -13,6 +12,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from ...checking import unknown
 from ..core.splits import first_seed
 from ..streets.maps import find_map
 from .config import KIOSKS, KioskConfig
@@ -89,9 +89,7 @@ def load_pool(config: KioskConfig) -> list[Instance]:
     if source == "village":
         return [_village(config)]
     names = ("generated", "fresh", "village", "shipped", *shipped)
-    close = difflib.get_close_matches(source, names, 1)
-    there = f"there are {', '.join(names)}, or the path of an instance file"
-    raise ValueError(f"unknown source {source!r}; " + (f"did you mean {close[0]!r}?" if close else there))
+    raise ValueError(unknown("source", source, names, ", or the path of an instance file"))
 
 
 def _town(config: KioskConfig, seed: int) -> TownConfig:

@@ -17,7 +17,6 @@ k-means on that of scikit-learn, and exact, where there are several optima, on t
 
 from __future__ import annotations
 
-import difflib
 import math
 import time
 import warnings
@@ -27,6 +26,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
+from ...checking import unknown
 from . import interchange
 from .check import confirm
 from .exact import Proof, prove
@@ -149,9 +149,7 @@ def solve(
         ValueError: for an unknown solver, or one that can't solve this.
     """
     if name not in NAMES:
-        close = difflib.get_close_matches(name, NAMES, 1)
-        hint = f"did you mean {close[0]!r}?" if close else f"there are {', '.join(NAMES)}"
-        raise ValueError(f"unknown solver {name!r}; {hint}")
+        raise ValueError(unknown("solver", name, NAMES))
     if time_limit is not None and not time_limit > 0:
         raise ValueError(f"time_limit must be positive, got {time_limit}")
     objective = Objective() if objective is None else objective

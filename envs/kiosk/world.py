@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.measures import Measure, Played
-from ..core.world import Kernels, Renderer, Sight, World
+from ..core.world import Kernels, Renderer, Sight, World, asked
 from .config import KioskConfig
 from .instances import Instance, InstanceError
 from .kernels import mask_one, reset_one, step_one
@@ -194,17 +194,7 @@ class Kiosk(World):
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the option `instance` (number in the pool), a scalar or an (N,) array."""
-        for name in options:
-            if name != "instance":
-                raise ValueError(f"unknown reset option {name!r}; there is only 'instance'")
-        if "instance" not in options:
-            return {}
-        numbers, last = np.asarray(options["instance"]), len(self._params.instances) - 1
-        if not np.issubdtype(numbers.dtype, np.integer) or np.any((numbers < 0) | (numbers > last)):
-            raise ValueError(
-                f"option 'instance' takes integers from 0 to {last}, got {options['instance']!r}"
-            )
-        return {"ask_instance": numbers + 1}
+        return asked(options, {"instance": len(self._params.instances)})
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words: the city, and which sites are taken."""

@@ -9,7 +9,6 @@ is found it can be played all the same.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import json
 import os
 import sys
@@ -27,6 +26,7 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
+from ...checking import unknown
 from ..core.binding import bind
 from ..core.splits import Split, first_seed
 from .generator import draw_level
@@ -79,9 +79,7 @@ def _read(level: str) -> list[Level]:
     if Path(level).exists() or Path(level).name != level or level.endswith(".txt"):
         return [read_level(level)]
     names = ("generated", "shipped", *shipped_levels())
-    close = difflib.get_close_matches(level, names, 1)
-    there = f"there are {', '.join(names)}, or the path of a level file"
-    raise ValueError(f"unknown level {level!r}; " + (f"did you mean {close[0]!r}?" if close else there))
+    raise ValueError(unknown("level", level, names, ", or the path of a level file"))
 
 
 # ------------------------------------------------------------ certification

@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.measures import Measure, Played
-from ..core.world import REWARD_SCALE, Kernels, Renderer, World
+from ..core.world import REWARD_SCALE, Kernels, Renderer, World, asked
 from .config import PlatformerConfig
 from .kernels import reset_one, step_one
 from .levels import Level, build_pool, capacity_for
@@ -238,15 +238,7 @@ class Platformer(World):
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the option `level` (number in the pool), a scalar or an (N,) array."""
-        for name in options:
-            if name != "level":
-                raise ValueError(f"unknown reset option {name!r}; there is only 'level'")
-        if "level" not in options:
-            return {}
-        numbers, last = np.asarray(options["level"]), len(self.levels) - 1
-        if not np.issubdtype(numbers.dtype, np.integer) or np.any((numbers < 0) | (numbers > last)):
-            raise ValueError(f"option 'level' takes integers from 0 to {last}, got {options['level']!r}")
-        return {"ask_level": numbers + 1}
+        return asked(options, {"level": len(self.levels)})
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records that are no states of these levels; see `World.check_state`."""

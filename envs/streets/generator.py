@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core.settings import check_settings
+
 MIN_GAP = 4  # cells between two parallel streets: sidewalk, two of building, sidewalk
 MAX_SIDE = 256
 
@@ -41,14 +43,9 @@ class StreetConfig:
     """Traffic drives on the left."""
 
     def __post_init__(self) -> None:
-        for name in ("width", "height"):
-            if not 16 <= getattr(self, name) <= MAX_SIDE:
-                raise ValueError(f"{name} must be from 16 to {MAX_SIDE} cells, not {getattr(self, name)}")
-        if not 6 <= self.block <= MAX_SIDE:
-            raise ValueError(f"block must be from 6 to {MAX_SIDE} cells, not {self.block}")
-        for name in ("one_way", "signals"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ValueError(f"{name} must be from 0 to 1, not {getattr(self, name)}")
+        sides = dict.fromkeys(("width", "height"), (16, MAX_SIDE))
+        shares = dict.fromkeys(("one_way", "signals"), (0, 1))
+        check_settings(self, {**sides, "block": (6, MAX_SIDE), **shares})
 
 
 class _Random:

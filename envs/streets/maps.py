@@ -17,7 +17,6 @@ Where a lane runs into a junction that nothing leaves ahead, to the left or to t
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
@@ -29,6 +28,7 @@ from typing import Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
+from ...checking import unknown
 from ..core.textfile import read_text
 from .generator import StreetConfig, draw
 from .routes import (
@@ -226,9 +226,7 @@ def find_map(name: str) -> StreetMap:
     if Path(f"{name}.txt").exists():
         return read_map(f"{name}.txt")
     names = ("generated", *shipped_maps())
-    close = difflib.get_close_matches(name, names, 1)
-    there = f"there are {', '.join(names)}, or the path of a map file"
-    raise MapError(f"unknown map {name!r}; " + (f"did you mean {close[0]!r}?" if close else there))
+    raise MapError(unknown("map", name, names, ", or the path of a map file"))
 
 
 # ------------------------------------------------------------ from characters to legal moves

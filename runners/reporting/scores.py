@@ -1,4 +1,4 @@
-"""Scores of episodes: their measures, statistics with 95 % intervals, and the table."""
+"""Scores of episodes: statistics of their measures, and the table."""
 
 from __future__ import annotations
 
@@ -6,39 +6,10 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
 from ...envs.core.measures import Measure
 from .measures import STANDARD, Episodes, told
+from .statistics import statistics
 from .tables import print_rows
-
-RESAMPLES = 2000
-"""Bootstrap resamples."""
-
-
-def statistics(values: NDArray[np.float64]) -> dict[str, Any]:
-    """Mean and interquartile mean of (E,) values, each with its 95 % percentile bootstrap interval.
-
-    The interquartile mean drops the lowest and the highest quarter (Agarwal et al. 2021). The resampling is
-    seeded, so that equal episodes give equal intervals. Less than two values have no interval (None).
-    """
-    from scipy.stats import bootstrap, trim_mean
-
-    def interquartile_mean(x: NDArray, axis: int = -1) -> Any:
-        return trim_mean(x, 0.25, axis=axis)
-
-    result: dict[str, Any] = {}
-    for name, statistic in (("mean", np.mean), ("iqm", interquartile_mean)):
-        interval = None
-        if len(values) > 1:
-            rng = np.random.default_rng(0)
-            found = bootstrap(
-                (values,), statistic, n_resamples=RESAMPLES, batch=100, method="percentile", rng=rng, axis=-1
-            ).confidence_interval
-            interval = [float(found.low), float(found.high)]
-        result |= {name: float(statistic(values)), f"{name}_95": interval}
-    return result
 
 
 def score(

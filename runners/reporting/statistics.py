@@ -1,9 +1,11 @@
-"""Statistics of few runs: interquartile means, performance profiles, probabilities of improvement.
+"""Statistics with their intervals: of episodes, of few runs, and of predictions.
 
-Definitions are those of Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical
-Precipice" (2021). Scores are (R, T) arrays: R runs (seeds) of an algorithm in each of T tasks. Intervals hold
-95 %, and come from the stratified percentile bootstrap: within each task, runs are drawn anew. The draws are
-seeded, so that equal scores have equal intervals.
+Intervals hold 95 %, and come from the percentile bootstrap: what is independent is drawn anew, be it
+episodes, runs within each task, or groups of rows. Draws are seeded: equal values have equal intervals.
+
+Those of runs (interquartile means, performance profiles, probabilities of improvement) are defined as in
+Agarwal et al., "Deep Reinforcement Learning at the Edge of the Statistical Precipice" (2021). Scores are
+(R, T) arrays: R runs (seeds) of an algorithm in each of T tasks.
 """
 
 from __future__ import annotations
@@ -17,7 +19,25 @@ from numpy.typing import NDArray
 RESAMPLES = 2000
 """Bootstrap resamples."""
 
-Interval = tuple[float, float]
+
+def statistics(values: NDArray[np.float64]) -> dict[str, Any]:
+    """Mean and interquartile mean of (E,) values of episodes, with their intervals; None of less than two."""
+    from scipy.stats import bootstrap
+
+    def iqm(x: NDArray, axis: int = -1) -> NDArray:
+        return interquartile_mean(np.expand_dims(x, axis))
+
+    result: dict[str, Any] = {}
+    for name, statistic in (("mean", np.mean), ("iqm", iqm)):
+        ends = None
+        if len(values) > 1:
+            rng = np.random.default_rng(0)
+            found = bootstrap(
+                (values,), statistic, n_resamples=RESAMPLES, batch=100, method="percentile", rng=rng, axis=-1
+            ).confidence_interval
+            ends = [float(found.low), float(found.high)]
+        result |= {name: float(statistic(values)), f"{name}_95": ends}
+    return result
 
 
 def interquartile_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -86,7 +106,12 @@ def interval(
         return None
     rng = np.random.default_rng(0)
     values = statistic(*(resampled(each, rng) for each in scores))
-    low, high = np.percentile(values, (2.5, 97.5), axis=0)
+    return _ends(values)
+
+
+def _ends(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Between which 95 % of (RESAMPLES, ...) values lie."""
+    low, high = np.quantile(values, (0.025, 0.975), axis=0)
     return low, high
 
 
@@ -133,7 +158,7 @@ def _resampled(rows: NDArray, group: NDArray) -> NDArray[np.float64]:
 
 
 def _interval(values: NDArray[np.float64]) -> Score:
-    return Score(float(values[0]), *map(float, np.quantile(values[1:], (0.025, 0.975))))
+    return Score(float(values[0]), *map(float, _ends(values[1:])))
 
 
 class Readout:

@@ -13,6 +13,7 @@ from gymnasium.spaces import Space
 from ...agents import checkpoint
 from ...agents.base import Encoder, OutdatedError, State
 from ...agents.encoders.registry import EncoderChain, find_encoder
+from ...checking import at_least, within
 from ..setup.errors import refusal
 from ..setup.settings import from_plain, to_plain
 
@@ -40,8 +41,7 @@ class MixtureSettings:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if not 0 <= self.epsilon <= 1:
-            raise ValueError(f"epsilon must lie in [0, 1]; got {self.epsilon}")
+        within(self, 0.0, 1.0, "epsilon")
         if not self.policies:
             raise ValueError("policies must name at least one")
 
@@ -65,8 +65,7 @@ class FitSettings(MixtureSettings):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        if self.samples < 1 or self.horizon < 1:
-            raise ValueError(f"samples and horizon must be at least 1; got {self.samples} and {self.horizon}")
+        at_least(self, 1, "samples", "horizon")
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,9 @@
-"""Recordings of what policies see, do and earn."""
+"""Recordings of what policies see, do and earn, on which encoders and imitators are fitted.
+
+A mixture of policies plays side by side in one batch of environments; what they see, do and earn is kept, in
+memory or as plain arrays in a folder. Rows know the number of their episode, so that training and test sets
+never share one.
+"""
 
 from __future__ import annotations
 
@@ -28,12 +33,8 @@ from .rollout import Rollout
 
 TEST_SHARE = 5
 """Every fifth episode is for tests."""
-
-
 FIT_ENVS = 64
 """Environments that play side by side while observations for an encoder are collected."""
-
-
 UNKNOWN = -1
 """Steps that remain in an episode whose end was not seen."""
 

@@ -31,8 +31,6 @@ from .stopwatch import count, duration
 
 SLOTS = 64
 """Environments side by side where they are not native, each of which costs memory and time to make."""
-
-
 LEAST_SHARED = 128
 """Smaller batches are not worth sharing among threads."""
 TOPOLOGY = "network.png"

@@ -24,8 +24,6 @@ from .folder import RunDir
 from .recording import fit_encoding
 
 USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
-
-
 DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
 `meze envs` lists both; `meze train AGENT ENV --help` lists all flags with their defaults. `--encoder NAME`
 puts an encoder before the agent, or a chain: `--encoder pca+kmeans`; with it, --help lists its settings too.

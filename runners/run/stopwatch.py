@@ -9,8 +9,6 @@ from typing import Any
 PARTS = ("environment", "policy", "learning", "other")
 """What a run's time is put down to. A device works beside the program: what is left of its learning when the
 next actions are needed is waited for there, so it is counted as the policy's."""
-
-
 MOST = 1e10
 """Seconds of the longest run: 300 years. Beyond them no more seconds can be told apart."""
 

@@ -1,4 +1,4 @@
-"""From errors to one clear line."""
+"""From errors to one clear line, and to an exit code."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) ->
     except SystemExit as stop:  # after --help
         return int(stop.code or 0)
     except KeyboardInterrupt as error:
-        return _error("interrupted", exit_code(error))
+        return fail("interrupted", exit_code(error))
     except Exception as error:
         if not _is_users(error):
             raise
-        return _error(_one_line(error))
+        return fail(_one_line(error))
 
 
 def _is_users(error: Exception) -> bool:
@@ -44,12 +44,13 @@ def _one_line(error: Exception) -> str:
     return " ".join(str(error).split()) or type(error).__name__
 
 
-def _error(message: str, code: int = 2) -> int:
+def fail(message: str, code: int = 2) -> int:
+    """Prints one line on the standard error; returns the exit code."""
     print(f"meze: error: {printable(message)}", file=sys.stderr)
     return code
 
 
-def _warning(message: Warning | str, *place: object) -> str:
+def warning_line(message: Warning | str, *place: object) -> str:
     """One line: where in the code it was said means nothing to a user."""
     return f"meze: warning: {printable(str(message))}\n"
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import importlib
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 from ...agents.registry import AgentSpec
 from ...agents.registry import Kind as KindName
+from ...checking import at_least, load_object, within
 from .resolve import Vectorization
 from .seeds import EVALUATION_SEED, RANGE
 
@@ -101,8 +101,8 @@ class TrainSettings(RunSettings):
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        _check_positive(self, "steps", "num_envs", "num_threads", "eval_episodes")
-        _check_positive(self, "eval_every", "checkpoint_every", "max_episode_steps")
+        at_least(self, 1, "steps", "num_envs", "num_threads", "eval_episodes")
+        at_least(self, 1, "eval_every", "checkpoint_every", "max_episode_steps")
         if self.num_envs > MOST_ENVS:
             raise ValueError(f"num_envs must be at most {MOST_ENVS:,}; got {self.num_envs:,}")
         _check_seeds(self)
@@ -128,7 +128,7 @@ class DeepSettings(TrainSettings):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        _check_positive(self, "torch_threads")
+        at_least(self, 1, "torch_threads")
 
 
 @dataclass(frozen=True)
@@ -175,8 +175,8 @@ class SearchSettings(RunSettings):
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        _check_positive(self, "generations", "episodes", "num_threads", "eval_episodes")
-        _check_positive(self, "max_steps", "eval_every", "max_episode_steps")
+        at_least(self, 1, "generations", "episodes", "num_threads", "eval_episodes")
+        at_least(self, 1, "max_steps", "eval_every", "max_episode_steps")
         _check_seeds(self)
 
     def within(self, steps: int) -> dict[str, int]:
@@ -184,16 +184,8 @@ class SearchSettings(RunSettings):
         return {"generations": MANY, "max_steps": steps}
 
 
-def _check_positive(settings: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < 1:
-            raise ValueError(f"{name} must be at least 1; got {value}")
-
-
 def _check_seeds(settings: TrainSettings | SearchSettings) -> None:
-    if not 0 <= settings.seed < EVALUATION_SEED:
-        raise ValueError(f"seed must lie in 0 .. {EVALUATION_SEED - 1}; got {settings.seed}")
+    within(settings, 0, EVALUATION_SEED - 1, "seed")
     if settings.eval_episodes > RANGE:
         raise ValueError(f"eval_episodes must be at most {RANGE:,}; got {settings.eval_episodes:,}")
 
@@ -223,12 +215,12 @@ class Kind:
 
     def run_class(self) -> type:
         """Loads the class of its runs."""
-        return _load(self.run)
+        return load_object(f"..run.{self.run}", __package__)
 
     def rollout_class(self) -> type:
         """Loads the class of its stream of transitions."""
         assert self.rollout is not None, f"{self.run} has no stream to learn from"
-        return _load(self.rollout)
+        return load_object(f"..run.{self.rollout}", __package__)
 
 
 KINDS: dict[KindName, Kind] = {
@@ -244,8 +236,3 @@ def settings_class(agent: AgentSpec) -> type[RunSettings]:
     """The class of the settings with which an agent is trained."""
     kind = KINDS[agent.kind]
     return agent.on_device and kind.on_device or kind.settings
-
-
-def _load(entry: str) -> type:
-    module, _, name = entry.partition(":")
-    return getattr(importlib.import_module(f"..run.{module}", __package__), name)

@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from ...agents.registry import AgentSpec, agent_specs
+from ...checking import unknown
 from .files import read_toml
 from .kinds import RunSettings, settings_class
 from .resolve import Environment
-from .settings import flags, named_code, override, unknown
+from .settings import flags, named_code, override
 
 GYMNASIUM = Path(str(files(__name__.partition(".")[0]))) / "assets" / "presets" / "gymnasium.toml"
 """What is known of the environments of others: below each id the tables of agents."""
@@ -27,8 +28,6 @@ PARTS = ("agent", "env", "provenance")
 """What may stand before a dot in any agent's table; the world's observation modes may, too."""
 NONE = "None"
 """How a file says that a setting has no value, as flags do: TOML has no word for it."""
-
-
 ARRAYS = ("grid", "sites", "plain", "pixels")
 """Observation modes that are arrays, those first that encoders make most of."""
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import importlib
 import multiprocessing
 import os
@@ -23,12 +22,12 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 from ...agents import registry as agents
 from ...agents.registry import AgentSpec
 from ...agents.spaces import adapted, check_shown
+from ...checking import did_you_mean, load_object
 from ...envs.core.registry import WorldSpec, world_specs
 from ...envs.core.world import World, load_world
 from .foreign import Checked, FiniteVectorEnv, arguments_of, check_drawn, check_once, config_of
 from .names import is_environment
 from .plugins import load_plugins, one_line
-from .settings import unknown
 
 Vectorization: TypeAlias = Literal["sync", "async"]
 """Whether environments of others share this process, or have one each."""
@@ -84,7 +83,8 @@ def find_environment(name: str) -> Environment:
             return Environment(name, bare, _foreign_config(spec, True), DEFAULT_STEP_LIMIT, None, spec)
         if bare in agents.agent_names():
             raise ValueError(f"{bare} is an agent, where an environment should stand")
-        raise unknown("environment", bare, [*worlds, *gym.registry, *classes])
+        hint = did_you_mean(bare, [*worlds, *gym.registry, *classes], "`meze envs` lists what there is")
+        raise ValueError(f"unknown environment {bare!r}{hint}")
     limit = spec.max_episode_steps or DEFAULT_STEP_LIMIT
     return Environment(name, bare.replace("/", "-"), _foreign_config(spec, bool(module)), limit, None)
 
@@ -158,13 +158,10 @@ def find_learner(name: str) -> AgentSpec:
 
 def unknown_contestant(name: str, environment: Environment, references: Collection[str]) -> ValueError:
     """The error for who is no agent, no reference and no run: names the nearest, or all kinds."""
-    near = difflib.get_close_matches(name.lower(), [*agents.agent_names(), *references], n=1)
-    if near:
-        hint = f"did you mean {near[0]!r}?"
-    else:
-        own = f"the references {', '.join(references)}" if references else "no references such as an expert"
-        hint = f"{environment.name} has {own}; there are also random, and runs (their folders)"
-    return ValueError(f"unknown agent or run {name!r}; {hint}")
+    own = f"the references {', '.join(references)}" if references else "no references such as an expert"
+    there = f"{environment.name} has {own}; there are also random, and runs (their folders)"
+    hint = did_you_mean(name, [*agents.agent_names(), *references], there)
+    return ValueError(f"unknown agent or run {name!r}{hint}")
 
 
 def make_vector(
@@ -232,14 +229,6 @@ def _make_adapted(source: EnvSpec | str, **kwargs: Any) -> gym.Env:
     if multiprocessing.parent_process() is None:  # the one that shows a batch of processes its spaces
         check_once(env, kwargs)
     return adapted(env)
-
-
-def load_object(path: Any) -> Any:
-    """Imports what `package.module:Name` says; anything else is returned as it is."""
-    if not isinstance(path, str):
-        return path
-    module, name = path.split(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def _maker_of(environment: Environment) -> Any:

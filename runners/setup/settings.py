@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import decimal
-import difflib
 import io
 import itertools
 import re
@@ -13,11 +12,11 @@ import shutil
 import textwrap
 import types
 import typing
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
-from ...envs.core.settings import did_you_mean
+from ...checking import did_you_mean
 
 Settings = TypeVar("Settings")
 
@@ -38,14 +37,6 @@ MOST_DIGITS = 19
 """Digits of an integer that is written with an exponent, at most."""
 PLAIN = ("run", "files")
 """Groups whose flags have no prefix."""
-
-
-def unknown(kind: str, name: str, known: Iterable[str]) -> ValueError:
-    """The error for a name that nobody knows, with the closest one that is known."""
-    near = difflib.get_close_matches(name.lower(), known := sorted(known), n=1, cutoff=0.5)
-    near = near or [other for other in known if other.lower() == name.lower()]
-    hint = f"did you mean {near[0]!r}?" if near else "`meze envs` lists what there is"
-    return ValueError(f"unknown {kind} {name!r}; {hint}")
 
 
 def group(title: str, **parts: Any) -> Any:
@@ -140,9 +131,8 @@ def parse(default: Settings, args: Sequence[str], *, prog: str, description: str
             raise ValueError(f"unexpected {flag!r}; see {prog} --help")
         if flag == "--env.kwargs":
             raise ValueError("--env-kwargs needs an environment named with its package: package.module:Id")
-        near = difflib.get_close_matches(flag.replace("_", "-"), flags(default), n=1, cutoff=0.5)
-        hint = f"did you mean {near[0]}?" if near else f"see {prog} --help"
-        raise ValueError(f"unknown flag {flag}; {hint}")
+        hint = did_you_mean(flag.replace("_", "-"), flags(default), f"see {prog} --help")
+        raise ValueError(f"unknown flag {flag}{hint}")
     return settings
 
 
@@ -224,8 +214,8 @@ def _first_sentence(box: str) -> str:
     for pattern, words in _PLAINER:
         sentence = re.sub(pattern, words, sentence)
     if choice := re.match(r"invalid choice '(.*)' for argument .* one of \((.*)\)", sentence):
-        near = difflib.get_close_matches(choice[1].lower(), re.findall(r"'([^']*)'", choice[2]), n=1)
-        sentence += f" Did you mean {near[0]!r}?" if near else ""
+        near = did_you_mean(choice[1], re.findall(r"'([^']*)'", choice[2]))
+        sentence = sentence.removesuffix(".") + near if near else sentence
     return sentence
 
 

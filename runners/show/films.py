@@ -18,8 +18,6 @@ from .viewer import Viewer
 
 LARGEST = 1920
 """Most width of a recording of several."""
-
-
 SMOOTH = 20
 """Frames per second of recordings where motion between two steps can be drawn."""
 

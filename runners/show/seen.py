@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ...agents.spaces import KNOWN
+from ...agents.spaces import KNOWN, bounds
 from ...envs.core.world import World
 
 MOST_NUMBERS = 48
@@ -144,7 +144,7 @@ def _planes(space: Box, obs: NDArray, names: Sequence[str]) -> tuple[Plane, ...]
     elif obs.ndim != 3:
         obs, low, high = (np.atleast_2d(each.reshape(-1, each.shape[-1]))[None] for each in (obs, low, high))
     obs, low, high = (each.astype(np.float64) for each in (obs, low, high))
-    known = bool((np.abs(low) < KNOWN).all() and (np.abs(high) < KNOWN).all())
+    known = bool((bounds(space) < KNOWN).all())
     named = names if len(names) == len(obs) else [str(k) for k in range(len(obs))]
     return tuple(
         Plane(

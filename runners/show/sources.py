@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ...agents.base import Policy, Trainable
+from ...checking import above, at_least, within
 from ...envs.core.env import world_of
 from ...envs.core.replay import Replay
 from ...envs.core.replay import load as load_replay
@@ -25,12 +26,8 @@ from .show import ScriptPolicy, Show
 from .viewer import Viewer
 
 USAGE = "meze watch RUN, meze watch AGENT ENV, meze watch REPLAY.json (with flags), or meze watch FOLDER"
-
-
 LIMITS = {".gif": (800, 600), ".mp4": (1280, 960), ".png": (1280, 960)}
 """Most width and height of a recording of one environment, in pixels, by its ending."""
-
-
 FOLLOW_SECONDS = 1.0
 
 
@@ -66,13 +63,10 @@ class WatchSettings:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if not 1 <= self.envs <= 64:
-            raise ValueError(f"envs must lie in 1 .. 64; got {self.envs}")
-        if self.seed < 0:
-            raise ValueError(f"seed must not be negative; got {self.seed}")
-        for name in ("speed", "episodes", "steps", "max_episode_steps"):
-            if getattr(self, name) is not None and getattr(self, name) <= 0:
-                raise ValueError(f"{name} must be more than 0; got {getattr(self, name)}")
+        within(self, 1, 64, "envs")
+        at_least(self, 0, "seed")
+        at_least(self, 1, "episodes", "steps", "max_episode_steps")
+        above(self, 0, "speed")
         if self.record is not None and self.record.suffix.lower() not in LIMITS:
             raise ValueError(f"record writes .mp4, .gif or .png; got {self.record}")
         if self.follow and self.checkpoint not in ("best", "newest"):

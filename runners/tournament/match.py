@@ -44,8 +44,6 @@ PICTURE = (480, 360)
 """Most width and height of a looping picture, in pixels."""
 SECONDS = 8.0
 """How long it is, at most."""
-
-
 CLOCK = 0.05
 """Seconds between two looks at how long training took."""
 

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from ...envs.core.measures import Measure
 from ..reporting.measures import measures_of, told
-from ..reporting.scores import statistics as episode_statistics
 from ..reporting.statistics import (
     interquartile_mean,
     interval,
     performance_profile,
     probability_of_improvement,
+    statistics,
 )
 from ..setup.resolve import world_class
 from ..setup.settings import from_plain
@@ -177,12 +177,10 @@ def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, 
                 columns.setdefault(name, []).append(value)
         found["measures"] = {name: _over_runs(np.array(values)) for name, values in columns.items()}
     else:  # one run has no spread of its own: that of its episodes is told
-        found["score"] = episode_statistics(scale.score(entry, first, first.measures["return"]))
+        found["score"] = statistics(scale.score(entry, first, first.measures["return"]))
         # In one run the score is a mean: quarters of the episodes are not left out.
         found["score"] |= {"iqm": found["score"]["mean"], "iqm_95": found["score"]["mean_95"]}
-        found["measures"] = {
-            name: episode_statistics(values) for name, values in scale.told(entry, first).items()
-        }
+        found["measures"] = {name: statistics(values) for name, values in scale.told(entry, first).items()}
     found["interval_over"] = "runs" if len(runs) > 1 else "episodes"
     return found
 

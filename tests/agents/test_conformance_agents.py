@@ -35,8 +35,13 @@ CONFIGS = {  # where the defaults are for longer training
 }  # fmt: skip
 
 
+def slow_if(name):
+    """Those that train networks for long are left to the full run."""
+    return pytest.param(name, marks=pytest.mark.slow) if name in CONFIGS and name != "pqn" else name
+
+
 # The toy problem has Discrete actions; those that take none have tests of their own (test_sb3_box.py).
-@pytest.mark.parametrize("name", [spec.name for spec in agent_specs() if spec.actions != ("box",)])
+@pytest.mark.parametrize("name", [slow_if(spec.name) for spec in agent_specs() if spec.actions != ("box",)])
 def test_our_agents_conform(name):
     check_agent(name, config=CONFIGS.get(name))
 

@@ -81,7 +81,9 @@ class SmallMDP:
         return Transition(obs, action, reward, next_obs, terminated, truncated, next_mask, *known)
 
 
-@learners
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name != "pqn" else name for name in LEARNERS]
+)
 def test_learns_the_optimal_values(name):
     """With masks, and with episodes that are cut off after two steps."""
     kind, config = LEARNERS[name]

@@ -72,6 +72,7 @@ def test_learns_the_way(kind) -> None:
     assert "loss" in told[-1]
 
 
+@pytest.mark.slow
 def test_the_values_are_those_of_the_corridor() -> None:
     """A goal that is k steps away is worth gamma^(k - 1), less 1/1024 a step, if no move fails."""
     trainer = make(SB3DQN)
@@ -270,7 +271,7 @@ def test_spaces_that_do_not_fit_are_refused_by_name(kind, spaces) -> None:
     [
         (lambda: PPOConfig(net=NetworkConfig(dueling=True)), "not dueling"),
         (lambda: PPOConfig(net=NetworkConfig(kind="package.module:Net")), "auto, mlp or cnn"),
-        (lambda: PPOConfig(gamma=1.5), r"gamma must be in \[0, 1\]; got 1.5"),
+        (lambda: PPOConfig(gamma=1.5), r"gamma must lie in \[0, 1\]; got 1.5"),
         (lambda: PPOConfig(learning_rate=Schedule(0.0, 0.0, 0)), "learning_rate"),
         (lambda: PPOConfig(learning_rate=Schedule(2.0, 0.0, 0)), "learning_rate"),
         (lambda: PPOConfig(max_grad_norm=0.0), "max_grad_norm"),

@@ -82,7 +82,11 @@ def one_thread():
     torch.set_num_threads(before)
 
 
-@every
+@pytest.mark.parametrize(
+    "kind",
+    [SB3TD3, *(pytest.param(kind, marks=pytest.mark.slow) for kind in CONFIGS if kind is not SB3TD3)],
+    ids=lambda kind: kind.name,
+)
 def test_learns_a_target_within_unequal_bounds(kind) -> None:
     trainer = make(kind)
     begin(trainer)

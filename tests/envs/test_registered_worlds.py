@@ -5,28 +5,36 @@ import warnings
 import gymnasium
 import pytest
 from meze.envs.core.conformance import _Case, _compiled_equals_python, check_world
-from meze.envs.core.registry import world_specs
+from meze.envs.core.registry import find_world
+from registered import SPECS, modes
 
-MODES = {
-    "city": (
-        {"observation": "grid"},
-        {"observation": "index", "index": "situation", "hour": 8, "ambulance": 0.1, "jaywalk": 0.1},
-        {"observation": "index", "index": "place", "map": "village"},
-    ),
-    "platformer": (
-        {"observation": "grid", "pool_size": 4},
-        {"observation": "pixels", "pool_size": 2, "actions": "right_only"},
-        {"observation": "index", "pool_size": 4, "actions": "complex", "frame_skip": 1},
-    ),
-    "kiosk": (
-        {"observation": "sites", "pool_size": 4, "objective": "revenue", "rivals": 3},
-        {"observation": "grid", "pool_size": 4, "objective": "coverage", "layout": "streets", "radius": 8},
-        {"observation": "plain", "source": "fresh", "objective": "p-center"},
-        {"observation": "index", "pool_size": 2, "sites": 12, "kiosks": 4},
-    ),
-    "fire-escape": ({"observation": "grid"}, {"observation": "index", "people": 16, "spread": 0.6}),
+SETTINGS = {
+    "city": {
+        "index": (
+            {"index": "situation", "hour": 8, "ambulance": 0.1, "jaywalk": 0.1},
+            {"index": "place", "map": "village"},
+        )
+    },
+    "platformer": {
+        "grid": ({"pool_size": 4},),
+        "pixels": ({"pool_size": 2, "actions": "right_only"},),
+        "index": ({"pool_size": 4, "actions": "complex", "frame_skip": 1},),
+    },
+    "kiosk": {
+        "sites": ({"pool_size": 4, "objective": "revenue", "rivals": 3},),
+        "grid": ({"pool_size": 4, "objective": "coverage", "layout": "streets", "radius": 8},),
+        "plain": ({"source": "fresh", "objective": "p-center"},),
+        "index": ({"pool_size": 2, "sites": 12, "kiosks": 4},),
+    },
+    "fire-escape": {"index": ({"people": 16, "spread": 0.6},)},
 }
-CASES = [(spec.name, settings) for spec in world_specs() for settings in MODES[spec.name]]
+"""World to observation mode to settings with which it is cheaper, or more goes on, than by default."""
+CASES = [
+    (spec.name, {"observation": mode, **settings})
+    for spec in SPECS
+    for mode in modes(spec)
+    for settings in SETTINGS.get(spec.name, {}).get(mode, ({},))
+]
 
 
 @pytest.mark.slow
@@ -45,8 +53,7 @@ def test_whole_episodes_in_a_rush_hour_are_what_their_python_text_says():
 @pytest.mark.parametrize("name, settings", CASES)
 def test_stable_baselines3_accepts_it(name, settings):
     checker = pytest.importorskip("stable_baselines3.common.env_checker")
-    ids = {spec.name: spec.id for spec in world_specs()}
-    env = gymnasium.make(ids[name], **settings)
+    env = gymnasium.make(find_world(name).id, **settings)
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         # Small planes are no picture, nor are rows of features; its advice on those does not apply.

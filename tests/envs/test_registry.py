@@ -7,6 +7,7 @@ from gymnasium.wrappers import TimeLimit
 from meze.envs.core import registry
 from meze.envs.core.registry import find_world, register_world, world_specs
 from meze.envs.core.vector import WorldVectorEnv
+from registered import SPECS
 
 CORRIDOR = {
     "id": "toy/Corridor-v3",
@@ -19,7 +20,7 @@ CORRIDOR = {
 
 @pytest.fixture
 def corridor(monkeypatch):
-    monkeypatch.setattr(registry, "_worlds", dict(registry._worlds))
+    monkeypatch.setattr(registry, "_worlds", {spec.name: spec for spec in SPECS})  # not the runners' corridor
     register_world(**CORRIDOR, presets="not-read-here.toml", summary="Walk right.")
     yield find_world("corridor")
     del gymnasium.registry[CORRIDOR["id"]]

@@ -12,9 +12,10 @@ from typing import Any, Literal, Optional
 import gymnasium
 import numpy as np
 import pytest
-from meze.envs.core import world_specs
-from meze.envs.core.settings import check_settings, did_you_mean, settled
-from meze.envs.core.world import load_object, make_world
+from meze.checking import load_object
+from meze.envs.core.settings import check_settings, settled
+from meze.envs.core.world import make_world
+from registered import SPECS
 from toy_world import Corridor, CorridorConfig
 
 
@@ -162,7 +163,7 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize("spec", world_specs(), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_no_setting_of_any_world_takes_what_it_should_not(spec):
     config = load_object(spec.config)
     for field in dataclasses.fields(config):
@@ -175,12 +176,7 @@ def test_no_setting_of_any_world_takes_what_it_should_not(spec):
                 assert "\n" not in str(caught.value)
 
 
-def test_the_nearest_name_is_told_if_one_is_near():
-    assert did_you_mean("frameskip", ("actions", "frame_skip")) == "; did you mean 'frame_skip'?"
-    assert did_you_mean("frameskip", ("cars", "hour")) == "" == did_you_mean("x", ())
-
-
-@pytest.mark.parametrize("spec", world_specs(), ids=lambda spec: spec.name)
+@pytest.mark.parametrize("spec", SPECS, ids=lambda spec: spec.name)
 def test_torchrl_reads_that_no_world_takes_a_frameskip(spec):
     with pytest.raises(TypeError, match="unexpected keyword argument 'frameskip'"):
         gymnasium.make(spec.id, frameskip=1)

@@ -5,22 +5,17 @@ import pygame
 import pytest
 from meze.envs.city.observe import SITUATION_WORDS as CITY
 from meze.envs.city.state import FORWARD, LEFT, RIGHT
+from meze.envs.core.registry import find_world
 from meze.envs.core.renderer import Panel, font, shortened
 from meze.envs.core.splits import shown_name, shown_seed
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.platformer.observe import SITUATION_WORDS as PLATFORMER
-
-WORLDS = {
-    "city": "meze.envs.city.world:City",
-    "platformer": "meze.envs.platformer.world:Platformer",
-    "kiosk": "meze.envs.kiosk.world:Kiosk",
-    "fire-escape": "meze.envs.fire_escape.world:FireEscape",
-}
+from registered import NAMES, SPECS, modes
 
 
 def states(name, steps=40, **settings):
     """Observations, masks and records of random possible actions."""
-    env = WorldVectorEnv(WORLDS[name], 32, autoreset_mode="NextStep", **settings)
+    env = WorldVectorEnv(find_world(name).world, 32, autoreset_mode="NextStep", **settings)
     obs, _ = env.reset(seed=0)
     rng = np.random.default_rng(0)
     for _ in range(steps):
@@ -86,18 +81,12 @@ def test_an_index_of_the_kiosk_says_which_sites_are_taken():
 
 @pytest.mark.parametrize(
     ("name", "mode"),
-    [
-        ("city", "grid"),
-        ("platformer", "grid"),
-        ("fire-escape", "grid"),
-        ("kiosk", "grid"),
-        ("kiosk", "plain"),
-    ],
+    [(spec.name, mode) for spec in SPECS for mode in modes(spec) if mode in ("grid", "plain")],
 )
 def test_every_plane_has_a_name(name, mode):
-    env = WorldVectorEnv(WORLDS[name], 1, observation=mode)
+    env = WorldVectorEnv(find_world(name).world, 1, observation=mode)
     assert len(env.world.observation_names) == env.single_observation_space.shape[0]
-    sites = WorldVectorEnv(WORLDS["kiosk"], 1)
+    sites = WorldVectorEnv(find_world("kiosk").world, 1)
     assert len(sites.world.observation_names) == sites.single_observation_space.shape[1]
 
 
@@ -129,10 +118,10 @@ def test_a_value_without_room_beside_its_label_stands_below_it():
     assert lines("best") == 1 and lines("best, at 1,000,000") == 2
 
 
-@pytest.mark.parametrize("name", sorted(WORLDS))
+@pytest.mark.parametrize("name", NAMES)
 def test_a_panel_has_a_legend_and_ends_where_it_says(name):
     """What a line of text changes lies in the panel; below it a legend is drawn until there is no room."""
-    env = WorldVectorEnv(WORLDS[name], 1, observation="grid")
+    env = WorldVectorEnv(find_world(name).world, 1)
     env.reset(seed=0)
     renderer = env.world.renderer()
     bare = renderer.draw(env.get_state())

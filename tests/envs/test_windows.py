@@ -15,6 +15,7 @@ import pygame
 import pytest
 from meze.envs.core import window_process
 from meze.envs.core.window import Window
+from registered import NAMES, SPECS
 
 PRELUDE = """
 import gc
@@ -98,10 +99,10 @@ def run(script: str) -> None:
     assert "Error" not in done.stderr
 
 
-@pytest.mark.parametrize("world", ["City", "Kiosk", "Platformer", "FireEscape"])
-def test_whatever_others_quit_pictures_stay_the_same(world):
+@pytest.mark.parametrize("spec", SPECS, ids=NAMES)
+def test_whatever_others_quit_pictures_stay_the_same(spec):
     run(f"""
-env = gym.make("meze/{world}-v0", render_mode="rgb_array")
+env = gym.make("{spec.id}", render_mode="rgb_array")
 
 def pictures(trouble):
     env.reset(seed=3)
@@ -118,10 +119,10 @@ for name, trouble in TROUBLES.items():
 """)
 
 
-@pytest.mark.parametrize("world", ["City", "Kiosk", "Platformer", "FireEscape"])
-def test_whatever_others_quit_a_window_shows_what_it_should(world):
+@pytest.mark.parametrize("spec", SPECS, ids=NAMES)
+def test_whatever_others_quit_a_window_shows_what_it_should(spec):
     run(f"""
-env = human("meze/{world}-v0")
+env = human("{spec.id}")
 first = window(env)
 for name, trouble in TROUBLES.items():
     env.reset(seed=1)

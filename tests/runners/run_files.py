@@ -5,14 +5,18 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+import pytest
 from meze.agents import checkpoint
 from meze.envs.core.registry import register_world
 from meze.runners.run.folder import RunDir
+from meze.runners.tournament.match import play_match
+from meze.runners.tournament.matches import Matches
 
 IN_ANOTHER_PROCESS = """
 import sys
@@ -34,6 +38,21 @@ def register_corridor() -> None:
         max_episode_steps=40,
         presets=Path(__file__).with_name("corridor.toml"),
     )
+
+
+def play_here(patch: pytest.MonkeyPatch) -> None:
+    """Has tournaments play their matches in this process, one by one: each of its own takes seconds to start."""
+    one = threading.Lock()
+
+    def play(self: Matches, number: int, seed: int) -> str:
+        with one:
+            try:
+                play_match(self._tournament, number, seed, threading.Event())
+            except ValueError as error:
+                return str(error)
+        return ""
+
+    patch.setattr(Matches, "_play", play)
 
 
 def kill_and_resume(args: list[str], out: Path, after: Sequence[int]) -> tuple[Path, int]:

@@ -9,7 +9,8 @@ import pytest
 from meze.runners import bench, cli
 from meze.runners.listing import listed, offered
 from meze.runners.reporting.measures import Episodes
-from meze.runners.reporting.scores import print_table, score, statistics
+from meze.runners.reporting.scores import print_table, score
+from meze.runners.reporting.statistics import statistics
 from meze.runners.run import rollout
 from meze.runners.setup.presets import default_env_config
 from meze.runners.setup.resolve import find_environment, make_vector
@@ -284,4 +285,4 @@ def test_anybody_can_judge_on_other_episodes_and_maps(capsys, monkeypatch) -> No
     assert cli.main(["evaluate", "city", "random", *few, "--first-seed", "7"]) == 0
     assert json.loads(capsys.readouterr().out)["seeds"] == [7, 9]
     assert cli.main(["evaluate", "corridor", "random", "--first-seed", "-1"]) == 2
-    assert "first-seed must lie in 0 .." in capsys.readouterr().err
+    assert "first_seed must lie in 0 .." in capsys.readouterr().err

@@ -19,6 +19,7 @@ from meze.runners.setup.settings import override
 from meze.runners.tournament.report import column_names, print_standings, table_rows
 from meze.runners.tournament.standings import standings
 from meze.runners.tournament.tournament import Budget, Entry, Result, Tournament, make_entries, make_entry
+from run_files import play_here
 
 CITY = ["--env.pool-size", "8", "--episodes", "8"]
 PROGRAM = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
@@ -46,7 +47,9 @@ def whole(tmp_path_factory):
     out = tmp_path_factory.mktemp("whole")
     agents = "random,expert,q-learning,clone:tree"
     args = ["compare", "city", "--agents", agents, "--seeds", "2", "--budget", "8000", *CITY]
-    return out, cli.main([*args, "--out", str(out)]), args
+    with pytest.MonkeyPatch.context() as patch:
+        play_here(patch)
+        return out, cli.main([*args, "--out", str(out)]), args
 
 
 def test_everybody_is_evaluated_and_normalised(whole, capsys):
@@ -84,6 +87,7 @@ def test_scores_are_those_of_evaluate(whole, capsys):
     assert measures["success"] == pytest.approx(evaluated["success"]["mean"])
 
 
+@pytest.mark.slow
 def test_a_killed_tournament_comes_to_the_same(whole, tmp_path):
     out, _, args = whole
     process = subprocess.Popen(
@@ -101,13 +105,13 @@ def test_a_killed_tournament_comes_to_the_same(whole, tmp_path):
 
 
 def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path, capsys):
-    args = ["compare", "city", "--agents", "pqn", "--seeds", "1", "--budget", "1e7", *CITY]
+    args = ["compare", "city", "--agents", "q-learning", "--seeds", "1", "--budget", "1e9", *CITY]
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *args, "--jobs", "1", "--out", str(tmp_path)],
         stdout=subprocess.PIPE,
         text=True,
     )
-    while not list(tmp_path.glob("*/*/runs/*/*/pqn/*/metrics.csv")):
+    while not list(tmp_path.glob("*/*/runs/*/*/q-learning/*/metrics.csv")):
         assert process.poll() is None, "ended before it was stopped"
         time.sleep(0.01)
     assert cli.main(["compare", "--resume", str(folder(tmp_path))]) == 2  # while it is under way
@@ -120,10 +124,11 @@ def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path, capsys):
         process.kill()
     assert process.returncode == 130 and f"meze compare --resume {folder(tmp_path)}" in said
     assert "waiting until what is trained is saved, 1 under way" in said
-    assert list(tmp_path.glob("*/*/runs/*/*/pqn/*/checkpoints/step-*"))
+    assert list(tmp_path.glob("*/*/runs/*/*/q-learning/*/checkpoints/step-*"))
 
 
-def test_minutes_end_training_and_stay_over(tmp_path):
+def test_minutes_end_training_and_stay_over(tmp_path, monkeypatch):
+    play_here(monkeypatch)
     args = ["compare", "city", "--agents", "q-learning", "--seeds", "1", "--budget", "0.005min", *CITY]
     assert cli.main([*args, "--out", str(tmp_path)]) == 0
     (run,) = told(tmp_path)["agents"]["q-learning"]["runs"]
@@ -152,12 +157,13 @@ def test_who_fails_is_named_and_the_rest_goes_on(tmp_path, capfd):
     assert "Failed: q-learning seed 0" in page
 
 
-def test_recorded_plays_stand_in_the_table(tmp_path, whole):
+def test_recorded_plays_stand_in_the_table(tmp_path, monkeypatch):
     from meze.envs.core.env import WorldEnv
-    from meze.envs.core.registry import world_specs
+    from meze.envs.core.registry import find_world
     from meze.envs.core.replay import Replay
 
-    (spec,) = (spec for spec in world_specs() if spec.name == "city")
+    play_here(monkeypatch)
+    spec = find_world("city")
     plays = tmp_path / "plays"
     plays.mkdir()
     returns = []
@@ -400,7 +406,8 @@ def as_earlier(out, copy, number):
     return copy, plain
 
 
-def test_a_folder_of_words_holds_the_same_and_goes_on(whole, tmp_path):
+def test_a_folder_of_words_holds_the_same_and_goes_on(whole, tmp_path, monkeypatch):
+    play_here(monkeypatch)
     copy, _ = as_earlier(whole[0], tmp_path / "a" / "city" / "copy", 2)
     assert Tournament.open(copy).entries == Tournament.open(folder(whole[0])).entries
     for found in [*copy.glob("results/*q-learning-s1.npz"), copy / "report.json"]:

@@ -179,7 +179,7 @@ def test_jam_predictors_see_no_held_out_day():
         ("features", "usage"),
         ("features city kiosk", "usage: meze features ENV"),
         ("features CartPole-v1 --encoders pcaa", "unknown encoder 'pcaa'; did you mean 'pca'?"),
-        ("features CartPole-v1 --samples 0", "samples and horizon must be at least 1"),
+        ("features CartPole-v1 --samples 0", "samples must be at least 1; got 0"),
         ("features CartPole-v1 --samples 20", "too few episodes were played"),
         ("features CartPole-v1 --target jam", "the target jam needs a world that tells"),
         ("features CartPole-v1 --target action", "no reference to learn from"),

@@ -2,9 +2,6 @@
 
 import csv
 import json
-import os
-import sys
-from pathlib import Path
 
 import gymnasium
 import numpy as np
@@ -12,7 +9,6 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from meze.agents.base import Policy
 from meze.envs.city.world import City
-from meze.envs.core import registry as worlds
 from meze.envs.core.measures import COST, SUCCESS, Measure
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.fire_escape.world import FireEscape
@@ -29,28 +25,6 @@ from run_files import only_run
 from toy_world import Corridor
 
 HOWS = ("any", "sum", "last", "mean", "max")
-ALLEY = """
-from meze.envs.core import Measure, register_world
-from toy_world import Corridor
-
-
-class Alley(Corridor):
-    measures = (
-        Measure("slipped", "mean", "ground lost", "share of steps that failed", share=True, better=False,
-                progress=True),
-        Measure("hope", "max", better=True),
-    )
-
-
-register_world(
-    id="mine/Alley-v0",
-    name="alley",
-    world="alley:Alley",
-    config="toy_world:CorridorConfig",
-    max_episode_steps=40,
-)
-"""
-ID = "alley:mine/Alley-v0"
 
 
 class Always(Policy):
@@ -187,20 +161,6 @@ def test_what_a_step_reports_is_summed_where_the_world_says_so() -> None:
 # ---------------------------------------------------------------- a world of somebody else
 
 
-@pytest.fixture
-def alley(tmp_path, monkeypatch):
-    """A folder with a plug-in world, which other processes find, too."""
-    (tmp_path / "alley.py").write_text(ALLEY)
-    folders = [str(tmp_path), str(Path(__file__).parents[1] / "envs")]
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([*folders, os.environ.get("PYTHONPATH", "")]))
-    monkeypatch.setattr(worlds, "_worlds", dict(worlds._worlds))
-    yield tmp_path
-    sys.modules.pop("alley", None)
-    gymnasium.registry.pop("mine/Alley-v0", None)
-
-
 def by_hand(episodes: int) -> dict[str, float]:
     """What the expert's episodes come to, step by step in single environments."""
     means, hopes = [], []
@@ -217,23 +177,23 @@ def by_hand(episodes: int) -> dict[str, float]:
     return {"slipped": float(np.mean(means)), "hope": float(np.mean(hopes))}
 
 
-def test_a_measure_of_a_plugin_stands_in_evaluate_and_compare(alley, capsys, monkeypatch) -> None:
+def test_a_measure_of_a_plugin_stands_in_evaluate_and_compare(alley, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
-    assert cli.main(["evaluate", ID, "expert", "--episodes", "8", "--json"]) == 0
+    assert cli.main(["evaluate", alley, "expert", "--episodes", "8", "--json"]) == 0
     measured = json.loads(capsys.readouterr().out)["scores"]["expert"]
     assert list(measured) == ["return", "slipped", "hope", "length"]
     expected = by_hand(8)
     assert expected["slipped"] > 0.1 and expected["hope"] == 7 / 8
     assert {name: measured[name]["mean"] for name in expected} == pytest.approx(expected)
-    assert cli.main(["evaluate", ID, "expert", "--episodes", "8"]) == 0
+    assert cli.main(["evaluate", alley, "expert", "--episodes", "8"]) == 0
     said = capsys.readouterr().out
     assert "ground lost" in said and f"{100 * expected['slipped']:.1f} %" in said
 
-    args = ["compare", ID, "--agents", "random,expert", "--episodes", "8", "--out", str(alley / "out")]
+    args = ["compare", alley, "--agents", "random,expert", "--episodes", "8", "--out", str(tmp_path / "out")]
     assert cli.main(args) == 0
     said = capsys.readouterr().out
     assert "ground lost" in said and f"{100 * expected['slipped']:.1f} %" in said
-    (report,) = (alley / "out").glob("*/*/report.json")
+    (report,) = (tmp_path / "out").glob("*/*/report.json")
     found = json.loads(report.read_text())
     measures = found["agents"]["expert"]["measures"]
     assert {name: measures[name]["mean"] for name in expected} == pytest.approx(expected)
@@ -244,12 +204,12 @@ def test_a_measure_of_a_plugin_stands_in_evaluate_and_compare(alley, capsys, mon
     assert "ground lost" in page and "Each run. Ground lost: share of steps that failed." in page
 
 
-def test_a_measure_of_a_plugin_stands_in_all_that_training_shows(alley, capsys) -> None:
+def test_a_measure_of_a_plugin_stands_in_all_that_training_shows(alley, tmp_path, capsys) -> None:
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
-    small = ["--steps", "4096", "--num-envs", "32", "--eval-episodes", "16", "--out", str(alley / "runs")]
-    assert cli.main(["train", "q-learning", ID, *small]) == 0
+    small = ["--steps", "4096", "--num-envs", "32", "--eval-episodes", "16", "--out", str(tmp_path / "runs")]
+    assert cli.main(["train", "q-learning", alley, *small]) == 0
     said = capsys.readouterr().out
-    run = only_run(alley / "runs")
+    run = only_run(tmp_path / "runs")
     scores = json.loads((run / "evaluation.json").read_text())["scores"]["q-learning"]
     with open(run / "metrics.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
@@ -263,7 +223,7 @@ def test_a_measure_of_a_plugin_stands_in_all_that_training_shows(alley, capsys) 
     assert 0.05 < value["train/slipped"] < 0.6 and value["final/hope"] == pytest.approx(
         scores["hope"]["mean"]
     )
-    assert cli.main(["train", "--resume", str(run), "--env", ID, "--steps", "8192"]) == 0
+    assert cli.main(["train", "--resume", str(run), "--env", alley, "--steps", "8192"]) == 0
 
 
 # ---------------------------------------------------------------- the panel of watch

@@ -14,6 +14,7 @@ import pytest
 from meze.runners import cli
 from meze.runners.reporting.page import AGAINST, FOR, Page, legend_below, new_figure, style_of
 from PIL import Image
+from run_files import play_here
 
 NEEDED = [shutil.which("chromium"), shutil.which("chromedriver")]
 browser_test = pytest.mark.skipif(None in NEEDED, reason="needs chromium and chromedriver")
@@ -154,11 +155,12 @@ def test_tones_stand_behind_cells():
 
 
 @browser_test
-def test_the_report_of_a_tournament_in_a_browser(browser, tmp_path):
+def test_the_report_of_a_tournament_in_a_browser(browser, tmp_path, monkeypatch):
     from selenium.webdriver.common.by import By
 
     args = ["compare", "city", "--agents", "random,expert,q-learning,sarsa", "--seeds", "2"]
     small = ["--budget", "2000", "--episodes", "4", "--env.pool-size", "4"]
+    play_here(monkeypatch)
     assert cli.main([*args, *small, "--out", str(tmp_path)]) == 0
     (report,) = tmp_path.glob("*/*/report.html")
     check(browser, report)

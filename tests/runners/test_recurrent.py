@@ -30,7 +30,8 @@ def plugin(tmp_path, monkeypatch):
     (about / "METADATA").write_text(METADATA)
     (about / "entry_points.txt").write_text(ENTRY)
     monkeypatch.syspath_prepend(installed)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(map(str, (installed, HERE))))
+    for folder in (installed, HERE):
+        monkeypatch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
     monkeypatch.setattr(agents, "_AGENTS", dict(agents._AGENTS))
     plugins.load_plugins.cache_clear()
     yield
@@ -42,14 +43,14 @@ def trained(out, *args):
     return only_run(out)
 
 
-def gone_on(run, copy):
+def gone_on(run, copy, *args):
     """A run that was stopped halfway, and resumed."""
     shutil.copytree(run, copy)
     checkpoints = sorted((copy / "checkpoints").iterdir())
     for path in checkpoints[len(checkpoints) // 2 :]:
         path.unlink()
     (copy / "evaluation.json").unlink()
-    assert cli.main(["train", "--resume", str(copy)]) == 0
+    assert cli.main(["train", "--resume", str(copy), *args]) == 0
     return copy
 
 
@@ -66,17 +67,27 @@ def test_it_learns_and_goes_on_as_if_it_had_never_stopped(plugin, tmp_path, caps
     assert scores["recalling"]["return"]["mean"] > scores["random"]["return"]["mean"]
 
 
-def test_it_is_evaluated_watched_and_compared(plugin, tmp_path, capsys):
-    run = trained(tmp_path / "runs", *TRAIN)
-    assert cli.main(["evaluate", "corridor", str(run), "--episodes", "8", "--json"]) == 0
+def test_in_a_world_of_others_all_commands_take_it_and_tell_what_that_measures(
+    plugin, alley, tmp_path, capsys
+):
+    small = ["--steps", "2048", "--num-envs", "8", "--eval-episodes", "8"]
+    run = trained(tmp_path / "runs", "train", "recalling", alley, *small)
+    assert_same_end(run, gone_on(run, tmp_path / "copy", "--env", alley))
+    judged = json.loads((run / "evaluation.json").read_text())["scores"]["recalling"]
+    assert list(judged) == ["return", "slipped", "hope", "length"]
+    assert 0 < judged["slipped"]["mean"] < 1 and final(run)["rollout.memory.1.steps.0"].max() > 1
+    capsys.readouterr()
+    assert cli.main(["evaluate", alley, str(run), "--episodes", "8", "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["scores"]
+    assert judged in scores.values()
     picture = tmp_path / "it.gif"
-    assert cli.main(["watch", str(run), "--record", str(picture), "--steps", "6", "--sees"]) == 0
-    assert picture.stat().st_size > 0
-    words = ["compare", "FrozenLake-v1", "--agents", "random,recalling", "--seeds", "1", "--budget", "2048"]
+    watch = ["watch", str(run), "--env", alley, "--record", str(picture), "--steps", "6", "--sees"]
+    assert cli.main(watch) == 0 and picture.stat().st_size > 0
+    words = ["compare", alley, "--agents", "random,recalling", "--seeds", "1", "--budget", "2048"]
     assert cli.main([*words, "--episodes", "8", "--out", str(tmp_path / "tournaments")]) == 0
     (report,) = (tmp_path / "tournaments").glob("*/*/report.json")
-    told = json.loads(report.read_text())["agents"]
-    assert list(told) == ["random", "recalling"] and told["recalling"]["runs"][0]["measures"]["length"] > 0
+    told = json.loads(report.read_text())["agents"]["recalling"]["runs"][0]["measures"]
+    assert list(told) == list(judged) and 0 < told["slipped"] < 1
 
 
 def test_a_memory_that_was_altered_is_refused(plugin, tmp_path, capsys):

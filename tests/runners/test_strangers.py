@@ -12,7 +12,7 @@ from meze.agents import checkpoint
 from meze.runners import cli
 from meze.runners.run import folder as rundir
 from meze.runners.run.folder import RunDir
-from run_files import only_run
+from run_files import only_run, play_here
 
 SMALL = ["--num-envs", "4", "--eval-episodes", "2", "--steps", "300", "--env.pool-size", "2"]
 
@@ -109,7 +109,8 @@ def test_no_door_runs_what_lies_there(planted, door, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("planted", PLANTED, indirect=True)
-def test_a_notebook_and_a_tournament_do_not_either(planted, tmp_path, capsys):
+def test_a_notebook_and_a_tournament_do_not_either(planted, tmp_path, capsys, monkeypatch):
+    play_here(monkeypatch)
     run, words, marker = planted
     with pytest.raises(ValueError, match=words):
         rundir.load(run)

@@ -1,7 +1,8 @@
 """Tables in the terminal keep their names whole, whatever its width."""
 
 import pytest
-from meze.runners.reporting.scores import print_table, statistics
+from meze.runners.reporting.scores import print_table
+from meze.runners.reporting.statistics import statistics
 from meze.runners.reporting.tables import print_rows
 
 COLUMNS = ["agent", "score", "success", "harm"]
