@@ -8,11 +8,12 @@ FLOOR_TESTS := $(addprefix tests/envs/test_,conformance.py golden.py registered_
 	settings.py vector.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test test-floor lint format bench results browser
+.PHONY: help train test quick test-floor lint format bench results browser
 
 help:
 	@echo "make train   install, train Q-learning in the city, compare it with the random agent and the expert"
 	@echo "make test    install, run all tests"
+	@echo "make quick   the tests that take no longer than seconds"
 	@echo "make test-floor  test the worlds with the oldest gymnasium that they run on"
 	@echo "make lint    ruff (rules, format) and pyright"
 	@echo "make format  let ruff rewrite what it can"
@@ -30,8 +31,12 @@ $(STAMP): pyproject.toml constraints.txt
 train: $(STAMP)
 	$(BIN)/meze train q-learning city
 
+# Neighbours stay in one process, so what a file's tests share is made once.
 test: $(STAMP) browser
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal --durations=25
+
+quick: $(STAMP)
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 # RLlib pins an old gymnasium, so the worlds are tested with the oldest that pyproject.toml allows, without torch.
 $(FLOOR)/.installed: pyproject.toml constraints.txt

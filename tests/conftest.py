@@ -1,6 +1,7 @@
 """What every test shares: no window is ever opened, and the checkout is never imported under its own name."""
 
 import os
+from collections import Counter
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,8 @@ settings.register_profile("meze", deadline=None)
 settings.load_profile("meze")
 
 CHECKOUT = Path(__file__).parents[1]
+LONG = 15
+"""Seconds after which a test is one for `@pytest.mark.slow`."""
 
 
 class PlainCheckout:
@@ -31,3 +34,16 @@ class PlainCheckout:
 def pytest_configure(config: pytest.Config) -> None:
     # Registered by hand because a conftest's own hooks are not asked about the folders above it.
     config.pluginmanager.register(PlainCheckout())
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Names what took long and isn't marked slow, set-up included; clocks differ, so nothing fails for it."""
+    seconds: Counter[str] = Counter()
+    for reports in terminalreporter.stats.values():
+        for report in reports:
+            if isinstance(report, pytest.TestReport) and "slow" not in report.keywords:
+                seconds[report.nodeid] += report.duration
+    if long := [(name, taken) for name, taken in seconds.most_common() if taken > LONG]:
+        terminalreporter.section(f"not marked slow, and longer than {LONG} s")
+        for name, taken in long:
+            terminalreporter.line(f"{taken:.0f} s  {name}")

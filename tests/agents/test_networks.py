@@ -34,6 +34,7 @@ def observations(space, count=5, seed=0):
         (Discrete(9, start=-2), "mlp"),
         (MultiDiscrete([3, 4]), "mlp"),
         (MultiBinary(6), "mlp"),
+        (MultiBinary((2, 3)), "mlp"),
     ],
 )
 @pytest.mark.parametrize("dueling", [False, True])

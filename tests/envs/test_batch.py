@@ -77,6 +77,7 @@ def run_plugin(folder: Path, *modes: str) -> list:
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_cache_holds_across_processes_and_is_never_stale(tmp_path):
     (tmp_path / "plugin.py").write_text(WORLD)
     (tmp_path / "rules.py").write_text(RULES.format(10))

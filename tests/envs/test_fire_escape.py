@@ -164,6 +164,7 @@ def play(name, num_envs):
     return success
 
 
+@pytest.mark.slow
 def test_the_expert_beats_the_rules():
     expert, rules = play("expert", 500), play("rules", 500)
     assert expert.mean() > 0.87

@@ -15,7 +15,7 @@ import pytest
 from meze.agents import checkpoint
 from meze.envs.core.registry import register_world
 from meze.runners.run.folder import RunDir
-from meze.runners.tournament.match import play_match
+from meze.runners.tournament import match
 from meze.runners.tournament.matches import Matches
 
 IN_ANOTHER_PROCESS = """
@@ -41,18 +41,19 @@ def register_corridor() -> None:
 
 
 def play_here(patch: pytest.MonkeyPatch) -> None:
-    """Has tournaments play their matches in this process, one by one: each of its own takes seconds to start."""
+    """Makes tournaments short: matches are played in this process, one by one, and pictures are brief."""
     one = threading.Lock()
 
     def play(self: Matches, number: int, seed: int) -> str:
         with one:
             try:
-                play_match(self._tournament, number, seed, threading.Event())
+                match.play_match(self._tournament, number, seed, threading.Event())
             except ValueError as error:
                 return str(error)
         return ""
 
     patch.setattr(Matches, "_play", play)
+    patch.setattr(match, "SECONDS", 0.5)
 
 
 def kill_and_resume(args: list[str], out: Path, after: Sequence[int]) -> tuple[Path, int]:

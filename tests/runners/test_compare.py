@@ -21,7 +21,7 @@ from meze.runners.tournament.standings import standings
 from meze.runners.tournament.tournament import Budget, Entry, Result, Tournament, make_entries, make_entry
 from run_files import play_here
 
-CITY = ["--env.pool-size", "8", "--episodes", "8"]
+CITY = ["--env.pool-size", "2", "--episodes", "8"]
 PROGRAM = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
 STEPS = Budget(steps=2000)
 
@@ -66,7 +66,7 @@ def test_everybody_is_evaluated_and_normalised(whole, capsys):
     assert [run["seed"] for run in agents["clone:tree"]["runs"]] == [0, 1]
     said = agents["clone:tree"]["words"]
     assert said == [
-        *("clone", "meze/City-v0", "--steps", "8000", "--agent.classifier", "tree", "--env.pool-size", "8")
+        *("clone", "meze/City-v0", "--steps", "8000", "--agent.classifier", "tree", "--env.pool-size", "2")
     ]
     (entry,) = (each for each in Tournament.open(folder(out)).entries if each.name == "clone:tree")
     assert start.ask(said[:2], said[2:]).config == entry.config  # what people are told is what was done
@@ -80,7 +80,9 @@ def test_scores_are_those_of_evaluate(whole, capsys):
     out, _, _ = whole
     (run,) = (folder(out) / "runs").glob("02-*/city/q-learning/*-s1")
     capsys.readouterr()
-    assert cli.main(["evaluate", "city", str(run), "--episodes", "8", "--json"]) == 0
+    assert (
+        cli.main(["evaluate", "city", str(run), "--episodes", "8", "--checkpoint", "newest", "--json"]) == 0
+    )
     (evaluated,) = json.loads(capsys.readouterr().out)["scores"].values()
     measures = told(out)["agents"]["q-learning"]["runs"][1]["measures"]
     assert measures["return"] == pytest.approx(evaluated["return"]["mean"])
@@ -168,11 +170,11 @@ def test_recorded_plays_stand_in_the_table(tmp_path, monkeypatch):
     plays.mkdir()
     returns = []
     for seed in (3, 4):
-        env = WorldEnv(spec.world, pool_size=8)
+        env = WorldEnv(spec.world, pool_size=2)
         env.reset(seed=seed)
         rewards = [env.step(0)[1] for _ in range(5)]
         returns.append(sum(rewards))
-        Replay(spec.id, seed, (0,) * 5, {"pool_size": 8}, agent="human").save(plays / f"{seed}.json")
+        Replay(spec.id, seed, (0,) * 5, {"pool_size": 2}, agent="human").save(plays / f"{seed}.json")
     args = ["compare", "city", "--agents", f"random,{plays}", *CITY, "--out", str(tmp_path / "out")]
     assert cli.main(args) == 0
     agents = told(tmp_path / "out")["agents"]
@@ -384,7 +386,7 @@ def test_what_a_stranger_left_out_is_missed(missing, whole, tmp_path):
 def test_an_environments_package_is_not_imported_for_a_stranger(whole, tmp_path, monkeypatch):
     (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
     monkeypatch.syspath_prepend(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", os.pathsep.join([str(tmp_path), os.environ.get("PYTHONPATH", "")]))
+    play_here(monkeypatch)
     named = {"id": "trap:meze/City-v0"}
     copy = altered(whole[0], tmp_path / "copy", lambda entry: entry["settings"]["env"].update(named))
     assert cli.main(["compare", "--resume", str(copy)]) == 0  # it plays in the tournament's own

@@ -10,7 +10,7 @@ from meze.runners.run import folder as rundir
 from meze.runners.run.folder import RunDir
 from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 
-SMALL = ["--num-envs", "16", "--eval-episodes", "16", "--env.pool-size", "8"]
+SMALL = ["--num-envs", "16", "--eval-episodes", "16", "--env.pool-size", "2"]
 
 
 def trained(tmp_path, *args):
@@ -36,6 +36,7 @@ def test_imitators_learn_from_the_expert_and_are_evaluated(agent, flags, fits, t
     assert (info["action_mask"][np.arange(4), action] == 1).all()
 
 
+@pytest.mark.slow
 def test_dagger_goes_on_as_if_it_had_never_stopped(tmp_path):
     flags = [*SMALL, "--steps", "2000", *TREE, "--agent.round", "250", "--seed", "3"]
     whole, killed = tmp_path / "whole", tmp_path / "killed"
@@ -81,6 +82,7 @@ def test_a_run_with_an_encoder_is_evaluated_watched_and_loaded_like_any_other(tm
     assert policy.act(obs, explore=False, mask=info["action_mask"])[0].shape == (3,)
 
 
+@pytest.mark.slow
 def test_a_run_with_an_encoder_goes_on_as_if_it_had_never_stopped(tmp_path):
     run = trained(tmp_path / "whole", *ENCODED)
     killed = tmp_path / "killed"
@@ -89,12 +91,14 @@ def test_a_run_with_an_encoder_goes_on_as_if_it_had_never_stopped(tmp_path):
     assert_same_end(run, other)
 
 
-@pytest.mark.parametrize("agent", ["pqn", "sb3-a2c", "genetic", "clone"])
+@pytest.mark.parametrize(
+    "agent", ["pqn", pytest.param("sb3-a2c", marks=pytest.mark.slow), "genetic", "clone"]
+)
 def test_every_kind_of_agent_takes_codes(agent, tmp_path):
     flags = ["--steps", "3000", "--num-envs", "16"]
     if agent == "genetic":
         flags = ["--generations", "2", "--episodes", "1", "--agent.population", "20"]
-    flags += ["--eval-episodes", "16", "--env.pool-size", "8"]
+    flags += ["--eval-episodes", "16", "--env.pool-size", "2"]
     fit = ["--encoder.pca.components", "6", "--fit.samples", "1000", "--fit.target", "return"]
     run = trained(tmp_path, agent, "city", "--encoder", "pca+ridge", *fit, *flags)
     assert cli.main(["evaluate", "city", str(run), "--episodes", "8"]) == 0

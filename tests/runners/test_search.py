@@ -148,7 +148,10 @@ def test_a_run(agent, tmp_path, capsys) -> None:
     assert cli.main(["evaluate", "corridor", str(run), "random", "--episodes", "8"]) == 0
 
 
-@pytest.mark.parametrize(("agent", "generations", "left"), [("genetic", "150", 130), ("neat", "60", 50)])
+@pytest.mark.parametrize(
+    ("agent", "generations", "left"),
+    [("genetic", "150", 130), pytest.param("neat", "60", 50, marks=pytest.mark.slow)],
+)
 def test_killed_and_resumed_equals_never_stopped(agent, generations, left, tmp_path) -> None:
     args = ["train", agent, "corridor", *FLAGS[agent], "--generations", generations]
     whole, broken = tmp_path / "whole", tmp_path / "broken"

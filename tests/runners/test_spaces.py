@@ -74,7 +74,7 @@ def test_native_worlds_are_left_alone() -> None:
     assert type(env) is WorldVectorEnv
 
 
-@pytest.mark.parametrize("agent", ["q-learning", "sb3-ppo"])
+@pytest.mark.parametrize("agent", ["q-learning", pytest.param("sb3-ppo", marks=pytest.mark.slow)])
 def test_a_run_with_several_parts(agent, tmp_path, capsys) -> None:
     """The reward is the first part of the action: five a full episode, and 2.5 by chance."""
     flags = ["--env.observations", "Tuple of numbers", "--env.actions", "MultiDiscrete", "--num-envs", "4"]

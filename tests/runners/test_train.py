@@ -46,7 +46,11 @@ def test_a_run(agent, tmp_path, capsys) -> None:
 
 
 @pytest.mark.parametrize(
-    ("env", "flags"), [("corridor", []), ("city", ["--env.pool-size", "2", "--env.ambulance", "0.1"])]
+    ("env", "flags"),
+    [
+        ("corridor", []),
+        pytest.param("city", ["--env.pool-size", "2", "--env.ambulance", "0.1"], marks=pytest.mark.slow),
+    ],
 )
 def test_killed_and_resumed_equals_never_stopped(env, flags, tmp_path) -> None:
     args = ["train", "sarsa", env, "--steps", "200_000", "--num-envs", "16", "--eval-episodes", "16", *flags]
