@@ -107,7 +107,7 @@ def test_a_killed_tournament_comes_to_the_same(whole, tmp_path):
 
 
 def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path, capsys):
-    args = ["compare", "city", "--agents", "q-learning", "--seeds", "1", "--budget", "1e9", *CITY]
+    args = ["compare", "city", "--agents", "q-learning", "--seeds", "1", "--budget", "1e8", *CITY]
     process = subprocess.Popen(
         [sys.executable, "-c", PROGRAM, *args, "--jobs", "1", "--out", str(tmp_path)],
         stdout=subprocess.PIPE,
