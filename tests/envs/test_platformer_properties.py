@@ -157,6 +157,7 @@ def test_every_tick_keeps_the_rules_in_the_zoo(play, column, big, moves):
     play.run(moves)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.integers(0, WIDE.width - 1), st.booleans(), MOVES)
 def test_every_tick_keeps_the_rules_in_a_wide_level(play_wide, column, big, moves):

@@ -47,7 +47,7 @@ def write(path, level: Level) -> str:
     return str(path)
 
 
-@pytest.mark.parametrize("seed", [29, 67])
+@pytest.mark.parametrize("seed", [pytest.param(29, marks=pytest.mark.slow), 67])
 def test_a_drawn_level_is_searched_thoroughly_and_the_expert_plays_what_was_found(seed, tmp_path, no_notes):
     level = tangle(seed)
     assert certify([level]) == [0]

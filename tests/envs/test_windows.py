@@ -119,6 +119,7 @@ for name, trouble in TROUBLES.items():
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS, ids=NAMES)
 def test_whatever_others_quit_a_window_shows_what_it_should(spec):
     run(f"""
@@ -134,6 +135,7 @@ env.close()
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("earlier", [0, 1])
 def test_of_two_windows_either_may_close_first(earlier):
     run(f"""
