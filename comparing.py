@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 
-def same(one: Any, other: Any, what: str) -> None:
+def assert_same(one: Any, other: Any, what: str) -> None:
     """Compares values, arrays (byte by byte) and containers of these, types included; NaN is like NaN.
 
     Raises:
@@ -16,13 +16,13 @@ def same(one: Any, other: Any, what: str) -> None:
     if isinstance(other, dict):
         assert isinstance(one, dict) and one.keys() == other.keys(), f"{what}: {one} and {other}"
         for key in other:
-            same(one[key], other[key], f"{what}[{key!r}]")
+            assert_same(one[key], other[key], f"{what}[{key!r}]")
     elif isinstance(other, tuple | list):
         assert len(one) == len(other), f"{what}: {one} and {other}"
         for index, (left, right) in enumerate(zip(one, other, strict=True)):
-            same(left, right, f"{what}[{index}]")
+            assert_same(left, right, f"{what}[{index}]")
     elif isinstance(other, np.ndarray) and other.dtype == object:
-        same(list(one), list(other), what)
+        assert_same(list(one), list(other), what)
     elif isinstance(other, np.ndarray):
         fits = isinstance(one, np.ndarray) and one.dtype == other.dtype and one.shape == other.shape
         assert fits and one.tobytes() == other.tobytes(), f"{what}: {one!r} and {other!r}"

@@ -24,7 +24,7 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space, Text
 from numpy.typing import NDArray
 
 from ..checking import load_object
-from ..comparing import same
+from ..comparing import assert_same
 from . import checkpoint
 from .base import Memory, Policy, Transition, decide
 from .conformance_memory import recalls_what_it_remembers, rows_do_not_mix
@@ -332,7 +332,7 @@ def _deterministic(case: _Case) -> None:
         agent = case.fresh()
         run = list(case.history(agent, Toy(case.mode, NUM_ENVS, SEED), 400))
         runs.append([*run, case.greedy(agent, np.arange(STATES))] if case.is_trained else run)
-    same(runs[1], runs[0], "run")
+    assert_same(runs[1], runs[0], "run")
 
 
 def _state_is_data(case: _Case) -> None:
@@ -349,7 +349,7 @@ def _state_is_data(case: _Case) -> None:
         name: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value))
         for name, value in state.items()
     }
-    same(loaded, plain, "state")
+    assert_same(loaded, plain, "state")
 
 
 def _through_file(state: dict[str, Any]) -> dict[str, Any]:
@@ -368,12 +368,12 @@ def _goes_on_from_its_state(case: _Case) -> None:
     loaded, copy = case.fresh(SEED + 1), deepcopy(toy)
     loaded.load_state_dict(_through_file(original.state_dict()))
     states = np.arange(STATES)
-    same(case.greedy(loaded, states), case.greedy(original, states), "actions after loading")
+    assert_same(case.greedy(loaded, states), case.greedy(original, states), "actions after loading")
     if not original.exact:  # it says itself that it leaves something out
         return
     on, again = case.history(loaded, copy, 400), case.history(original, toy, 400)
-    same(list(on), list(again), "actions while learning on")
-    same(loaded.state_dict(), original.state_dict(), "state after learning on")
+    assert_same(list(on), list(again), "actions while learning on")
+    assert_same(loaded.state_dict(), original.state_dict(), "state after learning on")
 
 
 # ---------------------------------------------------------------- what it learns

@@ -17,6 +17,7 @@ Sections are those of Sutton & Barto, Reinforcement Learning, 2nd edition (2018)
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -265,9 +266,9 @@ class TabularLearner(Learner):
         self.policy.epsilon = self.config.epsilon.value(self.steps)
         return {"td_error": td_error, "step_size": step_size, "epsilon": self.policy.epsilon}
 
+    @abstractmethod
     def _update(self, rows: Transition, step_size: float) -> float:
         """Changes the table; returns the mean absolute TD error."""
-        raise NotImplementedError
 
     def state_dict(self) -> State:
         """The table, the number of transitions and the random generator's state."""

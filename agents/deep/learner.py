@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -239,13 +240,9 @@ class DeepLearner(Learner):
         weights = sum(parameter.numel() for parameter in self.network.parameters())
         self.notes = [f"network: {type(network).__name__} with {weights:,} weights, on {self.device.type}"]
 
-    def learn(self, batch: Transition) -> dict[str, float | Tensor]:
-        """Learns from one step of all environments; see `Learner.learn`."""
-        raise NotImplementedError
-
+    @abstractmethod
     def _fit(self, *args: Tensor) -> Any:
         """One step of the optimiser, which `_update` records."""
-        raise NotImplementedError
 
     def _advance(self, steps: int) -> None:
         """Counts transitions and moves the schedules on."""

@@ -8,6 +8,7 @@ code depends on that row alone, whatever the batch and whoever is beside it.
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -26,7 +27,7 @@ class NoSettings:
     """Encoders that have none."""
 
 
-class ArrayEncoder:
+class ArrayEncoder(ABC):
     """An encoder of arrays, fitted on rows that are scaled by their largest components.
 
     Subclasses have `_fit(rows, targets)`, which returns the arrays that describe what was fitted,
@@ -133,18 +134,21 @@ class ArrayEncoder:
         """A seed for scikit-learn."""
         return int(self._rng.integers(2**31))
 
+    @abstractmethod
     def _fit(self, rows: NDArray[np.float32], targets: NDArray | None) -> dict[str, NDArray]:
-        raise NotImplementedError
+        """The arrays that fitting comes to."""
 
+    @abstractmethod
     def _check(self) -> None:
         """Raises ValueError for arrays, which may come from a stranger, that `_fit` could not have made."""
-        raise NotImplementedError
 
+    @abstractmethod
     def _encode(self, rows: NDArray) -> NDArray:
-        raise NotImplementedError
+        """Codes of (B, width) rows."""
 
+    @abstractmethod
     def _codes(self) -> Space:
-        raise NotImplementedError
+        """The space of one code."""
 
 
 def vectors(width: int) -> Box:

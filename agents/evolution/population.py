@@ -8,6 +8,7 @@ nothing transcendental is called.
 from __future__ import annotations
 
 import random
+from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, NamedTuple
@@ -98,9 +99,9 @@ class NetworkPolicy(PopulationPolicy):
         self.features = features
         self.actions = actions
 
+    @abstractmethod
     def outputs(self, obs: NDArray) -> NDArray:
         """(B, O) outputs for (B, ...) observations."""
-        raise NotImplementedError
 
     def act(
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None

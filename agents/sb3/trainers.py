@@ -12,6 +12,7 @@ chooses among the possible ones.
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Mapping
 from copy import deepcopy
 from functools import reduce
@@ -148,9 +149,9 @@ class SB3Trainer(Trainer):
         weights = sum(each.numel() for each in self.model.policy.parameters())
         self.notes = [f"network: {weights:,} weights, on {self.model.device.type}"]
 
+    @abstractmethod
     def _settings(self) -> dict[str, Any]:
         """The algorithm's own arguments of the model."""
-        raise NotImplementedError
 
     def _policy_settings(self) -> dict[str, Any]:
         """The algorithm's own arguments of the network."""
@@ -182,11 +183,11 @@ class SB3Trainer(Trainer):
 
     def scores(self, obs: Tensor) -> Tensor:
         """(B, A) values or log-probabilities, the best action's highest, of observations on the device."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} has no score for each action")
 
     def explored(self, scores: NDArray, rng: np.random.Generator) -> NDArray:
         """(B, A) scores whose maximum is the action to take when exploring."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{self.name} has no score for each action")
 
     def begin(self, env: VectorEnv, obs: NDArray) -> None:
         """Takes the environments to step; see `Trainer.begin`."""
@@ -212,8 +213,9 @@ class SB3Trainer(Trainer):
         self.model.logger.dump()
         return {name: v for name, v in logged.items() if name not in UNTOLD and math.isfinite(v)}
 
+    @abstractmethod
     def _collect_and_learn(self) -> None:
-        raise NotImplementedError
+        """Lets the library do both, once."""
 
     def _check_weights(self) -> None:
         if not all(bool(each.isfinite().all()) for each in self.model.policy.parameters()):
@@ -223,9 +225,9 @@ class SB3Trainer(Trainer):
                 self._last_batch(),
             )
 
+    @abstractmethod
     def _last_batch(self) -> dict[str, NDArray]:
         """What was learned from last."""
-        raise NotImplementedError
 
     def state_dict(self) -> State:
         """Weights, the optimiser's state, the random generators' and the number of transitions."""

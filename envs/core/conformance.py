@@ -21,7 +21,7 @@ from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from numpy.typing import NDArray
 
-from ...comparing import same
+from ...comparing import assert_same
 from .batch import RESET_SEEDED, SAME_STEP, Batch, Outputs
 from .env import WorldEnv, seed_keys
 from .interpreted import interpreted
@@ -191,9 +191,9 @@ def _observing_writes_all_and_changes_nothing(case: _Case) -> None:
         before = env.state_hash()
         # The step before wrote over the other byte, so what a kernel leaves out differs.
         _leave_behind_garbage(env, 0x55 if count % 2 else 0xAA)
-        same(env.observe(), obs, "observation")
+        assert_same(env.observe(), obs, "observation")
         if "action_mask" in info:
-            same(env.action_masks(), info["action_mask"], "mask")
+            assert_same(env.action_masks(), info["action_mask"], "mask")
         assert env.state_hash() == before, "observing changed the state"
 
 
@@ -226,7 +226,7 @@ def _accepts_its_own_states(case: _Case) -> None:
 def _deterministic(case: _Case) -> None:
     """The same seed and actions give the same trajectory."""
     for first, second in zip(case.trajectory(SEED), case.trajectory(SEED), strict=True):
-        same(first[1:], second[1:], "step")
+        assert_same(first[1:], second[1:], "step")
         assert first[0].state_hash() == second[0].state_hash(), "states differ"
 
 
@@ -246,17 +246,17 @@ def _equals_sync(case: _Case) -> None:
         native = case.vector(4, max_episode_steps=_limit(case), autoreset_mode=mode)
         singles = [lambda: TimeLimit(WorldEnv(case.world), _limit(case)) for _ in range(4)]
         sync = SyncVectorEnv(singles, autoreset_mode=mode)
-        same(native.reset(seed=SEED), sync.reset(seed=SEED), f"reset in {mode}")
+        assert_same(native.reset(seed=SEED), sync.reset(seed=SEED), f"reset in {mode}")
         rng = np.random.default_rng(SEED)
         for step in range(case.steps):
             actions = case.actions(native.action_masks(), rng)
-            same(native.step(actions), sync.step(actions), f"step {step} in {mode}")
+            assert_same(native.step(actions), sync.step(actions), f"step {step} in {mode}")
             if step % 50 == 25:
                 chosen = np.array([True, False, True, False])
                 seeds = [None, 5, SEED + step, None]
                 mine, theirs = {"reset_mask": chosen}, {"reset_mask": chosen}
                 after = native.reset(seed=seeds, options=mine), sync.reset(seed=seeds, options=theirs)  # type: ignore[arg-type]
-                same(*after, f"reset with a mask after step {step} in {mode}")
+                assert_same(*after, f"reset with a mask after step {step} in {mode}")
         sync.close()
 
 
@@ -278,8 +278,8 @@ def _any_slot(case: _Case) -> None:
             run += [obs[slot], rewards[slot], terminated[slot], truncated[slot], env.state_hash([slot])[0]]
         env.close()
         runs.append(run)
-    same(runs[1], runs[0], "run on 3 threads")
-    same(runs[2], runs[0], "run alone")
+    assert_same(runs[1], runs[0], "run on 3 threads")
+    assert_same(runs[2], runs[0], "run alone")
 
 
 def _goes_on_from_copies(case: _Case) -> None:
@@ -298,15 +298,15 @@ def _goes_on_from_copies(case: _Case) -> None:
     assert saved.tobytes() == slot.get_state([1]).tobytes(), "a restored record has other bytes"
     copies = [original.clone(), deepcopy(original), pickle.loads(pickle.dumps(original)), restored]
     for copy in copies:
-        same(copy.observe(), original.observe(), "observation of a copy")
+        assert_same(copy.observe(), original.observe(), "observation of a copy")
     for _ in range(steps):
         action = case.actions(original.action_masks()[None], rng)[0]
         step = original.step(action)
         for copy in copies:
-            same(copy.step(action), step, "step of a copy")
+            assert_same(copy.step(action), step, "step of a copy")
         in_slot = slot.step(np.array([0, action, 0]))
-        same(np.asarray(in_slot[0][1]), np.asarray(step[0]), "observation in a slot")
-        same(float(in_slot[1][1]), step[1], "reward in a slot")
+        assert_same(np.asarray(in_slot[0][1]), np.asarray(step[0]), "observation in a slot")
+        assert_same(float(in_slot[1][1]), step[1], "reward in a slot")
         if step[2]:
             break
     original.set_state(saved)
@@ -326,7 +326,7 @@ def _compiled_equals_python(case: _Case) -> None:
         actions = case.actions(masks, rng)
         for batch, out in zip((compiled, python), outputs, strict=True):
             batch.step(actions, SAME_STEP, _limit(case), out)
-        same(*outputs, f"step {step}")
+        assert_same(*outputs, f"step {step}")
         states = compiled.get_state(), python.get_state()
         assert states[0].tobytes() == states[1].tobytes(), f"step {step}: {_differing(*states)}"
 

@@ -231,23 +231,7 @@ def load(
     checkpoint: str = "best",
     render_mode: str | None = None,
 ) -> tuple[Policy, VectorEnv]:
-    """Loads a trained policy and its environment, for a notebook.
-
-    Args:
-        run: the run's folder.
-        env_id: `package.module:Id`, needed where the environment lies in another package.
-        network: `package.module:Class`, needed where the network does.
-        num_envs: environments of the batch.
-        checkpoint: `best`, `newest`, or a step; see `RunDir.find_checkpoint`.
-        render_mode: `rgb_array`, if the environment is to be drawn.
-
-    Returns:
-        The policy, which explores only if told to, and the environment it was trained on (autoreset
-        `NEXT_STEP`).
-
-    Raises:
-        ValueError: one line, when the run can't be used.
-    """
+    """Loads a trained policy and its environment (autoreset `NEXT_STEP`); see `meze.load`."""
     folder = RunDir.open(run)
     config = folder.config(env_id, [network] if network else [])
     if render_mode not in (None, "rgb_array"):

@@ -100,6 +100,7 @@ def test_learning_does_not_wait_for_the_device(name):
     learner = make(name)
     play(learner, 100)
     no, ones = np.zeros(16, np.bool_), np.ones((16, 2), np.bool_)
+    before = learner.steps
     for _ in range(8):
         state = np.zeros(16, np.int64)
         action, memory, extras = learner.policy.act(state, explore=True)
@@ -109,3 +110,4 @@ def test_learning_does_not_wait_for_the_device(name):
             learner.learn(Transition(state, action, np.ones(16), state.copy(), no, no, ones, *known))
         finally:
             torch.cuda.set_sync_debug_mode("default")
+    assert learner.steps == before + 8 * 16, "it learned, and no synchronisation was an error"

@@ -80,7 +80,7 @@ class Play:
         rows = slice(codes.SKY + top, codes.SKY + bottom + 1)
         return self.solid(r)[rows, codes.MARGIN + left : codes.MARGIN + right + 1].any()
 
-    def run(self, moves) -> None:
+    def assert_rules(self, moves) -> None:
         """Takes (action, ticks) one after the other, until the episode is over."""
         before = self.env.get_state()[0]
         if before["done"]:
@@ -147,14 +147,14 @@ MOVES = st.lists(st.tuples(st.integers(0, 11), st.integers(1, 40)), min_size=1, 
 @given(st.integers(0, len(LEVELS) - 1), st.integers(0, 110), st.booleans(), MOVES)
 def test_every_tick_keeps_the_rules(play, level, column, big, moves):
     play.begin(level, column, big)
-    play.run(moves)
+    play.assert_rules(moves)
 
 
 @settings(max_examples=60)
 @given(st.integers(0, 40), st.booleans(), MOVES)
 def test_every_tick_keeps_the_rules_in_the_zoo(play, column, big, moves):
     play.begin(0, column, big)
-    play.run(moves)
+    play.assert_rules(moves)
 
 
 @pytest.mark.slow
@@ -162,7 +162,7 @@ def test_every_tick_keeps_the_rules_in_the_zoo(play, column, big, moves):
 @given(st.integers(0, WIDE.width - 1), st.booleans(), MOVES)
 def test_every_tick_keeps_the_rules_in_a_wide_level(play_wide, column, big, moves):
     play_wide.begin(1, column, big)
-    play_wide.run(moves)
+    play_wide.assert_rules(moves)
 
 
 @pytest.mark.parametrize("observation", ["grid", "index"])

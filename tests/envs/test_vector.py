@@ -15,7 +15,7 @@ import toy_world
 from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
-from meze.comparing import same
+from meze.comparing import assert_same
 from meze.envs.core.env import WorldEnv
 from meze.envs.core.vector import WorldVectorEnv
 from numba import njit
@@ -41,15 +41,15 @@ def sync(
 
 @pytest.mark.parametrize("seed", [7, [3, 3, 0, 2**40]])
 def test_seeds_are_those_of_single_environments(seed):
-    same(native().reset(seed=seed), sync().reset(seed=seed), "reset")
+    assert_same(native().reset(seed=seed), sync().reset(seed=seed), "reset")
 
 
 def test_reset_without_a_seed_goes_on_with_the_stream():
     ours, theirs = native(), sync()
     ours.reset(seed=1), theirs.reset(seed=1)
     for _ in range(3):
-        same(ours.reset(), theirs.reset(), "reset")
-    same(ours.reset(seed=[None, 5, None, 6]), theirs.reset(seed=[None, 5, None, 6]), "reset")
+        assert_same(ours.reset(), theirs.reset(), "reset")
+    assert_same(ours.reset(seed=[None, 5, None, 6]), theirs.reset(seed=[None, 5, None, 6]), "reset")
 
 
 def test_first_reset_without_a_seed_is_random_but_follows_np_random():
@@ -143,8 +143,8 @@ def test_refused_seeds_change_nothing_and_those_outside_the_mask_do_not_count():
 
 def test_large_seeds_are_taken_as_gymnasium_takes_them():
     large = [2**64 + k for k in range(N)]
-    same(native().reset(seed=large), sync().reset(seed=large), "reset")
-    same(native().reset(seed=2**64), native().reset(seed=large), "reset")
+    assert_same(native().reset(seed=large), sync().reset(seed=large), "reset")
+    assert_same(native().reset(seed=2**64), native().reset(seed=large), "reset")
 
 
 def test_seed_lists_have_the_right_length():
@@ -166,14 +166,14 @@ def test_disabled_autoreset_wants_resets():
     for env in (ours, theirs):
         env.reset(seed=0, options={"start": LENGTH - 2})
     actions = np.array([RIGHT, STAY, STAY, STAY])
-    same(ours.step(actions), theirs.step(actions), "step")
+    assert_same(ours.step(actions), theirs.step(actions), "step")
     for env in (ours, theirs):
         with pytest.raises(AssertionError):
             env.step(actions)
     ended = np.array([True, False, False, False])
     after = [env.reset(seed=[4] * N, options={"reset_mask": ended.copy()}) for env in (ours, theirs)]
-    same(*after, "reset")
-    same(ours.step(actions), theirs.step(actions), "step")
+    assert_same(*after, "reset")
+    assert_same(ours.step(actions), theirs.step(actions), "step")
 
 
 def test_an_episode_may_end_in_both_ways_at_once():
@@ -182,7 +182,7 @@ def test_an_episode_may_end_in_both_ways_at_once():
         env.reset(seed=0, options={"start": LENGTH - 2})
     actions = np.array([RIGHT, STAY, RIGHT, STAY])
     step = ours.step(actions)
-    same(step, theirs.step(actions), "step")
+    assert_same(step, theirs.step(actions), "step")
     assert step[2].tolist() == [True, False, True, False] and step[3].all()
 
 
@@ -196,7 +196,7 @@ def test_an_episode_may_end_in_both_ways_at_once():
 def test_any_integer_actions_are_the_same_actions(actions):
     ours, again = native(), native()
     ours.reset(seed=0), again.reset(seed=0)
-    same(ours.step(actions), again.step(np.array([0, 1, 2, 1])), "step")
+    assert_same(ours.step(actions), again.step(np.array([0, 1, 2, 1])), "step")
     assert len(ours._batch.loop.signatures) <= 2, "other integers are converted, not compiled for"
 
 
@@ -307,9 +307,9 @@ def test_a_world_may_report_nothing():
     for mode in AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP:
         ours = WorldVectorEnv(Bare, 2, autoreset_mode=mode)
         theirs = SyncVectorEnv([lambda: WorldEnv(Bare)] * 2, autoreset_mode=mode)
-        same(ours.reset(seed=0), theirs.reset(seed=0), "reset")
+        assert_same(ours.reset(seed=0), theirs.reset(seed=0), "reset")
         for _ in range(4):
-            same(ours.step([0, 1]), theirs.step([0, 1]), "step")
+            assert_same(ours.step([0, 1]), theirs.step([0, 1]), "step")
 
 
 def test_reference_policies():
@@ -330,7 +330,7 @@ def test_copies_of_a_batch_are_independent(copy):
     env.step(np.zeros(N, np.int64))
     other = copy(env)
     for _ in range(12):
-        same(other.step(np.full(N, LEFT)), env.step(np.full(N, LEFT)), "step")
+        assert_same(other.step(np.full(N, LEFT)), env.step(np.full(N, LEFT)), "step")
     before = env.state_hash().tolist()
     other.step(np.full(N, RIGHT))
     assert env.state_hash().tolist() == before

@@ -93,7 +93,7 @@ def brightness(browser, element, what):
     return sum(browser.execute_script(script, element, what)) / 3
 
 
-def check(browser, path):
+def assert_readable(browser, path):
     """Whether a report can be read on a desk and on a telephone, by day and by night."""
     from selenium.webdriver.common.by import By
 
@@ -120,7 +120,7 @@ def check(browser, path):
 @browser_test
 def test_a_page_can_be_read_on_a_telephone_and_in_the_dark(browser, tmp_path):
     small_page().save(tmp_path / "page.html")
-    check(browser, tmp_path / "page.html")
+    assert_readable(browser, tmp_path / "page.html")
 
 
 def pixels(browser, element):
@@ -163,7 +163,7 @@ def test_the_report_of_a_tournament_in_a_browser(browser, tmp_path, monkeypatch)
     play_here(monkeypatch)
     assert cli.main([*args, *small, "--out", str(tmp_path)]) == 0
     (report,) = tmp_path.glob("*/*/report.html")
-    check(browser, report)
+    assert_readable(browser, report)
     assert len(browser.find_elements(By.CSS_SELECTOR, "figure svg")) == 5
     assert len(browser.find_elements(By.CSS_SELECTOR, "figure img")) == 4
     scores, improvement = browser.find_elements(By.CSS_SELECTOR, "table")

@@ -216,6 +216,9 @@ def put(name: str, field: str, value: int) -> Callable[[dict], None]:
         (lambda state: state.update({"step": float("inf")}), "number of transitions so far is damaged"),
         (lambda state: state.update({"learner.q": np.zeros((3, 3))}), "shape"),
         (lambda state: state["learner.rng"].update(state={}), "learner"),
+        (lambda state: state["seconds"].update(other=2**63), "the seconds so far are damaged"),
+        (lambda state: state["seconds"].update(other=float("nan")), "the seconds so far are damaged"),
+        (lambda state: state["learner.rng"]["state"].update(state=0, inc=0), "generator's state is damaged"),
     ],
 )
 def test_a_strangers_checkpoint_is_refused_in_one_line(finished, tmp_path, capsys, change, words) -> None:
@@ -229,18 +232,6 @@ def test_a_strangers_checkpoint_is_refused_in_one_line(finished, tmp_path, capsy
     assert cli.main(["train", "--resume", str(run), "--steps", "9999"]) == 2
     said = capsys.readouterr().err
     assert said.startswith(f"meze: error: {path}") and said.count("\n") == 1 and words in said
-
-
-@pytest.mark.parametrize(
-    ("change", "words"),
-    [
-        (lambda state: state["seconds"].update(other=2**63), "the seconds so far are damaged"),
-        (lambda state: state["seconds"].update(other=float("nan")), "the seconds so far are damaged"),
-        (lambda state: state["learner.rng"]["state"].update(state=0, inc=0), "generator's state is damaged"),
-    ],
-)
-def test_numbers_with_which_nothing_can_go_on_are_refused(finished, tmp_path, capsys, change, words) -> None:
-    test_a_strangers_checkpoint_is_refused_in_one_line(finished, tmp_path, capsys, change, words)
 
 
 @pytest.mark.parametrize(

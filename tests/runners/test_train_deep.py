@@ -267,6 +267,8 @@ def test_such_a_loss_before_the_first_checkpoint(tmp_path, capsys, monkeypatch) 
     fit = PQN._fit
     monkeypatch.setattr(PQN, "_fit", lambda self, obs, action, target: fit(self, obs, action, target / 0))
     refused([*PQN_ARGS, "--out", str(tmp_path)], capsys, "nonfinite.npz", "none yet")
+    run = only_run(tmp_path)
+    assert (run / "nonfinite.npz").exists() and not list(run.glob("checkpoints/step-*"))
 
 
 # --- Networks of others ----------------------------------------------------------------------------------
@@ -316,9 +318,10 @@ def test_a_network_of_another_package_must_be_named_again(tmp_path, monkeypatch,
 
 def test_an_altered_network_imports_nothing(copy, monkeypatch, capsys, tmp_path) -> None:
     text = (copy / "config.json").read_text()
-    (copy / "config.json").write_text(text.replace('"kind": "auto"', '"kind": "os:system"'))
-    refused(["train", "--resume", str(copy)], capsys, "os:system", "command line")
-    refused(["watch", str(copy)], capsys, "os:system", "command line")
+    (copy / "config.json").write_text(text.replace('"kind": "auto"', '"kind": "antigravity:geohash"'))
+    refused(["train", "--resume", str(copy)], capsys, "antigravity:geohash", "command line")
+    refused(["watch", str(copy)], capsys, "antigravity:geohash", "command line")
+    assert "antigravity" not in sys.modules
 
 
 # --- Going on --------------------------------------------------------------------------------------------
