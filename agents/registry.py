@@ -291,6 +291,7 @@ def register_agent(
     config: str | None = None,
     modes: tuple[str, ...] = (),
     on_device: bool = False,
+    like: str | None = None,
 ) -> None:
     """Registers an agent of another distribution, for all commands.
 
@@ -305,6 +306,7 @@ def register_agent(
         config: `package.module:Class` of its settings, a frozen dataclass whose fields all have defaults.
         modes: observation modes of a world that suit it, the preferred one first; empty: any.
         on_device: whether its constructor takes a torch `device` too.
+        like: agent whose presets hold for it where it has none of its own.
 
     Raises:
         ValueError: when another agent has this name, or an argument can't be right.
@@ -319,7 +321,9 @@ def register_agent(
         module, colon, attribute = path.partition(":")
         if not (module and colon and attribute) or module.startswith("."):
             raise ValueError(f"agent {name}: {path!r} is not of the form package.module:Class")
-    spec = AgentSpec(name, entry, kind, summary, config, tuple(modes), on_device=on_device)
+    if like is not None and (like == name or like not in _AGENTS):
+        raise ValueError(f"agent {name}: there is no other agent {like!r} to be like")
+    spec = AgentSpec(name, entry, kind, summary, config, tuple(modes), on_device=on_device, like=like)
     if name in agent_names() and _AGENTS.get(name) != spec:
         raise ValueError(f"there is an agent {name} already")
     _AGENTS[name] = spec

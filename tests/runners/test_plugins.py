@@ -8,13 +8,15 @@ import gymnasium
 import pytest
 from meze.agents import registry as agents
 from meze.agents.conformance import check_agent
-from meze.agents.registry import register_agent
+from meze.agents.registry import find_agent, register_agent
 from meze.agents.tabular import QLearning
 from meze.envs.core import register_world
 from meze.envs.core import registry as worlds
 from meze.runners import bench, cli
 from meze.runners.run.folder import RunDir
 from meze.runners.setup import plugins
+from meze.runners.setup.presets import default_settings
+from meze.runners.setup.resolve import find_environment
 from run_files import only_run
 
 # A distribution of others: a function that registers, modules that do.
@@ -44,7 +46,7 @@ def alone():
 
 def agent():
     register_agent("careful", "their_plugin:Careful", "learner", "Q-learning, but careful",
-                   config="their_plugin:CarefulConfig", modes=("index",))
+                   config="their_plugin:CarefulConfig", modes=("index",), like="q-learning")
 
 def exits():
     raise SystemExit("a script, not a plug-in")
@@ -140,6 +142,9 @@ def test_an_agent_of_others_trains_resumes_and_shows(announce, tmp_path, capsys)
     announce("their_plugin:agent", group="meze.agents")
     plugins.load_plugins()
     check_agent("careful")
+    city = find_environment("city")
+    mine, like = (default_settings(city, find_agent(name)) for name in ("careful", "q-learning"))
+    assert mine == like
     size = ["--steps", "512", "--num-envs", "8", "--eval-episodes", "4", "--out", str(tmp_path / "runs")]
     assert cli.main(["train", "careful", "corridor", "--agent.care", "0.25", *size]) == 0
     run = only_run(tmp_path / "runs")
@@ -173,6 +178,9 @@ def test_registering_agents() -> None:
     ):
         with pytest.raises(ValueError, match=words):
             register_agent(*arguments)
+    for like in ("new", "no-such-agent"):
+        with pytest.raises(ValueError, match=f"no other agent '{like}' to be like"):
+            register_agent("new", entry, "learner", "", like=like)
     assert "new" not in agents.agent_names()
     with pytest.raises(ValueError, match="already registered"):
         register_world(id="toy/Corridor-v1", name="corridor", world="x:X", config="x:X")
