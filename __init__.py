@@ -78,7 +78,7 @@ def load(
     Raises:
         ValueError: one line, when the run can't be used.
     """
-    from .runners.run import folder as rundir
+    from .runners.run import folder
 
     chosen = {"checkpoint": checkpoint, "render_mode": render_mode}
-    return rundir.load(run, env_id, network=network, num_envs=num_envs, **chosen)  # type: ignore[arg-type]
+    return folder.load(run, env_id, network=network, num_envs=num_envs, **chosen)  # type: ignore[arg-type]

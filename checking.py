@@ -1,12 +1,13 @@
-"""What users ask for, for all floors: names that nobody knows, objects by their paths, ranges of settings."""
+"""What users ask for, for all floors: names that nobody knows, objects by their paths, allowed settings."""
 
 from __future__ import annotations
 
 import difflib
 import importlib
 import operator
-from collections.abc import Callable, Iterable
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any, get_args, get_type_hints
 
 
 def did_you_mean(name: str, known: Iterable[str], otherwise: str = "") -> str:
@@ -47,9 +48,25 @@ def load_object(path: Any, package: str | None = None) -> Any:
     return getattr(importlib.import_module(module, package), name)
 
 
-# Ranges of settings, for the `__post_init__` of their dataclasses. A name may lead inside a setting, as in
-# `epsilon.start`; None is always allowed, NaN never. Each raises a ValueError: one line that names the
-# setting, its range and its value.
+@contextmanager
+def needed(name: str, extra: str | None) -> Iterator[None]:
+    """Where libraries load that something needs: says which extra has one that is missing.
+
+    Raises:
+        ValueError: one line; as it came where there is no such extra.
+    """
+    try:
+        yield
+    except ModuleNotFoundError as error:
+        if extra is None:
+            raise
+        cure = f"pip install 'meze[{extra}]'"
+        raise ValueError(f"{name} needs {error.name}, which is not installed: {cure}") from None
+
+
+# Ranges and choices of settings, for the `__post_init__` of their dataclasses. In those of ranges a name may
+# lead inside a setting, as in `epsilon.start`; None is always allowed, NaN never. Each raises a ValueError:
+# one line that names the setting, what it may be and its value.
 
 
 def at_least(settings: Any, least: float, *names: str) -> None:
@@ -76,6 +93,15 @@ def within(settings: Any, low: float, high: float, *names: str, left_open: bool 
     bounds = f"{low} .. {high}" if whole else f"{'(' if left_open else '['}{low:g}, {high:g}]"
     above_low = operator.gt if left_open else operator.ge
     _check(settings, names, lambda value: above_low(value, low) and value <= high, f"lie in {bounds}")
+
+
+def one_of(settings: Any, *names: str) -> None:
+    """Checks that settings are among the choices (`Literal`) that their type hints state."""
+    hints = get_type_hints(type(settings))
+    for name in names:
+        choices, value = get_args(hints[name]), getattr(settings, name)
+        if value not in choices:
+            raise ValueError(f"{name} is one of {', '.join(map(str, choices))}; got {value!r}")
 
 
 def _check(settings: Any, names: Iterable[str], fits: Callable[[Any], bool], words: str) -> None:

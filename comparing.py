@@ -13,19 +13,21 @@ def assert_same(one: Any, other: Any, what: str) -> None:
     Raises:
         AssertionError: one line that begins with `what`, and where in it they differ.
     """
+    differing = f"{what}: {one!r} and {other!r}"
+    assert type(one) is type(other), differing
     if isinstance(other, dict):
-        assert isinstance(one, dict) and one.keys() == other.keys(), f"{what}: {one} and {other}"
+        assert one.keys() == other.keys(), differing
         for key in other:
             assert_same(one[key], other[key], f"{what}[{key!r}]")
     elif isinstance(other, tuple | list):
-        assert len(one) == len(other), f"{what}: {one} and {other}"
+        assert len(one) == len(other), differing
         for index, (left, right) in enumerate(zip(one, other, strict=True)):
             assert_same(left, right, f"{what}[{index}]")
-    elif isinstance(other, np.ndarray) and other.dtype == object:
-        assert_same(list(one), list(other), what)
     elif isinstance(other, np.ndarray):
-        fits = isinstance(one, np.ndarray) and one.dtype == other.dtype and one.shape == other.shape
-        assert fits and one.tobytes() == other.tobytes(), f"{what}: {one!r} and {other!r}"
+        assert one.dtype == other.dtype and one.shape == other.shape, differing
+        if other.dtype == object:
+            assert_same(one.tolist(), other.tolist(), what)
+        else:
+            assert one.tobytes() == other.tobytes(), differing
     else:
-        equal = type(one) is type(other) and (one == other or one != one and other != other)
-        assert equal, f"{what}: {one!r} and {other!r}"
+        assert one == other or one != one and other != other, differing

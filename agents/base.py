@@ -92,8 +92,8 @@ class Policy(ABC):
             mask: (B, A), nonzero where the action is possible.
 
         Returns:
-            (B,) actions, and the memory for the next call; where there is something to tell who learns,
-            the extras too. What it was given stays as it was.
+            (B,) actions, and the memory for the next call, of one structure whether it explores or not; where
+            there is something to tell who learns, the extras too. What it was given stays as it was.
         """
 
     def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
@@ -195,11 +195,11 @@ class Learner(Trainable):
 class Searcher(Trainable):
     """Searches with populations: arrays or graphs, opaque to the runner but for their length."""
 
-    generation: int
+    generation: int = 0
     """Generations evaluated so far."""
-    population: Any
+    population: Any = None
     """The population that `ask` gave last."""
-    fitness: NDArray[np.float64] | None
+    fitness: NDArray[np.float64] | None = None
     """Its (P,) fitness, once it was told."""
 
     @abstractmethod

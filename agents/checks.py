@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import DTypeLike, NDArray
 
 Arrays: TypeAlias = Mapping[str, NDArray]
 
 
-def taken(arrays: Arrays, name: str, dtype: type, *shape: int | None) -> NDArray:
+def taken(arrays: Mapping[str, Any], name: str, dtype: DTypeLike, *shape: int | None) -> NDArray:
     """One of the arrays, contiguous.
 
     Args:
@@ -31,6 +31,29 @@ def taken(arrays: Arrays, name: str, dtype: type, *shape: int | None) -> NDArray
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"the array {name!r} holds what is no number")
     return np.ascontiguousarray(array)
+
+
+def packed(name: str, parts: Any) -> dict[str, NDArray]:
+    """Copies of the arrays of a named tuple, as `<name>.<field>`, for a checkpoint."""
+    return {f"{name}.{field}": part.copy() for field, part in parts._asdict().items()}
+
+
+def unpacked(arrays: Mapping[str, Any], name: str, like: Any) -> Any:
+    """Copies of what `packed` gave, as a named tuple like another one.
+
+    Raises:
+        ValueError: when one is missing, of another dtype or shape, or not finite.
+    """
+    parts = like._asdict().items()
+    return like._make(
+        taken(arrays, f"{name}.{field}", part.dtype, *part.shape).copy() for field, part in parts
+    )
+
+
+def check_algorithm(state: Mapping[str, Any], name: str) -> None:
+    """Raises ValueError for the state of another algorithm."""
+    if state.get("algorithm") != name:
+        raise ValueError(f"{name} can't go on from a state of {state.get('algorithm')}")
 
 
 def check_range(name: str, array: NDArray, low: int, high: int) -> None:

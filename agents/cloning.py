@@ -20,7 +20,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
-from ..checking import at_least
+from ..checking import at_least, one_of
 from .base import Imitator, Memory, MisfitError, OutdatedError, Policy, State
 from .checks import check_range, restore_generator
 from .estimators import MOST_SAMPLES, fit, make_model
@@ -42,10 +42,18 @@ ClassifierName: TypeAlias = Literal[
 
 @dataclass(frozen=True)
 class CloningConfig:
-    """Settings of behaviour cloning."""
+    """Settings of behaviour cloning.
+
+    Raises:
+        ValueError: for a classifier that there is not.
+    """
 
     classifier: ClassifierName = "random-forest"
     """What is fitted to the teacher's actions."""
+
+    def __post_init__(self) -> None:
+        """Checks the field."""
+        one_of(self, "classifier")
 
 
 @dataclass(frozen=True)
@@ -53,7 +61,7 @@ class DAggerConfig(CloningConfig):
     """Settings of DAgger.
 
     Raises:
-        ValueError: for rounds of nothing.
+        ValueError: also for rounds of nothing.
     """
 
     round: int = 10_000
@@ -61,6 +69,7 @@ class DAggerConfig(CloningConfig):
 
     def __post_init__(self) -> None:
         """Checks the fields."""
+        super().__post_init__()
         at_least(self, 1, "round")
 
 

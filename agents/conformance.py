@@ -14,6 +14,7 @@ import numbers
 import tempfile
 import typing
 from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from copy import deepcopy
 from functools import cached_property
 from pathlib import Path
@@ -29,8 +30,8 @@ from . import checkpoint
 from .base import Memory, Policy, Transition, decide
 from .conformance_memory import recalls_what_it_remembers, rows_do_not_mix
 from .conformance_toy import ACTIONS, CUT, ENDS, LAMPS, OBSERVATIONS, RIGHT, STATES, Toy, encode
-from .memory import forget, leaves
-from .registry import KINDS, Kind, check_bases, find_agent
+from .memory import forget, leaves, named
+from .registry import KINDS, Kind, check_bases, check_complete, find_agent
 
 NUM_ENVS = 8
 SEED = 1234
@@ -223,16 +224,21 @@ def _has_its_methods(case: _Case) -> None:
     if case.config is not None:
         assert dataclasses.is_dataclass(case.config), "the config is no dataclass"
         assert vars(type(case.config))["__dataclass_params__"].frozen, "the config's dataclass is not frozen"
-    for name in sorted(KINDS[case.kind].base.__abstractmethods__):
-        method = getattr(case.agent_class, name, None)
-        own = callable(method) and not getattr(method, "__isabstractmethod__", False)
-        assert own, f"a {case.kind} needs the method {name}"
+    with _refusing():
+        check_complete(case.agent_class, case.kind)
 
 
 def _inherits(case: _Case) -> None:
     """It inherits what agents of its kind do, and its policy what policies do, with all the defaults."""
-    try:
+    with _refusing():
         check_bases(case.fresh(), case.kind)
+
+
+@contextmanager
+def _refusing() -> Iterator[None]:
+    """Where a ValueError says what is wrong."""
+    try:
+        yield
     except ValueError as error:
         raise AssertionError(str(error)) from error
 
@@ -275,21 +281,28 @@ def _acts_or_refuses(case: _Case, obs_space: Space, action_space: Space) -> None
 
 
 def _acts_on_batches(case: _Case) -> None:
-    """It chooses one possible action for each row of any batch, and changes nothing that it is given."""
+    """It chooses one possible action for each row of any batch, and changes nothing that it is given.
+
+    What it remembers is of one structure, whether it explores or not.
+    """
     for agent in case.agents():
         for size in (1, 3, NUM_ENVS, 5 * NUM_ENVS):
             states = np.arange(size) % STATES
             obs, mask = encode(case.mode, states), Toy.mask(states)
             kept = obs.copy(), mask.copy()
+            parts: list[Collection[str]] = []
             for explore in (False, True):
                 actions, memory, extras = decide(case.policy(agent), obs, explore=explore, mask=mask)
                 shape = np.shape(actions)
                 assert shape == (size,), f"actions of shape {shape} for {size} rows"
                 assert np.asarray(actions).dtype.kind in "iu", f"actions are {np.asarray(actions).dtype}"
                 assert np.isin(actions, np.arange(3)).all(), f"actions {actions} are not in {ACTIONS}"
-                shapes = [tuple(np.shape(leaf)) for leaf in leaves((memory, extras))]
+                with _refusing():
+                    shapes = [tuple(np.shape(leaf)) for leaf in leaves((memory, extras))]
+                parts.append(named(memory).keys())
                 fit = all(shape[:1] == (size,) for shape in shapes)
                 assert fit, f"memory and extras of the shapes {shapes} for {size} rows"
+            assert parts[0] == parts[1], f"it remembers {[*parts[0]]}, and exploring {[*parts[1]]}"
             assert np.array_equal(obs, kept[0]) and np.array_equal(mask, kept[1]), (
                 "act wrote to its arguments"
             )
@@ -341,10 +354,8 @@ def _state_is_data(case: _Case) -> None:
         return
     state = case.trained.state_dict()
     assert isinstance(state, dict) and all(isinstance(name, str) for name in state), "no names to values"
-    try:
+    with _refusing():
         loaded = _through_file(state)
-    except ValueError as error:
-        raise AssertionError(str(error)) from error
     plain = {
         name: value if isinstance(value, np.ndarray) else json.loads(json.dumps(value))
         for name, value in state.items()

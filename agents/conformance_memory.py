@@ -14,7 +14,7 @@ from .memory import forget, leaves, named
 from .registry import KINDS
 
 STEPS, ROWS, SEED = 12, 8, 1234
-Trace = list[tuple[NDArray, dict[str, NDArray]]]
+Record = list[tuple[NDArray, dict[str, NDArray]]]
 """Of each step the (B,) actions, and what is remembered afterwards."""
 
 
@@ -62,19 +62,19 @@ def recalls_what_it_remembers(case: Any) -> None:
         assert right == 3, f"{told}; a memory that does not reach so far had better be longer, or none"
 
 
-def _play(policy: Any, mode: str, states: NDArray, resets: NDArray) -> Trace:
+def _play(policy: Any, mode: str, states: NDArray, resets: NDArray) -> Record:
     """What a policy does and remembers in (T, B) states, where rows are reset after some of the steps."""
     memory: Memory = None
-    trace = []
+    record = []
     for seen, ended in zip(states, resets, strict=True):
         action, memory, _ = decide(policy, encode(mode, seen), memory, mask=Toy.mask(seen))
-        trace.append((np.asarray(action), named(memory)))
+        record.append((np.asarray(action), named(memory)))
         memory = forget(memory, np.flatnonzero(ended))
-    return trace
+    return record
 
 
-def _difference(one: Trace, other: Trace, rows: NDArray[np.bool_]) -> str:
-    """What two traces differ by in some rows; empty where in nothing."""
+def _difference(one: Record, other: Record, rows: NDArray[np.bool_]) -> str:
+    """What two records differ by in some rows; empty where in nothing."""
     for step, ((action, memory), (chosen, kept)) in enumerate(zip(one, other, strict=True)):
         if not np.array_equal(action[rows], chosen[rows]):
             return f"at step {step} it does {chosen[rows]} instead of {action[rows]}"

@@ -14,11 +14,11 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
-from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
 from ..checking import at_least
 from .base import State, Transition
+from .checks import check_range, packed, unpacked
 from .tabular import TabularConfig, TabularLearner, bounds_checked, possible, q_learning_update
 
 TERMINATED = -1
@@ -176,23 +176,14 @@ class ModelLearner(TabularLearner):
 
     config: DynaConfig | ModelConfig
 
-    def __init__(
-        self,
-        observation_space: Space,
-        action_space: Space,
-        *,
-        num_envs: int,
-        config: DynaConfig | ModelConfig,
-        rng: np.random.Generator,
-    ) -> None:
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
         """Builds table and model; see `TabularLearner`."""
-        super().__init__(observation_space, action_space, num_envs=num_envs, config=config, rng=rng)
-        self.model = make_model(*self.q.shape, config.memory)
+        super().__init__(*args, **kwargs)
+        self.model = make_model(*self.q.shape, self.config.memory)
 
     def state_dict(self) -> State:
         """The table, the model and the random generator's state."""
-        model = {f"model.{name}": part.copy() for name, part in self.model._asdict().items()}
-        return super().state_dict() | model
+        return super().state_dict() | packed("model", self.model)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave.
@@ -201,21 +192,15 @@ class ModelLearner(TabularLearner):
             ValueError: when the state is another algorithm's, or its model leads out of its arrays.
         """
         super().load_state_dict(state)
-        parts = {name: np.asarray(state[f"model.{name}"]) for name in Model._fields}
-        for name, part in self.model._asdict().items():
-            if parts[name].shape != part.shape or parts[name].dtype != part.dtype:
-                raise ValueError(f"the model's {name} is of other states or actions")
-        size, seen = self.q.size, int(parts["num_pairs"][0])
-        pairs, inside = parts["pairs"], len(self.q)
-        sound = 0 <= seen <= size and ((pairs >= 0) & (pairs < size)).all() and (parts["count"] >= 0).all()
+        model = unpacked(state, "model", self.model)
+        check_range("model.count", model.count, 0, 1 << 62)
+        check_range("model.successor", model.successor, TERMINATED, len(self.q))
+        check_range("model.pairs", model.pairs, 0, self.q.size)
+        check_range("model.num_pairs", model.num_pairs, 0, self.q.size + 1)
         # Each pair that was seen stands there once: what comes must find room for one that was not.
-        sound = sound and np.array_equal(np.sort(pairs[:seen]), np.flatnonzero(parts["count"]))
-        sound = sound and bool((parts["count"] < 1 << 62).all())
-        sound &= bool(((parts["successor"] >= TERMINATED) & (parts["successor"] < inside)).all())
-        if not sound:
+        if not np.array_equal(np.sort(model.pairs[: model.num_pairs[0]]), np.flatnonzero(model.count)):
             raise ValueError("the model is damaged")
-        for name, part in self.model._asdict().items():
-            part[...] = parts[name]
+        self.model = model
 
 
 class DynaQ(ModelLearner):

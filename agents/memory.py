@@ -56,20 +56,17 @@ def restored(state: Mapping[str, Any], fresh: Callable[[], Memory]) -> Memory:
     Args:
         state: named arrays, those of others among them; they may come from a stranger.
         fresh: gives a memory of the same policy and batch, whose structure and devices it gets; is not asked
-            where none was saved. What was saved of parts that are None there is left out.
+            where none was saved.
 
     Raises:
         ValueError: when the arrays are of another memory than that.
     """
-    saved = {name: value for name, value in state.items() if _within(name, NAME)}
+    saved = {name: each for name, each in state.items() if name == NAME or name.startswith(f"{NAME}.")}
     if not saved:
         return None
     like = fresh()
-    parts = list(_walk(like))
-    nothing = [name for name, leaf in parts if leaf is None]
-    kept = {name for name in saved if not any(_within(name, each) for each in nothing)}
-    wanted = {name: leaf for name, leaf in parts if leaf is not None}
-    if kept != wanted.keys() or not all(_alike(saved[name], leaf) for name, leaf in wanted.items()):
+    wanted = {name: leaf for name, leaf in _walk(like) if leaf is not None}
+    if saved.keys() != wanted.keys() or not all(_alike(saved[name], leaf) for name, leaf in wanted.items()):
         raise ValueError("the policy's memory is damaged")
     arrays = iter([saved[name] for name in wanted])
 
@@ -88,7 +85,7 @@ def _mapped(function: Callable[..., Any], memory: Memory, *others: Memory) -> Me
     if isinstance(memory, tuple | list):
         parts = [_mapped(function, *each) for each in zip(memory, *others, strict=True)]
         return type(memory)(*parts) if hasattr(memory, "_fields") else type(memory)(parts)
-    return function(memory, *others)
+    return function(_leaf(memory), *others)
 
 
 def _walk(memory: Memory, name: str = NAME) -> Iterator[tuple[str, Any]]:
@@ -98,15 +95,19 @@ def _walk(memory: Memory, name: str = NAME) -> Iterator[tuple[str, Any]]:
     elif isinstance(memory, tuple | list):
         parts = dict(enumerate(memory))
     else:
-        yield name, memory
+        yield name, memory if memory is None else _leaf(memory)
         return
     for key, part in parts.items():
+        if "." in str(key):
+            raise ValueError(f"names of parts of memory and extras hold no dot; got {key!r}")
         yield from _walk(part, f"{name}.{key}")
 
 
-def _within(name: str, part: str) -> bool:
-    """Whether a leaf of that name lies in a part, or is it."""
-    return name == part or name.startswith(f"{part}.")
+def _leaf(value: Any) -> Any:
+    """An array, or a tensor (whose library need not be loaded to know it)."""
+    if not isinstance(value, np.ndarray) and not hasattr(value, "new_tensor"):
+        raise ValueError(f"memory and extras are of numpy's arrays and torch's tensors; got {value!r}")
+    return value
 
 
 def _joined(*parts: Any) -> Any:
@@ -120,7 +121,13 @@ def _joined(*parts: Any) -> Any:
 
 
 def _to_host(leaf: Any) -> NDArray:
-    return (leaf if isinstance(leaf, np.ndarray) else leaf.detach().cpu().numpy()).copy()
+    if isinstance(leaf, np.ndarray):
+        return leaf.copy()
+    host = leaf.detach().cpu()
+    try:
+        return host.numpy().copy()
+    except TypeError:  # bfloat16, which numpy does not know
+        return host.float().numpy()
 
 
 def _alike(value: Any, leaf: Any) -> bool:

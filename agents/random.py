@@ -22,7 +22,7 @@ class RandomPolicy(Policy):
         action_space: Space,
         *,
         num_envs: int,
-        config: None = None,
+        config: object = None,
         rng: np.random.Generator,
     ) -> None:
         """Keeps the action space and the generator; the rest is the constructor that all agents share."""

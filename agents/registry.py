@@ -5,6 +5,7 @@ Agents of others are announced through the entry-point group `meze.agents`, and 
 
 from __future__ import annotations
 
+import inspect
 import re
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
@@ -12,7 +13,7 @@ from typing import Any, Literal, TypeAlias, get_args
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
-from ..checking import load_object, unknown
+from ..checking import load_object, needed, unknown
 from .base import Encoder, Imitator, Learner, MisfitError, Policy, Searcher, Trainer
 from .spaces import numbering
 
@@ -40,10 +41,15 @@ KINDS: dict[Kind, AgentKind] = {
     "policy": AgentKind(Policy, is_trained=False),
     "learner": AgentKind(Learner, ".encoders.wrappers:EncodedLearner", bootstraps=True),
     "searcher": AgentKind(Searcher, ".encoders.wrappers:EncodedSearcher"),
-    "trainer": AgentKind(Trainer, ".encoders.wrappers:EncodedTrainer", bootstraps=True),
+    "trainer": AgentKind(Trainer, ".encoders.wrappers:EncodedLearner", bootstraps=True),
     "imitator": AgentKind(Imitator, ".encoders.wrappers:EncodedImitator", is_taught=True),
 }
 """All kinds of agents. How the runs of each go is in `runners.setup.kinds`."""
+
+
+@dataclass(frozen=True)
+class NoSettings:
+    """The settings of who has none."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +66,7 @@ class AgentSpec:
     summary: str
     """One line for listings."""
     config: str | None = None
-    """Where the frozen dataclass of its settings is, as for `entry`; None where there are none."""
+    """Where the frozen dataclass of its settings is, as for `entry`; None: it has none."""
     modes: tuple[str, ...] = ()
     """Observation modes of a world that suit the agent, the preferred one first; empty: any."""
     extra: str | None = None
@@ -92,13 +98,13 @@ class AgentSpec:
         """
         return self._load(self.entry)
 
-    def config_class(self) -> type | None:
-        """Loads the class of the agent's settings, all of which have defaults; None where it has none.
+    def config_class(self) -> type:
+        """Loads the class of the agent's settings, all of which have defaults.
 
         Raises:
             ValueError: when the extra that it needs is not installed, or a plug-in's can't be loaded.
         """
-        return None if self.config is None else self._load(self.config)
+        return NoSettings if self.config is None else self._load(self.config)
 
     def with_encoder(self, agent: Any, encoder: Encoder) -> Any:
         """The agent, made for an encoder's codes, as one of its kind that takes raw observations."""
@@ -113,11 +119,9 @@ class AgentSpec:
 
     def _load(self, entry: str) -> type:
         try:
-            return load_object(entry, __package__)
+            with needed(self.name, self.extra):
+                return load_object(entry, __package__)
         except Exception as error:
-            if self.extra is not None and isinstance(error, ModuleNotFoundError):
-                cure = f"pip install 'meze[{self.extra}]'"
-                raise ValueError(f"{self.name} needs {error.name}, which is not installed: {cure}") from None
             if not self.is_plugin:
                 raise
             raise ValueError(f"agent {self.name}: can't load {entry}: {error}") from error
@@ -374,24 +378,35 @@ def make_agent(
 
     Raises:
         ValueError: for an unknown name, spaces that do not fit, an extra that is not installed, or a plug-in
-            that does not inherit what its kind does.
+            that lacks methods, or does not inherit what its kind does.
     """
     spec = find_agent(name)
-    config_class = spec.config_class()
-    if config is None and config_class is not None:
-        config = config_class()
+    config = spec.config_class()() if config is None else config
     # A child of the seed: an environment with the same seed draws from default_rng(seed), and actions that
     # follow the same numbers as its transitions would learn a world that isn't there.
     rng = np.random.default_rng(np.random.SeedSequence(seed).spawn(1)[0])
     where = {"device": device} if spec.on_device else {}
+    agent_class = spec.agent_class()
+    check_complete(agent_class, spec.kind)
     try:
-        agent = spec.agent_class()(
+        agent: Any = agent_class(
             observation_space, action_space, num_envs=num_envs, config=config, rng=rng, **where
         )
     except MisfitError as error:
         raise ValueError(f"{error}{_cure(spec, observation_space, action_space)}") from error
     check_bases(agent, spec.kind)
     return agent
+
+
+def check_complete(agent_class: type, kind: Kind) -> None:
+    """Makes sure that an agent's class has all methods that it must have.
+
+    Raises:
+        ValueError: one line, when it lacks some.
+    """
+    if inspect.isabstract(agent_class):
+        missing = ", ".join(sorted(agent_class.__abstractmethods__))
+        raise ValueError(f"{agent_class.__name__} is a {kind}, and lacks the methods {missing}")
 
 
 def check_bases(agent: Any, kind: Kind) -> None:
@@ -402,6 +417,8 @@ def check_bases(agent: Any, kind: Kind) -> None:
     """
     _check_inherits(agent, KINDS[kind].base)
     if KINDS[kind].is_trained:
+        if getattr(agent, "policy", None) is None:
+            raise ValueError(f"{type(agent).__name__} is a {kind}, and has no policy")
         _check_inherits(agent.policy, Policy)
 
 

@@ -237,17 +237,28 @@ def check_shown(name: str, space: Space) -> None:
         )
 
 
+# --- Grids and tables -------------------------------------------------------------------------------------
+
+PLANES_LAST = (1, 3, 4)
+"""A grid's last axis is taken for its planes if it has one of these lengths; otherwise the first one is."""
+
+
+def is_grid(space: Space) -> TypeGuard[Box]:
+    """Whether observations are planes of cells: arrays of three axes."""
+    return isinstance(space, Box) and len(space.shape) == 3
+
+
+def is_table(space: Space, num_actions: int) -> TypeGuard[Box]:
+    """Whether observations are tables with as many rows as there are actions, taken for one a row."""
+    return isinstance(space, Box) and len(space.shape) == 2 and space.shape[0] == num_actions
+
+
 # --- How large things are ---------------------------------------------------------------------------------
 
 KNOWN = 1e6
 """Larger bounds tell nothing of how large a component is."""
 GAIN = 16.0
 """Columns of a table are stretched to this, since rows compete by differences far smaller than the bounds."""
-
-
-def is_table(space: Space, num_actions: int) -> TypeGuard[Box]:
-    """Whether observations are tables with as many rows as there are actions, taken for one a row."""
-    return isinstance(space, Box) and len(space.shape) == 2 and space.shape[0] == num_actions
 
 
 def column_scales(table: Box) -> NDArray[np.float64]:
@@ -263,7 +274,13 @@ def sizes(space: Box | MultiBinary | MultiDiscrete) -> NDArray[np.float64]:
 
 
 def bounds(space: Box | MultiBinary | MultiDiscrete) -> NDArray[np.float64]:
-    """The larger bound of each component, in the shape of the space; of a choice how many values it has."""
-    if not isinstance(space, Box):
-        return np.asarray(getattr(space, "nvec", np.ones(space.shape)), np.float64)
+    """The larger bound of each component, in the shape of the space; of choices the largest and 1 more.
+
+    A choice from 0 is thus as large as it has values.
+    """
+    if isinstance(space, MultiBinary):
+        return np.ones(space.shape)
+    if isinstance(space, MultiDiscrete):
+        low = space.start.astype(np.float64)
+        return np.maximum(np.abs(low), np.abs(low + space.nvec - 1)) + 1
     return np.maximum(np.abs(space.low.astype(np.float64)), np.abs(space.high.astype(np.float64)))

@@ -29,7 +29,7 @@ from numpy.typing import NDArray
 from ..caching import compiled
 from ..checking import within
 from .base import Learner, Memory, MisfitError, Policy, State, Transition
-from .checks import check_range, restore_generator, taken
+from .checks import check_algorithm, check_range, restore_generator, taken
 from .schedules import Schedule
 from .spaces import Numbering, numbering, told
 
@@ -173,13 +173,10 @@ class TabularPolicy(Policy):
         """Chooses (B,) actions; see `Policy.act`. Without exploring no random number is drawn."""
         states, mask = self.states(obs), _as_mask(mask)
         if explore:
-            actions = self._explore(states, mask)
+            actions = epsilon_greedy(self.q, states, mask, self.epsilon, self.rng.random(len(states)))
         else:
             actions = epsilon_greedy(self.q, states, mask, 0.0, np.zeros(len(states)))
         return (actions + self._first_action if self._first_action else actions), memory
-
-    def _explore(self, states: NDArray[np.int64], mask: NDArray[np.int8] | None) -> NDArray[np.int64]:
-        return epsilon_greedy(self.q, states, mask, self.epsilon, self.rng.random(len(states)))
 
     def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64]:
         """The (B, A) values of all actions in the states observed."""
@@ -204,7 +201,7 @@ def _as_mask(mask: NDArray | None) -> NDArray[np.int8] | None:
 
 
 class TabularLearner(Learner):
-    """What the four learners share: the table, the schedules, save and restore.
+    """What tabular learners share: the table, the schedules, save and restore.
 
     Attributes:
         q: the learner's table(s); (S, A) float64 unless the learner says otherwise.
@@ -249,7 +246,8 @@ class TabularLearner(Learner):
         """Applies the update rule to every row in turn; see `Learner.learn`.
 
         Returns:
-            The mean absolute TD error, the step size used, and the epsilon of the actions to come.
+            The mean absolute TD error where there was an update, the step size used, and the epsilon of the
+            actions to come.
         """
         rows = Transition(
             obs=self.policy.states(batch.obs),
@@ -264,11 +262,12 @@ class TabularLearner(Learner):
         td_error = self._update(rows, step_size)
         self.steps += len(rows.obs)
         self.policy.epsilon = self.config.epsilon.value(self.steps)
-        return {"td_error": td_error, "step_size": step_size, "epsilon": self.policy.epsilon}
+        metrics = {} if td_error is None else {"td_error": td_error}
+        return metrics | {"step_size": step_size, "epsilon": self.policy.epsilon}
 
     @abstractmethod
-    def _update(self, rows: Transition, step_size: float) -> float:
-        """Changes the table; returns the mean absolute TD error."""
+    def _update(self, rows: Transition, step_size: float) -> float | None:
+        """Changes the table; returns the mean absolute TD error, None where nothing was updated."""
 
     def state_dict(self) -> State:
         """The table, the number of transitions and the random generator's state."""
@@ -285,8 +284,7 @@ class TabularLearner(Learner):
         Raises:
             ValueError: when the state is another algorithm's, or of other spaces.
         """
-        if state.get("algorithm") != self.name:
-            raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
+        check_algorithm(state, self.name)
         shape = np.shape(state["q"])
         if shape != self.q.shape:
             raise ValueError(f"{self.name} has a table of shape {self.q.shape}; the state holds {shape}")

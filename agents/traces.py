@@ -21,12 +21,11 @@ from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
-from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
-from ..checking import at_least, within
+from ..checking import at_least, one_of, within
 from .base import MisfitError, State, Transition
-from .checks import check_range, taken
+from .checks import check_range, packed, taken, unpacked
 from .tabular import MAX_TABLE_VALUES, Sarsa, TabularConfig, bounds_checked, epsilon_greedy_action
 
 TINY = 1e-4
@@ -51,6 +50,7 @@ class SarsaLambdaConfig(TabularConfig):
         """Checks the fields."""
         super().__post_init__()
         within(self, 0.0, 1.0, "trace_decay")
+        one_of(self, "traces")
 
 
 @dataclass(frozen=True)
@@ -195,19 +195,11 @@ class SarsaLambda(StreamSarsa):
     name = "sarsa-lambda"
     config: SarsaLambdaConfig
 
-    def __init__(
-        self,
-        observation_space: Space,
-        action_space: Space,
-        *,
-        num_envs: int,
-        config: SarsaLambdaConfig,
-        rng: np.random.Generator,
-    ) -> None:
+    def __init__(self, *args: Any, num_envs: int, config: SarsaLambdaConfig, **kwargs: Any) -> None:
         """Builds the table, and room for the traces of `num_envs` streams; see `TabularLearner`."""
-        super().__init__(observation_space, action_space, num_envs=num_envs, config=config, rng=rng)
+        super().__init__(*args, num_envs=num_envs, config=config, **kwargs)
         shape = num_envs, most_traces(config.gamma * config.trace_decay, self.q.size)
-        self._check_room(shape[0] * shape[1], "--agent.trace-decay lowers them")
+        self._check_room(3 * math.prod(shape), "--agent.trace-decay lowers them")
         self.traces = Traces(
             np.zeros(shape, np.int64),
             np.zeros(shape),
@@ -229,34 +221,28 @@ class SarsaLambda(StreamSarsa):
     def state_dict(self) -> State:
         """As `Sarsa`, and the traces."""
         count = self.traces.count
-        live = np.arange(max(1, count.max())) < count[:, None]  # what lies behind was never tidied up
-        return super().state_dict() | {
-            f"traces.{name}": part[:, : live.shape[1]] * live if part.ndim == 2 else part.copy()
-            for name, part in self.traces._asdict().items()
-        }
+        live = np.arange(max(1, count.max())) < count[:, None]
+        first = self._first(live.shape[1])
+        tidied = Traces._make(part * live if part.ndim == 2 else part for part in first)
+        return super().state_dict() | packed("traces", tidied)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `TabularLearner`."""
         super().load_state_dict(state)
-        num_envs, room = self.traces.pair.shape
-        width = taken(state, "traces.pair", np.int64, num_envs, None).shape[1]
-        parts = {
-            name: taken(
-                state,
-                f"traces.{name}",
-                part.dtype.type,
-                *((num_envs, width) if part.ndim == 2 else part.shape),
-            )
-            for name, part in self.traces._asdict().items()
-        }
-        ends = {"pair": self.q.size, "count": min(room, width) + 1, "seen": 1 << 62, "visits": 1 << 62}
+        width = taken(state, "traces.pair", np.int64, len(self.traces.pair), None).shape[1]
+        first = self._first(width)
+        saved = unpacked(state, "traces", first)
+        ends = {"pair": self.q.size, "count": width + 1, "seen": 1 << 62, "visits": 1 << 62}
         for name, end in ends.items():
-            check_range(f"traces.{name}", parts[name], 0, end)
-        newer = parts["seen"] > parts["visits"][parts["pair"]]
-        if width > room or newer.any() or parts["trace"].min() < 0:
+            check_range(f"traces.{name}", getattr(saved, name), 0, end)
+        if (saved.seen > saved.visits[saved.pair]).any() or saved.trace.min() < 0:
             raise ValueError("the traces are damaged")
-        for name, part in self.traces._asdict().items():
-            part[..., : parts[name].shape[-1]] = parts[name]
+        for own, part in zip(first, saved, strict=True):
+            own[...] = part
+
+    def _first(self, width: int) -> Traces:
+        """The traces, of each stream only so many; what lies behind is never tidied up."""
+        return Traces._make(part[:, :width] if part.ndim == 2 else part for part in self.traces)
 
 
 # --- n-step SARSA ---------------------------------------------------------------------------------------
@@ -281,7 +267,7 @@ def n_step_sarsa_update(q, t, begins, last, step_size, gamma, epsilon, uniform):
         Q(S_tau, A_tau) += step_size (G - Q(S_tau, A_tau))
 
     Where the episode ends, all pairs that still wait follow, the oldest first, with the rewards there are.
-    Returns the mean absolute error of the updates, 0 where there were none, and the (B,) actions A'.
+    Returns the absolute errors' sum, the number of updates, and the (B,) actions A'.
     """
     total, updates = 0.0, 0
     next_action = np.empty(len(t.obs), np.int64)
@@ -302,7 +288,7 @@ def n_step_sarsa_update(q, t, begins, last, step_size, gamma, epsilon, uniform):
             values[last.pair[b, tau % n]] += step_size * error
             total += abs(error)
             updates += 1
-    return total / max(updates, 1), next_action
+    return total, updates, next_action
 
 
 class NStepSarsa(StreamSarsa):
@@ -315,42 +301,28 @@ class NStepSarsa(StreamSarsa):
     name = "n-step-sarsa"
     config: NStepSarsaConfig
 
-    def __init__(
-        self,
-        observation_space: Space,
-        action_space: Space,
-        *,
-        num_envs: int,
-        config: NStepSarsaConfig,
-        rng: np.random.Generator,
-    ) -> None:
+    def __init__(self, *args: Any, num_envs: int, config: NStepSarsaConfig, **kwargs: Any) -> None:
         """Builds the table, and room for the last steps of `num_envs` streams; see `TabularLearner`."""
-        super().__init__(observation_space, action_space, num_envs=num_envs, config=config, rng=rng)
+        super().__init__(*args, num_envs=num_envs, config=config, **kwargs)
         shape = num_envs, config.n_step
-        self._check_room(shape[0] * shape[1], "--agent.n-step lowers them")
+        self._check_room(2 * math.prod(shape), "--agent.n-step lowers them")
         self.last = LastSteps(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(num_envs, np.int64))
 
-    def _update(self, rows: Transition, step_size: float) -> float:
+    def _update(self, rows: Transition, step_size: float) -> float | None:
         uniform = self.rng.random(len(rows.obs))
-        error, self.policy.next_action = n_step_sarsa_update(
+        total, updates, self.policy.next_action = n_step_sarsa_update(
             self.q, rows, self.begins, self.last, step_size, self.config.gamma, self.policy.epsilon, uniform
         )
-        return error
+        return total / updates if updates else None
 
     def state_dict(self) -> State:
         """As `Sarsa`, and the last steps."""
-        return super().state_dict() | {
-            f"last.{name}": part.copy() for name, part in self.last._asdict().items()
-        }
+        return super().state_dict() | packed("last", self.last)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `TabularLearner`."""
         super().load_state_dict(state)
-        parts = {
-            name: taken(state, f"last.{name}", part.dtype.type, *part.shape)
-            for name, part in self.last._asdict().items()
-        }
-        check_range("last.pair", parts["pair"], 0, self.q.size)
-        check_range("last.time", parts["time"], 0, 1 << 62)
-        for name, part in self.last._asdict().items():
-            part[...] = parts[name]
+        last = unpacked(state, "last", self.last)
+        check_range("last.pair", last.pair, 0, self.q.size)
+        check_range("last.time", last.time, 0, 1 << 62)
+        self.last = last

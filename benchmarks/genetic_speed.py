@@ -73,13 +73,13 @@ def main() -> None:
 
     with tempfile.TemporaryDirectory() as folder:
         search = make_search(arguments.env, arguments.population, arguments.threads, folder)
-        config, population = search.config, search.searcher.ask()
+        config, population = search.config, search.agent.ask()
         limit = config.environment.max_episode_steps
         kwargs = dataclasses.asdict(config.env_config)
         single = gymnasium.make(config.environment.id, max_episode_steps=limit, **kwargs)
         toolbox = base.Toolbox()
         toolbox.register(
-            "evaluate", plain_evaluate, env=single, policy=search.searcher.policy, seeds=search.seeds()
+            "evaluate", plain_evaluate, env=single, policy=search.agent.policy, seeds=search.seeds()
         )
         speeds = np.zeros((arguments.turns + 1, 2))
         for turn in range(len(speeds)):

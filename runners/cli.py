@@ -7,43 +7,41 @@ import os
 import sys
 import warnings
 from collections.abc import Sequence
+from typing import NamedTuple
 
 from ..checking import unknown
 from ..version import __version__
 from .setup.errors import fail, run_command, warning_line
 from .setup.streams import make_patient
 
-COMMANDS = {
-    "train": ("train", "train an agent, or go on with a run"),
-    "evaluate": ("evaluate", "score agents and runs side by side"),
-    "watch": ("watch", "see an agent act in a window, or record it"),
-    "play": ("play", "act yourself, by keyboard"),
-    "compare": ("compare", "a tournament of agents, with a report"),
-    "collect": ("collect", "record what policies see and do, as arrays"),
-    "features": ("features", "compare encoders of observations"),
-    "import-map": ("import_map", "make a map of an extract of OpenStreetMap"),
-    "bench": ("bench", "measure steps per second"),
-    "envs": ("listing", "list environments and agents, and what fits what"),
-    "new-world": ("new_world", "begin a world of your own, in a package that works"),
-}
-"""Sub-command to its module and a summary."""
 MANY = 1000
 """Names of environments, agents and runs that a command may take, where it takes any number."""
 
-NAMES: dict[str, tuple[int, int | None]] = {
-    "train": (2, 1),
-    "evaluate": (MANY, 0),
-    "watch": (2, 1),
-    "play": (1, 0),
-    "compare": (1, 0),
-    "collect": (1, 0),
-    "features": (1, 0),
-    "import-map": (1, None),
-    "bench": (MANY, 0),
-    "envs": (MANY, 0),
-    "new-world": (1, None),
+
+class Command(NamedTuple):
+    """A sub-command."""
+
+    module: str
+    names: int
+    """How many it takes, at most."""
+    place: int | None
+    """How many of them stand before its environment's; None: it has no environment."""
+    summary: str
+
+
+COMMANDS = {
+    "train": Command("train", 2, 1, "train an agent, or go on with a run"),
+    "evaluate": Command("evaluate", MANY, 0, "score agents and runs side by side"),
+    "watch": Command("watch", 2, 1, "see an agent act in a window, or record it"),
+    "play": Command("play", 1, 0, "act yourself, by keyboard"),
+    "compare": Command("compare", 1, 0, "a tournament of agents, with a report"),
+    "collect": Command("collect", 1, 0, "record what policies see and do, as arrays"),
+    "features": Command("features", 1, 0, "compare encoders of observations"),
+    "import-map": Command("import_map", 1, None, "make a map of an extract of OpenStreetMap"),
+    "bench": Command("bench", MANY, 0, "measure steps per second"),
+    "envs": Command("listing", MANY, 0, "list environments and agents, and what fits what"),
+    "new-world": Command("new_world", 1, None, "begin a world of your own, in a package that works"),
 }
-"""Sub-command to how many names it takes at most, and how many of them stand before its environment's."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -78,8 +76,9 @@ def _run(name: str, words: Sequence[str]) -> int:
     from .setup.names import arranged
     from .setup.settings import asks_for_help, print_help
 
-    module = importlib.import_module(f".{COMMANDS[name][0]}", __package__)
-    args = arranged(name, words, module, *NAMES[name])
+    command = COMMANDS[name]
+    module = importlib.import_module(f".{command.module}", __package__)
+    args = arranged(name, words, module, command.names, command.place)
     if hasattr(module, "USAGE") and asks_for_help(args):
         print_help(module.USAGE, module.DESCRIPTION)
         return 0
@@ -95,8 +94,8 @@ def _help() -> str:
 
     width = shutil.get_terminal_size().columns
     commands = [
-        textwrap.fill(summary, width, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14)
-        for name, (_, summary) in COMMANDS.items()
+        textwrap.fill(each.summary, width, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14)
+        for name, each in COMMANDS.items()
     ]
     return "\n".join(
         [

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import dataclasses
 from collections.abc import Sequence
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,9 +11,9 @@ from gymnasium.vector import AutoresetMode
 
 from ..checking import at_least, within
 from .run.encoding import MixtureSettings
-from .run.recording import play_mixture
+from .run.recording import find_mixture, play_mixture
 from .setup.files import new_folder, write_json
-from .setup.presets import ARRAYS, default_env_config, observation_modes
+from .setup.presets import default_env_config
 from .setup.resolve import Vectorization, find_environment, make_vector
 from .setup.seeds import EVALUATION_SEED, STREAMS
 from .setup.settings import group, leading_names, parse, to_plain
@@ -26,6 +25,9 @@ Arrays are (steps, environments, ...): obs, action, advice (what the teacher wou
 what was done), reward, cost, ended and each target that the world declares, by its name.
 `meze.runners.run.recording.read_recorded` reads them again, tells episodes and targets, and keeps those for
 tests apart."""
+
+MOST_STEPS = 10**12
+"""Steps of a recording, at most: more than any disk has room for."""
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class CollectSettings(MixtureSettings):
         """Checks the fields."""
         super().__post_init__()
         at_least(self, 1, "steps", "num_envs", "num_threads")
+        within(self, 1, MOST_STEPS, "steps")
         within(self, 0, EVALUATION_SEED - 1, "seed")
 
 
@@ -64,10 +67,7 @@ def main(args: Sequence[str]) -> int:
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])
-    config = default_env_config(environment)
-    if offered := [mode for mode in ARRAYS if mode in observation_modes(environment.config)]:
-        config = dataclasses.replace(config, observation=offered[0])
-    default = group("Collect", run=CollectSettings(), env=config)
+    default = group("Collect", run=CollectSettings(), env=default_env_config(environment, encoded=True))
     given = parse(default, args[1:], prog=f"meze collect {names[0]}", description=DESCRIPTION)
     run, stem = given.run, f"{environment.name}-s{given.run.seed}"
     env = make_vector(
@@ -78,13 +78,14 @@ def main(args: Sequence[str]) -> int:
         num_threads=run.num_threads,
         vectorization=run.vectorization,
     )
-    folder = new_folder(run.out, stem)
-    try:
-        recorded = play_mixture(env, environment, run, run.steps, run.seed, asks=run.ask, folder=folder)
-    finally:
-        env.close()
-        with contextlib.suppress(OSError):  # a misfit, which shows before anything is written, leaves nothing
-            folder.rmdir()
+    with closing(env):
+        mixture = find_mixture(env, environment, run, run.seed, asks=run.ask)
+        folder = new_folder(run.out, stem)
+        try:
+            recorded = play_mixture(env, mixture, run.steps, run.seed, folder)
+        finally:
+            with suppress(OSError):  # where there is no room, nothing is left
+                folder.rmdir()
     env_plain = {"id": environment.id, "config": to_plain(given.env)}
     write_json(folder / "data.json", {"env": env_plain, "run": to_plain(run), "streams": STREAMS})
     length, streams = recorded.ended.shape

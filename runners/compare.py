@@ -9,13 +9,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ..checking import at_least
+from .reporting.page import new_figure
 from .setup.files import held, new_folder, write_json
 from .setup.interrupts import exit_code
 from .setup.presets import default_env_config
 from .setup.resolve import find_environment
 from .setup.settings import leading_names, parse, reader, take_flag
 from .setup.text import command, printable
-from .tournament.matches import hold
+from .tournament.matches import play_matches
+from .tournament.report import print_standings, write_report
 from .tournament.tournament import Budget, Tournament, make_entries
 
 USAGE = "meze compare ENV --agents A,B,C [flags], or meze compare --resume FOLDER"
@@ -83,16 +85,18 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | N
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])
     prog = f"meze compare {names[0]}"
-    read = reader(CompareSettings("random"), args, prog=prog, description=DESCRIPTION)
+    read = reader(CompareSettings(""), args, prog=prog, description=DESCRIPTION)
     settings = read(default_env_config(environment)).run
-    if not take_flag(args, "--agents")[0]:
+    wanted = [name.strip() for name in settings.agents.split(",") if name.strip()]
+    if not wanted:
         raise ValueError("--agents says who takes part, with commas between them; `meze envs` lists agents")
     budget = Budget.read(settings.budget)
-    wanted = [name.strip() for name in settings.agents.split(",") if name.strip()]
     entries = make_entries(wanted, environment, budget, lambda env: read(env).env)
+    new_figure()  # a library that is missing shows before there is a folder, or anything is played
     path = new_folder(settings.out / environment.name, time.strftime("%Y%m%d-%H%M%S"))
-    made = Tournament.create(path, environment, entries, settings.seeds, settings.episodes, budget)
-    return made, settings.jobs
+    tournament = Tournament(path, environment, entries, settings.seeds, settings.episodes, budget)
+    tournament.create()
+    return tournament, settings.jobs
 
 
 def main(args: Sequence[str]) -> int:
@@ -103,15 +107,12 @@ def main(args: Sequence[str]) -> int:
         tournament = Tournament.open(Path(resumed[-1]), names[0] if names else None)
         given = parse(ResumeSettings(), flags, prog="meze compare --resume FOLDER", description=DESCRIPTION)
         jobs = given.jobs
+        new_figure()
     else:
         tournament, jobs = _new(names, flags)
-    from .reporting.page import new_figure
-    from .tournament.report import print_standings, write_report
-
-    new_figure()  # a library that is missing shows before anything is played
     with held(tournament.path):
         try:
-            found = hold(tournament, jobs)
+            found = play_matches(tournament, jobs)
         except KeyboardInterrupt as error:
             again = tournament.environment.named_again
             print(f"stopped; go on with: {command('meze', 'compare', '--resume', tournament.path, *again)}")

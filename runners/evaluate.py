@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from contextlib import closing, nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -70,9 +71,17 @@ def main(args: Sequence[str]) -> int:
     environment = find_environment(names[0])
     prog = f"meze evaluate {' '.join(names)}"
     find = partial(find_contestant, environment=environment, networks=networks, checkpoint=checkpoint)
-    runs = [find(name) for name in names[1:] if Path(name).is_dir()]
-    base = runs[0].env_config if runs else default_env_config(environment)
-    contestants = [find(name, env_config=base) for name in names[1:]]
+    wanted = names[1:]
+    if doubled := [name for name, count in Counter(wanted).items() if count > 1]:
+        raise ValueError(f"{doubled[0]} is named twice")
+    runs = {name: find(name) for name in wanted if (Path(name) / "config.json").exists()}
+    base = next((run.env_config for run in runs.values()), default_env_config(environment))
+    found = [runs.get(name) or find(name, env_config=base) for name in wanted]
+    called = Counter(each.name for each in found)  # folders of the same name are told by their paths
+    contestants = [
+        replace(each, name=name) if called[each.name] > 1 else each
+        for name, each in zip(wanted, found, strict=True)
+    ]
 
     scores: dict[str, Any] = {}
     measures = measures_of(world_class(environment))

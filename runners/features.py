@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,15 +20,16 @@ from .reporting.statistics import Score
 from .reporting.tables import print_rows
 from .run.encoding import FitSettings
 from .run.progress import Waiting
-from .run.recording import FIT_ENVS, check_target, find_targets, play_mixture
+from .run.recording import FIT_ENVS, check_target, find_mixture, find_targets, play_mixture
 from .setup.files import new_folder, write_json
-from .setup.presets import ARRAYS, default_env_config, observation_modes
+from .setup.presets import default_env_config, observation_modes
 from .setup.resolve import Environment, find_environment, make_vector, reference_names, world_class
 from .setup.settings import leading_names, reader, to_plain
+from .setup.text import one_line
 from .study.plots import jam_plots, state_plots
-from .study.samples import Judge, Judged, split
+from .study.samples import EncoderJudge, Judged, split
 from .study.traffic import JamStudy, study_jams, watch_traffic
-from .tournament.matches import hold
+from .tournament.matches import play_matches
 from .tournament.report import (
     column_names,
     curves,
@@ -103,7 +105,7 @@ class FeaturesSettings(FitSettings):
 
 def score_encoders(
     environment: Environment, env_config: Any, settings: FeaturesSettings
-) -> tuple[Judge, list[Judged], dict[str, str]]:
+) -> tuple[EncoderJudge, list[Judged], dict[str, str]]:
     """Plays, and fits and scores each encoder.
 
     Returns:
@@ -113,24 +115,24 @@ def score_encoders(
     Raises:
         ValueError: when policies, target or observations do not fit.
     """
-    env = make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)
-    chains = [find_encoder(name) for name in settings.encoders]
+    chains, seed = [find_encoder(name) for name in settings.encoders], settings.seed
     asked = bool(reference_names(environment, env_config)) or settings.teacher is not None
-    check_target(settings.target, find_targets(env))
-    if settings.target == "action" and not asked:
-        raise ValueError(f"{environment.id} has no reference to learn from; name a run as the --teacher")
-    made = [_make(chain, env.single_observation_space, settings.seed) for chain in chains]
-    recorded = play_mixture(env, environment, settings, THIN * settings.samples, settings.seed, asks=asked)
-    env.close()
-    rng = np.random.default_rng(np.random.SeedSequence([settings.seed, 1]))
-    judge = Judge(*split(recorded, settings, asked, rng))
+    with closing(make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)) as env:
+        check_target(settings.target, find_targets(env))
+        if settings.target == "action" and not asked:
+            raise ValueError(f"{environment.id} has no reference to learn from; name a run as the --teacher")
+        made = [_make(chain, env.single_observation_space, seed) for chain in chains]
+        mixture = find_mixture(env, environment, settings, seed, asks=asked)
+        recorded = play_mixture(env, mixture, THIN * settings.samples, seed)
+    rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
+    judge = EncoderJudge(*split(recorded, settings, asked, rng))
     found, refused = judge.yardsticks(), {}
     for chain, (encoder, config) in zip(chains, made, strict=True):
         with Waiting(f"fitting {chain.name}, {len(found)} of {len(chains)}"):
             try:
                 found.append(judge(chain, encoder, config))
             except ValueError as error:
-                refused[chain.name] = " ".join(str(error).split())
+                refused[chain.name] = one_line(error)
     return judge, found, refused
 
 
@@ -207,7 +209,7 @@ class Report:
     environment: Environment
     env_config: Any
     settings: FeaturesSettings
-    judge: Judge
+    judge: EncoderJudge
     found: list[Judged]
     refused: dict[str, str]
     """Encoders that could not be fitted, and why."""
@@ -309,20 +311,36 @@ def _learners(
     settings: FeaturesSettings,
     folder: Path,
 ) -> dict[str, Any] | None:
-    """Compares Q-learners behind the encoders whose codes are indices, and with the world's own index."""
-    own = [""] if "index" in observation_modes(environment.config) else []
+    """Compares Q-learners behind the encoders whose codes are indices, and with the world's own index.
+
+    Each encoder is fitted anew for each seed.
+
+    Args:
+        environment: where.
+        over: lays what is asked of the world over a Q-learner's settings of it.
+        found: the encoders, as they were judged.
+        settings: how many Q-learners, and how long each is trained.
+        folder: of the report, where the runs get their own.
+
+    Returns:
+        The standings; None where there is no index at all.
+    """
+    own = [LEARNER] if "index" in observation_modes(environment.config) else []
     offered = [each for each in found if each.name in settings.encoders and each.used is not None]
     indices = [each.name for each in offered if each.microseconds <= SLOWEST]
     for each in offered:
         if each.name not in indices:
             print(f"{each.name} takes {each.microseconds:.0f} us an observation: no Q-learner behind it")
-    if not own + indices:
+    names = [*own, *(f"{LEARNER}:{name}" for name in indices)]
+    if not names:
         return None
     print(f"Q-learners behind {len(indices)} encoders, {settings.steps:,} transitions each")
-    fit: FitSettings = settings
-    return compare_learners(
-        environment, over, own + indices, fit, settings.steps, settings.seeds, folder / "learners"
-    )
+    budget = Budget(steps=settings.steps)
+    fit = FitSettings(**{each.name: getattr(settings, each.name) for each in dataclasses.fields(FitSettings)})
+    entries = make_entries(names, environment, budget, over, fit)
+    tournament = Tournament(folder / "learners", environment, entries, settings.seeds, EPISODES, budget)
+    tournament.create()
+    return play_matches(tournament)
 
 
 def _jams(environment: Environment, env_config: Any, seed: int) -> JamStudy | None:
@@ -333,45 +351,13 @@ def _jams(environment: Environment, env_config: Any, seed: int) -> JamStudy | No
         return study_jams(traffic, seed=seed) if traffic else None
 
 
-def compare_learners(
-    environment: Environment,
-    over: Callable[[Any], Any],
-    encoders: Sequence[str],
-    fit: FitSettings,
-    steps: int,
-    seeds: int,
-    folder: Path,
-) -> dict[str, Any]:
-    """Trains and evaluates a Q-learner behind each encoder, fitted anew for each seed.
-
-    Args:
-        environment: where.
-        over: lays what is asked of the world over a Q-learner's settings of it.
-        encoders: those whose codes are indices; the empty name stands for the world's own index.
-        fit: on what they are fitted.
-        steps: transitions of each.
-        seeds: of each.
-        folder: for the runs.
-
-    Returns:
-        The standings.
-    """
-    names = [f"{LEARNER}:{name}" if name else LEARNER for name in encoders]
-    budget = Budget(steps=steps)
-    fit = FitSettings(**{each.name: getattr(fit, each.name) for each in dataclasses.fields(FitSettings)})
-    entries = make_entries(names, environment, budget, over, fit)
-    return hold(Tournament.create(folder, environment, entries, seeds, EPISODES, budget))
-
-
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])
-    config = default_env_config(environment)
-    if offered := [mode for mode in ARRAYS if mode in observation_modes(environment.config)]:
-        config = dataclasses.replace(config, observation=offered[0])
+    config = default_env_config(environment, encoded=True)
     references = reference_names(environment, config)[:1]
     settings = FeaturesSettings(policies=("random", *references), target="action" if references else "return")
     read = reader(settings, args[1:], prog=f"meze features {names[0]}", description=DESCRIPTION)

@@ -17,14 +17,13 @@ from gymnasium.spaces import Box, Space
 from gymnasium.vector import AutoresetMode
 
 from ..agents.encoders.registry import encoder_specs
-from ..agents.evolution.inputs import CHANNELS
 from ..agents.registry import ALIASES, KINDS, AgentSpec, agent_specs, fitting_agents, make_agent
-from ..agents.spaces import told
+from ..agents.spaces import PLANES_LAST, is_grid, told
 from ..caching import cache_folder
 from ..envs.core.registry import world_specs
 from .reporting.scores import print_json
 from .setup.files import read_json, write_json
-from .setup.plugins import load_plugins, one_line
+from .setup.plugins import load_plugins
 from .setup.presets import (
     default_agent_config,
     default_env_config,
@@ -34,6 +33,7 @@ from .setup.presets import (
 )
 from .setup.resolve import Environment, find_environment, make_vector, make_world
 from .setup.settings import leading_names, parse
+from .setup.text import one_line
 
 DESCRIPTION = """Lists the project's worlds in each observation mode, some of Gymnasium's environments, the
 agents that fit each, and encoders. Any other gymnasium id works too: meze envs ID ..."""
@@ -136,9 +136,9 @@ def fits(
 
 def _has_planes(space: Space, planes: Sequence[int]) -> bool:
     """Whether a space is a grid that has these planes, first or, as colors, last."""
-    if not isinstance(space, Box) or len(space.shape) != 3:
+    if not is_grid(space):
         return False
-    return max(planes, default=0) < space.shape[2 if space.shape[2] in CHANNELS else 0]
+    return max(planes, default=0) < space.shape[2 if space.shape[2] in PLANES_LAST else 0]
 
 
 def is_built(

@@ -25,7 +25,7 @@ from .setup.resolve import Environment, find_environment, world_class
 from .setup.seeds import EVALUATION_SEED
 from .setup.settings import group, leading_names, override, parse, to_plain
 from .show.show import Show
-from .show.sources import WatchSettings, make_env
+from .show.sources import make_env
 from .show.viewer import Viewer, action_names
 
 USAGE = "meze play ENV [flags]"
@@ -346,7 +346,7 @@ def main(args: Sequence[str]) -> int:
     if world := world_class(environment):
         default = override(default, world.play_settings)
     given = parse(default, args[1:], prog=f"meze play {names[0]}", description=DESCRIPTION)
-    env = make_env(environment, given.env, WatchSettings(max_episode_steps=given.run.max_episode_steps))
+    env = make_env(environment, given.env, 1, given.run.max_episode_steps)
     try:
         game = Game(environment, given.env, env, given.run)
         run(game, Viewer(game.show, "you"), find_controls(env), f"meze: play {environment.id}")

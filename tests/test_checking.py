@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from typing import Literal
 
 import pytest
 from meze.agents.schedules import Schedule
-from meze.checking import above, at_least, did_you_mean, load_object, unknown, within
+from meze.checking import above, at_least, did_you_mean, load_object, needed, one_of, unknown, within
 
 NAN = float("nan")
 
@@ -28,6 +29,18 @@ def test_objects_are_found_by_their_paths():
             load_object(path)
 
 
+def test_what_is_missing_is_told_with_its_extra():
+    def load(extra):
+        with needed("dqn", extra):
+            raise ModuleNotFoundError("no", name="torch")
+
+    with pytest.raises(ValueError) as caught:
+        load("deep")
+    assert str(caught.value) == "dqn needs torch, which is not installed: pip install 'meze[deep]'"
+    with pytest.raises(ModuleNotFoundError):
+        load(None)
+
+
 @dataclass(frozen=True)
 class Settings:
     steps: int | None = 5
@@ -36,6 +49,8 @@ class Settings:
     rate: float = 0.5
     speed: float = 2.0
     epsilon: Schedule = Schedule(1.0, 0.0, 10)
+    loss: Literal["huber", "mse"] = "mse"
+    streams: Literal[1, 2] = 1
 
     def __post_init__(self) -> None:
         at_least(self, 1, "steps")
@@ -43,6 +58,7 @@ class Settings:
         within(self, 0, 7, "seed")
         within(self, 0.0, 1.0, "share", "epsilon.start", "epsilon.end")
         within(self, 0.0, 1.0, "rate", left_open=True)
+        one_of(self, "loss", "streams")
 
 
 @pytest.mark.parametrize(
@@ -58,6 +74,9 @@ class Settings:
         ({"rate": 0.0}, "rate must lie in (0, 1]; got 0.0"),
         ({"rate": 2}, "rate must lie in (0, 1]; got 2"),
         ({"epsilon": Schedule(0.5, -0.5, 10)}, "epsilon.end must lie in [0, 1]; got -0.5"),
+        ({"loss": "Huber"}, "loss is one of huber, mse; got 'Huber'"),
+        ({"loss": None}, "loss is one of huber, mse; got None"),
+        ({"streams": 3}, "streams is one of 1, 2; got 3"),
     ],
 )
 def test_settings_out_of_range_are_refused_in_one_line(wrong, words):
@@ -67,7 +86,16 @@ def test_settings_out_of_range_are_refused_in_one_line(wrong, words):
 
 
 @pytest.mark.parametrize(
-    "right", [{"steps": None}, {"steps": 1}, {"seed": 7}, {"share": 0.0}, {"rate": 1.0}, {"speed": 1e-9}]
+    "right",
+    [
+        {"steps": None},
+        {"steps": 1},
+        {"seed": 7},
+        {"share": 0.0},
+        {"rate": 1.0},
+        {"speed": 1e-9},
+        {"loss": "huber"},
+    ],
 )
 def test_the_ends_of_ranges_and_nothing_are_allowed(right):
     replace(Settings(), **right)

@@ -33,3 +33,22 @@ def test_any_difference_is_told_with_its_place(change, place):
     with pytest.raises(AssertionError) as error:
         assert_same(VALUE | change, VALUE, "it")
     assert str(error.value).startswith(f"{place}: ")
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        (3, [1]),
+        ([1], 3),
+        ((1,), [1]),
+        (np.array([None], object), 3),
+        (3, np.array([None], object)),
+        ({}, []),
+        (np.array([[1], [2]], object), np.array([1, 2], object)),
+        (np.array(None, object), np.array({}, object)),
+        (1, True),
+    ],
+)
+def test_values_of_different_kinds_are_never_the_same(one, other):
+    with pytest.raises(AssertionError, match="^x: "):
+        assert_same(one, other, "x")

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from ...checking import above, at_least, within
+from ...checking import above, at_least, one_of, within
 from ..base import State, Transition
 from ..schedules import Schedule
 from .learner import DeepConfig, DeepLearner, Seen, masked, max_value
@@ -72,8 +72,7 @@ class DQNConfig(DeepConfig):
         above(self, 0, "updates_per_step")
         within(self, 0.0, 1.0, "target_rate", left_open=True)
         within(self, 0.0, 1.0, "priority_exponent", "priority_correction.start", "priority_correction.end")
-        if self.replay_checkpoint not in ("none", "full"):
-            raise ValueError(f"replay_checkpoint is none or full; got {self.replay_checkpoint!r}")
+        one_of(self, "replay_checkpoint")
 
 
 def td_target(sample: Sample, target_values: Tensor, online_values: Tensor | None) -> Tensor:

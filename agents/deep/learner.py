@@ -14,13 +14,15 @@ from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from ...checking import above, at_least, within
-from ..base import Decided, Learner, Memory, NonFiniteLossError, Policy, State, Transition, fitting
+from ...checking import above, at_least, one_of, within
+from ..base import Decided, Learner, Memory, NonFiniteLossError, Policy, State, fitting
+from ..checks import check_algorithm
 from ..schedules import Schedule
+from .adam import FlatAdam
 from .graphs import Recorded
 from .net_config import NetworkConfig
-from .networks import make_network
-from .tensors import _check_moments, find_device, load_module, to_array, to_device
+from .networks import load_usual, make_network, saved_usual
+from .tensors import find_device, load_module, to_array, to_device
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 
@@ -57,9 +59,7 @@ class DeepConfig:
         at_least(self, 0, "learning_rate.end")
         within(self, 0.0, 1.0, "epsilon.start", "epsilon.end", "gamma")
         at_least(self, 1, "frames")
-        for name, choices in (("loss", ("huber", "mse")), ("precision", ("float32", "tf32", "bfloat16"))):
-            if getattr(self, name) not in choices:
-                raise ValueError(f"{name} is one of {', '.join(choices)}; got {getattr(self, name)!r}")
+        one_of(self, "loss", "precision")
 
 
 def masked(values: Tensor, mask: Tensor | None) -> Tensor:
@@ -230,9 +230,7 @@ class DeepLearner(Learner):
         )
         self._on_cuda = self.device.type == "cuda"
         self._learning_rate = torch.tensor(config.learning_rate.start, device=self.device)
-        self.optimizer = torch.optim.Adam(
-            self.network.parameters(), self._learning_rate, eps=1e-5, fused=True
-        )
+        self._optimizer = FlatAdam(self.network, self._learning_rate, config.max_grad_norm)
         self._update = Recorded(self._fit, self.device, self.generator)
         self._last_batch: dict[str, Tensor] = {}
         self._last_loss = torch.zeros((), pin_memory=self._on_cuda)  # on the host
@@ -252,12 +250,7 @@ class DeepLearner(Learner):
 
     def _descend(self, loss: Tensor, **batch: Tensor | None) -> None:
         """One step of the optimiser down the gradient of a loss that was computed from a batch."""
-        self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.config.max_grad_norm, foreach=True)
-        if self._on_cuda:  # the optimiser wants to be told, and warns if told too early
-            self.optimizer.param_groups[0]["capturable"] = torch.cuda.is_current_stream_capturing()
-        self.optimizer.step()
+        self._optimizer.descend(loss)
         self._last_batch = {name: each for name, each in batch.items() if each is not None}
 
     def _note(self, loss: Tensor) -> Tensor:
@@ -281,11 +274,6 @@ class DeepLearner(Learner):
             batch,
         )
 
-    def _rows(self, batch: Transition) -> tuple[Tensor, Tensor]:
-        """(B,) actions counted from 0 and (B,) float32 rewards, on the device."""
-        action = np.asarray(batch.action, np.int64) - self._first_action
-        return self.policy.to_device(action), self.policy.to_device(np.asarray(batch.reward, np.float32))
-
     def state_dict(self) -> State:
         """Weights, the optimiser's moments, the random generator's state and the number of transitions.
 
@@ -302,10 +290,7 @@ class DeepLearner(Learner):
         }
         for name, tensor in self.network.state_dict().items():
             state[f"network.{name}"] = to_array(tensor)
-        for number, moments in self.optimizer.state_dict()["state"].items():
-            for name, tensor in moments.items():
-                state[f"optimizer.{number}.{name}"] = to_array(tensor)
-        return state
+        return state | saved_usual(self.network, "usual.") | self._optimizer.state_dict("optimizer")
 
     def load_policy(self, state: Mapping[str, Any]) -> None:
         """Takes back of what `state_dict` gave only what acting needs; a network of sites may have others.
@@ -313,9 +298,9 @@ class DeepLearner(Learner):
         Raises:
             ValueError: when the state is another algorithm's, or of another network.
         """
-        if state.get("algorithm") != self.name:
-            raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
+        check_algorithm(state, self.name)
         load_module(self.network, state, "network.")
+        load_usual(self.network, state, "usual.")
         if int(state["steps"]) < 0:
             raise ValueError(f"{state['steps']} steps")
         self.steps = 0
@@ -329,15 +314,7 @@ class DeepLearner(Learner):
         """
         self.load_policy(state)
         self._update = Recorded(self._fit, self.device, self.generator)  # a graph would use what was before
-        moments: dict[int, dict[str, Tensor]] = {}
-        for name, value in state.items():
-            if name.startswith("optimizer."):
-                _, number, key = name.split(".")
-                moments.setdefault(int(number), {})[key] = torch.from_numpy(np.array(value))
-        _check_moments(moments, list(self.network.parameters()))
-        groups = self.optimizer.state_dict()["param_groups"]
-        self.optimizer.load_state_dict({"state": moments, "param_groups": groups})
-        self.optimizer.param_groups[0]["lr"] = self._learning_rate  # loading puts a copy there
+        self._optimizer.load_state_dict(state, "optimizer")
         if self._goes_on(state):
             try:
                 self.generator.set_state(torch.from_numpy(np.array(state["generator"], np.uint8)))

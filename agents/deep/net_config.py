@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-KINDS = ("auto", "mlp", "cnn", "sites")
+NETWORKS = ("auto", "mlp", "cnn", "sites")
 """Networks of the project; any other name is one of the user's own, as `package.module:Class`."""
 MOST_UNITS = 1 << 14
 """Units of a layer, at most."""
@@ -36,9 +36,9 @@ class NetworkConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if self.kind not in KINDS and ":" not in self.kind:
+        if self.kind not in NETWORKS and ":" not in self.kind:
             raise ValueError(
-                f"net.kind is one of {', '.join(KINDS)}, or package.module:Class; got {self.kind!r}"
+                f"net.kind is one of {', '.join(NETWORKS)}, or package.module:Class; got {self.kind!r}"
             )
         for name in ("hidden", "channels"):
             units = getattr(self, name)

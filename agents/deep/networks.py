@@ -7,21 +7,22 @@ float32 action values. A `Torso` makes features of observations; a head makes ac
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...checking import load_object
-from ..spaces import is_table, sizes, told
+from ..spaces import PLANES_LAST, is_grid, is_table, sizes, told
 from .net_config import NetworkConfig
+from .planes import Planes, PlanesLinear, by_columns
 
 SMALL = 8
 """A picture is made smaller by convolutions of stride 2 until no side is longer than this."""
-PICTURE_CHANNELS = (1, 3, 4)
-"""A grid's last axis is taken for its planes if it has one of these lengths; otherwise the first one is."""
 
 
 def make_network(
@@ -62,7 +63,7 @@ def make_network(
 
 def choose_kind(space: Space, num_actions: int) -> str:
     """The network that suits a space: pictures a cnn, a table with a row an action `sites`, the rest mlp."""
-    if isinstance(space, Box) and len(space.shape) == 3:
+    if is_grid(space):
         return "cnn"
     if is_table(space, num_actions):
         return "sites"
@@ -84,7 +85,7 @@ class Stack(nn.Module):
         if not isinstance(space, Box):
             raise ValueError(f"frames above 1 need Box observations; got {told(space)}")
         axes = len(space.shape)
-        self.last = axes == 3 and space.shape[2] in PICTURE_CHANNELS
+        self.last = is_grid(space) and space.shape[2] in PLANES_LAST
         shape = (space.shape[2], *space.shape[:2]) if self.last else space.shape
         shape = (frames, *shape) if axes == 2 else (frames * shape[0], *shape[1:]) if axes else (frames,)
         low, high = space.low.min(), space.high.max()
@@ -136,11 +137,11 @@ class Torso(nn.Module):
 
     def __init__(self, space: Space, config: NetworkConfig, kind: str | None = None) -> None:
         super().__init__()
-        kind = kind or ("cnn" if isinstance(space, Box) and len(space.shape) == 3 else "mlp")
-        is_grid = isinstance(space, Box) and len(space.shape) == 3
-        if kind == "cnn" and not is_grid:
+        self.planes: Planes | None = None
+        kind = kind or ("cnn" if is_grid(space) else "mlp")
+        if kind == "cnn" and not is_grid(space):
             raise ValueError(f"a cnn needs observations of three axes; got {told(space)}")
-        if config.planes is not None and not is_grid:
+        if config.planes is not None and not is_grid(space):
             raise ValueError(f"net.planes are for observations of three axes; got {told(space)}")
         if isinstance(space, Discrete):
             first, *rest = config.hidden
@@ -149,10 +150,14 @@ class Torso(nn.Module):
                 *_after(first, config),
                 *_layers(first, rest, config),
             ]
-        elif isinstance(space, Box) and is_grid:
+        elif is_grid(space):
             grid = Grid(space, config)
             body = Convolutions(grid, config) if kind == "cnn" else Flat(grid)
-            parts = [grid, body, *_layers(body.width, config.hidden, config)]
+            layers = _layers(body.width, config.hidden, config)
+            parts = [grid, body, *layers]
+            if isinstance(body, Flat) and space.dtype == np.uint8:
+                self.planes = Planes(_where(grid, body, space), grid.scale)
+                by_columns(layers[0])
         elif isinstance(space, Box | MultiBinary | MultiDiscrete):
             parts = [Vector(space), *_layers(math.prod(space.shape), config.hidden, config)]
         else:
@@ -164,7 +169,17 @@ class Torso(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """(B, ...) observations to (B, width) features."""
-        return self.parts(obs)
+        if self.planes is None or obs.device.type != "cpu":
+            return self.parts(obs)
+        if torch.is_grad_enabled():
+            self.planes.meet(obs)
+        if not self.planes.sparse:
+            return self.parts(obs)
+        _, _, first, *rest = self.parts
+        features = PlanesLinear.apply(first.weight, first.bias, obs, self.planes)
+        for part in rest:
+            features = part(features)
+        return features
 
 
 def _layers(width: int, hidden: Sequence[int], config: NetworkConfig) -> list[nn.Module]:
@@ -227,7 +242,7 @@ class Grid(nn.Module):
 
     def __init__(self, space: Box, config: NetworkConfig) -> None:
         super().__init__()
-        self.last = space.shape[2] in PICTURE_CHANNELS
+        self.last = space.shape[2] in PLANES_LAST
         count, *sides = (space.shape[2], *space.shape[:2]) if self.last else space.shape
         chosen = tuple(range(count)) if config.planes is None else config.planes
         if chosen and max(chosen) >= count:
@@ -237,7 +252,7 @@ class Grid(nn.Module):
         others = [plane for plane in range(count) if plane not in chosen]
         self.planes, self.numbers, self.sides = len(chosen), len(others), tuple(sides)
         self.scale = float(_scales(space).min())
-        self.register_buffer("chosen", torch.tensor(chosen), persistent=False)
+        self.register_buffer("chosen", torch.tensor(chosen, dtype=torch.long), persistent=False)
         self.register_buffer("others", torch.tensor(others, dtype=torch.long), persistent=False)
 
     def forward(self, obs: Tensor) -> tuple[Tensor, Tensor | None]:
@@ -264,6 +279,12 @@ class Flat(nn.Module):
         """A `Grid`'s output to (B, width)."""
         planes, numbers = grid
         return planes.flatten(1) if numbers is None else torch.cat([planes.flatten(1), numbers], dim=1)
+
+
+def _where(grid: Grid, flat: Flat, space: Box) -> NDArray[np.int64]:
+    """Where the numbers that they make of an observation stand in it."""
+    places = torch.arange(math.prod(space.shape)).reshape(1, *space.shape)
+    return (flat(grid(places))[0] / grid.scale).round().long().numpy()
 
 
 class Convolutions(nn.Module):
@@ -295,6 +316,27 @@ class Convolutions(nn.Module):
         planes, numbers = grid
         features = self.layers(planes).flatten(1)
         return features if numbers is None else torch.cat([features, numbers], dim=1)
+
+
+def saved_usual(network: nn.Module, prefix: str) -> dict[str, NDArray[np.uint8]]:
+    """What the first layers of a network take for usual, by where they stand in it; see `Planes`."""
+    return {prefix + name: each.usual for name, each in _planes(network) if each.usual is not None}
+
+
+def load_usual(network: nn.Module, state: Mapping[str, Any], prefix: str) -> None:
+    """Takes back what `saved_usual` gave; of what it does not name, the next batch decides.
+
+    Raises:
+        ValueError: when it is of other layers.
+    """
+    for name, each in _planes(network):
+        each.take(state.get(prefix + name))
+
+
+def _planes(network: nn.Module) -> Iterator[tuple[str, Planes]]:
+    for name, part in network.named_modules():
+        if isinstance(part, Torso) and part.planes is not None:
+            yield name, part.planes
 
 
 def _import(path: str) -> type:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
+
+MOMENTS = {torch.optim.Adam: {"step", "exp_avg", "exp_avg_sq"}, torch.optim.RMSprop: {"step", "square_avg"}}
+"""What an optimiser keeps of each parameter."""
 
 
 def find_device(name: str) -> torch.device:
@@ -50,10 +53,33 @@ def load_module(module: nn.Module, state: Mapping[str, Any], prefix: str) -> Non
     module.load_state_dict({name: torch.from_numpy(np.array(value)) for name, value in given.items()})
 
 
-def _check_moments(moments: Mapping[int, Mapping[str, Tensor]], parameters: Sequence[Tensor]) -> None:
+def saved_optimizer(optimizer: torch.optim.Optimizer, prefix: str) -> dict[str, NDArray]:
+    """What an optimiser keeps of its parameters, as arrays named `<prefix>.<parameter>.<name>`."""
+    return {
+        f"{prefix}.{number}.{name}": to_array(tensor)
+        for number, moments in optimizer.state_dict()["state"].items()
+        for name, tensor in moments.items()
+    }
+
+
+def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], prefix: str) -> None:
+    """Takes back what `saved_optimizer` gave; the optimiser's settings stay as they are.
+
+    Raises:
+        ValueError: when it is not of its parameters.
+    """
+    parameters = [each for part in optimizer.param_groups for each in part["params"]]
+    moments: dict[int, dict[str, Tensor]] = {}
+    for key, value in state.items():
+        if key.startswith(f"{prefix}."):
+            _, number, name = key.split(".")
+            moments.setdefault(int(number), {})[name] = torch.from_numpy(np.array(value))
     for number, each in moments.items():
-        if not 0 <= number < len(parameters) or set(each) != {"step", "exp_avg", "exp_avg_sq"}:
-            raise ValueError(f"the optimiser's state {number} is not Adam's")
-        moments_fit = all(each[name].shape == parameters[number].shape for name in ("exp_avg", "exp_avg_sq"))
-        if each["step"].numel() != 1 or not moments_fit:
+        if not 0 <= number < len(parameters) or set(each) != MOMENTS[type(optimizer)]:
+            raise ValueError(f"the optimiser's state {number} is of another optimiser")
+        if each["step"].numel() != 1 or any(
+            each[name].shape != parameters[number].shape for name in each if name != "step"
+        ):
             raise ValueError(f"the optimiser's state {number} is of another shape")
+    groups = optimizer.state_dict()["param_groups"]
+    optimizer.load_state_dict({"state": moments, "param_groups": groups})

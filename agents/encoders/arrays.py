@@ -10,21 +10,15 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
+from gymnasium.spaces import Box, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 from ..base import State
 from ..checks import taken
 from ..spaces import told
-
-
-@dataclass(frozen=True)
-class NoSettings:
-    """Encoders that have none."""
 
 
 class ArrayEncoder(ABC):
@@ -154,8 +148,3 @@ class ArrayEncoder(ABC):
 def vectors(width: int) -> Box:
     """The space of (width,) vectors."""
     return Box(-np.inf, np.inf, (width,), np.float32)
-
-
-def indices(count: int) -> Discrete:
-    """The space of so many indices."""
-    return Discrete(count)

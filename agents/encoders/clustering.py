@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from ...checking import at_least, within
 from ..affine import Affine
 from ..checks import check_range, taken
-from .arrays import ArrayEncoder, indices
+from .arrays import ArrayEncoder
 
 CLIMBS = 128
 """Observations from which mean-shift climbs; a peak to which none of so many leads is of few observations."""
@@ -104,7 +104,7 @@ class _Centres(ArrayEncoder):
         taken(self._arrays, "centres", np.float32, None, self.width)
 
     def _codes(self) -> Discrete:
-        return indices(len(self._arrays["centres"]))
+        return Discrete(len(self._arrays["centres"]))
 
     def _encode(self, rows: NDArray) -> NDArray[np.int64]:
         return self._nearest(rows)[0]
@@ -178,7 +178,7 @@ class DBSCAN(_Centres):
         taken(self._arrays, "radius", np.float32, 1)
 
     def _codes(self) -> Discrete:
-        return indices(int(self._arrays["groups"].max()) + 2)
+        return Discrete(int(self._arrays["groups"].max()) + 2)
 
     def _encode(self, rows: NDArray) -> NDArray[np.int64]:
         core, _ = self._nearest(rows)
@@ -217,7 +217,7 @@ class Mixture(ArrayEncoder):
             raise ValueError("the mixture's precisions and shares must be more than 0")
 
     def _codes(self) -> Discrete:
-        return indices(len(self._arrays["means"]))
+        return Discrete(len(self._arrays["means"]))
 
     def _encode(self, rows: NDArray) -> NDArray[np.int64]:
         # -2 log of share * density, less what is the same for all: a linear map of x and x^2.

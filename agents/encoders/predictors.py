@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
-from gymnasium.spaces import Space
+from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 
 from ...checking import at_least
@@ -20,7 +20,7 @@ from ..base import OutdatedError
 from ..checks import taken
 from ..estimators import CLASSIFIERS, MOST_SAMPLES, REGRESSORS, fit, make_model
 from ..models import Model, check_nodes, leaf_numbers
-from .arrays import ArrayEncoder, indices, vectors
+from .arrays import ArrayEncoder, vectors
 
 
 @dataclass(frozen=True)
@@ -85,7 +85,7 @@ class TreeLeaves(ArrayEncoder):
         }
 
     def _codes(self) -> Space:
-        return indices(int((self._arrays["feature"] < 0).sum()))
+        return Discrete(int((self._arrays["feature"] < 0).sum()))
 
     def _encode(self, rows: NDArray) -> NDArray[np.int64]:
         if self._prepared is None:

@@ -6,8 +6,7 @@ Their files, and the libraries these need, load only when an encoder is asked fo
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -15,7 +14,7 @@ import numpy as np
 from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
-from ...checking import load_object, unknown
+from ...checking import load_object, needed, unknown
 from ..base import Encoder, State
 
 
@@ -65,7 +64,7 @@ def _predictor(name: str, summary: str) -> EncoderSpec:
         "predictors:Predictor",
         "vector",
         summary,
-        "arrays:NoSettings",
+        ".registry:NoSettings",
         supervised=True,
         estimator=name,
     )
@@ -136,17 +135,6 @@ _ENCODERS = {
         _classifier("naive-bayes", "classes' probabilities by naive Bayes"),
     )
 }
-
-
-@contextmanager
-def _needed(spec: EncoderSpec) -> Iterator[None]:
-    """Says which extra of the distribution to install, where one is missing."""
-    try:
-        yield
-    except ModuleNotFoundError as error:
-        raise ValueError(
-            f"{spec.name} needs {error.name}, which is not installed: pip install 'meze[{spec.extra}]'"
-        ) from None
 
 
 def encoder_specs() -> tuple[EncoderSpec, ...]:
@@ -231,7 +219,7 @@ class Chain:
             if k:
                 obs = self._parts[k - 1].transform(obs)
                 self._follow(k)
-            with _needed(self._specs[k]):
+            with needed(self._specs[k].name, self._specs[k].extra):
                 self._parts[k].fit(obs, targets)
         return self
 
@@ -259,7 +247,7 @@ class Chain:
             if k:
                 self._follow(k)
             own = {name.partition(".")[2]: each for name, each in state.items() if name.startswith(f"{k}.")}
-            with _needed(self._specs[k]):
+            with needed(self._specs[k].name, self._specs[k].extra):
                 self._parts[k].load_state_dict(own)
 
     def _follow(self, k: int) -> None:

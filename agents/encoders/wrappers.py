@@ -16,19 +16,7 @@ from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ..base import (
-    Decided,
-    Encoder,
-    Imitator,
-    Learner,
-    Memory,
-    Policy,
-    Searcher,
-    State,
-    Trainable,
-    Trainer,
-    Transition,
-)
+from ..base import Decided, Encoder, Imitator, Memory, Policy, Searcher, State, Trainable
 
 # --- Environments ---------------------------------------------------------------------------------------
 
@@ -68,9 +56,10 @@ class VectorEncodeObservation(VectorWrapper):
         if "final_obs" in info:
             rows = np.flatnonzero(info["_final_obs"])
             ends = np.full(len(info["final_obs"]), None, object)
-            codes = self.encoder.transform(np.stack([np.asarray(each) for each in info["final_obs"][rows]]))
-            for row, code in zip(rows, codes, strict=True):
-                ends[row] = code
+            if len(rows):
+                finals = np.stack([np.asarray(each) for each in info["final_obs"][rows]])
+                for row, code in zip(rows, self.encoder.transform(finals), strict=True):
+                    ends[row] = code
             info = info | {"final_obs": ends}
         return self.encoder.transform(obs), reward, terminated, truncated, info
 
@@ -134,18 +123,13 @@ class _Encoded(Trainable):
     def load_policy(self, state: Mapping[str, Any]) -> None:
         self.agent.load_policy(state)
 
-
-class EncodedLearner(_Encoded, Learner):
-    """A `Learner` of codes."""
-
     def inside(self, env: VectorEnv) -> tuple[VectorEnv, Any]:
         """The environment with the encoder around it, and the agent of codes; see `Trainable.inside`."""
         return VectorEncodeObservation(env, self.encoder), self.agent
 
-    def learn(self, batch: Transition) -> dict[str, Any]:
-        """Learns from the codes of a batch; see `Learner.learn`."""
-        obs, next_obs = self.encoder.transform(batch.obs), self.encoder.transform(batch.next_obs)
-        return self.agent.learn(batch._replace(obs=obs, next_obs=next_obs))
+
+class EncodedLearner(_Encoded):
+    """A `Learner` or a `Trainer` of codes, which learns `inside`."""
 
 
 class EncodedImitator(_Encoded, Imitator):
@@ -194,15 +178,3 @@ class EncodedSearcher(_Encoded, Searcher):
     def graph(self) -> Any:
         """The best genome's network over codes; see `Searcher.graph`."""
         return self.agent.graph()
-
-
-class EncodedTrainer(_Encoded, Trainer):
-    """A `Trainer` that steps environments of codes."""
-
-    def begin(self, env: VectorEnv, obs: NDArray) -> None:
-        """Takes the environments; see `Trainer.begin`."""
-        self.agent.begin(VectorEncodeObservation(env, self.encoder), self.encoder.transform(obs))
-
-    def advance(self) -> tuple[int, dict[str, Any]]:
-        """Collects and learns once; see `Trainer.advance`."""
-        return self.agent.advance()

@@ -24,7 +24,7 @@ from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
 from ..base import Searcher, State, fitting
-from ..checks import restore_generator
+from ..checks import check_algorithm, restore_generator
 from .genomes import LARGEST_STEP, SMALLEST_STEP, GeneticConfig, make_genome
 from .population import (
     PopulationPolicy,
@@ -78,12 +78,10 @@ class Genetic(Searcher):
         self.config = config
         with fitting(self.name, observation_space, action_space):
             self.genome = make_genome(observation_space, action_space, config)
-        self.generation = 0
         self.rng = rng
         self._random = random.Random(int(rng.integers(2**63)))
         self.population = self.genome.initial(config.population, rng)
         self.steps = np.full(config.population, config.step)
-        self.fitness: NDArray[np.float64] | None = None
         self.policy = self.genome.policy_of(self.population[:1], None)
 
     def ask(self) -> NDArray:
@@ -192,8 +190,7 @@ class Genetic(Searcher):
         Raises:
             ValueError: when the state is another algorithm's, or of other spaces or settings.
         """
-        if state.get("algorithm") != self.name:
-            raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
+        check_algorithm(state, self.name)
         shapes = {"population": self.population, "steps": self.steps, "best": self.policy.genes}
         for name, own in shapes.items():
             if np.shape(state[name]) != own.shape or state[name].dtype != own.dtype:

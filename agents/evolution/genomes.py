@@ -1,4 +1,4 @@
-"""Genomes of the genetic algorithm: what they are, how they vary, how they act."""
+"""Genomes of the genetic algorithm: what they are, and how they act."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ...checking import at_least, within
+from ...checking import at_least, one_of, within
 from ..spaces import column_scales, is_table, told
 from .inputs import Retina, make_features
 from .population import Actions, MlpPolicy, PopulationPolicy, SequencePolicy, SitesPolicy, TablePolicy
@@ -59,6 +59,7 @@ class GeneticConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
+        one_of(self, "genome")
         at_least(self, 2, "population")
         at_least(self, 0, "hidden")
         at_least(self, 1, "runs", "longest_run", "elites", "tournament")

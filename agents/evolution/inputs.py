@@ -12,14 +12,12 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 from ...caching import compiled
-from ..spaces import sizes, told
+from ..spaces import PLANES_LAST, sizes, told
 
 MAX_INPUTS = 1024
 """More inputs than this are refused."""
 STRETCH = np.uint64(16)
 """Cells that are tested for zeros at once."""
-CHANNELS = (1, 3, 4)
-"""A grid's last axis is taken for its planes if it has one of these lengths; otherwise the first one is."""
 
 
 @dataclass(frozen=True)
@@ -130,7 +128,7 @@ def make_features(space: Space, retina: Retina) -> Features:
 
     A number is one input a value. A vector is one input a component, of several numbers or bits each. Of a
     grid (height, width), or planes of it, `retina` chooses. Components with finite bounds are divided by the
-    larger of them.
+    larger of them, several numbers each by its largest.
 
     Raises:
         ValueError: for a space of another kind, too many inputs, or a retina that does not fit.
@@ -173,7 +171,7 @@ def _grid_fields(shape: Sequence[int], retina: Retina) -> tuple[list[list[int]],
     index = np.arange(math.prod(shape)).reshape(shape)
     if index.ndim == 2:
         index = index[None]
-    elif shape[2] in CHANNELS:
+    elif shape[2] in PLANES_LAST:
         index = np.moveaxis(index, 2, 0)
     num_planes, height, width = index.shape
     sharp = range(num_planes) if retina.planes is None else retina.planes

@@ -22,6 +22,7 @@ from neat.reporting import ReporterSet
 from numpy.typing import NDArray
 
 from ..base import Searcher, State, fitting
+from ..checks import check_algorithm
 from .inputs import make_features, sense
 from .neat_genomes import (
     Counter,
@@ -138,7 +139,6 @@ class Neat(Searcher):
         with fitting("neat", observation_space, action_space):
             self.features = make_features(observation_space, config.retina)
             self.actions = Actions(action_space)
-        self.generation = 0
         self._random = random.Random(int(rng.integers(2**63)))
         self._neat: Any = neat_config(config, len(self.features.names), self.actions.num_outputs)
         reporters = ReporterSet()
@@ -150,7 +150,6 @@ class Neat(Searcher):
         self._counters = Counter(1), Counter(self.actions.num_outputs), Counter(1)
         self._reproduction.genome_indexer, self._neat.genome_config.node_indexer = self._counters[:2]
         self._species.indexer = self._counters[2]
-        self.fitness: NDArray[np.float64] | None = None
         self._best: neat.DefaultGenome | None = None
         self.population = self._express([])
         self.policy = NeatPolicy(
@@ -249,8 +248,7 @@ class Neat(Searcher):
         Raises:
             ValueError: when the state is another algorithm's, or of other spaces or settings.
         """
-        if state.get("algorithm") != self.name:
-            raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
+        check_algorithm(state, self.name)
         genomes, size = genomes_from_state(state, self._neat.genome_config), self.config.population
         if len(genomes) not in (0, size, size + 1):
             raise ValueError(f"the population is {size}; the state holds {len(genomes)} genomes")

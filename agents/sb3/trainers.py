@@ -3,7 +3,7 @@
 The algorithms are the library's: PPO (Schulman et al. 2017), A2C (Mnih et al. 2016), DQN (Mnih et al. 2015).
 They own their loop, so each is a `Trainer`: it is given environments and steps them itself. Its network
 begins with the project's `Torso`; schedules count transitions, as everywhere else, not shares of a run.
-`sb3_box` has those that know nothing but Box actions.
+`box` has those that know nothing but Box actions.
 
 None of them knows masks. In training an impossible action is what the environment makes of it; `act`
 chooses among the possible ones.
@@ -32,18 +32,16 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor
 
 from ..base import Memory, NonFiniteLossError, Policy, State, Trainer, fitting
-from ..checks import restore_generator
+from ..checks import check_algorithm, restore_generator
 from ..deep.net_config import NetworkConfig
 from ..deep.networks import Torso
-from ..deep.tensors import find_device, load_module, to_array
+from ..deep.tensors import find_device, load_module, load_optimizer, saved_optimizer, to_array
 from .random import OwnRandom
 from .spaces import Codec, actions_codec, observations_codec
 from .vec_env import MezeVecEnv
 
 UNTOLD = ("n_updates", "clip_range")
 """What the library logs and no curve needs."""
-MOMENTS = {torch.optim.Adam: {"step", "exp_avg", "exp_avg_sq"}, torch.optim.RMSprop: {"step", "square_avg"}}
-"""What an optimiser keeps of each parameter."""
 
 # --- Network and policy ---------------------------------------------------------------------------------
 
@@ -241,9 +239,7 @@ class SB3Trainer(Trainer):
         for name, tensor in model.policy.state_dict().items():
             state[f"policy.{name}"] = to_array(tensor)
         for prefix, optimizer in self._optimizers().items():
-            for number, moments in optimizer.state_dict()["state"].items():
-                for name, tensor in moments.items():
-                    state[f"{prefix}.{number}.{name}"] = to_array(tensor)
+            state |= saved_optimizer(optimizer, prefix)
         return state
 
     def _optimizers(self) -> dict[str, torch.optim.Optimizer]:
@@ -257,37 +253,13 @@ class SB3Trainer(Trainer):
             ValueError: when the state is another algorithm's, or of another network.
         """
         model = self.model
-        if state.get("algorithm") != self.name:
-            raise ValueError(f"{self.name} can't go on from a state of {state.get('algorithm')}")
+        check_algorithm(state, self.name)
         load_module(model.policy, state, "policy.")
         for prefix, optimizer in self._optimizers().items():
             load_optimizer(optimizer, state, prefix)
         self._random.load_state_dict(state)
         restore_generator(model.action_space.np_random, state["action_random"])
         model.num_timesteps = int(state["steps"])
-
-
-def load_optimizer(optimizer: torch.optim.Optimizer, state: Mapping[str, Any], prefix: str) -> None:
-    """Puts arrays named `<prefix>.<parameter>.<name>` into an optimiser; its settings stay as they are.
-
-    Raises:
-        ValueError: when they are not of its parameters.
-    """
-    parameters = [each for part in optimizer.param_groups for each in part["params"]]
-    moments: dict[int, dict[str, Tensor]] = {}
-    for key, value in state.items():
-        if key.startswith(f"{prefix}."):
-            _, number, name = key.split(".")
-            moments.setdefault(int(number), {})[name] = torch.from_numpy(np.array(value))
-    for number, each in moments.items():
-        if not 0 <= number < len(parameters) or set(each) != MOMENTS[type(optimizer)]:
-            raise ValueError(f"the optimiser's state {number} is of another optimiser")
-        if each["step"].numel() != 1 or any(
-            each[name].shape != parameters[number].shape for name in each if name != "step"
-        ):
-            raise ValueError(f"the optimiser's state {number} is of another shape")
-    groups = optimizer.state_dict()["param_groups"]
-    optimizer.load_state_dict({"state": moments, "param_groups": groups})
 
 
 class ActorCritic(SB3Trainer):

@@ -7,6 +7,7 @@ pool.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -112,8 +113,14 @@ def load_pool(map: str, split: Split, pool_size: int, streets: StreetConfig) -> 
     if map == "generated":
         if not 1 <= pool_size <= MAX_POOL_SIZE:
             raise ValueError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, not {pool_size}")
-        return [generate(streets, first_seed(split) + k) for k in range(pool_size)]
+        return list(_drawn(streets, first_seed(split), pool_size))
     return [find_map(map)]
+
+
+@lru_cache(maxsize=4)
+def _drawn(streets: StreetConfig, first: int, count: int) -> tuple[StreetMap, ...]:
+    """Generated maps, which are drawn once for all worlds of the same pool: a run makes several."""
+    return tuple(generate(streets, first + k) for k in range(count))
 
 
 def street_at(streets: StreetMap, x: int, y: int) -> NDArray[np.bool_]:

@@ -1,4 +1,7 @@
-"""The decorator of everything that is compiled into a batch loop."""
+"""What is compiled into a batch loop: the decorators of scalar functions, and bytes moved several at a time.
+
+Loops over single bytes stay loops, since the compiler can't know that two arrays do not overlap.
+"""
 
 from __future__ import annotations
 

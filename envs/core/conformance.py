@@ -7,9 +7,11 @@ check_world("my_package/Maze-v0", observation="grid")
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import pickle
 import warnings
-from collections.abc import Callable, Iterator
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from functools import cached_property
 from typing import Any
@@ -25,6 +27,7 @@ from ...comparing import assert_same
 from .batch import RESET_SEEDED, SAME_STEP, Batch, Outputs
 from .env import WorldEnv, seed_keys
 from .interpreted import interpreted
+from .measures import BY_NAME, Played, check_measures
 from .registry import find_world
 from .vector import WorldVectorEnv
 from .world import CORE_FIELDS, Renderer, World, make_world
@@ -158,13 +161,21 @@ def _actions_have_names(case: _Case) -> None:
 
 def _declares_what_it_tells(case: _Case) -> None:
     """Measures are fields of the infos, or made of them; targets lie in their range and change nothing."""
-    world = case.world
-    for declared in (world.measures, world.targets):
-        names = [each.name for each in declared]
-        assert len(set(names)) == len(names), f"one of {', '.join(names)} is declared twice"
-    for env, _, _, _, info in case.trajectory(SEED):
+    world, counted = case.world, defaultdict[str, list[float]](list)
+    try:
+        check_measures(world.measures)
+    except ValueError as error:
+        raise AssertionError(str(error)) from error
+    names = [target.name for target in world.targets]
+    assert len(set(names)) == len(names), f"one of {', '.join(names)} is declared twice"
+    for env, _, reward, _, info in case.trajectory(SEED):
         missing = [each.name for each in world.measures if each.how and each.name not in info]
         assert not missing, f"its infos have no {missing[0]}"
+        for each in (*BY_NAME, *world.measures):
+            if each.name in info:
+                counted[each.name].append(float(info[each.name]))
+        counted["return"].append(reward)
+        counted["length"].append(1.0)
         state, before = env.get_state(), env.get_state()
         for target in world.targets:
             values = target.of(world.params(), state)
@@ -172,6 +183,21 @@ def _declares_what_it_tells(case: _Case) -> None:
             assert fits, f"{target.name} is of shape {values.shape} and type {values.dtype}"
             assert target.low <= values[0] <= target.high, f"{target.name} is {values[0]}"
         assert state.tobytes() == before.tobytes(), "telling a target changed the state"
+    _makes_measures(world, {name: np.array(values) for name, values in counted.items()})
+
+
+def _makes_measures(world: World, counted: Mapping[str, NDArray]) -> None:
+    """Has the measures that are made of others told of episodes of one step, with and without a reference."""
+    for measure, best in itertools.product(world.measures, (None, counted)):
+        if measure.of is None:
+            continue
+        try:
+            values = measure.of(Played(counted, world.config, best))
+        except Exception as error:
+            line = " ".join(str(error).split())
+            raise AssertionError(f"measure {measure.name}: {type(error).__name__}: {line}") from error
+        fits = values is None or np.ndim(values) == 1 and len(values) <= len(counted["length"])
+        assert fits, f"measure {measure.name} is {values!r} of {len(counted['length'])} episodes"
 
 
 def _masks_hold(case: _Case) -> None:

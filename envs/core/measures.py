@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, NamedTuple, TypeAlias, get_args
 
@@ -77,6 +77,25 @@ SUCCESS = Measure(
 COST = Measure("cost", "sum", title="harm", note="the mean harm done in an episode", better=False)
 
 
+BY_NAME = (SUCCESS, COST)
+"""Measured wherever infos have them, without being declared."""
+TAKEN = {"return", "length", "step", "episodes", "generation", "seconds", "steps_per_second"}
+"""Names that no world may declare: what all are measured by, and what else `metrics.csv` has columns of."""
+
+
+def check_measures(measures: Sequence[Measure]) -> None:
+    """Checks what a world declares.
+
+    Raises:
+        ValueError: one line, when a name stands there twice, or is taken.
+    """
+    names = [measure.name for measure in measures]
+    if taken := TAKEN.intersection(names):
+        raise ValueError(f"the world can't declare a measure {min(taken)}: the name is taken")
+    if len(set(names)) < len(names):
+        raise ValueError(f"the world declares a measure twice: {', '.join(names)}")
+
+
 @dataclass(frozen=True)
 class Target:
     """What a world can tell of its states that encoders may learn to predict from observations.
@@ -92,7 +111,7 @@ class Target:
     """`(params, state) -> (N,) float32`, of (N,) records, to which it must not write."""
     low: float = -math.inf
     high: float = math.inf
-    """Between which numbers its values lie."""
+    """Between which numbers its values lie, as `check_world` makes sure."""
 
     def __post_init__(self) -> None:
         """Checks the name."""

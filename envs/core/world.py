@@ -291,7 +291,7 @@ def make_world(world: str | type[World] | World, settings: Mapping[str, Any]) ->
 
     Raises:
         TypeError: for a setting that the config does not have; it names the nearest one, if one is near. Also
-            for what is no world.
+            for what is no world, or does not say of which class its config is.
         ValueError: for a value that does not fit the field's type hint (see `settings.settled`), or from the
             config, for one that it does not allow.
     """
@@ -300,8 +300,11 @@ def make_world(world: str | type[World] | World, settings: Mapping[str, Any]) ->
             raise TypeError("a world that is made already takes no settings")
         return world
     world_class = load_world(world)
-    hint = get_type_hints(world_class.__init__)["config"]
-    config_class: Any = next(kind for kind in get_args(hint) or (hint,) if dataclasses.is_dataclass(kind))
+    hint = get_type_hints(world_class.__init__).get("config")
+    kinds = [kind for kind in get_args(hint) or (hint,) if dataclasses.is_dataclass(kind)]
+    if not kinds:
+        raise TypeError(f"{world_class.__name__}.__init__() must annotate its config, with a dataclass")
+    config_class: Any = kinds[0]
     known = [field.name for field in dataclasses.fields(config_class) if field.init]
     for name in settings:
         if name not in known:

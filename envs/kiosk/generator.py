@@ -15,7 +15,6 @@ from .instances import MAX_COORDINATE, MAX_KIOSKS, Instance, from_coordinates, o
 
 MAX_PLACES = 10_000
 FRONT_GARDEN = 3  # cells between a house and the sidewalk on which its people step
-LAYOUTS = ("districts", "uniform", "streets")
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ class Pool(NamedTuple):
     """The cities of a world, and which of them a state record is about."""
 
     instances: list[Instance]
-    """None where each episode has a fresh city ..."""
+    """Empty where each episode has a fresh city ..."""
     num_kiosks: int
     """... with so many kiosks ..."""
     num_rivals: int

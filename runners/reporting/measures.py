@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,15 +10,11 @@ from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from ...envs.core.env import world_of
-from ...envs.core.measures import COST, SUCCESS, Measure, Played
+from ...envs.core.measures import BY_NAME, Measure, Played, check_measures
 from ...envs.core.world import World
 
 RETURN = Measure("return", "sum", note="sum of the rewards", better=True, progress=True)
 LENGTH = Measure("length", "sum", note="steps of an episode")
-BY_NAME = (SUCCESS, COST)
-"""Measured wherever infos have them, without being declared."""
-TAKEN = {"step", "episodes", "generation", "seconds", "steps_per_second"}
-"""Columns of `metrics.csv` that are no measures."""
 
 
 def measures_of(world: World | type[World] | None) -> tuple[Measure, ...]:
@@ -31,11 +27,8 @@ def measures_of(world: World | type[World] | None) -> tuple[Measure, ...]:
         ValueError: one line, when a world declares a name twice, or one that is taken.
     """
     own = () if world is None else tuple(world.measures)
+    check_measures(own)
     names = {measure.name for measure in own}
-    if doubled := names & ({RETURN.name, LENGTH.name} | TAKEN):
-        raise ValueError(f"the world can't declare a measure {min(doubled)}: the name is taken")
-    if len(names) < len(own):
-        raise ValueError(f"the world declares a measure twice: {', '.join(each.name for each in own)}")
     return (RETURN, *(each for each in BY_NAME if each.name not in names), *own, LENGTH)
 
 
@@ -63,17 +56,20 @@ def told(
         best: what was counted of the world's best reference in the same episodes, if it has played them.
     """
     played = Played(counted, config, best)
-    values = {each.name: _value(each, played) for each in measures if each.told}
+    uncounted = {each.name for each in measures if each.how} - (counted.keys() & (best or counted).keys())
+    values = {each.name: _value(each, played, uncounted) for each in measures if each.told}
     return {name: each for name, each in values.items() if each is not None}
 
 
-def _value(measure: Measure, played: Played) -> NDArray | None:
+def _value(measure: Measure, played: Played, uncounted: Set[str]) -> NDArray | None:
     if measure.of is None:
         return played.counted.get(measure.name)
     try:
         return measure.of(played)
-    except KeyError:  # results that are older than the measure, or what it is made of
-        return None
+    except KeyError as error:
+        if error.args[0] in uncounted:  # results that are older than what it is made of
+            return None
+        raise ValueError(f"measure {measure.name} is made of {error}, which nobody counts") from error
 
 
 class Episodes(NamedTuple):

@@ -181,7 +181,6 @@ class Readout:
             sums = np.zeros((len(seen), wanted.shape[1]))
             np.add.at(sums, of_row, wanted)
             self._means[seen] = sums / np.bincount(of_row)[:, None]
-            self._otherwise = self._means
         else:
             from sklearn.linear_model import Ridge
 

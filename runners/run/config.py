@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import platform
 import shlex
-import subprocess
 from collections.abc import Collection
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ...agents.registry import AgentSpec, make_agent
-from ...version import __version__
 from ..setup.kinds import settings_class
 from ..setup.resolve import Environment, environment_of, find_learner, make_vector
 from ..setup.seeds import EVALUATION_SEED, STREAMS, stream_seeds
@@ -128,24 +123,3 @@ def read_config(
         read_encoding(plain["encoder"], file) if "encoder" in plain else None,
         streams,
     )
-
-
-def _versions() -> dict[str, str]:
-    versions = {"meze": __version__, "python": platform.python_version()}
-    for name in ("numpy", "numba", "gymnasium"):
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return versions
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that runs, with `-dirty` where files were changed; None outside of one."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()

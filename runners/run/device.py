@@ -5,11 +5,13 @@ from __future__ import annotations
 import dataclasses
 import gc
 import time
+from contextlib import closing
 
 from gymnasium.vector import AutoresetMode
 
 from ..setup.kinds import KINDS
 from .config import RunConfig
+from .recording import find_teacher
 
 UPDATES = 8
 """Updates before the measurement: the first ones compile and record, and a replay must be filled."""
@@ -28,7 +30,7 @@ def with_device(config: RunConfig) -> RunConfig:
         The run, its device `cpu` or `cuda`.
 
     Raises:
-        ValueError: one line, when the learner does not fit the environment or the device.
+        ValueError: one line, when the learner does not fit the environment or the device, or lacks a teacher.
     """
     settings = config.settings
     device = settings.device
@@ -43,10 +45,10 @@ def with_device(config: RunConfig) -> RunConfig:
 
 
 def _try(config: RunConfig, device: str) -> None:
-    env = config.make_env(1, AutoresetMode.SAME_STEP)
-    learner = config.make_learner(env, device)
-    learner.prepare()
-    env.close()
+    with closing(config.make_env(1, AutoresetMode.SAME_STEP)) as env:
+        config.make_learner(env, device).prepare()
+        if config.agent.is_taught:
+            find_teacher(env, config.environment, config.settings.teacher)
 
 
 def _choose(config: RunConfig) -> str:
@@ -78,31 +80,28 @@ def speed(config: RunConfig, device: str) -> float:
     """Transitions a second of a throw-away learner on a device, environment and all, while it learns."""
     import torch
 
-    settings = config.settings
-    env = config.make_env(settings.num_envs, AutoresetMode.SAME_STEP)
-    env, learner = config.make_learner(env, device).inside(env)
-    rollout = KINDS[config.agent.kind].rollout_class()(env, learner.policy, config.env_seeds())
+    with closing(config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)) as env:
+        inner, learner = config.make_learner(env, device).inside(env)
+        rollout = KINDS[config.agent.kind].rollout_class()(inner, learner.policy, config.env_seeds())
 
-    def update(until: float) -> int:
-        """Goes on up to the next update, or the time given; returns how many transitions that took."""
-        count = 0
-        while True:
-            transitions, metrics, _ = rollout.advance(learner)
-            count += transitions
-            if "loss" in metrics or time.perf_counter() > until:
-                return count
+        def update(until: float) -> int:
+            """Goes on up to the next update, or the time given; returns how many transitions that took."""
+            count = 0
+            while True:
+                transitions, metrics, _ = rollout.advance(learner)
+                count += transitions
+                if "loss" in metrics or time.perf_counter() > until:
+                    return count
 
-    def now() -> float:
-        if device == "cuda":
-            torch.cuda.synchronize()
-        return time.perf_counter()
+        def now() -> float:
+            if device == "cuda":
+                torch.cuda.synchronize()
+            return time.perf_counter()
 
-    limit = now() + WARM_UP_SECONDS
-    for _ in range(UPDATES):
-        update(limit)
-    started, count = now(), 0
-    while time.perf_counter() < started + SECONDS:
-        count += update(started + WARM_UP_SECONDS)
-    elapsed = now() - started
-    env.close()
-    return count / elapsed
+        limit = now() + WARM_UP_SECONDS
+        for _ in range(UPDATES):
+            update(limit)
+        started, count = now(), 0
+        while time.perf_counter() < started + SECONDS:
+            count += update(started + WARM_UP_SECONDS)
+        return count / (now() - started)

@@ -16,6 +16,7 @@ from ...agents.encoders.registry import EncoderChain, find_encoder
 from ...checking import at_least, within
 from ..setup.errors import refusal
 from ..setup.settings import from_plain, to_plain
+from ..setup.text import one_line
 
 FILE = "encoder.safetensors"
 """What was fitted, in a run's folder."""
@@ -96,7 +97,7 @@ class Encoding:
         except ValueError:
             raise
         except Exception as error:  # a stranger's arrays can fail in any way
-            raise ValueError(f"the encoder is damaged ({' '.join(str(error).split())[:200]})") from error
+            raise ValueError(f"the encoder is damaged ({one_line(error, 200)})") from error
         if not fits:
             raise ValueError("the encoder is damaged")
         return encoder

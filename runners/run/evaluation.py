@@ -12,7 +12,7 @@ from typing import Any, get_args, get_type_hints
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ...agents.base import Policy
-from ...agents.registry import AgentSpec, agent_specs, make_agent
+from ...agents.registry import AgentSpec, agent_names, find_agent, make_agent
 from ...envs.core.splits import Split
 from ..reporting.measures import Episodes, measures_of, told
 from ..reporting.scores import print_table, score
@@ -68,19 +68,19 @@ def find_contestant(
     """
     config = default_env_config(environment) if env_config is None else env_config
     references = reference_names(environment, config)
-    agents = {spec.name: spec for spec in agent_specs()}
+    known = agent_names()
     # A folder that happens to be called like an agent is a run only if it looks like one.
-    is_folder = Path(name).is_dir() and name not in references and name not in agents
+    is_folder = Path(name).is_dir() and name not in references and name not in known
     if is_folder or (Path(name) / "config.json").exists():
         return _trained(RunDir.open(name), environment, networks, checkpoint)
     if name in references:
         return Contestant(name, config, lambda env: ReferencePolicy(env.unwrapped.reference(name)))  # type: ignore[attr-defined]
-    if name not in agents:
+    if name not in known:
         raise unknown_contestant(name, environment, references)
-    spec = agents[name]
+    spec = find_agent(name)
     if spec.is_trained:
         raise ValueError(f"{name} has to be trained first: meze train {name} {environment.name}")
-    return Contestant(name, config, lambda env: _untrained(spec, env))
+    return Contestant(spec.name, config, lambda env: _untrained(spec, env))
 
 
 def _untrained(spec: AgentSpec, env: VectorEnv) -> Policy:

@@ -7,11 +7,15 @@ only what is registered, and is checked.
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import math
+import platform
 import re
+import subprocess
 import time
 from collections.abc import Collection, Mapping
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -22,9 +26,10 @@ from numpy.typing import NDArray
 from ...agents import checkpoint
 from ...agents.base import OutdatedError, Policy, State, Trainable
 from ...files import replaced
+from ...version import __version__
 from ..setup.errors import refusal
 from ..setup.files import new_folder, read_json, read_versioned, write_json
-from .config import RunConfig, _commit, _versions, read_config
+from .config import RunConfig, read_config
 from .metrics import METRICS, read_rows
 
 MOST_TOLD = 12
@@ -197,6 +202,27 @@ class RunDir:
         restore(learner, checkpoint.load(path), path, to_learn=False)
 
 
+def _versions() -> dict[str, str]:
+    versions = {"meze": __version__, "python": platform.python_version()}
+    for name in ("numpy", "numba", "gymnasium"):
+        with contextlib.suppress(PackageNotFoundError):
+            versions[name] = version(name)
+    return versions
+
+
+def _commit() -> str | None:
+    """The commit of the checkout that runs, with `-dirty` where files were changed; None outside of one."""
+    root = Path(__file__).parents[2]
+    if not (root / ".git").exists():
+        return None
+    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip()
+
+
 def pack(**parts: Mapping[str, Any]) -> State:
     """Joins named states into one for a checkpoint: `learner.q`, `rollout.records`, ..."""
     return {f"{part}.{name}": value for part, state in parts.items() for name, value in state.items()}
@@ -237,6 +263,10 @@ def load(
     if render_mode not in (None, "rgb_array"):
         raise ValueError(f"render_mode is rgb_array or nothing; got {render_mode!r}")
     env = config.make_env(num_envs, AutoresetMode.NEXT_STEP, render=bool(render_mode))
-    learner = config.make_learner(env)
-    folder.load_learner(learner, folder.find_checkpoint(checkpoint)[0])
+    try:
+        learner = config.make_learner(env)
+        folder.load_learner(learner, folder.find_checkpoint(checkpoint)[0])
+    except BaseException:
+        env.close()
+        raise
     return learner.policy, env

@@ -10,14 +10,15 @@ import csv
 import io
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from ...envs.core.measures import Measure
 from ...files import check_regular, open_own, replaced
-from ..reporting.measures import Episodes
+from ..reporting.measures import STANDARD, Episodes, told
 from ..setup.files import read_json
 
 METRICS = "metrics.csv"
@@ -28,9 +29,14 @@ class Meter:
 
     A learner's metric may be a number on another device, which is added up there: only a row waits for it. It
     is averaged over the calls that had it.
+
+    Args:
+        measures: what the episodes are measured by.
+        config: the world's.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, measures: Sequence[Measure] = STANDARD, config: Any = None) -> None:
+        self._measures, self._config = measures, config
         self._clear()
 
     def _clear(self) -> None:
@@ -49,8 +55,12 @@ class Meter:
         """The averages since the last call."""
         row: dict[str, float] = {"episodes": float(sum(len(e.index) for e in self._episodes))}
         columns = [episodes.measures for episodes in self._episodes]
-        for name in columns[0] if columns else ():
-            row[name] = float(np.concatenate([column[name] for column in columns]).mean())
+        counted = {
+            name: np.concatenate([column[name] for column in columns])
+            for name in (columns[0] if columns else ())
+        }
+        found = told(counted, self._measures, self._config)
+        row |= {name: float(values.mean()) for name, values in found.items() if len(values)}
         row |= {name: float(total) / count for name, (total, count) in self._sums.items()}
         self._clear()
         return row

@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -26,6 +27,7 @@ from ...files import check_regular
 from ..setup.files import read_json
 from ..setup.resolve import Environment, make_vector
 from ..setup.seeds import stream_seeds
+from ..setup.text import one_line
 from .encoding import TARGETS, Encoding, FitSettings, MixtureSettings
 from .evaluation import find_contestant
 from .progress import ProgressLine, Waiting
@@ -200,13 +202,12 @@ def collect(
     }
     targets = find_targets(env)
     kinds |= dict.fromkeys(targets, (np.float32, ()))
-    columns = {}
-    for name, (dtype, shape) in kinds.items():
-        whole = (length, streams, *shape)
-        if folder is None:
-            columns[name] = np.zeros(whole, dtype)
-        else:
-            columns[name] = _reserved(folder / f"{name}.npy", dtype, whole)
+    wholes = {name: (dtype, (length, streams, *shape)) for name, (dtype, shape) in kinds.items()}
+    columns: dict[str, Any] = (
+        {name: np.zeros(shape, dtype) for name, (dtype, shape) in wholes.items()}
+        if folder is None
+        else _reserved(folder, wholes)
+    )
     for t in range(length):
         for name, told_now in targets.items():
             columns[name][t] = told_now()
@@ -218,21 +219,29 @@ def collect(
     return Recorded(told={name: columns.pop(name) for name in targets}, **columns)
 
 
-def _reserved(path: Path, dtype: Any, shape: tuple[int, ...]) -> NDArray:
-    """An array in a new file whose room is taken on the disk: without, a full one kills the process later.
+def _reserved(folder: Path, kinds: Mapping[str, tuple[Any, tuple[int, ...]]]) -> dict[str, NDArray]:
+    """Arrays in new files whose room is taken on the disk: without, a full one kills the process later.
 
     Raises:
-        OSError: when there is no room, which names the file.
+        OSError: when there is no room, which names the file; then none of them is left.
+        ValueError: the same, when an array is larger than any file.
     """
-    column = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
-    if hasattr(os, "posix_fallocate"):
-        try:
-            with open(path, "r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
-        except OSError as error:
-            path.unlink()
+    columns: dict[str, NDArray] = {}
+    path = folder
+    try:
+        for name, (dtype, shape) in kinds.items():
+            path = folder / f"{name}.npy"
+            columns[name] = np.lib.format.open_memmap(path, mode="w+", dtype=dtype, shape=shape)
+            if hasattr(os, "posix_fallocate"):
+                with open(path, "r+b") as file:
+                    os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
+    except (OSError, ValueError, OverflowError) as error:
+        for name in kinds:
+            (folder / f"{name}.npy").unlink(missing_ok=True)
+        if isinstance(error, OSError):
             raise OSError(error.errno, error.strerror, str(path)) from None
-    return column
+        raise ValueError(f"{path} would be larger than any file") from None
+    return columns
 
 
 def find_targets(env: VectorEnv) -> dict[str, Callable[[], NDArray]]:
@@ -279,26 +288,17 @@ def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> 
     return find_contestant(name, environment).policy(env)
 
 
-def play_mixture(
-    env: VectorEnv,
-    environment: Environment,
-    mixture: MixtureSettings,
-    num_steps: int,
-    seed: int,
-    *,
-    asks: bool,
-    folder: Path | None = None,
-) -> Recorded:
-    """Lets a mixture of policies play and records it.
+def find_mixture(
+    env: VectorEnv, environment: Environment, settings: MixtureSettings, seed: int, *, asks: bool
+) -> Mixture:
+    """Who plays together in an environment.
 
     Args:
-        env: vector environment in `SAME_STEP`.
-        environment: what it is.
-        mixture: who plays.
-        num_steps: steps of all environments together.
-        seed: of the episodes and of the random actions.
+        env: where they act.
+        environment: what that is.
+        settings: who they are.
+        seed: of the random actions.
         asks: whether the teacher is asked what it would do.
-        folder: see `collect`.
 
     Raises:
         ValueError: for policies that are not there, or actions that are no numbers.
@@ -306,14 +306,28 @@ def play_mixture(
     actions = env.single_action_space
     if not isinstance(actions, Discrete):
         raise ValueError(f"recording needs Discrete actions; got {actions}")
-    policies = [find_contestant(name, environment).policy(env) for name in mixture.policies]
+    policies = [find_contestant(name, environment).policy(env) for name in settings.policies]
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
-    teacher = find_teacher(env, environment, mixture.teacher) if asks else None
-    player = Mixture(policies, mixture.epsilon, int(actions.n), rng, teacher)
-    rollout = Rollout(env, player, stream_seeds(seed, env.num_envs))
+    teacher = find_teacher(env, environment, settings.teacher) if asks else None
+    return Mixture(policies, settings.epsilon, int(actions.n), rng, teacher)
+
+
+def play_mixture(
+    env: VectorEnv, mixture: Mixture, num_steps: int, seed: int, folder: Path | None = None
+) -> Recorded:
+    """Lets a mixture play and records it.
+
+    Args:
+        env: vector environment in `SAME_STEP`.
+        mixture: who plays; see `find_mixture`.
+        num_steps: steps of all environments together.
+        seed: of the episodes.
+        folder: see `collect`.
+    """
+    rollout = Rollout(env, mixture, stream_seeds(seed, env.num_envs))
     with ProgressLine(-(-num_steps // env.num_envs) * env.num_envs) as progress:
         return collect(
-            rollout, player, num_steps, folder, lambda done: progress.update(done, time.perf_counter())
+            rollout, mixture, num_steps, folder, lambda done: progress.update(done, time.perf_counter())
         )
 
 
@@ -325,19 +339,18 @@ def fit_encoding(
     Raises:
         ValueError: when observations or policies do not fit.
     """
-    env = make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)
-    check_target(fit.target, find_targets(env))
-    encoder = chain.make(
-        env.single_observation_space, config, seed
-    )  # a misfit shows before anything is played
-    begun = time.perf_counter()
-    asks = chain.supervised and fit.target == "action"
-    recorded = play_mixture(env, environment, fit, fit.samples, seed, asks=asks)
+    with closing(make_vector(environment, env_config, FIT_ENVS, AutoresetMode.SAME_STEP)) as env:
+        check_target(fit.target, find_targets(env))
+        # A misfit shows before anything is played.
+        encoder = chain.make(env.single_observation_space, config, seed)
+        begun = time.perf_counter()
+        asks = chain.supervised and fit.target == "action"
+        mixture = find_mixture(env, environment, fit, seed, asks=asks)
+        recorded = play_mixture(env, mixture, fit.samples, seed)
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     obs, targets = recorded.samples(fit.samples, fit.target if chain.supervised else None, fit.horizon, rng)
     with Waiting(f"fitting {chain.name}"):
         encoder.fit(obs, targets)
-    env.close()
     found = Encoding(chain, config, fit, encoder.state_dict())
     print(
         f"{chain.name}: fitted on {len(obs):,} observations in {time.perf_counter() - begun:.1f} s, "
@@ -366,7 +379,7 @@ def read_recorded(folder: Path) -> Recorded:
         try:
             columns[name] = np.load(path, mmap_mode="r", allow_pickle=False)
         except Exception as error:  # numpy reads a header as Python text, which can fail in any way
-            raise ValueError(f"{path} can't be read ({' '.join(str(error).split())})") from None
+            raise ValueError(f"{path} can't be read ({one_line(error)})") from None
     if not all(isinstance(column, np.ndarray) for column in columns.values()):
         raise ValueError(f"{folder}: its arrays are archives")
     shape = columns["ended"].shape

@@ -61,9 +61,7 @@ class Tally:
         for name, how in self._how.items():
             if name in ("return", "length") or name not in info and name not in final_info:
                 continue
-            values = np.array(info.get(name, np.zeros(len(reward))), np.float64)
-            if rows is not None:
-                values[rows] = final_info[name][rows] if name in final_info else 0.0
+            values = _said_of(name, len(reward), info, rows, final_info)
             totals = self._totals.setdefault(name, np.zeros(len(reward)))
             if how == "last":
                 totals[:] = values
@@ -120,6 +118,16 @@ class Tally:
         self._totals = {name: np.array(state[name], np.float64) for name in self._how if name in state}
 
 
+def _said_of(
+    name: str, num_envs: int, info: Mapping[str, Any], rows: NDArray | None, final_info: Mapping[str, Any]
+) -> NDArray[np.float64]:
+    """What infos say of a measure, (B,); zeros where they do not know it. See `Tally.add`."""
+    values = np.array(info.get(name, np.zeros(num_envs)), np.float64)
+    if rows is not None:
+        values[rows] = final_info[name][rows] if name in final_info else 0.0
+    return values
+
+
 @runtime_checkable
 class Savable(Protocol):
     """A vector environment that gives its whole state away, as the native ones do."""
@@ -163,7 +171,7 @@ class Rollout:
         self._obs, info = env.reset(seed=seeds)  # type: ignore[arg-type]
         self._mask = action_mask(info)
         self._tally = Tally(env.num_envs, measured_in(env))
-        self._said: tuple[Mapping[str, Any], NDArray] = {}, np.zeros(0, np.int64)
+        self._said: tuple[Mapping[str, Any], NDArray | None] = {}, None
 
     def step(self) -> tuple[Transition, Episodes | None]:
         """Takes one step in every environment.
@@ -179,7 +187,7 @@ class Rollout:
         mask = action_mask(info)
         next_obs, next_mask = obs, mask
         episodes = self._tally.count(reward, terminated | truncated, info)
-        self._said = info, np.zeros(0, np.int64) if episodes is None else episodes.index
+        self._said = info, None if episodes is None else episodes.index
         if episodes is not None:
             rows = episodes.index
             next_obs = with_rows(obs, rows, info["final_obs"][rows].tolist())
@@ -196,10 +204,7 @@ class Rollout:
     def measured(self, name: str) -> NDArray[np.float64]:
         """What the infos of the last step say of a measure, (B,); zeros where they do not know it."""
         info, rows = self._said
-        values = np.array(info.get(name, np.zeros(self.env.num_envs)), np.float64)
-        if len(rows):
-            values[rows] = info["final_info"][name][rows] if name in info["final_info"] else 0.0
-        return values
+        return _said_of(name, self.env.num_envs, info, rows, info.get("final_info", {}))
 
     def advance(self, agent: Any) -> tuple[int, dict[str, Any], Episodes | None]:
         """Lets a `Learner` learn from one step.

@@ -8,23 +8,20 @@ import time
 from collections.abc import Sequence
 from concurrent.futures import Executor
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 from numpy.typing import NDArray
 
 from ...agents import checkpoint
-from ...agents.base import Decision, Memory, Policy, decide
+from ...agents.base import Decision, Memory, Policy, State, decide
 from ...agents.memory import join_memories, select_memory
 from ...envs.core.env import world_of
 from ...envs.core.threads import Threads
 from ..reporting.measures import Episodes
 from ..setup.seeds import EVALUATION_SEED
-from .config import RunConfig
-from .evaluation import Judge
-from .folder import RunDir, pack, restore
-from .metrics import MetricsLog
+from .base import Run
+from .folder import pack
 from .progress import ProgressLine
 from .rollout import Batches, evaluate, evaluate_at_once
 from .stopwatch import count, duration
@@ -69,36 +66,21 @@ class _Stopped(Exception):
     """A generation was given up."""
 
 
-class Search:
-    """One run of a searcher: environment, searcher, and where they stand.
+class Search(Run):
+    """The run of a searcher, whose episodes begin at their generation's seeds: no environment is saved."""
 
-    A generation's episodes begin at its seeds, so nothing of an environment has to be saved: a run that was
-    killed and resumed goes through the same generations as one that never stopped.
-    """
+    def _make_env(self) -> VectorEnv:
+        native = self.config.environment.world is not None
+        return self.config.make_env(1 if native else SLOTS, AutoresetMode.DISABLED)
 
-    losses = notes = ()  # see `Training`
-
-    def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
-        """Makes everything, and goes on from the checkpoint `start`, if one is given."""
-        self.config = config
-        self.run = run
+    def _begin(self) -> None:
         self.steps = 0
-        self.seconds = 0.0
-        native = config.environment.world is not None
-        self.env = config.make_env(1 if native else SLOTS, AutoresetMode.DISABLED)
-        self.searcher = config.make_learner(self.env)
-        self.judge = Judge(config)
-        if start is not None:
-            state = checkpoint.load(start)
-            restore(self.searcher, state, start)
-            try:
-                self.steps, self.seconds = count(state["steps"]), duration(state["seconds"])
-            except (KeyError, ValueError) as error:
-                raise ValueError(f"{start} does not fit its run ({error})") from error
         self._world = world_of(self.env)
         self._batches: Batches | None = None
-        self._pool = Threads(max(1, config.settings.num_threads - 1))
-        self.log = MetricsLog(run.path, self.steps)
+        self._pool = Threads(max(1, self.config.settings.num_threads - 1))
+
+    def _restore(self, state: State) -> None:
+        self.steps, self._seconds = count(state["steps"]), duration(state["seconds"])
 
     @property
     def transitions(self) -> int:
@@ -108,17 +90,22 @@ class Search:
     @property
     def done(self) -> str:
         """How far it is, in words; empty at the very beginning."""
-        return f"{self.searcher.generation:,} generations" if self.searcher.generation else ""
+        return f"{self.agent.generation:,} generations" if self.agent.generation else ""
+
+    @property
+    def losses(self) -> list[str]:
+        """None, since no episode goes on."""
+        return []
 
     def progress(self) -> ProgressLine:
         """What shows how far it is."""
-        total, done = self.config.settings.generations, self.searcher.generation
+        total, done = self.config.settings.generations, self.agent.generation
         return ProgressLine(total, done, self.steps, "generations", self.judge.measures)
 
     def save(self) -> None:
         """Writes a checkpoint."""
-        state = {"steps": self.steps, "seconds": self.seconds, **pack(learner=self.searcher.state_dict())}
-        checkpoint.save(self.run.checkpoint_path(self.searcher.generation), state)
+        state = {"steps": self.steps, "seconds": self._seconds, **pack(learner=self.agent.state_dict())}
+        checkpoint.save(self.run.checkpoint_path(self.agent.generation), state)
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
         """Evolves up to the run's number of generations, or of transitions; each generation is saved.
@@ -126,7 +113,7 @@ class Search:
         Returns:
             False when `stop` was set before that; the generation under way will be evaluated again.
         """
-        settings, searcher = self.config.settings, self.searcher
+        settings, searcher = self.config.settings, self.agent
         limit = settings.max_steps or math.inf
         while searcher.generation < settings.generations and self.steps < limit:
             start = time.perf_counter()
@@ -142,10 +129,10 @@ class Search:
             now = time.perf_counter()
             steps = int(episodes.measures["length"].sum())
             self.steps += steps
-            self.seconds += now - start
+            self._seconds += now - start
             progress.generation(row)
             progress.update(searcher.generation, now, self.steps)
-            row = {"generation": searcher.generation, "seconds": self.seconds, **row}
+            row = {"generation": searcher.generation, "seconds": self._seconds, **row}
             row["steps_per_second"] = steps / (now - start)
             last = searcher.generation == settings.generations or self.steps >= limit
             tenth = (self.steps - steps) * 10 // limit != self.steps * 10 // limit
@@ -174,10 +161,10 @@ class Search:
                 raise _Stopped
             genomes, threads = episodes // each, self.config.settings.num_threads
             if threads == 1 or len(genomes) < LEAST_SHARED:
-                return self.searcher.policy_of(population, genomes)
+                return self.agent.policy_of(population, genomes)
             edges = [len(genomes) * k // threads for k in range(threads + 1)]
             parts = [slice(*pair) for pair in pairwise(edges)]
-            policies = [self.searcher.policy_of(population, genomes[rows]) for rows in parts]
+            policies = [self.agent.policy_of(population, genomes[rows]) for rows in parts]
             return SharedPolicy(policies, parts, self._pool)
 
         if self._world is None:
@@ -190,7 +177,7 @@ class Search:
 
     def draw(self) -> None:
         """Draws the best genome's network into the run's folder, where networks differ in their topology."""
-        graph, space = self.searcher.graph(), self.env.single_action_space
+        graph, space = self.agent.graph(), self.env.single_action_space
         if graph is None:
             return
         from ..reporting.topology import save_topology
@@ -204,16 +191,10 @@ class Search:
     def seeds(self) -> list[int]:
         """The seeds of the present generation's episodes, drawn anew for each generation."""
         settings = self.config.settings
-        rng = np.random.default_rng([settings.seed, self.searcher.generation])
+        rng = np.random.default_rng([settings.seed, self.agent.generation])
         return rng.integers(EVALUATION_SEED, size=settings.episodes).tolist()
 
-    def compare(self) -> None:
-        """Evaluates the best genome, the random agent and the references; prints and keeps the scores."""
-        self.log.final(self.judge.compare(self.searcher.policy, self.run, self.done))
-
     def close(self) -> None:
-        """Closes files and environments."""
+        """Closes files and environments, and ends the threads."""
         self._pool.shutdown()
-        self.log.close()
-        self.env.close()
-        self.judge.close()
+        super().close()

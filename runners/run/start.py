@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from ...agents.encoders.registry import EncoderChain, find_encoder
-from ...agents.registry import AgentSpec, agent_names
+from ...agents.registry import AgentSpec, agent_names, find_agent
 from ..setup.kinds import KINDS, RunSettings
 from ..setup.lengths import stretched
 from ..setup.plugins import load_plugins
@@ -17,6 +17,7 @@ from ..setup.presets import default_agent_config, default_env_config, default_se
 from ..setup.resolve import Environment, find_environment, find_learner
 from ..setup.settings import as_flags, group, override, parse, take_flag, to_plain
 from ..setup.text import command
+from .base import Run
 from .config import RunConfig
 from .device import with_device
 from .encoding import Encoding, FitSettings
@@ -181,7 +182,7 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
     agents = [name for name in names[:1] if len(names) > 1 or name in agent_names()]
     env_id = next(iter(names[len(agents) :]), None)
     config = run.config(env_id, networks)
-    if agents and agents[0] != config.agent.name:
+    if agents and find_agent(agents[0]) != config.agent:
         raise ValueError(f"{path} is a run of {config.agent.name}, not of {agents[0]}")
     before = config.settings
     may_change = (field.name for field in dataclasses.fields(before.resume))
@@ -199,6 +200,6 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
     return config, run
 
 
-def make_training(config: RunConfig, run: RunDir) -> Any:
-    """What trains this kind of agent (`Training` or one like it), where its newest checkpoint stands."""
+def make_training(config: RunConfig, run: RunDir) -> Run:
+    """What trains this kind of agent, where its newest checkpoint stands."""
     return KINDS[config.agent.kind].run_class()(config, run, run.newest_sound())

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
-from pathlib import Path
-
-from gymnasium.vector import AutoresetMode
 
 from ...agents import checkpoint
+from ...agents.base import State
 from ..setup.kinds import KINDS
-from .config import RunConfig
-from .evaluation import Judge
-from .folder import RunDir, pack, restore, unpack
-from .metrics import Meter, MetricsLog
+from .base import Run
+from .folder import pack, unpack
+from .metrics import Meter
 from .progress import ProgressLine
 from .rollout import Rollout, Savable
 from .stopwatch import Stopwatch, count
@@ -22,38 +19,26 @@ ROWS = 100
 """Rows of metrics.csv in a run, apart from those of evaluations and checkpoints."""
 
 
-class Training:
-    """One training run of a learner or trainer: environment, learner, and where they stand.
+class Training(Run):
+    """The run of a learner or trainer; everything happens at points that depend on its transitions alone."""
 
-    Everything happens at points of the loop that depend on the number of transitions alone, so a run that was
-    killed and resumed goes through the same states as one that never stopped. (An environment that can't give
-    its state begins new episodes instead.)
-    """
-
-    def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
-        """Makes everything, and goes on from the checkpoint `start`, if one is given."""
-        self.config = config
-        self.run = run
+    def _begin(self) -> None:
         self.step = 0
-        self.env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
-        self.learner = config.make_learner(self.env, config.settings.device)
-        self.judge = Judge(config)
-        self._stopwatch = Stopwatch()
-        self._rollout = self._begin(config.env_seeds())
-        self._meter = Meter()
-        if start is not None:
-            self._restore(start)
-        self.log = MetricsLog(run.path, self.step)
+        self._stopwatch, self._meter = Stopwatch(), Meter(self.judge.measures, self.config.env_config)
+        self._rollout = self._begun(self.config.env_seeds())
 
-    @property
-    def done(self) -> str:
-        """How far it is, in words; empty at the very beginning."""
-        return f"{self.step:,} transitions" if self.step else ""
+    def _begun(self, seeds: Sequence[int]) -> Rollout:
+        """New episodes."""
+        rollout = KINDS[self.config.agent.kind].rollout_class()
+        env, self._inside = self.agent.inside(self.env)
+        return rollout(env, self._inside.policy, seeds, self._stopwatch)
 
-    @property
-    def seconds(self) -> float:
-        """How long it has been trained."""
-        return self._stopwatch.total
+    def _restore(self, state: State) -> None:
+        self.step = count(state["step"])
+        self._stopwatch.restore(state["seconds"])
+        if not isinstance(self.env.unwrapped, Savable):
+            self._rollout = self._begun(self.config.env_seeds(self.step))
+        self._rollout.load_state_dict(unpack(state, "rollout"))
 
     @property
     def transitions(self) -> int:
@@ -61,46 +46,25 @@ class Training:
         return self.step
 
     @property
+    def seconds(self) -> float:
+        """How long it has been trained."""
+        return self._stopwatch.total
+
+    @property
     def notes(self) -> Sequence[str]:
         """What the learner has to say before it is trained, in lines."""
-        return self.learner.notes
+        return self.agent.notes
 
     @property
     def losses(self) -> list[str]:
-        """Why a resumed run differs from one that never stopped, if it does."""
-        savable = isinstance(self.env.unwrapped, Savable)
-        losses = [] if savable else [f"{self.config.environment.id} can't save its state: new episodes begin"]
-        if not self.learner.exact:
-            losses.append("the replay was not saved: it begins empty")
-        return losses
-
-    def _begin(self, seeds: Sequence[int]) -> Rollout:
-        """New episodes."""
-        rollout = KINDS[self.config.agent.kind].rollout_class()
-        env, self._inside = self.learner.inside(self.env)
-        return rollout(env, self._inside.policy, seeds, self._stopwatch)
-
-    def _restore(self, path: Path) -> None:
-        state = checkpoint.load(path)
-        restore(self.learner, state, path)
-        try:
-            self.step = count(state["step"])
-            self._stopwatch.restore(state["seconds"])
-            if not isinstance(self.env.unwrapped, Savable):
-                self._rollout = self._begin(self.config.env_seeds(self.step))
-            self._rollout.load_state_dict(unpack(state, "rollout"))
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise ValueError(f"{path} does not fit its run ({error})") from error
+        """The same as of all runs, and whether the replay is lost."""
+        return super().losses + ([] if self.agent.exact else ["the replay was not saved: it begins empty"])
 
     def save(self) -> None:
         """Writes a checkpoint."""
-        parts = pack(learner=self.learner.state_dict(), rollout=self._rollout.state_dict())
+        parts = pack(learner=self.agent.state_dict(), rollout=self._rollout.state_dict())
         state = {"step": self.step, "seconds": self._stopwatch.seconds, **parts}
         checkpoint.save(self.run.checkpoint_path(self.step), state)
-
-    def progress(self) -> ProgressLine:
-        """What shows how far it is."""
-        return ProgressLine(self.config.settings.steps, self.step, measures=self.judge.measures)
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
         """Trains up to the run's number of transitions.
@@ -117,9 +81,9 @@ class Training:
         stopping = False
         while self.step < settings.steps and not stopping:
             stopping = stop.is_set()
-            count, metrics, episodes = self._rollout.advance(self._inside)
+            taken, metrics, episodes = self._rollout.advance(self._inside)
             self._meter.add(metrics, episodes)
-            before, self.step = self.step, self.step + count
+            before, self.step = self.step, self.step + taken
             last = self.step >= settings.steps
             evaluation = last or _crossed(before, self.step, eval_every)
             saving = last or stopping or _crossed(before, self.step, checkpoint_every)
@@ -132,7 +96,7 @@ class Training:
             row |= self._meter.take()
             if evaluation:
                 with progress.busy("evaluating"):
-                    row |= self.judge.evaluate(self.learner.policy)
+                    row |= self.judge.evaluate(self.agent.policy)
                 progress.evaluated(self.step, row)
             self.log.write(self.step, row)
             if saving or evaluation and self.judge.chooses(row, self.run):
@@ -142,15 +106,9 @@ class Training:
         return self.step >= settings.steps
 
     def compare(self) -> None:
-        """Evaluates the learner, the random agent and the world's references; prints and keeps the scores."""
+        """Tells where the time went, and evaluates; see `Run.compare`."""
         print(f"trained for {self._stopwatch.summary()}")
-        self.log.final(self.judge.compare(self.learner.policy, self.run, self.done))
-
-    def close(self) -> None:
-        """Closes files and environments."""
-        self.log.close()
-        self.env.close()
-        self.judge.close()
+        super().compare()
 
 
 def _crossed(before: int, after: int, every: int) -> bool:

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from ...agents.base import OutdatedError
 from .interrupts import exit_code, hear_sigterm
-from .text import printable
+from .text import one_line, printable
 
 
 def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) -> int:
-    """Runs a command; see `main` for the code that is returned."""
+    """Runs a command; see `cli.main` for the code that is returned."""
     hear_sigterm()
     try:
         return command(args)
@@ -26,7 +26,7 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) ->
     except Exception as error:
         if not _is_users(error):
             raise
-        return fail(_one_line(error))
+        return fail(_told(error))
 
 
 def _is_users(error: Exception) -> bool:
@@ -36,12 +36,12 @@ def _is_users(error: Exception) -> bool:
     return isinstance(error, (ValueError, OSError, MemoryError, OverflowError, gymnasium.error.Error))
 
 
-def _one_line(error: Exception) -> str:
+def _told(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror and error.filename is not None:
         return f"{error.filename}: {error.strerror}"
     if isinstance(error, MemoryError):
         return f"not enough memory{f': {error}' if str(error) else ''}"
-    return " ".join(str(error).split()) or type(error).__name__
+    return one_line(error)
 
 
 def fail(message: str, code: int = 2) -> int:

@@ -1,4 +1,4 @@
-"""Folders and files of runs: new ones without a race, and one process at a time that writes."""
+"""Folders and files: new ones without a race, one process at a time that writes, JSON and TOML."""
 
 from __future__ import annotations
 

@@ -201,7 +201,7 @@ class Kind:
     """
 
     run: str
-    """A run: environment, agent, and where they stand; see `train.Training`."""
+    """A run: environment, agent, and where they stand; see `base.Run`."""
     settings: type[RunSettings]
     """What a run may be asked for."""
     on_device: type[RunSettings] | None = None

@@ -8,6 +8,8 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 
+from .text import one_line
+
 GROUPS = ("meze.worlds", "meze.agents")
 """Entry points of these groups are modules that register worlds or agents, or functions that do."""
 PATIENCE = 5.0
@@ -34,14 +36,6 @@ def load_plugins() -> None:
                 _say(f"{_named(point)} is broken: {one_line(error)}")
             finally:
                 waiting.cancel()
-
-
-def one_line(error: BaseException) -> str:
-    """What an error says, on one line; its kind, where its words alone would not tell."""
-    words = " ".join(str(error).split())
-    if isinstance(error, (ValueError, ImportError, OSError)) and words:
-        return words
-    return f"{type(error).__name__}: {words}" if words else type(error).__name__
 
 
 def _named(point: EntryPoint) -> str:

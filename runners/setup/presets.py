@@ -13,7 +13,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, TypeVar
 
-from ...agents.registry import AgentSpec, agent_specs
+from ...agents.registry import ALIASES, AgentSpec, agent_specs
 from ...checking import unknown
 from .files import read_toml
 from .kinds import RunSettings, settings_class
@@ -52,13 +52,11 @@ def with_preset(
         ValueError: one line, when the file is damaged, or the agent's own table names a setting that is not
             there, a value that does not fit, or code.
     """
-    shared, own = (_known(environment, name) for name in (EVERY, agent))
+    shared, own = _layers(environment, agent, mode)
     there = flags(settings, "")
     shared = {name: value for name, value in _part(shared, prefix).items() if name in there}
     try:
-        changed = override(
-            settings, shared | _part(own, prefix) | _part(_part(own, f"{mode}."), prefix), prefix
-        )
+        changed = override(settings, shared | _part(own, prefix), prefix)
         if code := named_code(changed):
             raise ValueError(f"{prefix}net.kind is {code}: only the command line may name code")
     except ValueError as error:
@@ -89,19 +87,19 @@ def default_env_config(
 
     Args:
         environment: which.
-        agent: for whom.
+        agent: for whom; None: nobody in particular.
         encoded: whether an encoder will stand between them, which needs arrays.
 
     Raises:
         ValueError: when a preset names a setting that is not there.
     """
-    config = environment.config()
-    if agent is None:
-        return config
-    offered = observation_modes(environment.config)
-    suitable = [mode for mode in (ARRAYS if encoded else agent.modes) if mode in offered]
+    config, offered = environment.config(), observation_modes(environment.config)
+    suiting = ARRAYS if encoded else agent.modes if agent else ()
+    suitable = [mode for mode in suiting if mode in offered]
     if suitable:
         config = dataclasses.replace(config, observation=suitable[0])
+    if agent is None:
+        return config
     config = with_preset(config, environment, agent.name, "env.")
     if encoded and suitable and config.observation not in suitable:
         config = dataclasses.replace(config, observation=suitable[0])
@@ -111,7 +109,7 @@ def default_env_config(
 def default_agent_config(
     environment: Environment, agent: AgentSpec, mode: str | None = None, *, encoded: bool = False
 ) -> Any:
-    """An agent's default settings in an environment; None where it has none.
+    """An agent's default settings in an environment.
 
     Args:
         environment: where it is to act.
@@ -119,12 +117,9 @@ def default_agent_config(
         mode: an observation mode; by default that which suits the agent best.
         encoded: whether an encoder will stand between them: what is known to work well on grids is not used.
     """
-    kind = agent.config_class()
-    if kind is None:
-        return None
     if mode is None:
         mode = getattr(default_env_config(environment, agent, encoded=encoded), "observation", None)
-    default = kind()
+    default = agent.config_class()()
     config = with_preset(default, environment, agent.name, "agent.", mode)
     sights = {name: getattr(default, name) for name in ("retina",) if encoded and hasattr(default, name)}
     if encoded and hasattr(config, "net"):
@@ -139,8 +134,14 @@ def default_settings(environment: Environment, agent: AgentSpec) -> RunSettings:
 
 def preset_value(environment: Environment, agent: str, setting: str, mode: str | None = None) -> Any:
     """What presets say of one setting (named as its flag), without loading the agent; None: nothing."""
+    shared, own = _layers(environment, agent, mode)
+    return (shared | own).get(setting)
+
+
+def _layers(environment: Environment, agent: str, mode: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What holds for every agent, and what goes before it: an agent's own table, in an observation mode."""
     shared, own = (_known(environment, name) for name in (EVERY, agent))
-    return (shared | own | _part(own, f"{mode}.")).get(setting)
+    return shared, own | _part(own, f"{mode}.")
 
 
 def _file(environment: Environment) -> Path | None:
@@ -150,11 +151,19 @@ def _file(environment: Environment) -> Path | None:
 
 
 def _tables(environment: Environment) -> Mapping[str, Any]:
-    """The tables of agents in a file; where it is one of several environments, those below the id."""
+    """A file's tables by agents' full names; where it is of several environments, those below the id.
+
+    Raises:
+        ValueError: one line, when the file is damaged, or has two tables for an agent.
+    """
     file = _file(environment)
     content = {} if file is None else read_toml(file)
-    below = content.get(environment.id)
-    return below if isinstance(below, dict) else content
+    below = content.get(environment.id.rpartition(":")[2])
+    tables = below if isinstance(below, dict) else content
+    named = {ALIASES.get(name, name): table for name, table in tables.items()}
+    if len(named) < len(tables):
+        raise ValueError(f"{file}: an agent has two tables, one of them by its short name")
+    return named
 
 
 def _known(environment: Environment, agent: str) -> dict[str, Any]:
@@ -177,9 +186,13 @@ def _known(environment: Environment, agent: str) -> dict[str, Any]:
             table = table.get(key) if isinstance(table, dict) else None
         if not isinstance(table, dict) or any(table is each for each in passed):
             raise ValueError(f"{where} there is no other table {like!r} to be like")
-    parts = {name.partition(".")[0] for name in known if "." in name}
-    if strange := parts - {*PARTS, *observation_modes(environment.config)}:
-        raise ValueError(f"{where} there is no setting {min(strange)}")
+    modes = observation_modes(environment.config)
+    for name in sorted(known):
+        part, dot, rest = name.partition(".")
+        if dot and part not in (*PARTS, *modes):
+            raise ValueError(f"{where} there is no setting {part}")
+        if part in modes and not rest.startswith("agent."):
+            raise ValueError(f"{where} {name}: only settings of the agent may differ by what it observes")
     return known
 
 

@@ -27,10 +27,13 @@ from ...envs.core.registry import WorldSpec, world_specs
 from ...envs.core.world import World, load_world
 from .foreign import Checked, FiniteVectorEnv, arguments_of, check_drawn, check_once, config_of
 from .names import is_environment
-from .plugins import load_plugins, one_line
+from .plugins import load_plugins
+from .text import one_line
 
 Vectorization: TypeAlias = Literal["sync", "async"]
 """Whether environments of others share this process, or have one each."""
+MOST_PROCESSES = 1024
+"""Environments in processes of their own, at most: more would bring the machine down."""
 DEFAULT_STEP_LIMIT = 1000
 """Steps after which an episode is cut off where the environment sets no limit itself."""
 
@@ -200,6 +203,9 @@ def make_vector(
         elif vectorization == "async":
             from .workers import WorkerVectorEnv
 
+            if num_envs > MOST_PROCESSES:
+                each = "async gives each environment a process of its own"
+                raise ValueError(f"{each}: {MOST_PROCESSES:,} at most; got {num_envs:,}")
             make = partial(_make_adapted, environment.spec or environment.id, **kwargs)
             env = FiniteVectorEnv(WorkerVectorEnv(make, num_envs, autoreset), environment.id)
         else:

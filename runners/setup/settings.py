@@ -289,9 +289,12 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
     if origin is typing.Annotated:
         return from_plain(args[0], plain, name)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(plain, dict):
-        hints = typing.get_type_hints(kind)
-        if strange := set(plain) - {field.name for field in dataclasses.fields(kind)}:
+        hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
+        if strange := set(plain) - {field.name for field in fields}:
             raise ValueError(f"{name} has an unknown setting {min(strange)!r}")
+        needed = (each.name for each in fields if each.default is each.default_factory is dataclasses.MISSING)
+        if missing := [each for each in needed if each not in plain]:
+            raise ValueError(f"{name} lacks the setting {missing[0]!r}")
         return kind(**{key: from_plain(hints[key], value, f"{name}.{key}") for key, value in plain.items()})
     if origin in (Union, types.UnionType):
         for choice in args:

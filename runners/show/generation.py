@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -135,9 +134,9 @@ def generation_viewer(
     Raises:
         ValueError: when there is no such generation.
     """
-    assert source.run is not None
-    probe = make_env(source.environment, env_config, replace(settings, envs=1))
-    searcher = source.run.config(source.environment.id).make_learner(probe)
+    assert source.run and source.config
+    probe = make_env(source.environment, env_config, 1, settings.max_episode_steps)
+    searcher = source.config.make_learner(probe)
     kept = Kept(source.run, searcher, settings)
     policy = GenerationPolicy(searcher)
     world = world_of(probe)
@@ -150,6 +149,7 @@ def generation_viewer(
         policy.refresh()
 
     rows = min(wanted, len(searcher.population))
-    env = make_env(source.environment, env_config, settings, AutoresetMode.NEXT_STEP, num_envs=rows)
+    limit = settings.max_episode_steps
+    env = make_env(source.environment, env_config, rows, limit, AutoresetMode.NEXT_STEP)
     show = Show(env, policy, lambda k: settings.seed + k, before_episode=before_episode, together=True)
     return env, show, GenerationViewer(show, source.title, searcher, policy, lambda: kept.words)

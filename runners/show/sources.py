@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -16,6 +16,7 @@ from ...checking import above, at_least, within
 from ...envs.core.env import world_of
 from ...envs.core.replay import Replay
 from ...envs.core.replay import load as load_replay
+from ..run.config import RunConfig
 from ..run.evaluation import find_contestant, on_split
 from ..run.folder import RunDir
 from ..setup.kinds import KINDS
@@ -139,6 +140,8 @@ class Source:
     replay: Replay | None = None
     run: RunDir | None = None
     """The run of a searcher, which has generations."""
+    config: RunConfig | None = None
+    """With what that one is trained."""
     max_episode_steps: int | None = None
     """Steps after which an episode was cut off in training; None: the environment's own limit."""
 
@@ -176,10 +179,10 @@ def _run_source(run: RunDir, env_id: str | None, networks: Collection[str]) -> S
         kept = Kept(run, learner, settings)
         return Actor(learner.policy, kept, lambda: kept.words)
 
-    searching = run if KINDS[config.agent.kind].length == "generations" else None
+    searching = (run, config) if KINDS[config.agent.kind].length == "generations" else (None, None)
     env_config = on_split(config.env_config)
     limit = config.settings.max_episode_steps
-    return Source(config.agent.name, config.environment, env_config, act, None, searching, limit)
+    return Source(config.agent.name, config.environment, env_config, act, None, *searching, limit)
 
 
 def _replay_source(path: Path) -> Source:
@@ -199,22 +202,14 @@ def _replay_source(path: Path) -> Source:
 def make_env(
     environment: Environment,
     env_config: Any,
-    settings: WatchSettings,
+    num_envs: int,
+    max_episode_steps: int | None,
     autoreset: AutoresetMode = AutoresetMode.DISABLED,
-    num_envs: int | None = None,
 ) -> VectorEnv:
-    """Makes environments that can be drawn.
-
-    Raises:
-        ValueError: when they can't.
-    """
+    """Makes environments that can be drawn; see `resolve.make_vector`."""
+    pictures = environment.world is None
     return make_vector(
-        environment,
-        env_config,
-        num_envs or settings.envs,
-        autoreset,
-        max_episode_steps=settings.max_episode_steps,
-        render=environment.world is None,
+        environment, env_config, num_envs, autoreset, max_episode_steps=max_episode_steps, render=pictures
     )
 
 
@@ -224,7 +219,7 @@ def make_viewer(
     """Environments, the stream of moments and who draws them; `bare`: without any text."""
     replay = source.replay
     if replay is None:
-        env = make_env(source.environment, env_config, settings)
+        env = make_env(source.environment, env_config, settings.envs, settings.max_episode_steps)
         actor, world = source.act(env, settings), world_of(env)
         show = Show(
             env,
@@ -234,8 +229,7 @@ def make_viewer(
             sights=partial(world.sights, source.title) if world else None,
         )
     else:
-        limits = replace(settings, max_episode_steps=max(1, len(replay.actions)))
-        env = make_env(source.environment, env_config, limits)
+        env = make_env(source.environment, env_config, settings.envs, max(1, len(replay.actions)))
         actor = source.act(env, settings)
         show = Show(
             env,

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from ..reporting.page import COLOURS, TEXT, legend_below, new_figure, style
 from ..run.recording import UNKNOWN
-from .samples import SHOWN, Judge
+from .samples import SHOWN, EncoderJudge
 from .traffic import HOURS, JamStudy
 
 if TYPE_CHECKING:
@@ -27,7 +27,7 @@ DOT: Any = {"s": 5, "linewidths": 0, "rasterized": True}
 """How a point of them is drawn."""
 
 
-def state_plots(judge: Judge, seed: int) -> Plots:
+def state_plots(judge: EncoderJudge, seed: int) -> Plots:
     """Held-out states in the plane, by PCA and by t-SNE, coloured by value, cluster and time to go.
 
     PCA and the clusters are fitted on training episodes; t-SNE (van der Maaten & Hinton 2008), which has no

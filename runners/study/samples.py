@@ -36,7 +36,7 @@ class Sample:
     value: NDArray[np.float32]
     """(N,) discounted return to come."""
     steps: NDArray[np.int64]
-    """(N,) steps that remain; `collect.UNKNOWN` where the end was not seen."""
+    """(N,) steps that remain; `recording.UNKNOWN` where the end was not seen."""
     action: NDArray[np.int64] | None
     """(N,) what the teacher would do; None without one."""
 
@@ -115,7 +115,7 @@ class Judged:
     """To encode one observation, in a batch of 1,024."""
 
 
-class Judge:
+class EncoderJudge:
     """Judges codes by what is common to all.
 
     Args:

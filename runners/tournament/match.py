@@ -14,6 +14,7 @@ import os
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from ...envs.core.replay import Replay
 from ...envs.core.replay import load as load_replay
 from ...envs.core.replay import play as play_again
 from ..reporting.measures import Episodes, measured_in
+from ..run.base import Run
 from ..run.evaluation import find_contestant, make_evaluation_env, play_episodes
 from ..run.folder import RunDir
 from ..run.metrics import METRICS, read_rows
@@ -109,7 +111,7 @@ def _train(
     return run, _curve(run.path / METRICS), steps, seconds, ended
 
 
-def _train_for(training: Any, limit: float, stop: threading.Event) -> bool:
+def _train_for(training: Run, limit: float, stop: threading.Event) -> bool:
     """Trains for so many seconds at most; returns whether it came to its end before."""
     ended = threading.Event()
 
@@ -139,11 +141,8 @@ def _evaluated(tournament: Tournament, name: str, entry: Entry) -> Episodes:
     environment = tournament.environment
     env_config = from_plain(environment.config, entry.env, entry.name)
     contestant = find_contestant(name, environment, env_config, checkpoint="newest")
-    env = make_evaluation_env(environment, env_config, tournament.episodes)
-    try:
+    with closing(make_evaluation_env(environment, env_config, tournament.episodes)) as env:
         return play_episodes(env, contestant.policy(env), tournament.episodes)
-    finally:
-        env.close()
 
 
 def _replayed(entry: Entry, environment: Environment) -> Result:
@@ -161,13 +160,13 @@ def _replayed(entry: Entry, environment: Environment) -> Result:
             pass
         config = from_plain(environment.config, dict(replay.config), f"{path}: config")
         limit = max(len(replay.actions), by_hand(environment) or environment.max_episode_steps)
-        env = make_vector(environment, config, 1, AutoresetMode.DISABLED, max_episode_steps=limit)
-        script = ScriptPolicy(replay.actions).within(env.single_action_space)
-        played.append(_episode(env, replay, script, len(replay.actions)))
         others = [find_contestant(name, environment, config) for name in yardsticks(environment, config)]
-        ends = [_episode(env, replay, other.policy(env), limit)["return"].mean() for other in others]
-        bounds.append(ends)
-        env.close()
+        alone = make_vector(environment, config, 1, AutoresetMode.DISABLED, max_episode_steps=limit)
+        with closing(alone) as env:
+            script = ScriptPolicy(replay.actions).within(env.single_action_space)
+            played.append(_episode(env, replay, script, len(replay.actions)))
+            ends = [_episode(env, replay, other.policy(env), limit)["return"].mean() for other in others]
+            bounds.append(ends)
     measures = {name: np.concatenate([each[name] for each in played]) for name in played[0]}
     mean = np.mean(bounds, axis=0)
     return Result(measures, np.zeros((0, 3)), 0, 0.0, True, mean if len(mean) == 2 else None)

@@ -117,7 +117,7 @@ class Matches:
         return lines[-1].removeprefix("meze: error: ") if lines else f"ended with code {code}"
 
 
-def hold(tournament: Tournament, jobs: int | None = None) -> dict[str, Any]:
+def play_matches(tournament: Tournament, jobs: int | None = None) -> dict[str, Any]:
     """Runs what is missing of a tournament.
 
     Returns:

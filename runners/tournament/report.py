@@ -251,7 +251,7 @@ def _improvement(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]], 
     for row in names:
         told = [found["improvement"][row].get(column, [None]) for column in names]
         cells = [
-            "-" if p is None else f"{p:.2f}" + "\n{:.2f}..{:.2f}".format(*ends) * bool(ends)
+            "-" if p is None else f"{p:.2f}" + ("\n{:.2f}..{:.2f}".format(*ends) if ends else "")
             for p, *ends in told
         ]
         rows.append([row, *cells])

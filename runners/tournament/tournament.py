@@ -23,7 +23,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...agents.encoders.registry import find_encoder
-from ...agents.registry import AgentSpec, agent_names
+from ...agents.registry import AgentSpec, agent_names, find_agent
 from ...envs.core.replay import load as load_replay
 from ...files import check_regular, write_whole
 from ..run.config import RunConfig, read_config
@@ -36,6 +36,7 @@ from ..setup.kinds import KINDS
 from ..setup.presets import default_env_config
 from ..setup.resolve import Environment, environment_of, find_learner, reference_names, unknown_contestant
 from ..setup.settings import from_plain, override, to_plain
+from ..setup.text import one_line
 
 FORMAT = 3
 """Version of the folder's layout; a folder with a higher one is refused. The first two have words of `meze
@@ -181,7 +182,7 @@ class Result:
                 arrays["bounds"].astype(np.float64).reshape(2) if "bounds" in arrays else None,
             )
         except Exception as error:  # a stranger's archive can fail in any way
-            raise ValueError(f"{path} is damaged ({' '.join(str(error).split())[:200]})") from error
+            raise ValueError(f"{path} is damaged ({one_line(error, 200)})") from error
 
 
 def _check_sizes(file: BinaryIO) -> None:
@@ -207,30 +208,19 @@ class Tournament:
     format: int = FORMAT
     """Version of its folder."""
 
-    @classmethod
-    def create(
-        cls,
-        path: Path,
-        environment: Environment,
-        entries: Sequence[Entry],
-        seeds: int,
-        episodes: int,
-        budget: Budget,
-    ) -> Tournament:
+    def create(self) -> None:
         """Makes its folder."""
-        found = cls(path, environment, tuple(entries), seeds, episodes, budget)
         for name in ("runs", "logs", "results"):
-            (path / name).mkdir(parents=True, exist_ok=True)
+            (self.path / name).mkdir(parents=True, exist_ok=True)
         plain = {
-            "format": FORMAT,
-            "env": environment.id,
-            "entries": [entry.described() for entry in entries],
-            "seeds": seeds,
-            "episodes": episodes,
-            "budget": to_plain(budget),
+            "format": self.format,
+            "env": self.environment.id,
+            "entries": [entry.described() for entry in self.entries],
+            "seeds": self.seeds,
+            "episodes": self.episodes,
+            "budget": to_plain(self.budget),
         }
-        write_json(path / "tournament.json", plain)
-        return found
+        write_json(self.path / "tournament.json", plain)
 
     @classmethod
     def open(cls, path: Path, env_name: str | None = None) -> Tournament:
@@ -326,7 +316,7 @@ def make_entries(
     budget: Budget,
     over: Callable[[Any], Any] = lambda env: env,
     fit: FitSettings | None = None,
-) -> list[Entry]:
+) -> tuple[Entry, ...]:
     """Finds out who is meant, and adds the yardsticks of each world that they play in.
 
     Args:
@@ -351,7 +341,7 @@ def make_entries(
             yardstick = Entry(name, "ready", shown=False, env=entry.env)
             if not any(other.name == name and other.world == entry.world for other in entries):
                 entries.append(yardstick)
-    return entries
+    return tuple(entries)
 
 
 def yardsticks(environment: Environment, env_config: Any) -> tuple[str, ...]:
@@ -383,14 +373,16 @@ def make_entry(
     agent, colon, variant = name.partition(":")
     given = over(default_env_config(environment))
     references = reference_names(environment, given)
-    if not colon and agent in ("random", *references):
+    spec = find_agent(agent) if agent in agent_names() else None
+    if not colon and (agent in references or spec and not spec.is_trained):
         return Entry(name, "ready", env=to_plain(on_split(given)))
-    if agent not in agent_names():
+    if spec is None:
         raise unknown_contestant(agent, environment, references)
     config = _trained(find_learner(agent), variant if colon else None, environment, budget, over, fit)
     # However many maps or levels it was trained on, it is judged on those that all are judged on.
     common = {each: getattr(given, each) for each in ("pool_size",) if hasattr(given, each)}
-    return Entry(name, "trained", config, env=to_plain(on_split(config.env_config)) | common)
+    title = spec.name + colon + variant
+    return Entry(title, "trained", config, env=to_plain(on_split(config.env_config)) | common)
 
 
 def _trained(

@@ -1,8 +1,10 @@
 """What a stranger's file may hold is looked at before anything follows it."""
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
-from meze.agents.checks import check_range, restore_generator, taken
+from meze.agents.checks import check_algorithm, check_range, packed, restore_generator, taken, unpacked
 
 
 def test_an_array_is_what_it_should_be_or_refused():
@@ -22,6 +24,31 @@ def test_an_array_is_what_it_should_be_or_refused():
             taken(arrays, name, dtype, *shape)
     with pytest.raises(ValueError, match="shape"):
         taken({"a": np.zeros((0, 2))}, "a", np.float64, None, 2)
+
+
+class Parts(NamedTuple):
+    pair: np.ndarray
+    reward: np.ndarray
+
+
+def test_arrays_of_a_named_tuple_come_back_as_copies():
+    parts = Parts(np.arange(3), np.ones((2, 2)))
+    saved, like = packed("last", parts), Parts(np.zeros(3, np.int64), np.zeros((2, 2)))
+    parts.pair[0] = 7  # a copy was saved
+    back = unpacked({**saved, "other": 0}, "last", like)
+    saved["last.reward"][:] = 5  # and one came back
+    assert list(saved) == ["last.pair", "last.reward"] and type(back) is Parts
+    assert back.pair.tolist() == [0, 1, 2] and (back.reward == 1).all() and not like.reward.any()
+    for wrong in (np.arange(4), np.arange(3.0), None):
+        with pytest.raises(ValueError, match=r"the array 'last\.pair'"):
+            unpacked({**saved, "last.pair": wrong}, "last", like)
+
+
+def test_a_state_of_another_algorithm_is_refused():
+    check_algorithm({"algorithm": "sarsa"}, "sarsa")
+    for state, other in (({"algorithm": "dqn"}, "dqn"), ({}, "None")):
+        with pytest.raises(ValueError, match=f"^sarsa can't go on from a state of {other}$"):
+            check_algorithm(state, "sarsa")
 
 
 def test_ranges():

@@ -64,6 +64,9 @@ def test_what_does_not_fit_is_refused(tmp_path):
         make_agent("clone", SPACE, Box(0, 1, (2,)), num_envs=1, seed=0)
     with pytest.raises(ValueError, match="round must be at least 1; got 0"):
         DAggerConfig(round=0)
+    for config in (CloningConfig, DAggerConfig):
+        with pytest.raises(ValueError, match="classifier is one of logistic, .*; got 'forest'"):
+            config(classifier="forest")
     imitator = made(classifier="tree")
     imitator.imitate(*shown())
     state = imitator.state_dict()

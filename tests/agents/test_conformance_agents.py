@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
-from meze.agents.base import Learner
+from meze.agents.base import Learner, Searcher
 from meze.agents.conformance import check_agent
 from meze.agents.deep.dqn import DQNConfig
 from meze.agents.deep.net_config import NetworkConfig
@@ -170,10 +170,6 @@ class Rejuvenated(Own):
         super().load_state_dict({**state, "steps": 0})
 
 
-class Unsaved(Own):
-    state_dict = None
-
-
 class Abstract(Learner):
     """Has nothing of what a learner must have."""
 
@@ -198,6 +194,15 @@ class OwnPolicy(Own):
         self.policy = type("Actor", (), {"act": staticmethod(self.policy.act)})()
 
 
+class NoPolicy(Searcher):
+    """Has all methods, and forgot what acts."""
+
+    def __init__(self, observation_space, action_space, *, num_envs, config, rng) -> None:
+        pass
+
+    ask = policy_of = tell = state_dict = load_state_dict = __init__
+
+
 @dataclass
 class LooseConfig:
     step_size: float = 0.1
@@ -212,9 +217,9 @@ class Loose(RandomPolicy):
     ("agent", "promise"),
     [
         (Loose, "settings that are a frozen dataclass"),
-        (Unsaved, "needs the method state_dict"),
-        (Abstract, "a learner needs the method learn"),
+        (Abstract, "Abstract is a learner, and lacks the methods learn, load_state_dict, state_dict"),
         (Alone, "Alone has to inherit meze.agents.base.Policy"),
+        (NoPolicy, "NoPolicy is a searcher, and has no policy"),
         (OwnPolicy, "Actor has to inherit meze.agents.base.Policy"),
         (Choosy, "it claims index, and refuses"),
         (Curt, "one line that names both.*'no'"),
@@ -291,6 +296,22 @@ class Scalar(RecallingPolicy):
         return action, remembered, {**extras, "mean": extras["values"].mean()}
 
 
+class Short(RecallingPolicy):
+    """Tells something of one row alone."""
+
+    def act(self, obs, memory=None, *, explore=False, mask=None):
+        action, remembered, extras = super().act(obs, memory, explore=explore, mask=mask)
+        return action, remembered, {**extras, "first": extras["values"][:1]}
+
+
+class Absentminded(RecallingPolicy):
+    """Remembers when it explores, and not when it acts as well as it can."""
+
+    def act(self, obs, memory=None, *, explore=False, mask=None):
+        action, remembered, extras = super().act(obs, memory, explore=explore, mask=mask)
+        return action, remembered if explore else None, extras
+
+
 # A pair to which an episode is cut off is never acted in: an optimistic table has its value all the same.
 OPTIMISTIC = TabularConfig(initial_value=1.0)
 
@@ -306,7 +327,9 @@ def test_an_agent_that_remembers_conforms():
         (Contagious, "depends on that row alone.*other rows saw other things, and a"),
         (Unforgetting, "is gone where it was reset.*after zeros it should be"),
         (Absent, "solves a task of some steps.* of 3 cues recalled"),
-        (Scalar, "memory and extras of the shapes"),
+        (Scalar, "memory and extras are of numpy's arrays and torch's tensors; got"),
+        (Short, "memory and extras of the shapes"),
+        (Absentminded, r"it remembers \[\], and exploring \['memory.0'"),
     ],
 )
 def test_a_broken_memory_is_found(policy, promise):

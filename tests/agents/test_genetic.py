@@ -168,6 +168,7 @@ def test_a_misfit_is_told_in_one_line(spaces, settings, words) -> None:
     [
         ({"population": 1}, "population"),
         ({"elites": 60}, "fewer than the population"),
+        ({"genome": "polcy"}, "genome is one of policy, sequence; got 'polcy'"),
         ({"mutation": 1.5}, "mutation"),
         ({"step": 0.0}, "step"),
         ({"hidden": -1}, "hidden"),

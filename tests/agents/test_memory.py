@@ -98,11 +98,29 @@ def test_where_nothing_was_saved_nothing_is_asked():
     assert restored({"records": np.zeros(2), "memories": np.ones(2)}, fresh) is None
 
 
-def test_what_was_saved_of_parts_that_remember_nothing_is_left_out():
-    fresh = (None, np.zeros(3))
+def test_what_was_saved_of_parts_that_remember_nothing_is_refused():
     saved = {"memory.0.cell": np.ones(9), "memory.1": np.ones(3)}
-    back = restored(saved, lambda: fresh)
-    assert back[0] is None and back[1].tolist() == [1, 1, 1]
+    for fresh in ((None, np.zeros(3)), None):
+        with pytest.raises(ValueError, match="the policy's memory is damaged"):
+            restored(saved, lambda fresh=fresh: fresh)
+
+
+def test_half_precision_goes_through_a_file_and_back(tmp_path):
+    memory = (torch.arange(1, 7).bfloat16() / 3, torch.arange(6).half())
+    checkpoint.save(tmp_path / "state", named(memory))
+    back = restored(checkpoint.load(tmp_path / "state"), lambda: forget(memory, np.arange(6)))
+    assert structure(back) == structure(memory)
+    assert all(torch.equal(one, other) for one, other in zip(back, memory, strict=True))
+
+
+@pytest.mark.parametrize("wrong", [0.5, "a", np.float32(1), {"a.b": np.zeros(2)}])
+def test_what_is_no_array_and_names_with_dots_are_refused_in_one_line(wrong):
+    for call in (named, leaves):
+        with pytest.raises(ValueError, match="memory and extras .*; got .*$"):
+            call({"part": [np.zeros(2), wrong]})
+    if not isinstance(wrong, dict):
+        with pytest.raises(ValueError, match="^memory and extras are of"):
+            forget((wrong,), np.array([0]))
 
 
 @pytest.mark.parametrize(

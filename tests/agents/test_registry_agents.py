@@ -4,6 +4,8 @@ import sys
 import numpy as np
 import pytest
 from gymnasium.spaces import Box, Discrete
+from meze.agents import registry
+from meze.agents.base import Learner, Searcher
 from meze.agents.registry import AgentSpec, agent_specs, find_agent, make_agent
 
 
@@ -18,8 +20,7 @@ def test_every_agent_acts_and_every_learner_learns(spec):
     assert hasattr(agent, "learn") == (spec.kind == "learner")
     assert hasattr(agent, "tell") == (spec.kind == "searcher")
     assert spec.summary
-    if spec.config_class() is not None:
-        spec.config_class()()  # all settings have defaults
+    spec.config_class()()  # all settings have defaults
 
 
 def test_an_unknown_agent_gets_the_closest_match():
@@ -36,6 +37,43 @@ def test_a_missing_extra_is_one_clear_line(monkeypatch):
     spec = AgentSpec("deep", ".tabular:QLearning", "learner", "a summary", extra="torch")
     with pytest.raises(ValueError, match=r"deep needs numba, .*pip install 'meze\[torch\]'"):
         spec.agent_class()
+
+
+class Incomplete(Learner):
+    """Has nothing of what a learner must have."""
+
+
+class Lifeless(Searcher):
+    """Has all methods, and nothing that acts."""
+
+    def __init__(self, *args, **kwargs) -> None:
+        pass
+
+    ask = policy_of = tell = state_dict = load_state_dict = __init__
+
+
+@pytest.mark.parametrize(
+    ("agent", "kind", "words"),
+    [
+        (
+            Incomplete,
+            "learner",
+            "Incomplete is a learner, and lacks the methods learn, load_state_dict, state_dict",
+        ),
+        (Lifeless, "searcher", "Lifeless is a searcher, and has no policy"),
+    ],
+)
+def test_an_agent_without_its_parts_is_refused_in_one_line(agent, kind, words, monkeypatch):
+    spec = AgentSpec("own", f"{__name__}:{agent.__name__}", kind, "a summary")
+    monkeypatch.setitem(registry._AGENTS, "own", spec)
+    with pytest.raises(ValueError) as caught:
+        make_agent("own", Discrete(2), Discrete(2), num_envs=1, seed=0)
+    assert str(caught.value) == words
+
+
+def test_a_searcher_begins_with_no_generation():
+    searcher = Lifeless()
+    assert (searcher.generation, searcher.population, searcher.fitness) == (0, None, None)
 
 
 def test_the_seed_decides_the_agent_and_no_environment_shares_its_numbers():

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple, flatten
 from meze.agents.registry import make_agent
-from meze.agents.spaces import MOST_COMBINATIONS, Combined, Flattened, adapted, numbering, told
+from meze.agents.spaces import MOST_COMBINATIONS, Combined, Flattened, adapted, bounds, numbering, sizes, told
 
 SEVERAL = [
     MultiDiscrete([2, 3]),
@@ -52,6 +52,13 @@ def test_a_mask_of_parts_is_one_of_combinations() -> None:
     )  # Gymnasium's own form
     with pytest.raises(ValueError, match=r"has 5 numbers.*got the shape \(6,\)"):
         combined.mask(np.ones(6))
+
+
+def test_choices_are_as_large_as_their_largest_value_and_1_more():
+    assert bounds(MultiDiscrete([[2, 3], [4, 1]])).tolist() == [[2, 3], [4, 1]]
+    started = MultiDiscrete([2, 3, 4, 1], start=[100, -2, -9, 0])  # to 101, 0, -6 and 0
+    assert bounds(started).tolist() == [102, 3, 10, 1] == sizes(started).tolist()
+    assert bounds(MultiBinary((2, 2))).tolist() == [[1, 1], [1, 1]]
 
 
 class Bare(gym.Env):

@@ -199,6 +199,13 @@ def test_n_steps_equal_the_textbook(n):
         np.testing.assert_allclose(learner.q, q, rtol=1e-9, atol=1e-12)
 
 
+def test_no_error_is_told_where_nothing_was_updated():
+    learner = make(3, 1, n_step=2)
+    batch = Transition(*(np.array([each]) for each in (0, 0, 4.0, 1, False, False)), None)
+    assert "td_error" not in learner.learn(batch)
+    assert learner.learn(batch._replace(memory=np.array([True])))["td_error"] == 8.0  # both rewards
+
+
 @pytest.mark.parametrize("rest", [*({"trace_decay": 0.0, "traces": kind} for kind in KINDS), {"n_step": 1}])
 def test_one_step_is_sarsa_to_the_digit(rest):
     settings = {"step_size": 0.3, "epsilon": 0.3, "gamma": 0.9}
@@ -423,8 +430,13 @@ def test_a_list_of_traces_that_no_run_could_have_stays_in_its_room():
         ({"trace_decay": 1.1}, "trace_decay must lie in"),
         ({"trace_decay": float("nan")}, "trace_decay must lie in"),
         ({"n_step": 0}, "n_step must be at least 1"),
-        ({"trace_decay": 1.0, "num_envs": 2 * MAX_TABLE_VALUES // 1_000}, "--agent.trace-decay lowers them"),
-        ({"n_step": MAX_TABLE_VALUES + 1}, "--agent.n-step lowers them"),
+        (
+            {"trace_decay": 0.5, "traces": "Dutch"},
+            "traces is one of accumulating, replacing, dutch; got 'Dutch'",
+        ),
+        # Each trace is three numbers, and each step two.
+        ({"trace_decay": 1.0, "num_envs": MAX_TABLE_VALUES // 2_000}, "--agent.trace-decay lowers them"),
+        ({"n_step": MAX_TABLE_VALUES // 2 + 1}, "--agent.n-step lowers them"),
     ],
 )
 def test_settings_that_can_not_be(rest, words):

@@ -1,14 +1,18 @@
 """Instances and worlds of the kiosk's tests, and what a state should be, found from scratch."""
 
+from typing import get_args, get_type_hints
+
 import numpy as np
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.kiosk.config import KioskConfig
+from meze.envs.kiosk.generator import TownConfig
 from meze.envs.kiosk.instances import from_coordinates
 from meze.envs.kiosk.objective import Objective, attractions, value
 from meze.envs.kiosk.state import NOWHERE
 from meze.envs.kiosk.world import Kiosk
 
 OBJECTIVES = ("p-median", "p-center", "coverage", "revenue")
+LAYOUTS = get_args(get_type_hints(TownConfig)["layout"])
 
 
 def town(seed, points=12, sites=7, kiosks=3, rivals=1, name=None):

@@ -127,6 +127,7 @@ for size in sys.argv[1:]:
 """.replace("LINES", "    e.start = e.start * 3 ^ e.cell + e.gap[0]\n" * 100)
 
 
+@pytest.mark.slow
 def test_what_two_processes_compiled_for_two_records_works_in_a_third(tmp_path):
     """numba numbers record types as a process meets them, and names compiled code by the number.
 

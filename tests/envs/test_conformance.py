@@ -148,6 +148,32 @@ class Unreported(Corridor):
     measures = (Measure("moved", "sum"), Measure("speed", "mean"))
 
 
+class Misspelt(Corridor):
+    """Makes a measure of what nobody counts."""
+
+    measures = (Measure("hope", "max"), Measure("despair", of=lambda played: 1 - played.counted["hop"]))
+
+
+class Alone(Corridor):
+    """Measures by a reference, and forgets that there may be none."""
+
+    measures = (Measure("hope", "max"), Measure("despair", of=lambda played: 1 - played.best["hope"]))
+
+
+class Numberless(Corridor):
+    """One number is told of all episodes together."""
+
+    measures = (Measure("hope", "max", of=lambda played: played.counted["hope"].mean()),)
+
+
+class Twice(Corridor):
+    measures = (Measure("hope", "max"), Measure("hope", "sum"))
+
+
+class Taken(Corridor):
+    measures = (Measure("seconds", "sum", of=lambda played: None),)
+
+
 class Unbounded(Corridor):
     """Tells more of its states than it says."""
 
@@ -194,6 +220,11 @@ class Loose(Corridor):
         (Chancy, "same seed and actions"),
         (Suspicious, "accepts every state"),
         (Unreported, "infos have no speed"),
+        (Misspelt, "measure despair: KeyError: 'hop'$"),
+        (Alone, "measure despair: TypeError: 'NoneType' object is not subscriptable$"),
+        (Numberless, r"measure hope is .* of \d+ episodes"),
+        (Twice, "declares a measure twice: hope, hope"),
+        (Taken, "can't declare a measure seconds: the name is taken"),
         (Unbounded, "place is "),
         (Forgetful, "cloned or pickled"),
         (GrowingPicture, "Pictures"),
@@ -287,6 +318,23 @@ def test_what_a_world_must_say_is_asked_for():
 
     with pytest.raises(TypeError, match="params"):
         make_world(Tableless, {})
+
+
+def test_a_world_says_of_which_class_its_config_is():
+    class Silent(Corridor):
+        def __init__(self, config=None) -> None:
+            super().__init__(config or CorridorConfig())
+
+    class Vague(Corridor):
+        def __init__(self, config: dict | None = None) -> None:
+            super().__init__(CorridorConfig())
+
+    for world in (Silent, Vague):
+        for ask in (lambda world=world: make_world(world, {}), lambda world=world: check_world(world)):
+            with pytest.raises(
+                TypeError, match=rf"^{world.__name__}.__init__\(\) must annotate its config, with"
+            ):
+                ask()
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kiosk_stage import LAYOUTS
 from meze.envs.core.splits import FIRST_SEED
 from meze.envs.kiosk.config import KioskConfig
-from meze.envs.kiosk.generator import FRONT_GARDEN, LAYOUTS, TownConfig, generate
+from meze.envs.kiosk.generator import FRONT_GARDEN, TownConfig, generate
 from meze.envs.kiosk.instances import MAX_DISTANCE, Instance, InstanceError, from_coordinates, on_streets
 from meze.envs.kiosk.objective import Objective
 from meze.envs.kiosk.readers import parse_pmed, read_instance, shipped_instance, shipped_instances

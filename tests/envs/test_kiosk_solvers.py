@@ -9,10 +9,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kiosk_stage import LAYOUTS
 from meze.envs.kiosk import interchange, solvers
 from meze.envs.kiosk.check import CheckError, confirm, recompute
 from meze.envs.kiosk.exact import prove
-from meze.envs.kiosk.generator import LAYOUTS, TownConfig, generate
+from meze.envs.kiosk.generator import TownConfig, generate
 from meze.envs.kiosk.instances import Instance, from_coordinates
 from meze.envs.kiosk.objective import KINDS, Objective, value
 from meze.envs.kiosk.readers import read_instance, shipped_instance, shipped_instances
@@ -217,6 +218,7 @@ def test_bounds_hold_when_time_is_short():
             assert hasty.bound >= optimal.objective
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["interchange", "genetic-sets"])
 @pytest.mark.parametrize("kind", KINDS)
 def test_searches_use_the_time_they_are_given(name: str, kind):

@@ -230,6 +230,7 @@ def test_a_disturbed_player_is_searched_for_anew(monkeypatch):
     assert len(rows) > 32 and clear.mean() > 0.6
 
 
+@pytest.mark.slow
 def test_from_the_middle_of_a_level():
     """Restored states, of which the expert has seen nothing before."""
     envs = make(24, pool_size=8)

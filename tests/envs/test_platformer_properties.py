@@ -150,6 +150,7 @@ def test_every_tick_keeps_the_rules(play, level, column, big, moves):
     play.assert_rules(moves)
 
 
+@pytest.mark.slow
 @settings(max_examples=60)
 @given(st.integers(0, 40), st.booleans(), MOVES)
 def test_every_tick_keeps_the_rules_in_the_zoo(play, column, big, moves):
@@ -165,6 +166,7 @@ def test_every_tick_keeps_the_rules_in_a_wide_level(play_wide, column, big, move
     play_wide.assert_rules(moves)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("observation", ["grid", "index"])
 @pytest.mark.parametrize("wide", [False, True])
 def test_compiled_rules_are_the_written_ones_in_the_zoo(play, play_wide, wide, observation):

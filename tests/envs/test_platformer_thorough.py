@@ -114,6 +114,7 @@ def test_states_that_are_played_again_lead_to_the_same_plan(level, every, record
     assert again.actions.tolist() == plan.actions.tolist() and again[1:] == plan[1:]
 
 
+@pytest.mark.slow
 def test_a_thorough_search_takes_less_than_a_gigabyte():
     searcher = Searcher(THOROUGH)
     params, state = starting_states([WIDE])

@@ -99,6 +99,7 @@ def run(script: str) -> None:
     assert "Error" not in done.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("spec", SPECS, ids=NAMES)
 def test_whatever_others_quit_pictures_stay_the_same(spec):
     run(f"""
@@ -150,6 +151,7 @@ for pair in [("City", "City"), ("City", "Kiosk"), ("Platformer", "FireEscape")]:
 """)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("earlier", ["meze", "CartPole"])
 def test_a_window_of_another_environment_stays_open_and_as_it_is(earlier):
     run(f"""

@@ -1,14 +1,17 @@
 """Which checkpoint of a run acts: the best by evaluations on seeds of their own, the newest, or any."""
 
 import json
+import shutil
 
 import meze
 import numpy as np
 import pytest
+from gymnasium.vector import VectorEnv
 from meze.agents import checkpoint
 from meze.runners import cli
 from meze.runners.run.evaluation import Judge, find_contestant
 from meze.runners.run.folder import RunDir
+from meze.runners.run.start import new_run
 from meze.runners.setup.resolve import find_environment
 from run_files import only_run
 
@@ -48,6 +51,33 @@ def test_the_best_is_kept_and_acts(tmp_path, scored, capsys) -> None:
     assert f"the checkpoint best, at {BEST:,}" in " ".join(capsys.readouterr().out.split())
     assert cli.main(["evaluate", "corridor", str(run), "--episodes", "4", "--checkpoint", "newest"]) == 0
     assert f"the checkpoint newest, at {NEWEST:,}" in " ".join(capsys.readouterr().out.split())
+
+
+def test_a_run_is_evaluated_beside_one_whose_folder_has_the_same_name(tmp_path, scored, capsys) -> None:
+    run = train(tmp_path / "a")
+    other = tmp_path / "b" / run.name
+    shutil.copytree(run, other)
+    capsys.readouterr()
+    assert (
+        cli.main(["evaluate", "corridor", str(run), str(other), "random", "--episodes", "4", "--json"]) == 0
+    )
+    assert list(json.loads(capsys.readouterr().out)["scores"]) == [str(run), str(other), "random"]
+
+
+def test_environments_are_closed_where_a_run_is_refused(tmp_path, scored, monkeypatch) -> None:
+    run, closed, close = train(tmp_path), [], VectorEnv.close
+    monkeypatch.setattr(VectorEnv, "close", lambda self, **how: closed.append(self) or close(self, **how))
+    with pytest.raises(ValueError, match="checkpoint takes"):
+        meze.load(run, checkpoint="7")
+    assert len(closed) == 1
+    closed.clear()
+    with pytest.raises(ValueError, match="needs Discrete observations"):
+        new_run(["q-learning", "corridor"], ["--env.observation", "strip", "--out", str(tmp_path / "none")])
+    assert len(closed) == 1
+    closed.clear()
+    with pytest.raises(ValueError, match="the target luck needs a world that tells of it"):
+        new_run(["q-learning", "corridor"], ["--encoder", "kmeans", "--fit.target", "luck"])
+    assert len(closed) == 1
 
 
 @pytest.mark.parametrize("which", ["7", "-1", "oldest", "", f"{BEST}x", "１"])

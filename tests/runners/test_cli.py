@@ -46,6 +46,8 @@ from meze.runners.setup.text import printable
         ("evaluate corridor", "usage"),
         ("evaluate corridor exprt", "did you mean 'expert'?"),
         ("evaluate corridor sarsa", "has to be trained first"),
+        ("evaluate corridor ga", "ga has to be trained first"),
+        ("evaluate corridor random expert random", "random is named twice"),
         ("evaluate Taxi-v4 expert", "unknown agent or run 'expert'"),
         ("evaluate Blackjack-v1 exprt", "Blackjack-v1 has no references"),
         ("evaluate no.such.module:Id random", "can't import 'no.such.module'"),

@@ -39,6 +39,7 @@ def train(learner, config, seed, transitions):
         taken += rollout.advance(learner)[0]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_dyna_q_recovers_first(seed, tmp_path):
     path = tmp_path / "alleys.txt"

@@ -4,6 +4,7 @@ import dataclasses
 import errno
 import json
 import os
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from meze.envs.city.world import City
 from meze.envs.core.measures import Target
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
+from meze.runners.run import recording
 from meze.runners.run.recording import Mixture, Recorded, collect, find_targets, read_recorded
 from meze.runners.run.rollout import Rollout
 from meze.runners.setup.seeds import stream_seeds
@@ -104,16 +106,25 @@ def test_who_takes_anothers_place_remembers_nothing_yet():
     ("flags", "words"),
     [
         (["--steps", "0"], "steps must be at least 1; got 0"),
+        (["--steps", "1e15"], "steps must lie in 1 .. 1000000000000; got 1000000000000000"),
         (["--epsilon", "2"], "epsilon must lie in [0, 1]; got 2.0"),
         (["--policies", "nobody"], "unknown agent or run 'nobody'"),
         (["--seed", "-1"], "seed must lie in 0 .. "),
     ],
 )
 def test_wrong_flags_are_one_line(flags, words, tmp_path, capsys):
-    assert cli.main([*CITY, "--out", str(tmp_path), *flags]) == 2
+    assert cli.main([*CITY, "--out", str(tmp_path / "data"), *flags]) == 2
     said = capsys.readouterr().err
     assert words in said and said.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("count", [10**17, 10**18, 10**19])  # too large for a file, an array, a number
+def test_an_impossible_size_leaves_no_file(count, tmp_path):
+    kinds = {"ended": (np.bool_, (3, 2)), "obs": (np.float64, (count, 2))}
+    with pytest.raises((OSError, ValueError)) as caught, warnings.catch_warnings(action="ignore"):
+        recording._reserved(tmp_path, kinds)
+    assert str(tmp_path / "obs.npy") in str(caught.value) and not list(tmp_path.iterdir())
 
 
 def recorded():

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -11,12 +12,12 @@ import time
 import numpy as np
 import pytest
 from meze.agents.registry import find_agent
-from meze.runners import cli
+from meze.runners import cli, compare
 from meze.runners.run import start
 from meze.runners.run.encoding import FitSettings
 from meze.runners.setup.resolve import find_environment
 from meze.runners.setup.settings import override
-from meze.runners.tournament.report import column_names, print_standings, table_rows
+from meze.runners.tournament.report import column_names, print_standings, table_rows, write_report
 from meze.runners.tournament.standings import standings
 from meze.runners.tournament.tournament import Budget, Entry, Result, Tournament, make_entries, make_entry
 from run_files import play_here
@@ -106,6 +107,7 @@ def test_a_killed_tournament_comes_to_the_same(whole, tmp_path):
     assert told(tmp_path) == told(out)
 
 
+@pytest.mark.slow
 def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path, capsys):
     args = ["compare", "city", "--agents", "q-learning", "--seeds", "1", "--budget", "1e8", *CITY]
     process = subprocess.Popen(
@@ -129,6 +131,7 @@ def test_after_ctrl_c_it_is_saved_and_goes_on(tmp_path, capsys):
     assert list(tmp_path.glob("*/*/runs/*/*/q-learning/*/checkpoints/step-*"))
 
 
+@pytest.mark.slow
 def test_minutes_end_training_and_stay_over(tmp_path, monkeypatch):
     play_here(monkeypatch)
     args = ["compare", "city", "--agents", "q-learning", "--seeds", "1", "--budget", "0.005min", *CITY]
@@ -143,6 +146,7 @@ def test_minutes_end_training_and_stay_over(tmp_path, monkeypatch):
     assert again == run
 
 
+@pytest.mark.slow
 def test_who_fails_is_named_and_the_rest_goes_on(tmp_path, capfd):
     args = ["compare", "CartPole-v1", "--agents", "random,q-learning,random-search", "--seeds", "1"]
     assert cli.main([*args, "--budget", "500", "--episodes", "4", "--out", str(tmp_path)]) == 1
@@ -226,7 +230,8 @@ def make(path, returns, steps=1):
         else Entry(name, "trained", sarsa, env=env)
         for name in returns
     ]
-    tournament = Tournament.create(path, city, entries, 2, 4, STEPS)
+    tournament = Tournament(path, city, tuple(entries), 2, 4, STEPS)
+    tournament.create()
     for number, runs in enumerate(returns.values()):
         for k, values in enumerate(runs):
             result = Result({"return": np.array(values, float)}, np.array([[1, 1, 2.0]]), steps, 1.0, True)
@@ -255,6 +260,14 @@ def test_transitions_are_told_where_they_are_not_the_budgets(steps, shown, tmp_p
     print_standings(found)
     said = capsys.readouterr().out
     assert "a budget of 2,000 transitions" in said and ("transitions: what each" in said) == bool(shown)
+
+
+def test_several_agents_of_one_run_each_have_no_intervals(tmp_path):
+    tournament = make(tmp_path / "t", {"random": [[0]], "expert": [[9]], "a": [[1]], "b": [[6]]})
+    found = standings(tournament, {})
+    assert found["improvement"]["b"]["a"] == [1.0]
+    write_report(found, tournament, tmp_path / "report.html")
+    assert "<td>1.00</td>" in re.sub(r" (class|style)=\"[^\"]*\"", "", (tmp_path / "report.html").read_text())
 
 
 @pytest.mark.parametrize(
@@ -304,6 +317,8 @@ def test_settings_follow_the_observation_that_is_asked_for():
     ("args", "message"),
     [
         (["city"], "--agents"),
+        (["city", "--agents", ","], "--agents says who takes part"),
+        (["city", "--agents", "ga,genetic"], "genetic is named twice"),
         (["city", "--agents", "dqnn"], "did you mean 'dqn'"),
         (["city", "--agents", "clone:oak"], "oak"),
         (["city", "--agents", "sarsa,sarsa"], "sarsa is named twice"),
@@ -320,6 +335,15 @@ def test_what_a_user_gets_wrong_is_told_in_one_line(args, message, capsys, tmp_p
     said = capsys.readouterr().err
     assert message in said and said.count("\n") == 1
     assert not list(tmp_path.iterdir())
+
+
+def test_a_missing_library_leaves_no_folder(tmp_path, monkeypatch, capsys):
+    def missing():
+        raise ValueError("reports need matplotlib")
+
+    monkeypatch.setattr(compare, "new_figure", missing)
+    assert cli.main(["compare", "city", "--agents", "random", "--out", str(tmp_path)]) == 2
+    assert "reports need matplotlib" in capsys.readouterr().err and not list(tmp_path.iterdir())
 
 
 def test_an_altered_folder_is_refused(whole, tmp_path):
@@ -383,6 +407,7 @@ def test_what_a_stranger_left_out_is_missed(missing, whole, tmp_path):
         Tournament.open(altered(whole[0], tmp_path / "copy", lambda entry: entry.pop(missing)))
 
 
+@pytest.mark.slow
 def test_an_environments_package_is_not_imported_for_a_stranger(whole, tmp_path, monkeypatch):
     (tmp_path / "trap.py").write_text(f"open({str(tmp_path / 'sprung')!r}, 'w')")
     monkeypatch.syspath_prepend(tmp_path)
@@ -408,6 +433,7 @@ def as_earlier(out, copy, number):
     return copy, plain
 
 
+@pytest.mark.slow
 def test_a_folder_of_words_holds_the_same_and_goes_on(whole, tmp_path, monkeypatch):
     play_here(monkeypatch)
     copy, _ = as_earlier(whole[0], tmp_path / "a" / "city" / "copy", 2)

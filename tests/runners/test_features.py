@@ -12,7 +12,7 @@ from meze.runners import cli
 from meze.runners.reporting.statistics import Readout, accuracy, r_squared
 from meze.runners.run.encoding import FitSettings
 from meze.runners.run.recording import Recorded
-from meze.runners.study.samples import Judge, Sample, split
+from meze.runners.study.samples import EncoderJudge, Sample, split
 from meze.runners.study.traffic import Traffic, split_days, study_jams
 from sklearn.decomposition import PCA
 from sklearn.metrics import r2_score
@@ -52,7 +52,7 @@ def sample(obs, values, episode):
 def test_rebuilt_is_the_explained_variance_of_pca_and_of_groups():
     obs = RNG(0).normal(size=(600, 5)) * [5, 3, 1, 1, 1]
     both = sample(obs, obs[:, 0], np.arange(600) // 10)
-    judge, chain = Judge(both, both), find_encoder("pca")
+    judge, chain = EncoderJudge(both, both), find_encoder("pca")
     config = chain.config_class()(components=2)
     space = Box(-np.inf, np.inf, (5,), np.float32)
     found = judge(chain, chain.make(space, config, 0), config)
@@ -103,12 +103,12 @@ def judged(train, test):
     chain = find_encoder("knn")
     config = chain.config_class()()
     space = Box(-np.inf, np.inf, (6,), np.float32)
-    return Judge(train, test)(chain, chain.make(space, config, 0), config)
+    return EncoderJudge(train, test)(chain, chain.make(space, config, 0), config)
 
 
 def test_the_command_fits_nothing_on_held_out_episodes(tmp_path, monkeypatch, capsys):
     """CartPole's observations are numbers that no two episodes share, so that each row tells its own."""
-    fitted, judges, plain_fit, plain_init = [], [], Chain.fit, Judge.__init__
+    fitted, judges, plain_fit, plain_init = [], [], Chain.fit, EncoderJudge.__init__
 
     def fit(self, obs, targets=None):
         fitted.append(obs)
@@ -119,7 +119,7 @@ def test_the_command_fits_nothing_on_held_out_episodes(tmp_path, monkeypatch, ca
         plain_init(self, train, test)
 
     monkeypatch.setattr(Chain, "fit", fit)
-    monkeypatch.setattr(Judge, "__init__", init)
+    monkeypatch.setattr(EncoderJudge, "__init__", init)
     monkeypatch.setenv("COLUMNS", "80")
     line = "features CartPole-v1 --samples 900 --encoders pca tree gaussian-mixture ridge logistic kmeans"
     assert cli.main([*line.split(), "--seeds", "0", "--out", str(tmp_path)]) == 0

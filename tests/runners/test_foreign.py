@@ -10,7 +10,10 @@ import time
 from pathlib import Path
 
 import pytest
+from gymnasium.vector import AutoresetMode
 from meze.runners import cli
+from meze.runners.setup import workers
+from meze.runners.setup.resolve import find_environment, make_vector
 from run_files import assert_same_end, final, only_run
 
 WALK = "foreign_env:Foreign/Walk-v0"
@@ -22,6 +25,15 @@ def train(out: Path, *flags: str) -> Path:
     assert cli.main(["train", "q-learning", "--env", WALK, *size, *flags]) == 0
     assert not multiprocessing.active_children()
     return only_run(out)
+
+
+def test_no_request_makes_more_processes_than_a_machine_bears(monkeypatch) -> None:
+    made = []
+    monkeypatch.setattr(workers, "WorkerVectorEnv", lambda *args: made.append(args))  # which makes none
+    walk = find_environment(WALK)
+    with pytest.raises(ValueError, match="a process of its own: 1,024 at most; got 1,025"):
+        make_vector(walk, walk.config(), 1025, AutoresetMode.SAME_STEP, vectorization="async")
+    assert not made
 
 
 def test_processes_change_nothing_and_runs_go_on(tmp_path, capsys) -> None:
@@ -76,6 +88,7 @@ def test_a_process_that_died_is_told(tmp_path, capsys) -> None:
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("presses", [1, 2])
 def test_ctrl_c_leaves_no_process_behind(tmp_path, presses) -> None:
     flags = [

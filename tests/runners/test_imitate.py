@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 from meze.agents import checkpoint
 from meze.runners import cli
-from meze.runners.run import folder as rundir
-from meze.runners.run.folder import RunDir
+from meze.runners.run.folder import RunDir, load
 from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 
 SMALL = ["--num-envs", "16", "--eval-episodes", "16", "--env.pool-size", "2"]
@@ -30,7 +29,7 @@ def test_imitators_learn_from_the_expert_and_are_evaluated(agent, flags, fits, t
     scores = json.loads((run / "evaluation.json").read_text())["scores"]
     assert scores[agent]["return"]["mean"] > scores["random"]["return"]["mean"]
     assert cli.main(["evaluate", "city", str(run), "--episodes", "16", "--json"]) == 0
-    policy, env = rundir.load(run, num_envs=4)
+    policy, env = load(run, num_envs=4)
     obs, info = env.reset(seed=0)
     action, _ = policy.act(obs, explore=False, mask=info["action_mask"])
     assert (info["action_mask"][np.arange(4), action] == 1).all()
@@ -46,7 +45,7 @@ def test_dagger_goes_on_as_if_it_had_never_stopped(tmp_path):
     assert checkpoints < 8
     assert cli.main(["train", "--resume", str(other)]) == 0
     assert_same_end(run, other)
-    policies = [rundir.load(each)[0] for each in (run, other)]
+    policies = [load(each)[0] for each in (run, other)]
     obs = final(run)["data.obs"]
     one, same = (policy.act(obs, explore=False)[0] for policy in policies)
     assert (one == same).all()
@@ -55,6 +54,7 @@ def test_dagger_goes_on_as_if_it_had_never_stopped(tmp_path):
 def test_who_has_no_teacher_is_told(capsys, tmp_path):
     assert cli.main(["train", "clone", "CartPole-v1", "--out", str(tmp_path)]) == 2
     assert "CartPole-v1 has no reference to learn from; name a run as the teacher" in capsys.readouterr().err
+    assert not list(tmp_path.iterdir())
 
 
 def test_a_run_can_be_the_teacher(tmp_path):
@@ -76,7 +76,7 @@ def test_a_run_with_an_encoder_is_evaluated_watched_and_loaded_like_any_other(tm
     assert json.loads((run / "config.json").read_text())["encoder"]["config"]["k"] == 32
     assert cli.main(["evaluate", "city", str(run), "--episodes", "16"]) == 0
     assert cli.main(["watch", str(run), "--steps", "5", "--record", str(tmp_path / "a.gif")]) == 0
-    policy, env = rundir.load(run, num_envs=3)
+    policy, env = load(run, num_envs=3)
     obs, info = env.reset(seed=0)
     assert obs.shape[0] == 3 and obs.ndim == 4
     assert policy.act(obs, explore=False, mask=info["action_mask"])[0].shape == (3,)

@@ -146,6 +146,21 @@ def test_a_time_over_par_is_that_of_levels_that_were_cleared() -> None:
     assert "time_over_par" not in told({"length": counted["length"]}, measures, config)  # of older results
 
 
+def test_what_is_made_of_something_that_nobody_counts_is_told_and_not_left_out() -> None:
+    def despair(played):
+        return 1 - (played.best or played.counted)["hop"]
+
+    measures = (*STANDARD, Measure("hope", "max"), Measure("despair", of=despair))
+    counted = {"return": np.ones(2), "hope": np.ones(2)}
+    for best in (None, counted):
+        with pytest.raises(ValueError, match="^measure despair is made of 'hop', which nobody counts$"):
+            told(counted, measures, None, best)
+    declared = (*measures, Measure("hop", "last"))
+    assert "despair" not in told(counted, declared)  # these results are older than the field
+    assert "despair" not in told(counted | {"hop": np.ones(2)}, declared, None, counted)  # or the reference's
+    assert told(counted | {"hop": np.ones(2)}, declared)["despair"].tolist() == [0, 0]
+
+
 def test_what_a_step_reports_is_summed_where_the_world_says_so() -> None:
     env = WorldVectorEnv(FireEscape, 8, 128, AutoresetMode.SAME_STEP)
     rollout, seen = Rollout(env, Always(0), seeds=0), 0

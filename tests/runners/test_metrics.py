@@ -4,8 +4,13 @@ import csv
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
-from meze.runners.run.metrics import MetricsLog, read_rows
+from meze.envs.kiosk.world import Kiosk
+from meze.envs.platformer.config import PlatformerConfig
+from meze.envs.platformer.world import Platformer
+from meze.runners.reporting.measures import Episodes, measures_of
+from meze.runners.run.metrics import Meter, MetricsLog, read_rows
 
 
 def test_the_first_column_counts_transitions_whatever_a_learner_calls_its_metrics(tmp_path) -> None:
@@ -16,6 +21,38 @@ def test_the_first_column_counts_transitions_whatever_a_learner_calls_its_metric
     with open(tmp_path / "metrics.csv", newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     assert [(row["step"], row["loss"], row["new"]) for row in rows] == [("10", "1", ""), ("20", "0.5", "7")]
+
+
+def test_a_row_has_what_is_told_of_all_episodes_since_the_last_one() -> None:
+    def ended(**columns):
+        return Episodes(np.arange(2), {name: np.array(values, float) for name, values in columns.items()})
+
+    meter = Meter(measures_of(Platformer), PlatformerConfig(frame_skip=8))
+    meter.add({}, ended(**{"return": [1, 3]}, length=[10, 20], clear=[1, 0], par_time=[40, 40]))
+    meter.add({}, ended(**{"return": [5, 7]}, length=[30, 60], clear=[1, 1], par_time=[0, 80]))
+    # Over par are 80 / 40 and 480 / 80; one was not cleared, and of another nobody knows the par.
+    told = {"return": 4.0, "clear": 0.75, "time_over_par": 4.0, "length": 30.0}
+    assert meter.take() == {"episodes": 4.0, **told}
+    meter.add({}, ended(**{"return": [1, 3]}, length=[10, 20], clear=[0, 0], par_time=[40, 40]))
+    assert meter.take() == {"episodes": 2.0, "return": 2.0, "clear": 0.0, "length": 15.0}
+    assert meter.take() == {"episodes": 0.0}
+    meter = Meter(measures_of(Kiosk))
+    meter.add({}, ended(**{"return": [1, 3]}, length=[3, 3], regret=[-1, 0.5], objective=[4, 6]))
+    assert meter.take() == {"episodes": 2.0, "return": 2.0, "objective": 5.0, "length": 3.0}
+
+
+def test_a_run_goes_on_with_other_columns(tmp_path) -> None:
+    (tmp_path / "metrics.csv").write_text("step,return,length,par_time\r\n10,1,2,3\r\n", newline="")
+    log = MetricsLog(tmp_path, 10)
+    log.write(20, {"return": 4.0, "length": 5.0})
+    log.write(30, {"return": 6.0, "time_over_par": 2.0, "length": 7.0})
+    log.close()
+    assert (tmp_path / "metrics.csv").read_text().splitlines() == [
+        "step,return,length,par_time,time_over_par",
+        "10,1,2,3,",
+        "20,4,5,,",
+        "30,6,7,,2",
+    ]
 
 
 SPREADSHEET = Path(__file__).parents[1] / "data" / "metrics-from-a-spreadsheet.csv"

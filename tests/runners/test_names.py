@@ -2,7 +2,7 @@
 
 import pytest
 from meze.runners import cli, compare, evaluate, features, train, watch
-from meze.runners.cli import NAMES
+from meze.runners.cli import COMMANDS
 from meze.runners.setup import names
 from meze.runners.setup.names import arranged
 from meze.runners.setup.settings import whole_number
@@ -39,7 +39,8 @@ MODULES = {"train": train, "evaluate": evaluate, "watch": watch, "compare": comp
 )
 def test_names_are_found_wherever_they_stand(line, wanted) -> None:
     command, *words = line.split()
-    found = arranged(command, words, MODULES[command], *NAMES[command])
+    takes = COMMANDS[command]
+    found = arranged(command, words, MODULES[command], takes.names, takes.place)
     assert found == (words if wanted is None else wanted.split())
 
 

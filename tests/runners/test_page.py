@@ -154,6 +154,7 @@ def test_tones_stand_behind_cells():
     assert html.count("<td>-</td>") == 2
 
 
+@pytest.mark.slow
 @browser_test
 def test_the_report_of_a_tournament_in_a_browser(browser, tmp_path, monkeypatch):
     from selenium.webdriver.common.by import By

@@ -8,7 +8,7 @@ import gymnasium
 import pytest
 from meze.agents import registry as agents
 from meze.agents.conformance import check_agent
-from meze.agents.registry import find_agent, register_agent
+from meze.agents.registry import NoSettings, find_agent, register_agent
 from meze.agents.tabular import QLearning
 from meze.envs.core import register_world
 from meze.envs.core import registry as worlds
@@ -17,12 +17,14 @@ from meze.runners.run.folder import RunDir
 from meze.runners.setup import plugins
 from meze.runners.setup.presets import default_settings
 from meze.runners.setup.resolve import find_environment
-from run_files import only_run
+from meze.runners.tournament.tournament import Tournament
+from run_files import only_run, play_here
 
 # A distribution of others: a function that registers, modules that do.
 PLUGIN = """
 import time
 from dataclasses import dataclass
+from meze.agents.random import RandomPolicy
 from meze.agents.registry import register_agent
 from meze.agents.tabular import QLearning, TabularConfig
 from meze.envs.core import register_world
@@ -33,6 +35,18 @@ class CarefulConfig(TabularConfig):
 
 class Careful(QLearning):
     name = "careful"
+
+class Bare(QLearning):
+    def __init__(self, observation_space, action_space, *, num_envs, config, rng):
+        spaces = observation_space, action_space
+        super().__init__(*spaces, num_envs=num_envs, config=TabularConfig(), rng=rng)
+
+class Dozing(RandomPolicy):
+    pass
+
+def bare():
+    register_agent("bare", "their_plugin:Bare", "learner", "has no settings")
+    register_agent("dozing", "their_plugin:Dozing", "policy", "is not trained")
 
 class Alone:
     def __init__(self, observation_space, action_space, *, num_envs, config, rng):
@@ -160,6 +174,21 @@ def test_an_agent_of_others_trains_resumes_and_shows(announce, tmp_path, capsys)
     del agents._AGENTS["careful"]
     assert cli.main(["watch", str(run)]) == 2
     assert "unknown agent 'careful'" in capsys.readouterr().err
+
+
+def test_agents_without_settings_or_training_take_part_as_any_other(announce, tmp_path, monkeypatch) -> None:
+    announce("their_plugin:bare", group="meze.agents")
+    play_here(monkeypatch)
+    size = ["--eval-episodes", "4", "--out", str(tmp_path / "runs")]
+    assert cli.main(["train", "bare", "corridor", "--steps", "512", *size]) == 0
+    run = only_run(tmp_path / "runs")
+    assert RunDir.open(run).config().agent_config == NoSettings()
+    assert cli.main(["train", "--resume", str(run), "--steps", "1024"]) == 0
+    small = ["--seeds", "1", "--budget", "512", "--episodes", "4", "--out", str(tmp_path / "all")]
+    assert cli.main(["compare", "corridor", "--agents", "dozing,bare", *small]) == 0
+    (file,) = (tmp_path / "all").glob("*/*/tournament.json")
+    entries = {each.name: each.kind for each in Tournament.open(file.parent).entries if each.shown}
+    assert entries == {"dozing": "ready", "bare": "trained"}
 
 
 def test_an_agent_that_inherits_nothing_is_refused_in_one_line(announce, tmp_path, capsys) -> None:

@@ -10,6 +10,7 @@ from meze.runners import cli
 from meze.runners.listing import rows_of
 from meze.runners.run.start import ask
 from meze.runners.setup import presets
+from meze.runners.setup.kinds import settings_class
 from meze.runners.setup.presets import (
     default_agent_config,
     default_env_config,
@@ -119,6 +120,20 @@ def test_where_an_agent_has_no_table_that_of_one_it_is_like_holds(file, tmp_path
     assert cli.main(["train", "expected-sarsa", "city", "--preset", str(own)]) == 2
 
 
+def test_a_table_may_have_an_agents_short_name(tmp_path) -> None:
+    path = tmp_path / "mine.toml"
+    path.write_text("[ga]\ngenerations = 7")
+    assert ask(["genetic", "city"], ["--preset", str(path)]).given.run.generations == 7
+
+
+def test_presets_hold_however_the_package_of_an_environment_is_named() -> None:
+    dqn, (plain, named) = (
+        find_agent("dqn"),
+        (find_environment(prefix + "CartPole-v1") for prefix in ("", "gymnasium:")),
+    )
+    assert default_settings(named, dqn) == default_settings(plain, dqn) != settings_class(dqn)()
+
+
 def test_an_agent_has_all_settings_of_the_one_that_it_is_like() -> None:
     pairs = [
         (spec.config_class(), find_agent(spec.like).config_class()) for spec in agent_specs() if spec.like
@@ -164,6 +179,9 @@ def test_a_run_tells_which_file_it_began_with(file, tmp_path) -> None:
         ("[dqn]\nagent.gamma.end = 0.9", "[dqn] there is no setting agent.gamma.end"),
         ("[dqn]\nagnet.gamma = 0.9", "[dqn] there is no setting agnet"),
         ("[dqn.smells]\nsteps = 1", "[dqn] there is no setting smells"),
+        ("[dqn.grid]\nsteps = 1", "[dqn] grid.steps: only settings of the agent may differ"),
+        ("[dqn.grid]\nenv.size = 9", "[dqn] grid.env.size: only settings of the agent may differ"),
+        ("[ga]\n[genetic]\n[dqn]", "an agent has two tables, one of them by its short name"),
         ("[dqn]\nenv.wind = 1", "[dqn] there is no setting env.wind"),
         ("[dqn]\nfiles.out = 'elsewhere'", "[dqn] there is no setting files"),
         ("[dqn]\nlike = 'pqn'", "[dqn] there is no other table 'pqn' to be like"),

@@ -102,6 +102,14 @@ def test_a_memory_that_was_altered_is_refused(plugin, tmp_path, capsys):
     assert "the policy's memory is damaged" in said and said.count("\n") == 1
 
 
+def hand_on(path):
+    """Makes of a checkpoint one of older runs, whose imitators handed on what the teacher had remembered."""
+    state = checkpoint.load(path)
+    for leaf in [name for name in state if name.startswith("rollout.memory.1.")]:
+        state[leaf.replace("memory.1", "memory.0", 1)] = state[leaf]
+    checkpoint.save(path, state)
+
+
 @pytest.mark.parametrize("agent", ["clone", "dagger"])
 def test_it_can_be_the_teacher(agent, plugin, tmp_path, capsys):
     """What it remembers lies within the mixture's memory, one level deeper than its own."""
@@ -112,6 +120,7 @@ def test_it_can_be_the_teacher(agent, plugin, tmp_path, capsys):
     last = len(LEAVES) if agent == "dagger" else 2 * len(LEAVES)  # of the teacher, and of who plays
     assert len([name for name in final(run) if name.startswith("rollout.memory.")]) == last
     if agent == "dagger":
+        hand_on(sorted((run / "checkpoints").iterdir())[1])
         assert_same_end(run, gone_on(run, tmp_path / "copy"))
     else:
         assert cli.main(["train", "--resume", str(run), "--steps", "1200"]) == 0

@@ -146,12 +146,12 @@ def test_a_run(agent, tmp_path, capsys) -> None:
     obs, info = env.reset(seed=0)
     assert policy.act(obs, explore=False, mask=info["action_mask"])[0].shape == (3,)
     assert cli.main(["evaluate", "corridor", str(run), "random", "--episodes", "8"]) == 0
+    if agent == "genetic":
+        assert cli.main(["train", "--resume", str(run), "ga", "corridor", "--generations", "9"]) == 0
 
 
-@pytest.mark.parametrize(
-    ("agent", "generations", "left"),
-    [("genetic", "150", 130), pytest.param("neat", "60", 50, marks=pytest.mark.slow)],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("agent", "generations", "left"), [("genetic", "150", 130), ("neat", "60", 50)])
 def test_killed_and_resumed_equals_never_stopped(agent, generations, left, tmp_path) -> None:
     args = ["train", agent, "corridor", *FLAGS[agent], "--generations", generations]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
@@ -206,7 +206,7 @@ def test_a_generation_meets_the_same_seeds_and_the_next_one_others(tmp_path) -> 
     made = search.Search(run.config(), run)
     first = made.seeds()
     assert first == made.seeds() and len(set(first)) == 2
-    made.searcher.generation = 1
+    made.agent.generation = 1
     assert not set(first) & set(made.seeds())
     made.close()
 

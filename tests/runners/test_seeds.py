@@ -93,7 +93,7 @@ def test_unknown_streams_are_refused_in_one_line(streams, tmp_path, capsys):
 def test_tournaments_play_seeds_side_by_side_and_older_ones_their_own(tmp_path):
     corridor, budget = find_environment("corridor"), Budget(steps=100)
     entries = make_entries(["q-learning"], corridor, budget)
-    Tournament.create(tmp_path, corridor, entries, 3, 5, budget)
+    Tournament(tmp_path, corridor, entries, 3, 5, budget).create()
     trained = [seed for number, seed in Tournament.open(tmp_path).matches() if number == 0]
     assert trained == [0, 1, 2]
     file = tmp_path / "tournament.json"

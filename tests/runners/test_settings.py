@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Literal
 
 import pytest
+from meze.agents.schedules import Schedule
 from meze.runners.setup.settings import as_flags, flags, from_plain, group, override, parse, to_plain
 
 
@@ -31,6 +32,12 @@ class Outer:
 
 def read(args, default=None):
     return parse(default or Outer(), args, prog="x", description="")
+
+
+def test_what_a_file_leaves_out_is_named() -> None:
+    assert from_plain(Outer, {"name": "b"}, "it") == Outer("b")
+    with pytest.raises(ValueError, match=r"^it lacks the setting 'end'$"):
+        from_plain(Schedule, {"start": 1}, "it")
 
 
 def test_flags_are_read_over_the_defaults() -> None:

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 from meze.agents import checkpoint
 from meze.runners import cli
-from meze.runners.run import folder as rundir
-from meze.runners.run.folder import RunDir
+from meze.runners.run.folder import RunDir, load
 from run_files import only_run, play_here
 
 SMALL = ["--num-envs", "4", "--eval-episodes", "2", "--steps", "300", "--env.pool-size", "2"]
@@ -108,12 +107,13 @@ def test_no_door_runs_what_lies_there(planted, door, tmp_path, capsys):
     assert not marker.exists()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("planted", PLANTED, indirect=True)
 def test_a_notebook_and_a_tournament_do_not_either(planted, tmp_path, capsys, monkeypatch):
     play_here(monkeypatch)
     run, words, marker = planted
     with pytest.raises(ValueError, match=words):
-        rundir.load(run)
+        load(run)
     compare = [
         "compare",
         "city",

@@ -45,12 +45,9 @@ def test_a_run(agent, tmp_path, capsys) -> None:
     assert actions.shape == (3,)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
-    ("env", "flags"),
-    [
-        ("corridor", []),
-        pytest.param("city", ["--env.pool-size", "2", "--env.ambulance", "0.1"], marks=pytest.mark.slow),
-    ],
+    ("env", "flags"), [("corridor", []), ("city", ["--env.pool-size", "2", "--env.ambulance", "0.1"])]
 )
 def test_killed_and_resumed_equals_never_stopped(env, flags, tmp_path) -> None:
     args = ["train", "sarsa", env, "--steps", "200_000", "--num-envs", "16", "--eval-episodes", "16", *flags]
@@ -276,6 +273,7 @@ def begun(tmp_path: Path, *words: str, **streams) -> subprocess.Popen:
     return subprocess.Popen(command, cwd=tmp_path, env=environment, text=True, **streams)
 
 
+@pytest.mark.slow
 def test_sigterm_saves_as_ctrl_c_does(tmp_path) -> None:
     words = ["train", "q-learning", "corridor", "--steps", "100000000", "--out", "runs"]
     process = begun(tmp_path, *words, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
@@ -289,6 +287,7 @@ def test_sigterm_saves_as_ctrl_c_does(tmp_path) -> None:
     assert f"go on with: meze train --resume {run.relative_to(tmp_path)}\n" in out and final(run)["step"] > 0
 
 
+@pytest.mark.slow
 def test_a_closed_pipe_ends_printing_and_not_the_work(tmp_path) -> None:
     read, write = os.pipe()
     process = begun(tmp_path, "train", "q-learning", "corridor", stdout=write, stderr=subprocess.PIPE)
@@ -299,6 +298,7 @@ def test_a_closed_pipe_ends_printing_and_not_the_work(tmp_path) -> None:
     assert (only_run(tmp_path / "runs") / "evaluation.json").exists()
 
 
+@pytest.mark.slow
 def test_letters_that_a_terminal_lacks_end_nothing(tmp_path) -> None:
     words = ["train", "q-learning", "corridor", "--out", "with blanks/\u0141\u00f3d\u017a"]
     ascii_only = {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}

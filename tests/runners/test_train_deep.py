@@ -399,7 +399,7 @@ def test_a_replay_that_was_not_saved_begins_empty(tmp_path, capsys) -> None:
         ([("learner.generator", np.full(5056, 77, np.uint8))], "random generator"),
         ([("learner.filled", 3)], "rollout is damaged"),
         ([("learner.filled", 99)], "99 steps of a rollout"),
-        ([("learner.rollout.next_mask", np.zeros((0, 32, 3), np.int8))], "rollout is damaged"),
+        ([("learner.rollout.terminated", np.zeros((0, 32), np.int8))], "rollout is damaged"),
         ([("seconds", {"policy": 1.0})], "seconds"),
         ([("seconds", {part: -1.0 for part in PARTS})], "seconds"),
         ([("seconds", 3.0)], "does not fit"),

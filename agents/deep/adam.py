@@ -1,0 +1,95 @@
+"""Adam over all weights of a network at once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from .tensors import load_optimizer, saved_optimizer
+
+
+class FlatAdam:
+    """Adam (Kingma & Ba 2015) for small networks, for which a call for each parameter takes the most time.
+
+    The weights move to lie side by side in memory, and so do their gradients and moments; each parameter
+    becomes a view of its part. It is saved as `torch.optim.Adam` is, parameter by parameter.
+
+    Args:
+        network: whose weights it moves; on its device.
+        learning_rate: () float32; whoever holds it changes it.
+        max_norm: a gradient that is longer is shortened to this length.
+
+    Raises:
+        ValueError: for weights that are not float32.
+    """
+
+    def __init__(self, network: nn.Module, learning_rate: Tensor, max_norm: float) -> None:
+        self._each = torch.optim.Adam(network.parameters())  # the form in which it is saved
+        self._parts = [each for each in network.parameters() if each.requires_grad]
+        if strange := {str(part.dtype) for part in self._parts} - {"torch.float32"}:
+            raise ValueError(f"weights of networks are float32; these are {', '.join(strange)}")
+        device, size = learning_rate.device, sum(part.numel() for part in self._parts)
+        self._flat = nn.Parameter(torch.empty(size, device=device))
+        self._flat.grad = self._grad = torch.zeros(size, device=device)
+        for part, weights, grad in zip(
+            self._parts, self._views(self._flat.data), self._views(self._grad), strict=True
+        ):
+            weights.copy_(part.data)
+            part.data, part.grad = weights, grad
+        self._adam = torch.optim.Adam([self._flat], learning_rate, eps=1e-5, fused=True)
+        self._max_norm = max_norm
+
+    def _views(self, flat: Tensor) -> list[Tensor]:
+        """The parameters' parts of a flat tensor, each laid out as the parameter is."""
+        parts = flat.split([part.numel() for part in self._parts])
+        return [_like(part, each) for part, each in zip(self._parts, parts, strict=True)]
+
+    def descend(self, loss: Tensor) -> None:
+        """One step down the gradient of a loss."""
+        grad = self._grad
+        grad.zero_()
+        loss.backward()
+        grad.mul_((self._max_norm / (torch.linalg.vector_norm(grad) + 1e-6)).clamp_(max=1.0))
+        if grad.device.type == "cuda":  # it wants to be told, and warns if told too early
+            self._adam.param_groups[0]["capturable"] = torch.cuda.is_current_stream_capturing()
+        self._adam.step()
+
+    def state_dict(self, prefix: str) -> dict[str, NDArray]:
+        """Its moments and steps by parameter; see `saved_optimizer`."""
+        self._each.state.clear()
+        if moments := self._adam.state[self._flat]:
+            views = {name: self._views(each) for name, each in moments.items() if name != "step"}
+            for number, part in enumerate(self._parts):
+                self._each.state[part] = {
+                    "step": moments["step"],
+                    **{name: each[number] for name, each in views.items()},
+                }
+        return saved_optimizer(self._each, prefix)
+
+    def load_state_dict(self, state: Mapping[str, Any], prefix: str) -> None:
+        """Takes back what `state_dict` gave.
+
+        Raises:
+            ValueError: when it is not of these parameters.
+        """
+        load_optimizer(self._each, state, prefix)
+        self._adam.state.clear()
+        if self._each.state:
+            moments = {name: torch.zeros_like(self._flat.data) for name in ("exp_avg", "exp_avg_sq")}
+            for name, flat in moments.items():
+                for part, view in zip(self._parts, self._views(flat), strict=True):
+                    if part in self._each.state:
+                        view.copy_(self._each.state[part][name])
+            step = next(iter(self._each.state.values()))["step"]
+            self._adam.state[self._flat] = {"step": step.to(self._flat.device, torch.float32), **moments}
+
+
+def _like(part: Tensor, flat: Tensor) -> Tensor:
+    """A flat tensor in the shape of a parameter, whose columns may lie one after another in memory."""
+    if part.dim() == 2 and not part.is_contiguous() and part.t().is_contiguous():
+        return flat.view(part.shape[::-1]).t()
+    return flat.view(part.shape)

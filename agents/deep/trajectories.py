@@ -1,0 +1,153 @@
+"""What on-policy learners keep: T steps of N environments, and what their successors are worth."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import DTypeLike
+from torch import Tensor
+
+from ..base import State, Transition
+from .tensors import to_array, to_device
+
+Layout = dict[str, tuple[tuple[int, ...], DTypeLike]]
+"""Names of columns to the shape and dtype of one row."""
+
+
+class Trajectories:
+    """T steps of N environments, one step at a time, on a device.
+
+    A step's successor is what the next step begins with, so its value is known then; but where an episode was
+    cut off, and behind the last step, the true final observations are kept, and valued in the end.
+
+    Args:
+        steps: T.
+        num_envs: N.
+        device: where they are kept.
+        frames: observations that a network sees at once.
+
+    Attributes:
+        filled: steps so far.
+    """
+
+    def __init__(self, steps: int, num_envs: int, device: torch.device, frames: int = 1) -> None:
+        self._size, self._device, self._frames = (steps, num_envs), device, frames
+        self._columns: dict[str, Tensor] = {}  # (T, N, ...), made when the first step shows what it holds
+        self._lasts: list[tuple[Tensor, ...]] = []  # places, frames and masks of true final observations
+        self.filled = 0
+
+    @property
+    def full(self) -> bool:
+        """Whether all steps are there."""
+        return self.filled == self._size[0]
+
+    @torch.no_grad()
+    def add(self, batch: Transition, inputs: Tensor, value: Tensor, **columns: Tensor) -> None:
+        """Adds a step.
+
+        Args:
+            batch: N transitions.
+            inputs: (N, ...) what the network saw of their observations.
+            value: (N,) float32 what these are worth.
+            **columns: (N, ...) what else to keep.
+        """
+        t, num_envs = self.filled, self._size[1]
+        step = {"obs": inputs, "reward": self._to_device(batch.reward, np.float32), **columns}
+        step |= {
+            name: self._to_device(getattr(batch, name), np.bool_) for name in ("terminated", "truncated")
+        }
+        if not self._columns:
+            self._allocate({**step, "next_value": value})
+        for name, rows in step.items():
+            self._columns[name][t] = rows
+        if t > 0:
+            self._columns["next_value"][t - 1] = value
+        self.filled += 1
+        rows = np.arange(num_envs) if self.full else np.flatnonzero(batch.truncated)
+        if len(rows):
+            chosen = self._to_device(rows, np.int64)
+            final = self._to_device(batch.next_obs[rows])
+            if self._frames > 1:
+                final = torch.cat([inputs[chosen, 1:], final[:, None]], dim=1)
+            mask = () if batch.next_mask is None else (self._to_device(batch.next_mask[rows], np.bool_),)
+            self._lasts.append((t * num_envs + chosen, final, *mask))
+
+    @torch.no_grad()
+    def finish(self, value: Callable[[Tensor, Tensor | None], Tensor]) -> dict[str, Tensor]:
+        """Values the final observations, and begins anew.
+
+        Args:
+            value: (B, ...) what the network sees, and (B, A) masks or None, to (B,) values.
+
+        Returns:
+            The (T, N, ...) columns, with `next_value`; the next steps overwrite them.
+        """
+        place, final, *mask = (torch.cat(parts) for parts in zip(*self._lasts, strict=True))
+        self._columns["next_value"].view(-1)[place] = value(final, *(mask or [None]))
+        self._lasts.clear()
+        self.filled = 0
+        return self._columns
+
+    def _to_device(self, array: Any, dtype: Any = None) -> Tensor:
+        return to_device(np.asarray(array, dtype), self._device)
+
+    def _allocate(self, step: Mapping[str, Tensor]) -> None:
+        for name, rows in step.items():
+            shape = *self._size, *rows.shape[1:]
+            self._columns[name] = torch.zeros(shape, dtype=rows.dtype, device=self._device)
+
+    def state_dict(self) -> State:
+        """The steps so far."""
+        state: State = {"filled": self.filled}
+        for name, each in self._columns.items():
+            state[f"rollout.{name}"] = to_array(each[: self.filled])
+        if self._lasts:
+            for number, parts in enumerate(zip(*self._lasts, strict=True)):
+                state[f"lasts.{number}"] = to_array(torch.cat(parts))
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Any], layout: Layout, num_actions: int) -> None:
+        """Takes back what `state_dict` gave.
+
+        Args:
+            state: what it gave, among other names.
+            layout: of the columns, but for those that are always there; masks of older states are left out.
+            num_actions: columns of a mask.
+
+        Raises:
+            ValueError: when a part is missing, of another shape, or out of range.
+        """
+        steps, num_envs = self._size
+        filled = int(state["filled"])
+        if not 0 <= filled < steps:
+            raise ValueError(f"{filled} steps of a rollout of {steps}")
+        found = {name[8:]: np.array(rows) for name, rows in state.items() if name.startswith("rollout.")}
+        found.pop("next_mask", None)
+        lasts = [np.array(state[f"lasts.{number}"]) for number in range(3) if f"lasts.{number}" in state]
+        layout = layout | dict.fromkeys(("reward", "next_value"), ((), np.float32))
+        layout |= dict.fromkeys(("terminated", "truncated"), ((), np.bool_))
+        wanted = {
+            name: ((filled, num_envs, *shape), np.dtype(dtype)) for name, (shape, dtype) in layout.items()
+        }
+        fits = {name: (rows.shape, rows.dtype) for name, rows in found.items()} == (
+            wanted if found or filled else {}
+        )
+        if lasts:
+            count, (shape, dtype) = lasts[0].size, layout["obs"]
+            rows = [((count,), np.int64), ((count, *shape), dtype), ((count, num_actions), np.bool_)][
+                : len(lasts)
+            ]
+            fits = fits and len(lasts) > 1 and [(each.shape, each.dtype) for each in lasts] == rows
+            fits = fits and not ((lasts[0] < 0) | (lasts[0] >= filled * num_envs)).any()
+        if not fits:
+            raise ValueError("the unfinished rollout is damaged")
+        self.filled, self._columns = filled, {}
+        if filled:
+            columns = {name: self._to_device(rows) for name, rows in found.items()}
+            self._allocate({name: rows[0] for name, rows in columns.items()})
+            for name, rows in columns.items():
+                self._columns[name][:filled] = rows
+        self._lasts = [tuple(map(self._to_device, lasts))] if lasts else []

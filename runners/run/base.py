@@ -1,0 +1,117 @@
+"""What the runs of all kinds of agents are."""
+
+from __future__ import annotations
+
+import threading
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from gymnasium.vector import AutoresetMode, VectorEnv
+
+from ...agents import checkpoint
+from ...agents.base import State
+from .config import RunConfig
+from .evaluation import Judge
+from .folder import RunDir, restore
+from .metrics import MetricsLog
+from .progress import ProgressLine
+from .rollout import Savable
+
+
+class Run(ABC):
+    """A run: environment, agent, and where they stand.
+
+    What it does depends on how far it is alone, so a run that was killed and resumed goes through the same
+    states as one that never stopped. (An environment that can't give its state begins new episodes instead.)
+
+    Args:
+        config: what it was asked to do.
+        run: its folder.
+        start: the checkpoint from which it goes on, if there is one.
+
+    Raises:
+        ValueError: one line, when the agent does not fit the environment, or the checkpoint does not fit.
+
+    Attributes:
+        env: the environments that the agent learns in.
+        agent: who is trained.
+        judge: plays the evaluations.
+        log: where metrics are written.
+    """
+
+    def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
+        self.config, self.run = config, run
+        self.env = self._make_env()
+        self.agent: Any = config.make_learner(self.env, config.settings.device)
+        self.judge = Judge(config)
+        self._seconds = 0.0
+        self._begin()
+        if start is not None:
+            state = checkpoint.load(start)
+            restore(self.agent, state, start)
+            try:
+                self._restore(state)
+            except (KeyError, TypeError, ValueError, OverflowError) as error:
+                raise ValueError(f"{start} does not fit its run ({error})") from error
+        self.log = MetricsLog(run.path, self.transitions)
+
+    def _make_env(self) -> VectorEnv:
+        return self.config.make_env(self.config.settings.num_envs, AutoresetMode.SAME_STEP)
+
+    @abstractmethod
+    def _begin(self) -> None:
+        """Makes what else there is, at the very beginning."""
+
+    @abstractmethod
+    def _restore(self, state: State) -> None:
+        """Goes on from a checkpoint, whose agent has been restored."""
+
+    @property
+    @abstractmethod
+    def transitions(self) -> int:
+        """How many it has been trained with."""
+
+    @property
+    def seconds(self) -> float:
+        """How long it has been trained."""
+        return self._seconds
+
+    @property
+    def done(self) -> str:
+        """How far it is, in words; empty at the very beginning."""
+        return f"{self.transitions:,} transitions" if self.transitions else ""
+
+    @property
+    def notes(self) -> Sequence[str]:
+        """What is to be said before it begins, in lines."""
+        return ()
+
+    @property
+    def losses(self) -> list[str]:
+        """Why a resumed run differs from one that never stopped, if it does."""
+        savable = isinstance(self.env.unwrapped, Savable)
+        return [] if savable else [f"{self.config.environment.id} can't save its state: new episodes begin"]
+
+    def progress(self) -> ProgressLine:
+        """What shows how far it is."""
+        return ProgressLine(self.config.settings.steps, self.transitions, measures=self.judge.measures)
+
+    @abstractmethod
+    def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
+        """Trains to the end; returns False when `stop` was set before that."""
+
+    @abstractmethod
+    def save(self) -> None:
+        """Writes a checkpoint."""
+
+    def compare(self) -> None:
+        """Evaluates the agent, the random agent and the world's references; prints and keeps the scores."""
+        self.log.final(self.judge.compare(self.agent.policy, self.run, self.done))
+
+    def close(self) -> None:
+        """Closes files and environments."""
+        self.log.close()
+        self.env.close()
+        self.judge.close()
