@@ -132,6 +132,7 @@ def test_code_is_kept_for_the_next_process_and_is_never_stale(tmp_path):
         assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600)
 
 
+@pytest.mark.slow
 def test_nothing_else_keeps_compiled_code():
     found = []
     for path in CHECKOUT.rglob("*.py"):
@@ -295,6 +296,7 @@ leaf_numbers(np.ones((1, 1)), node, np.ones(1), node, node, node)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform == "win32", reason="no such limits there")
 def test_without_room_all_works_and_is_said_once(tmp_path):
     path = str(CHECKOUT / "tests" / "envs")

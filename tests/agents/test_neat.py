@@ -45,6 +45,7 @@ def distinct(genomes):
     ]
 
 
+@pytest.mark.slow
 def test_it_grows_the_hidden_node_that_exclusive_or_needs() -> None:
     searcher = make(population=120)
     metrics = evolve(searcher, 1)

@@ -57,6 +57,7 @@ def best(trainer):
     return trainer.policy.act(np.arange(7), explore=False)[0]
 
 
+@pytest.mark.slow
 @kinds
 def test_learns_the_way(kind) -> None:
     trainer = make(kind)

@@ -82,6 +82,7 @@ def one_thread():
     torch.set_num_threads(before)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "kind",
     [SB3TD3, *(pytest.param(kind, marks=pytest.mark.slow) for kind in CONFIGS if kind is not SB3TD3)],

@@ -135,6 +135,7 @@ def test_the_last_digit_of_a_total_counts(seed: int, scale: int):
             assert prove(table, np.arange(k), time.perf_counter() + 60, below).bound == best
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["pmed1", "pmed6", "pmed11"])
 def test_large_instances_with_large_weights_are_proven(name: str):
     """The same places, with thousands of people at each: the published optimum, times as much, and proven."""
@@ -193,6 +194,7 @@ def test_exact_proves_the_published_optimum(name: str):
     assert solution.objective == solution.bound == instance.optimum
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "optimum"), [("pmed1", 127), ("pmed2", 98), ("pmed5", 48), ("pmed6", 84), ("pmed10", 20)]
 )
@@ -202,6 +204,7 @@ def test_exact_proves_the_published_p_center(name: str, optimum: int):
     assert solution.objective == solution.bound == optimum
 
 
+@pytest.mark.slow
 def test_bounds_hold_when_time_is_short():
     instance = shipped_instance("pmed6")
     for kind in ("p-median", "p-center", "coverage"):

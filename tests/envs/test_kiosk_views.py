@@ -239,6 +239,7 @@ def test_of_other_solvers_there_is_nothing_to_see():
     assert not list(env.world.sights("greedy", env.get_state()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("objective", OBJECTIVES)
 def test_the_expert_is_the_swap_search_and_the_last_reference_the_best(objective):
     env = make([town(seed, 40, 12, 4) for seed in range(6)], num_envs=6, objective=objective)

@@ -271,6 +271,7 @@ def test_junctions_are_joined_on_the_map_as_on_the_lattice(imported, seed, side)
         assert reached(lanes, numbers[node], places) == there
 
 
+@pytest.mark.slow
 def test_distances_and_connections_of_random_cities(imported):
     """Jittered streets, with diagonals that may cross others: a few find no way on the map."""
     found = [facts(imported(random_city(8, seed)), "fidelity") for seed in range(6)]

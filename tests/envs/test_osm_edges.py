@@ -111,6 +111,7 @@ def test_carriageways_side_by_side_end_as_dead_ends_do(imported, gap):
     assert ("carriageways merged into two-way streets" in facts(made, "merged")) == (gap == 12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(6))
 def test_cut_outs_of_one_way_grids_keep_their_streets(imported, seed):
     """What is kept where every street may be driven both ways is kept where few may, nearly all of it."""

@@ -217,6 +217,7 @@ def test_it_writes_nothing_and_chooses_alike_for_any_batch():
         assert Expert(7, 4)(envs.world.params(), envs.get_state([i])).tolist() == [actions[i]]
 
 
+@pytest.mark.slow
 def test_a_disturbed_player_is_searched_for_anew(monkeypatch):
     rows = counting(monkeypatch)
     envs = make(32, pool_size=8)

@@ -282,6 +282,7 @@ def test_levels_of_the_generator_are_within_bounds(difficulty):
     assert any("^" in row for level in levels for row in level.rows)
 
 
+@pytest.mark.slow
 def test_harder_levels_have_more_of_what_is_hard():
     def mean(count):
         return [np.mean([count(draw_level(d, seed)) for seed in range(200)]) for d in (0, 0.5, 1)]
@@ -413,6 +414,7 @@ def test_a_level_of_ones_own_need_not_be_certified(tmp_path):
     assert world.levels[0].par_time == 0 and world.params().levels["par_time"].tolist() == [0]
 
 
+@pytest.mark.slow
 def test_on_the_command_line_the_warning_is_one_line(tmp_path):
     path = tmp_path / "wall.txt"
     path.write_text(format_level(stage_level({(20, row): "#" for row in range(13)})))
@@ -483,6 +485,7 @@ def at_random(seed: int, num_actions: int = 7):
     return lambda records, step: rng.integers(0, num_actions, len(records))
 
 
+@pytest.mark.slow
 def test_the_scale_of_difficulty():
     count = 200
     rates = {}

@@ -143,6 +143,7 @@ def play_wide():
 MOVES = st.lists(st.tuples(st.integers(0, 11), st.integers(1, 40)), min_size=1, max_size=12)
 
 
+@pytest.mark.slow
 @settings(max_examples=150)
 @given(st.integers(0, len(LEVELS) - 1), st.integers(0, 110), st.booleans(), MOVES)
 def test_every_tick_keeps_the_rules(play, level, column, big, moves):

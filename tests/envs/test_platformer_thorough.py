@@ -47,6 +47,7 @@ def write(path, level: Level) -> str:
     return str(path)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", [pytest.param(29, marks=pytest.mark.slow), 67])
 def test_a_drawn_level_is_searched_thoroughly_and_the_expert_plays_what_was_found(seed, tmp_path, no_notes):
     level = tangle(seed)
@@ -60,6 +61,7 @@ def test_a_drawn_level_is_searched_thoroughly_and_the_expert_plays_what_was_foun
         assert clear.all() and (ticks == found.par_time).all()
 
 
+@pytest.mark.slow
 def test_what_was_found_is_kept(tmp_path, no_notes, monkeypatch):
     path = write(tmp_path / "wall.txt", stage_level(WALL))
     calls = []
@@ -104,6 +106,7 @@ def test_where_all_was_tried_no_limit_is_to_blame(tmp_path, no_notes):
         load_pool(write(tmp_path / "pit.txt", level), 0.3, "train", 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("level", [ZOO, WIDE, stage_level(WALL)], ids=["zoo", "wide", "wall"])
 @pytest.mark.parametrize("every, records", [(7, 10**6), (1, 50), (16, 300)])
 def test_states_that_are_played_again_lead_to_the_same_plan(level, every, records):

@@ -35,6 +35,7 @@ if child:
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks there")
 def test_environments_go_on_in_both_processes_after_a_fork():
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parent)}

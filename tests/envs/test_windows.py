@@ -175,6 +175,7 @@ else:
 """)
 
 
+@pytest.mark.slow
 def test_human_rendering_around_one_of_two_and_a_window_beside():
     run("""
 wrapped = HumanRendering(gym.make("meze/Kiosk-v0", render_mode="rgb_array"))
@@ -193,6 +194,7 @@ assert plain.render().shape == before.shape
 """)
 
 
+@pytest.mark.slow
 def test_closing_at_any_time_and_rendering_afterwards():
     run("""
 gym.make("meze/City-v0", render_mode="human").close()
@@ -206,6 +208,7 @@ env.close(), env.close()
 """)
 
 
+@pytest.mark.slow
 def test_a_window_ends_with_its_environment_and_with_the_program():
     script = """
 env = human("meze/FireEscape-v0")
@@ -225,6 +228,7 @@ print(window(forgotten)._process.pid)
         os.kill(int(done.stdout.split()[-1]), 0)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no forks there")
 def test_after_a_fork_each_process_has_its_own_window():
     run("""

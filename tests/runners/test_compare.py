@@ -163,6 +163,7 @@ def test_who_fails_is_named_and_the_rest_goes_on(tmp_path, capfd):
     assert "Failed: q-learning seed 0" in page
 
 
+@pytest.mark.slow
 def test_recorded_plays_stand_in_the_table(tmp_path, monkeypatch):
     from meze.envs.core.env import WorldEnv
     from meze.envs.core.registry import find_world

@@ -36,6 +36,7 @@ def test_no_request_makes_more_processes_than_a_machine_bears(monkeypatch) -> No
     assert not made
 
 
+@pytest.mark.slow
 def test_processes_change_nothing_and_runs_go_on(tmp_path, capsys) -> None:
     sync, other = train(tmp_path / "sync"), train(tmp_path / "async", "--vectorization", "async")
     assert_same_end(sync, other)

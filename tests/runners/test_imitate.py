@@ -70,6 +70,7 @@ FIT = ["--encoder", "kmeans", "--encoder.k", "32", "--fit.samples", "2000"]
 ENCODED = ["q-learning", "city", *SMALL, "--steps", "4000", *FIT]
 
 
+@pytest.mark.slow
 def test_a_run_with_an_encoder_is_evaluated_watched_and_loaded_like_any_other(tmp_path, capsys):
     run = trained(tmp_path, *ENCODED)
     assert "kmeans: fitted on 2,000 observations" in capsys.readouterr().out
@@ -91,6 +92,7 @@ def test_a_run_with_an_encoder_goes_on_as_if_it_had_never_stopped(tmp_path):
     assert_same_end(run, other)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "agent", ["pqn", pytest.param("sb3-a2c", marks=pytest.mark.slow), "genetic", "clone"]
 )
@@ -123,6 +125,7 @@ def test_encoders_that_do_not_fit_are_refused_and_leave_nothing(flags, words, tm
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_an_encoder_that_was_altered_is_refused(tmp_path, capsys):
     run = trained(tmp_path, *ENCODED)
     path = run / "encoder.safetensors"

@@ -192,6 +192,7 @@ def by_hand(episodes: int) -> dict[str, float]:
     return {"slipped": float(np.mean(means)), "hope": float(np.mean(hopes))}
 
 
+@pytest.mark.slow
 def test_a_measure_of_a_plugin_stands_in_evaluate_and_compare(alley, tmp_path, capsys, monkeypatch) -> None:
     monkeypatch.setenv("COLUMNS", "80")
     assert cli.main(["evaluate", alley, "expert", "--episodes", "8", "--json"]) == 0

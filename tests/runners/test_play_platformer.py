@@ -85,6 +85,7 @@ def test_held_keys_move_the_player_tick_by_tick_and_the_replay_plays_again(frame
     assert f"you {saved.score:.2f}, expert " in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_a_long_game_can_be_watched_to_its_end(tmp_path, monkeypatch) -> None:
     """By hand a step is a tick: an episode as long as others' has more steps than the registered limit."""
     env = WorldVectorEnv(Platformer(PlatformerConfig(level=LEVEL, frame_skip=1)), 1)
@@ -108,6 +109,7 @@ def test_a_long_game_can_be_watched_to_its_end(tmp_path, monkeypatch) -> None:
     assert ticks == list(range(1101))
 
 
+@pytest.mark.slow
 def test_a_frame_takes_well_under_a_60th_of_a_second(frames, tmp_path, monkeypatch) -> None:
     """Step, picture and window together, in time of this thread: other programs do not count."""
     spent, sleep, begun = [], time.sleep, [time.thread_time()]

@@ -235,6 +235,7 @@ def test_flags_of_searches_are_their_own(capsys) -> None:
     assert "genetic has to be trained first: meze train genetic corridor" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("genome", ["policy", "sequence"])
 def test_threads_change_nothing(genome, tmp_path, monkeypatch) -> None:
     monkeypatch.setattr(search, "LEAST_SHARED", 10)

@@ -64,6 +64,7 @@ def test_a_run(agent, tmp_path, capsys) -> None:
     assert (tmp_path / "film.gif").stat().st_size > 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("agent", AGENTS)
 def test_stopped_and_resumed(agent, tmp_path, monkeypatch, capsys) -> None:
     """PPO and A2C end just as if they had never stopped; DQN says why it can't."""
