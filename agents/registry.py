@@ -148,7 +148,7 @@ def _tabular(
     )
 
 
-def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
+def _deep(name: str, class_name: str, summary: str, *actions: Any) -> AgentSpec:
     return AgentSpec(
         name,
         f".deep.{name}:{class_name}",
@@ -158,7 +158,7 @@ def _deep(name: str, class_name: str, summary: str) -> AgentSpec:
         modes=("sites", "grid", "pixels", "plain", "index"),
         extra="torch",
         on_device=True,
-        actions=("discrete",),
+        actions=("discrete", *actions),
     )
 
 
@@ -246,6 +246,7 @@ _AGENTS = {
         ),
         _deep("dqn", "DQN", "deep Q-network with replay (Mnih et al. 2015)"),
         _deep("pqn", "PQN", "deep Q-network without replay (Gallici et al. 2024)"),
+        _deep("ppo", "PPO", "proximal policy optimisation (Schulman et al. 2017)", "box", "multi"),
         _genetic("genetic", "Genetic", "genetic algorithm with self-adapting mutation (Eiben & Smith 2015)"),
         _genetic(
             "random-search",

@@ -23,12 +23,14 @@ class Distribution(ABC):
     """Distributions over the actions of a space, one for each row of a batch.
 
     Attributes:
-        size: P, numbers that a network gives for a row.
+        size: P, numbers that say what a row's distribution is.
+        outputs: how many of them, the first ones, depend on the observation.
         parts: columns of an action.
         dtype: of an action on the device.
     """
 
     size: int
+    outputs: int
     parts: int
     dtype: torch.dtype
 
@@ -75,7 +77,8 @@ class Categoricals(Distribution):
             self._choices = [2] * math.prod(space.shape or ())
             start = np.zeros(len(self._choices), np.int64)
         self._start, self._shape, self._space_dtype = start, space.shape, space.dtype
-        self.size, self.parts = sum(self._choices), len(self._choices)
+        self.size = self.outputs = sum(self._choices)
+        self.parts = len(self._choices)
 
     def _log(self, given: Tensor) -> list[Tensor]:
         """For each part its (B, choices) log-probabilities."""
@@ -118,7 +121,7 @@ class Gaussian(Distribution):
     def __init__(self, space: Box) -> None:
         self._low, self._high = space.low, space.high
         self._shape, self._space_dtype = space.shape, space.dtype
-        self.parts = math.prod(space.shape)
+        self.parts = self.outputs = math.prod(space.shape)
         self.size = 2 * self.parts
 
     def draw(self, given: Tensor, generator: torch.Generator) -> Tensor:

@@ -23,14 +23,14 @@ from torch.nn import functional
 from ...checking import above, at_least, one_of, within
 from ..base import State, Transition
 from ..schedules import Schedule
-from .learner import DeepConfig, DeepLearner, Seen, masked, max_value
 from .priorities import PriorityConfig
 from .replay import Replay, Sample, check_memory, replay_bytes
 from .tensors import load_module, to_array
+from .values import QConfig, QLearner, Seen, masked, max_value
 
 
 @dataclass(frozen=True)
-class DQNConfig(DeepConfig):
+class DQNConfig(QConfig):
     """Settings of DQN.
 
     Raises:
@@ -95,7 +95,7 @@ def td_target(sample: Sample, target_values: Tensor, online_values: Tensor | Non
     return sample.reward + sample.discount * value
 
 
-class DQN(DeepLearner):
+class DQN(QLearner):
     """Deep Q-network that learns from many environments at once.
 
     Attributes:
@@ -105,7 +105,7 @@ class DQN(DeepLearner):
     name = "dqn"
 
     def __init__(self, observation_space: Any, *args: Any, **kwargs: Any) -> None:
-        """See `DeepLearner`."""
+        """See `QLearner`."""
         super().__init__(observation_space, *args, **kwargs)
         config = self.config
         self.target = copy.deepcopy(self.network).requires_grad_(False)
@@ -182,9 +182,9 @@ class DQN(DeepLearner):
         assert replay is not None
         sample = replay.sample(config.batch_size)
         with torch.no_grad():
-            online = self.policy.values(sample.next_obs) if config.double else None
-            target = td_target(sample, self.policy.values(sample.next_obs, self.target), online)
-        value = self.policy.values(sample.obs).gather(1, sample.action[:, None]).squeeze(1)
+            online = self.policy.forward(sample.next_obs) if config.double else None
+            target = td_target(sample, self.policy.forward(sample.next_obs, self.target), online)
+        value = self.policy.forward(sample.obs).gather(1, sample.action[:, None]).squeeze(1)
         measure = functional.huber_loss if config.loss == "huber" else functional.mse_loss
         losses = sample.weight * measure(value, target, reduction="none")
         loss = losses.sum() / (sample.weight > 0).sum().clamp(min=1)  # rows of weight 0 are no transitions
@@ -204,7 +204,7 @@ class DQN(DeepLearner):
                 slow.lerp_(fast, self.config.target_rate)
 
     def state_dict(self) -> State:
-        """As `DeepLearner`, the target network, and the replay if `replay_checkpoint` is `full`."""
+        """As `QLearner`, the target network, and the replay if `replay_checkpoint` is `full`."""
         state = super().state_dict() | {"updates": self._updates, "owed": self._owed}
         state |= {f"target.{name}": to_array(value) for name, value in self.target.state_dict().items()}
         if self.exact and self._replay is not None:

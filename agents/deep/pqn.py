@@ -19,13 +19,13 @@ from torch.nn import functional
 from ...checking import at_least, within
 from ..base import State, Transition
 from ..schedules import Schedule
-from .learner import DeepConfig, DeepLearner, Seen, max_value
 from .net_config import NetworkConfig
 from .trajectories import Trajectories
+from .values import QConfig, QLearner, Seen, max_value
 
 
 @dataclass(frozen=True)
-class PQNConfig(DeepConfig):
+class PQNConfig(QConfig):
     """Settings of PQN.
 
     Raises:
@@ -88,13 +88,13 @@ def lambda_returns(
     return targets
 
 
-class PQN(DeepLearner):
+class PQN(QLearner):
     """Q-learning with lambda returns on many environments at once."""
 
     name = "pqn"
 
     def __init__(self, observation_space: Any, *args: Any, **kwargs: Any) -> None:
-        """See `DeepLearner`.
+        """See `QLearner`.
 
         Raises:
             ValueError: when the transitions can't be shared out evenly to the minibatches.
@@ -127,7 +127,7 @@ class PQN(DeepLearner):
     def _learn_rollout(self) -> dict[str, float | Tensor]:
         """Fits the network to the lambda returns of the whole rollout."""
         config = self.config
-        rollout = self._trajectories.finish(lambda obs, mask: max_value(self.policy.values(obs), mask))
+        rollout = self._trajectories.finish(lambda obs, mask: max_value(self.policy.forward(obs), mask))
         targets = lambda_returns(
             *(rollout[name] for name in ("reward", "terminated", "truncated", "next_value")),
             gamma=config.gamma,
@@ -143,18 +143,18 @@ class PQN(DeepLearner):
 
     def _fit(self, obs: Tensor, action: Tensor, target: Tensor) -> Tensor:
         """One step of the optimiser: Q(S_t, A_t) towards G_t."""
-        values = self.policy.values(obs).gather(1, action[:, None]).squeeze(1)
+        values = self.policy.forward(obs).gather(1, action[:, None]).squeeze(1)
         measure = functional.huber_loss if self.config.loss == "huber" else functional.mse_loss
         loss = measure(values, target)
         self._descend(loss, obs=obs, action=action, target=target)
         return loss.detach()
 
     def state_dict(self) -> State:
-        """As `DeepLearner`, and the unfinished rollout."""
+        """As `QLearner`, and the unfinished rollout."""
         return super().state_dict() | self._trajectories.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Takes back what `state_dict` gave; see `DeepLearner`."""
+        """Takes back what `state_dict` gave; see `QLearner`."""
         super().load_state_dict(state)
         space, frames = self._observation_space, self.config.frames
         seen = (frames,) * (frames > 1) + space.shape, space.dtype

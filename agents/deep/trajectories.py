@@ -45,7 +45,7 @@ class Trajectories:
         return self.filled == self._size[0]
 
     @torch.no_grad()
-    def add(self, batch: Transition, inputs: Tensor, value: Tensor, **columns: Tensor) -> None:
+    def add(self, batch: Transition, inputs: Tensor, value: Tensor, /, **columns: Tensor) -> None:
         """Adds a step.
 
         Args:

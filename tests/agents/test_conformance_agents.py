@@ -10,11 +10,13 @@ from meze.agents.base import Learner, Searcher
 from meze.agents.conformance import check_agent
 from meze.agents.deep.dqn import DQNConfig
 from meze.agents.deep.net_config import NetworkConfig
+from meze.agents.deep.ppo import PPOConfig
 from meze.agents.deep.pqn import PQNConfig
 from meze.agents.random import RandomPolicy
 from meze.agents.registry import agent_specs
-from meze.agents.sb3.config import A2CConfig, PPOConfig
+from meze.agents.sb3.config import A2CConfig
 from meze.agents.sb3.config import DQNConfig as SB3DQNConfig
+from meze.agents.sb3.config import PPOConfig as SB3PPOConfig
 from meze.agents.schedules import Schedule
 from meze.agents.tabular import QLearning, TabularConfig
 from recalling_agent import Recalling, RecallingPolicy
@@ -26,7 +28,8 @@ CONFIGS = {  # where the defaults are for longer training
         replay_checkpoint="full",
     ),
     "pqn": PQNConfig(net=SMALL, learning_rate=FAST, epsilon=ONE, rollout=8, minibatches=2),
-    "sb3-ppo": PPOConfig(net=SMALL, learning_rate=FAST, n_steps=32, batch_size=64),
+    "ppo": PPOConfig(net=SMALL, learning_rate=FAST, rollout=8),
+    "sb3-ppo": SB3PPOConfig(net=SMALL, learning_rate=FAST, n_steps=32, batch_size=64),
     "sb3-a2c": A2CConfig(net=SMALL, learning_rate=FAST),
     "sb3-dqn": SB3DQNConfig(
         net=SMALL, learning_rate=FAST, epsilon=ONE, buffer_size=2_000, learning_starts=100, train_freq=1,

@@ -1,0 +1,76 @@
+"""The network of an actor and a critic: a distribution over actions, and what a state is worth."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import replace
+from typing import Any
+
+import torch
+from gymnasium.spaces import Space
+from torch import Tensor, nn
+
+from .distributions import Distribution
+from .networks import choose_kind, make_network
+from .normalising import RunningNorm
+
+
+class ActorCritic(nn.Module):
+    """Maps (B, ...) observations to (B, P + 1): the numbers of a distribution, and the value.
+
+    Standard deviations of Box actions are weights of their own, the same in all states.
+
+    Args:
+        space: of one observation.
+        distribution: of actions.
+        config: a `PPOConfig`: `net`, `frames`, `shared_net`, `normalise_observations`, `log_deviation`.
+
+    Attributes:
+        norm: what observations pass first, or None.
+
+    Raises:
+        ValueError: one line, for a space that no network fits.
+    """
+
+    def __init__(self, space: Space, distribution: Distribution, config: Any) -> None:
+        super().__init__()
+        self.norm = RunningNorm(space) if config.normalise_observations else None
+        space = space if self.norm is None else self.norm.space
+        outputs = distribution.outputs
+        kind = choose_kind(space, 0) if config.net.kind == "auto" else config.net.kind
+        if kind == "sites":
+            raise ValueError("a network of sites has no values of states; net.kind is auto, mlp or cnn")
+        net = replace(config.net, kind=kind)
+        self.actor = make_network(space, outputs + config.shared_net, net, config.frames)
+        self.critic = None if config.shared_net else make_network(space, 1, net, config.frames)
+        _initialise(self.actor, 1.0 if config.shared_net else 0.01)
+        if self.critic is not None:
+            _initialise(self.critic, 1.0)
+        free = distribution.size - outputs
+        self.log_deviation = nn.Parameter(torch.full((free,), config.log_deviation)) if free else None
+
+    def forward(self, obs: Tensor) -> Tensor:
+        """(B, ...) observations to (B, P + 1) float32."""
+        if self.norm is not None:
+            obs = self.norm(obs)
+        given = self.actor(obs)
+        if self.critic is None:
+            given, value = given.tensor_split([-1], dim=1)
+        else:
+            value = self.critic(obs)
+        parts = [given, value]
+        if self.log_deviation is not None:
+            parts.insert(1, self.log_deviation.expand(len(obs), -1))
+        return torch.cat(parts, dim=1)
+
+
+def _initialise(network: nn.Module, gain: float) -> None:
+    """Orthogonal weights, which are small in the last layer: the policy begins near the uniform one.
+
+    Andrychowicz et al. 2021, "What matters for on-policy deep actor-critic methods?", choices C56 to C58.
+    """
+    layers = [each for each in network.modules() if isinstance(each, nn.Linear | nn.Conv2d)]
+    for layer in layers:
+        nn.init.orthogonal_(layer.weight, gain if layer is layers[-1] else math.sqrt(2.0))
+        if layer.bias is not None:
+            nn.init.zeros_(layer.bias)

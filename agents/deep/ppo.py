@@ -1,0 +1,318 @@
+"""PPO: proximal policy optimisation (Schulman et al. 2017, arXiv 1707.06347).
+
+N environments take T steps each with the policy. The advantages of what was done come from generalised
+advantage estimation (Schulman et al. 2016, arXiv 1506.02438). Then the policy is fitted to them in several
+passes over minibatches, and the clipped objective keeps it near the one that acted:
+
+    L = min(r A, clip(r, 1 - c, 1 + c) A)        r = pi(a | s) / pi_then(a | s)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium.spaces import Space
+from numpy.typing import NDArray
+from torch import Tensor
+
+from ...checking import above, at_least, within
+from ..base import Decided, Memory, State, Transition
+from ..schedules import Schedule
+from .actor_critic import ActorCritic
+from .distributions import Distribution, make_distribution
+from .learner import DeepConfig, DeepLearner, DeepPolicy
+from .normalising import Returns, spread
+from .trajectories import Trajectories
+
+
+@dataclass(frozen=True)
+class PPOConfig(DeepConfig):
+    """Settings of PPO.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    learning_rate: Schedule = Schedule(1e-3, 1e-5, 1_000_000)
+    """Step size of the optimiser (Adam; Kingma & Ba 2015)."""
+    max_grad_norm: float = 0.5
+    """A gradient that is longer is shortened to this length."""
+    shared_net: bool = False
+    """One network with two heads, instead of one for the policy and one for the values."""
+    rollout: int = 32
+    """T: steps of each environment between two updates."""
+    minibatches: int = 4
+    """Parts into which these transitions are shuffled; each is one step of the optimiser."""
+    epochs: int = 4
+    """Passes over them."""
+    gae_lambda: float = 0.95
+    """How far advantages look ahead before they trust the values, from 0 to 1."""
+    clip: Schedule = Schedule(0.2, 0.2, 0)
+    """How far the probability of an action may move in an update, as a share."""
+    entropy: Schedule = Schedule(0.01, 0.0, 1_000_000)
+    """Weight of the policy's entropy: more keeps it from settling early."""
+    value_weight: float = 0.5
+    """Weight of the values' loss."""
+    clip_values: bool = False
+    """Keep values near those at the time of acting, as probabilities are."""
+    normalise_advantages: bool = True
+    """Bring the advantages of a minibatch to mean 0 and deviation 1."""
+    normalise_observations: bool = False
+    """Bring observations that are vectors to mean 0 and deviation 1, as far as they have been seen."""
+    normalise_rewards: bool = False
+    """Divide rewards by the deviation of the discounted return so far."""
+    log_deviation: float = 0.0
+    """Where the logarithms of the standard deviations of Box actions begin; 0 spans half their bounds."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        if self.net.dueling:
+            raise ValueError("networks of ppo are not dueling")
+        at_least(self, 1, "rollout", "minibatches", "epochs")
+        within(self, 0.0, 1.0, "gae_lambda")
+        above(self, 0, "clip.start")
+        at_least(self, 0, "clip.end", "entropy.start", "entropy.end", "value_weight")
+        within(self, -10.0, 2.0, "log_deviation")
+
+
+def advantages(
+    reward: Tensor,
+    terminated: Tensor,
+    truncated: Tensor,
+    value: Tensor,
+    next_value: Tensor,
+    gamma: float,
+    gae_lambda: float,
+) -> Tensor:
+    """Generalised advantages of T steps of N environments, from the last to the first (equation 16).
+
+        delta_t = R_t + gamma V(S_t+1) - V(S_t)        A_t = delta_t + gamma lambda A_t+1
+
+    An episode that terminated has no V(S_t+1); where it ended in any way, there is no A_t+1.
+
+    Args:
+        reward: (T, N) rewards.
+        terminated: (T, N) bool.
+        truncated: (T, N) bool.
+        value: (T, N) V(S_t).
+        next_value: (T, N) V(S_t+1) of the true successors.
+        gamma: discount factor.
+        gae_lambda: lambda.
+
+    Returns:
+        (T, N) advantages.
+    """
+    delta = reward + gamma * torch.where(terminated, 0.0, next_value) - value
+    carried = gamma * gae_lambda * ~(terminated | truncated)
+    result = torch.empty_like(delta)
+    following = torch.zeros_like(delta[0])
+    for t in range(len(delta) - 1, -1, -1):
+        following = torch.addcmul(delta[t], carried[t], following, out=result[t])
+    return result
+
+
+def policy_loss(log_ratio: Tensor, advantage: Tensor, clip: Tensor) -> Tensor:
+    """The clipped objective, to be made small (equation 7).
+
+    Args:
+        log_ratio: (B,) log pi(a | s) - log pi_then(a | s).
+        advantage: (B,) advantages.
+        clip: () how far the ratio is followed.
+    """
+    ratio = log_ratio.exp()
+    kept = torch.maximum(torch.minimum(ratio, 1.0 + clip), 1.0 - clip)
+    return -torch.minimum(ratio * advantage, kept * advantage).mean()
+
+
+def value_loss(value: Tensor, then: Tensor, target: Tensor, clip: Tensor | None) -> Tensor:
+    """Half the mean squared error; with a clip, the larger of it and that of values kept near those then."""
+    error = (value - target).square()
+    if clip is not None:
+        kept = then + torch.maximum(torch.minimum(value - then, clip), -clip)
+        error = torch.maximum(error, (kept - target).square())
+    return 0.5 * error.mean()
+
+
+class Acted(NamedTuple):
+    """What a `PPOPolicy` that explores tells its learner (`Transition.extras`)."""
+
+    inputs: Tensor
+    """(B, ...) what the network saw, on the device."""
+    action: Tensor
+    """(B, parts) what was drawn, as its distribution has it."""
+    log_probability: Tensor
+    """(B,) how likely it was."""
+    value: Tensor
+    """(B,) what the observations are worth."""
+
+
+class PPOPolicy(DeepPolicy):
+    """Draws actions from the network's distribution when exploring, else it takes the likeliest.
+
+    Args:
+        distribution: of actions.
+        **settings: see `DeepPolicy`.
+    """
+
+    def __init__(self, *, distribution: Distribution, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.distribution = distribution
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+    ) -> Decided:
+        """Chooses (B, ...) actions; see `Policy.act`. Exploring, it returns how it `Acted` too."""
+        frames, memory = self._stack(obs, memory)
+        inputs = [self.to_device(frames)]
+        if mask is not None:
+            inputs.append(self.to_device(np.asarray(mask, np.bool_)))
+        with torch.no_grad():
+            action, *known = self._run(self._draw if explore else self._best, inputs)
+        chosen = self.distribution.to_space(action.cpu().numpy())
+        return (chosen, memory, Acted(inputs[0], action, *known)) if explore else (chosen, memory)
+
+    def _draw(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
+        given, value = self.see(obs, mask)
+        action = self.distribution.draw(given, self.generator)
+        return action, self.distribution.log_probability(given, action), value
+
+    def _best(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor]:
+        return (self.distribution.best(self.see(obs, mask)[0]),)
+
+    def see(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What the network says of (B, ...) observations: (B, P) of the distribution, and (B,) values."""
+        given, value = self.forward(obs).tensor_split([-1], dim=1)
+        return self.distribution.masked(given, mask), value[:, 0]
+
+
+class PPO(DeepLearner):
+    """Learns a policy and the values of states from the policy's own steps."""
+
+    name = "ppo"
+    policy: PPOPolicy
+    network: ActorCritic
+    schedules = ("learning_rate", "clip", "entropy")
+
+    def __init__(self, observation_space: Space, *args: Any, **kwargs: Any) -> None:
+        """See `DeepLearner`.
+
+        Raises:
+            ValueError: when the transitions can't be shared out evenly to the minibatches.
+        """
+        super().__init__(observation_space, *args, **kwargs)
+        config, self._observation_space = self.config, observation_space
+        if config.rollout * self.num_envs % config.minibatches:
+            raise ValueError(
+                f"minibatches must divide rollout * num_envs = {config.rollout * self.num_envs}; "
+                f"got {config.minibatches}"
+            )
+        self._trajectories = Trajectories(config.rollout, self.num_envs, self.device, config.frames)
+        self._returns = Returns(self.num_envs, config.gamma) if config.normalise_rewards else None
+
+    def _make_network(self, observation_space: Space, action_space: Space) -> ActorCritic:
+        self._distribution = make_distribution(action_space)
+        return ActorCritic(observation_space, self._distribution, self.config)
+
+    def _make_policy(self, **settings: Any) -> PPOPolicy:
+        return PPOPolicy(distribution=self._distribution, **settings)
+
+    def learn(self, batch: Transition) -> dict[str, float | Tensor]:
+        """Takes one step of N environments; every T-th call fits the network. See `Learner.learn`.
+
+        Returns:
+            After fitting, means over all minibatches: the loss and its parts, the share of probabilities that
+            were clipped, and how far the policy moved (an estimate of the Kullback-Leibler divergence).
+
+        Raises:
+            ValueError: for actions that its own policy did not choose.
+        """
+        self._check_loss()
+        if not isinstance(batch.extras, Acted):
+            raise ValueError("ppo learns from what its own policy does alone")
+        inputs, action, log_probability, value = batch.extras
+        if self._returns is not None:
+            batch = batch._replace(reward=self._returns.scaled(batch))
+        columns = {"action": action, "log_probability": log_probability, "value": value}
+        if batch.mask is not None:
+            columns["mask"] = self.policy.to_device(np.asarray(batch.mask, np.bool_))
+        self._trajectories.add(batch, inputs, value, **columns)
+        self._advance(self.num_envs)
+        return self._learn_rollout() if self._trajectories.full else {}
+
+    def _learn_rollout(self) -> dict[str, float | Tensor]:
+        """Fits the network to the whole rollout."""
+        config = self.config
+        rollout = self._trajectories.finish(lambda obs, _: self.policy.see(obs)[1])
+        advantage = advantages(
+            *(rollout[name] for name in ("reward", "terminated", "truncated", "value", "next_value")),
+            gamma=config.gamma,
+            gae_lambda=config.gae_lambda,
+        )
+        kept = ("obs", "action", "log_probability", "value", *(("mask",) if "mask" in rollout else ()))
+        data = [rollout[name].flatten(0, 1) for name in kept]
+        data[4:4] = [advantage.flatten(), (advantage + rollout["value"]).flatten()]
+        told = []
+        for _ in range(config.epochs):
+            order = torch.randperm(len(data[0]), device=self.device, generator=self.generator)
+            for rows in order.chunk(config.minibatches):
+                parts = self._update(*(each.index_select(0, rows) for each in data))
+                self._note(parts[0])
+                told.append(parts.clone())
+        if self.network.norm is not None:  # as late as this, so that the policy that acted is the one fitted
+            self.network.norm.see(data[0])
+        names = ("loss", "policy_loss", "value_loss", "entropy", "clipped", "divergence")
+        return dict(zip(names, torch.stack(told).mean(dim=0), strict=True))
+
+    def _fit(
+        self,
+        obs: Tensor,
+        action: Tensor,
+        log_then: Tensor,
+        value_then: Tensor,
+        advantage: Tensor,
+        target: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """One step of the optimiser; returns the loss and its parts."""
+        config, distribution = self.config, self._distribution
+        given, value = self.policy.see(obs, mask)
+        log_ratio = distribution.log_probability(given, action) - log_then
+        entropy = distribution.entropy(given).mean()
+        if config.normalise_advantages:
+            advantage = (advantage - advantage.mean()) / spread(advantage)
+        clip = self._now["clip"]
+        on_policy = policy_loss(log_ratio, advantage, clip)
+        on_value = value_loss(value, value_then, target, clip if config.clip_values else None)
+        loss = on_policy + config.value_weight * on_value - self._now["entropy"] * entropy
+        self._descend(loss, obs=obs, action=action, advantage=advantage, target=target)
+        with torch.no_grad():
+            ratio = log_ratio.exp()
+            clipped = ((ratio - 1.0).abs() > clip).float().mean()
+            divergence = (ratio - 1.0 - log_ratio).mean()
+            return torch.stack([loss, on_policy, on_value, entropy, clipped, divergence])
+
+    def state_dict(self) -> State:
+        """As `DeepLearner`, the unfinished rollout, and what rewards are divided by."""
+        state = super().state_dict() | self._trajectories.state_dict()
+        return state if self._returns is None else state | self._returns.state_dict()
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave; see `DeepLearner`."""
+        super().load_state_dict(state)
+        space, frames, distribution = self._observation_space, self.config.frames, self._distribution
+        layout: dict[str, Any] = {
+            "obs": ((frames,) * (frames > 1) + (space.shape or ()), space.dtype),
+            "action": ((distribution.parts,), np.int64 if distribution.dtype == torch.int64 else np.float32),
+            "log_probability": ((), np.float32),
+            "value": ((), np.float32),
+        }
+        if "rollout.mask" in state:
+            layout["mask"] = ((distribution.size,), np.bool_)
+        self._trajectories.load_state_dict(state, layout, distribution.size)
+        if self._returns is not None:
+            self._returns.load_state_dict(state)

@@ -1,0 +1,126 @@
+"""What deep Q-learners share: epsilon-greedy on a network of action values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from gymnasium.spaces import Discrete, Space
+from numpy.typing import NDArray
+from torch import Tensor, nn
+
+from ...checking import one_of, within
+from ..base import Decided, Memory
+from ..schedules import Schedule
+from .learner import DeepConfig, DeepLearner, DeepPolicy
+from .networks import make_network
+
+
+@dataclass(frozen=True)
+class QConfig(DeepConfig):
+    """Settings that deep Q-learners share.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    epsilon: Schedule = Schedule(1.0, 0.05, 500_000)
+    """Share of actions that are taken at random while learning."""
+    loss: Literal["huber", "mse"] = "huber"
+    """What is made small: the squared error, or one that grows straight beyond 1 (Huber 1964). The latter
+    minds single large errors less, so it is steadier, but blind to dangers that are great and rare."""
+
+    def __post_init__(self) -> None:
+        """Checks the fields."""
+        super().__post_init__()
+        within(self, 0.0, 1.0, "epsilon.start", "epsilon.end")
+        one_of(self, "loss")
+
+
+def masked(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(B, A) action values in which actions that the (B, A) bool mask forbids are the worst there are."""
+    return values if mask is None else values.masked_fill(~mask, -torch.inf)
+
+
+def max_value(values: Tensor, mask: Tensor | None) -> Tensor:
+    """(B,) highest values among the possible actions (0 where nothing is possible)."""
+    best = masked(values, mask).amax(dim=1)
+    return best if mask is None else torch.where(best == -torch.inf, 0.0, best)
+
+
+class Seen(NamedTuple):
+    """What a `QPolicy` that explores tells its learner (`Transition.extras`), not to be done again."""
+
+    inputs: Tensor
+    """(B, ...) what the network saw, on the device."""
+    values: Tensor
+    """(B, A) the values that it gave; recorded graphs overwrite them when the policy acts again."""
+
+
+class QPolicy(DeepPolicy):
+    """Epsilon-greedy on a network of action values; greedy when not exploring.
+
+    Args:
+        first_action: number of the first action.
+        epsilon: () float32 share of random actions when exploring; the learner moves it along its schedule.
+        **settings: see `DeepPolicy`; the network maps (B, ...) observations to (B, A) values.
+    """
+
+    def __init__(self, *, first_action: int, epsilon: Tensor, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.epsilon, self._first_action = epsilon, first_action
+
+    def act(
+        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+    ) -> Decided:
+        """Chooses (B,) actions; see `Policy.act`. Exploring, it returns what it has `Seen` too."""
+        frames, memory = self._stack(obs, memory)
+        inputs = [self.to_device(frames)]
+        if mask is not None:
+            inputs.append(self.to_device(np.asarray(mask, np.bool_)))
+        with torch.no_grad():
+            action, values = self._run(self._explore if explore else self._exploit, inputs)
+        action = action.cpu().numpy() + self._first_action
+        return (action, memory, Seen(inputs[0], values)) if explore else (action, memory)
+
+    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64]:
+        """The (B, A) values of all actions, as `act` would see them."""
+        return self.see(obs, memory).values.cpu().numpy().astype(np.float64)
+
+    @torch.no_grad()
+    def see(self, obs: NDArray, memory: Memory = None) -> Seen:
+        """What the network makes of (B, ...) observations."""
+        inputs = self.to_device(self._stack(obs, memory)[0])
+        return Seen(inputs, self.forward(inputs))
+
+    def _exploit(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        values = self.forward(obs)
+        return masked(values, mask).argmax(dim=1), values
+
+    def _explore(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        values = self.forward(obs)
+        drawn = torch.rand(values.shape, device=self.device, generator=self.generator)
+        random = torch.rand((len(values), 1), device=self.device, generator=self.generator) < self.epsilon
+        return masked(torch.where(random, drawn, values), mask).argmax(dim=1), values
+
+
+class QLearner(DeepLearner):
+    """What deep Q-learners share.
+
+    Attributes:
+        network: (B, ...) observations to (B, A) action values.
+        policy: acts on it.
+    """
+
+    schedules = ("learning_rate", "epsilon")
+
+    def _make_network(self, observation_space: Space, action_space: Space) -> nn.Module:
+        if not isinstance(action_space, Discrete):
+            raise ValueError("it needs Discrete actions")
+        self.num_actions, self._first_action = int(action_space.n), int(action_space.start)
+        return make_network(observation_space, self.num_actions, self.config.net, self.config.frames)
+
+    def _make_policy(self, **settings: Any) -> QPolicy:
+        return QPolicy(first_action=self._first_action, epsilon=self._now["epsilon"], **settings)
