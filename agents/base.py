@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, NamedTuple, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 from gymnasium.spaces import Space
@@ -79,6 +79,9 @@ Decided: TypeAlias = tuple[NDArray, Memory] | tuple[NDArray, Memory, Extras]
 class Policy(ABC):
     """Chooses actions for a batch of observations."""
 
+    values_are: Literal["expects", "chance"] = "expects"
+    """What `action_values` are: returns that it expects of actions, or the probabilities of these."""
+
     @abstractmethod
     def act(
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
@@ -98,6 +101,10 @@ class Policy(ABC):
 
     def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
         """The (B, A) values by which it acts greedily, for who watches; None where it has none (default)."""
+        return None
+
+    def state_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
+        """The (B,) returns that it expects from observations on; None where it does not say (default)."""
         return None
 
 

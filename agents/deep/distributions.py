@@ -54,6 +54,10 @@ class Distribution(ABC):
     def to_space(self, action: NDArray) -> NDArray:
         """(B, parts) actions as the environment takes them."""
 
+    def probabilities(self, given: Tensor) -> NDArray[np.float64] | None:
+        """The (B, A) probabilities of actions that are one number; None of any others."""
+        return None
+
     def masked(self, given: Tensor, mask: Tensor | None) -> Tensor:
         """The (B, P) numbers under which what the (B, P) bool mask forbids is never done."""
         return given if mask is None else given.masked_fill(~mask, FLOOR)
@@ -101,6 +105,10 @@ class Categoricals(Distribution):
     def entropy(self, given: Tensor) -> Tensor:
         """See `Distribution`."""
         return -sum((part.exp() * part).sum(dim=1) for part in self._log(given))  # type: ignore[return-value]
+
+    def probabilities(self, given: Tensor) -> NDArray[np.float64] | None:
+        """See `Distribution`."""
+        return given.softmax(dim=1).cpu().numpy().astype(np.float64) if self.parts == 1 else None
 
     def to_space(self, action: NDArray) -> NDArray:
         """See `Distribution`."""

@@ -159,6 +159,8 @@ class PPOPolicy(DeepPolicy):
         **settings: see `DeepPolicy`.
     """
 
+    values_are = "chance"
+
     def __init__(self, *, distribution: Distribution, **settings: Any) -> None:
         super().__init__(**settings)
         self.distribution = distribution
@@ -175,6 +177,18 @@ class PPOPolicy(DeepPolicy):
             action, *known = self._run(self._draw if explore else self._best, inputs)
         chosen = self.distribution.to_space(action.cpu().numpy())
         return (chosen, memory, Acted(inputs[0], action, *known)) if explore else (chosen, memory)
+
+    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64] | None:
+        """The (B, A) probabilities of actions that are one number, as if all were possible."""
+        return self.distribution.probabilities(self._look(obs, memory)[0])
+
+    def state_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64]:
+        """See `Policy.state_values`; rewards that were normalised are as the learner sees them."""
+        return self._look(obs, memory)[1].cpu().numpy().astype(np.float64)
+
+    @torch.no_grad()
+    def _look(self, obs: NDArray, memory: Memory) -> tuple[Tensor, Tensor]:
+        return self.see(self.to_device(self._stack(obs, memory)[0]))
 
     def _draw(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         given, value = self.see(obs, mask)

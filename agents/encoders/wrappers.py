@@ -81,6 +81,7 @@ class EncodedPolicy(Policy):
 
     def __init__(self, policy: Policy, encoder: Encoder) -> None:
         self._policy, self._encoder = policy, encoder
+        self.values_are = policy.values_are
 
     def act(
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
@@ -91,6 +92,10 @@ class EncodedPolicy(Policy):
     def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
         """The (B, A) values of codes; see `Policy.action_values`."""
         return self._policy.action_values(self._encoder.transform(obs), memory)
+
+    def state_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
+        """The (B,) values of codes; see `Policy.state_values`."""
+        return self._policy.state_values(self._encoder.transform(obs), memory)
 
 
 class _Encoded(Trainable):

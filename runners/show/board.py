@@ -213,7 +213,7 @@ def draw_sees(surface: pygame.Surface, sees: Sees) -> None:
     if sees.picture is not None:
         surface.blit(fit(sees.picture, max(room.width, 1), max(room.height, 1)), room)
     if sees.values:
-        _draw_values(surface, sees.values, values)
+        _draw_values(surface, sees.values, sees.values_are, values)
 
 
 def _is_text(sees: Sees) -> bool:
@@ -313,14 +313,14 @@ def _draw_table(surface: pygame.Surface, table: Sequence[tuple[str, ...]], room:
 
 
 def _draw_values(
-    surface: pygame.Surface, values: Sequence[tuple[str, float | None]], room: pygame.Rect
+    surface: pygame.Surface, values: Sequence[tuple[str, float | None]], are: str, room: pygame.Rect
 ) -> None:
     """Draws bars from a common zero; of many actions the best, as many as there is room for."""
     lines = max(room.height // LINE - 1, 1)
-    title = "expects of each action"
+    title = f"{are} of each action"
     if len(values) > lines:
         values = sorted(values, key=lambda each: math.inf if each[1] is None else -each[1])[:lines]
-        title = f"expects of the best {len(values)} actions"
+        title = f"{are} of the best {len(values)} actions"
     write(surface, shortened(title, LETTERS, room.width), room.topleft, FAINT)
     possible = [value for _, value in values if value is not None]
     low, high = min([0.0, *possible]), max([0.0, *possible])

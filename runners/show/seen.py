@@ -44,6 +44,8 @@ class Sees(NamedTuple):
     """A head and rows, the best ones first."""
     values: tuple[tuple[str, float | None], ...] = ()
     """Names of actions and their values, None where an action is not possible."""
+    values_are: str = "expects"
+    """What these are; see `Policy`."""
 
 
 def see(

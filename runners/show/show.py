@@ -32,6 +32,8 @@ class Moment(NamedTuple):
     """(N, ...) what the agent sees."""
     values: NDArray | None
     """(N, A) the agent's action values, if it has any."""
+    worth: NDArray | None
+    """(N,) what the agent expects from there on, if it says."""
     mask: NDArray | None
     """(N, A) nonzero where an action is possible, if the environment tells."""
     actions: NDArray | None
@@ -115,7 +117,7 @@ class Show:
         self.env = env
         self.seed_of = seed_of
         self.finished = 0
-        self._policy = policy
+        self._policy, self.values_are = policy, policy.values_are
         self._max_steps = max_steps
         self._options = options or {}
         self._before_episode = before_episode
@@ -221,8 +223,9 @@ class Show:
                 pictures = tuple(old if over else new for old, new, over in both)
         values = self._policy.action_values(obs, self._memory)
         shown = None if values is None else np.array(values)
+        worth = self._policy.state_values(obs, self._memory)
         moment = Moment(
-            records, pictures, np.array(obs), shown, self._mask, actions, episodes, measures, ended
+            records, pictures, np.array(obs), shown, worth, self._mask, actions, episodes, measures, ended
         )
         self._past.append(moment)
         if len(self._past) * _size(moment) > HISTORY_BYTES:

@@ -141,7 +141,11 @@ class Viewer:
         mask = None if moment.mask is None else moment.mask[i]
         first = int(getattr(self._show.env.single_action_space, "start", 0))
         space = self._show.env.single_observation_space
-        return see(space, moment.obs[i], self._world, values, mask, lambda k: self._name(first + k))
+        if values is not None and mask is not None and self._show.values_are == "chance":
+            values = values / max(values[mask != 0].sum(), 1e-9)  # what is not possible is not drawn
+        seen = see(space, moment.obs[i], self._world, values, mask, lambda k: self._name(first + k))
+        worth = "" if moment.worth is None else f", and expects {moment.worth[i]:.2f}"
+        return seen._replace(title=seen.title + worth, values_are=self._show.values_are)
 
     def _name(self, action: int) -> str:
         return self._names[action] if 0 <= action < len(self._names) else str(action)

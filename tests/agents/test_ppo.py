@@ -211,6 +211,18 @@ def test_it_learns_what_pays_and_goes_on_bit_for_bit(kind, changes, tmp_path) ->
         np.testing.assert_array_equal(value, other[name], err_msg=name)
 
 
+def test_it_tells_probabilities_and_what_it_expects() -> None:
+    learner, obs = (
+        make(Discrete(3, start=2)),
+        np.random.default_rng(0).uniform(-1, 1, (5, 3)).astype(np.float32),
+    )
+    chances = learner.policy.action_values(obs)
+    assert chances.shape == (5, 3) and chances.sum(axis=1) == pytest.approx(np.ones(5))
+    assert (chances.argmax(axis=1) + 2 == learner.policy.act(obs)[0]).all()
+    assert learner.policy.state_values(obs).shape == (5,)
+    assert make(MultiBinary(2)).policy.action_values(obs) is None
+
+
 def test_what_was_seen_stands_still_when_it_only_acts() -> None:
     config = dataclasses.replace(SMALL, normalise_observations=True)
     learner = make(Discrete(3, start=2), config=config)

@@ -394,6 +394,18 @@ def test_action_values_are_shown_behind_an_encoder(tmp_path) -> None:
     env.close()
 
 
+def test_chances_of_actions_and_what_is_expected_are_shown(tmp_path) -> None:
+    args = ["train", "ppo", "corridor", "--steps", "2048", "--num-envs", "16", "--eval-episodes", "4"]
+    assert cli.main([*args, "--out", str(tmp_path)]) == 0
+    source = find_source([str(next(tmp_path.glob("*/*/*")))])
+    env, show, viewer = sources.make_viewer(source, source.env_config, WatchSettings())
+    sees = viewer.view(sees=True).sees
+    chances = [value for _, value in sees.values if value is not None]
+    assert sees.values_are == "chance" and sum(chances) == pytest.approx(1.0)
+    assert sees.title.endswith(f", and expects {show.moment.worth[0]:.2f}")
+    env.close()
+
+
 def test_cut_offs_are_those_of_training(tmp_path) -> None:
     args = ["train", "q-learning", "corridor", "--steps", "2000", "--max-episode-steps", "5"]
     assert cli.main([*args, "--eval-episodes", "4", "--out", str(tmp_path)]) == 0
