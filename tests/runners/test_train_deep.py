@@ -362,13 +362,17 @@ def test_numbers_need_not_begin_with_0(agent, tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("agent", "flags"),
     [
-        ("pqn", [*SMALL, *FRAMES]),  # checkpoints fall into the middle of rollouts
-        ("dqn", [*REPLAY, *FRAMES, "--agent.n-step", "3", "--agent.prioritised"]),  # the ring goes round
+        ("pqn", [*SMALL, *FRAMES, "--agent.epsilon.end", "0.2"]),  # checkpoints fall into rollouts
+        (
+            "dqn",
+            [*REPLAY, *FRAMES, "--agent.epsilon.end", "0.2", "--agent.n-step", "3", "--agent.prioritised"],
+        ),
+        ("ppo", [*SMALL, *FRAMES, "--agent.normalise-rewards", "--agent.clip-values"]),
     ],
 )
 def test_killed_and_resumed_equals_never_stopped(agent, flags, tmp_path) -> None:
     args = ["train", agent, "corridor", *SHORT, *flags, "--steps", "60_000", "--checkpoint-every", "3000"]
-    args += ["--eval-every", "20_000", "--num-envs", "24", "--agent.epsilon.end", "0.2"]
+    args += ["--eval-every", "20_000", "--num-envs", "24"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert cli.main([*args, "--out", str(whole)]) == 0
     run, left = kill_and_resume([*args, "--out", str(broken)], broken, after=(0, 4, 9))

@@ -108,7 +108,7 @@ def test_a_foreign_environment(tmp_path, capsys) -> None:
 @pytest.mark.parametrize(
     ("line", "words"),
     [
-        ("train sb3-dqn Pendulum-v1", "it needs Discrete actions; try one of genetic"),
+        ("train sb3-dqn Pendulum-v1", "it needs Discrete actions; try one of ppo, genetic"),
         ("train sb3-pp corridor", "did you mean 'sb3-ppo'?"),
         ("train sb3-dqn corridor --agent.batch-size 200000", "below buffer_size = 100000; got 200000"),
         ("train sb3-dqn corridor --num-envs 4096", "got num_envs 4096"),
