@@ -5,7 +5,7 @@ set -eo pipefail
 out=${1:-benchmarks/results}
 python -m pytest -m gpu -q | tee "$out/gpu_tests.txt"
 python benchmarks/gpu/throughput.py | tee "$out/gpu_throughput.txt"
-python benchmarks/dqn_race.py cartpole --agents dqn pqn --device cuda | tee "$out/gpu_cartpole.txt"
-python benchmarks/dqn_race.py city --agents dqn pqn --device cuda | tee "$out/gpu_city.txt"
+python benchmarks/deep_race.py cartpole --agents dqn pqn ppo --device cuda | tee "$out/gpu_cartpole.txt"
+python benchmarks/deep_race.py city --agents dqn pqn ppo --device cuda | tee "$out/gpu_city.txt"
 python benchmarks/deep_learning.py city --device cuda | tee "$out/gpu_city_learning.txt"
 python benchmarks/deep_learning.py platformer --device cuda | tee "$out/gpu_platformer_learning.txt"
