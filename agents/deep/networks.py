@@ -169,7 +169,7 @@ class Torso(nn.Module):
 
     def forward(self, obs: Tensor) -> Tensor:
         """(B, ...) observations to (B, width) features."""
-        if self.planes is None or obs.device.type != "cpu":
+        if self.planes is None or obs.device.type != "cpu" or obs.dtype != torch.uint8:
             return self.parts(obs)
         if torch.is_grad_enabled():
             self.planes.meet(obs)

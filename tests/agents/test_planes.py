@@ -43,6 +43,13 @@ def test_it_is_the_dense_layer(shape, planes) -> None:
         torch.testing.assert_close(one, other, atol=1e-3, rtol=1e-4)
 
 
+def test_bytes_that_come_as_floats_are_multiplied_as_they_are() -> None:
+    torso, obs = make_torso((5, 7, 9), None), grids(30, (5, 7, 9), 0.1)
+    assert torch.equal(torso(obs.float()), torso.parts(obs)) and torso.planes.usual is None
+    torso(obs)
+    assert torch.equal(torso(obs.float()), torso.parts(obs)), "stable-baselines3 makes floats of them"
+
+
 def test_a_row_does_not_depend_on_the_others() -> None:
     torso, obs = make_torso((5, 7, 9), None), grids(30, (5, 7, 9), 0.1)
     torso(obs)
