@@ -98,4 +98,5 @@ def test_settings_out_of_range_are_refused_in_one_line(wrong, words):
     ],
 )
 def test_the_ends_of_ranges_and_nothing_are_allowed(right):
-    replace(Settings(), **right)
+    ((name, value),) = right.items()
+    assert getattr(replace(Settings(), **right), name) == value

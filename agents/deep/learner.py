@@ -107,6 +107,17 @@ class DeepPolicy(Policy):
         frames = np.concatenate([memory, obs[:, None]], axis=1)
         return frames, frames[:, 1:]
 
+    def _decided(
+        self, decide: Callable[..., Any], obs: NDArray, memory: Memory, mask: NDArray | None
+    ) -> tuple[Tensor, Any, Memory]:
+        """What the network sees of (B, ...) observations, what is decided on that, what to remember."""
+        frames, memory = self._stack(obs, memory)
+        inputs = [self.to_device(frames)]
+        if mask is not None:
+            inputs.append(self.to_device(np.asarray(mask, np.bool_)))
+        with torch.no_grad():
+            return inputs[0], self._run(decide, inputs), memory
+
     def _run(self, function: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
         """One recorded graph for each shape of a batch."""
         key = function.__name__, *(given.shape for given in inputs)

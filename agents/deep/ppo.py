@@ -169,14 +169,10 @@ class PPOPolicy(DeepPolicy):
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> Decided:
         """Chooses (B, ...) actions; see `Policy.act`. Exploring, it returns how it `Acted` too."""
-        frames, memory = self._stack(obs, memory)
-        inputs = [self.to_device(frames)]
-        if mask is not None:
-            inputs.append(self.to_device(np.asarray(mask, np.bool_)))
-        with torch.no_grad():
-            action, *known = self._run(self._draw if explore else self._best, inputs)
+        decide = self._draw if explore else self._best
+        inputs, (action, *known), memory = self._decided(decide, obs, memory, mask)
         chosen = self.distribution.to_space(action.cpu().numpy())
-        return (chosen, memory, Acted(inputs[0], action, *known)) if explore else (chosen, memory)
+        return (chosen, memory, Acted(inputs, action, *known)) if explore else (chosen, memory)
 
     def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64] | None:
         """The (B, A) probabilities of actions that are one number, as if all were possible."""

@@ -76,14 +76,10 @@ class QPolicy(DeepPolicy):
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> Decided:
         """Chooses (B,) actions; see `Policy.act`. Exploring, it returns what it has `Seen` too."""
-        frames, memory = self._stack(obs, memory)
-        inputs = [self.to_device(frames)]
-        if mask is not None:
-            inputs.append(self.to_device(np.asarray(mask, np.bool_)))
-        with torch.no_grad():
-            action, values = self._run(self._explore if explore else self._exploit, inputs)
+        decide = self._explore if explore else self._exploit
+        inputs, (action, values), memory = self._decided(decide, obs, memory, mask)
         action = action.cpu().numpy() + self._first_action
-        return (action, memory, Seen(inputs[0], values)) if explore else (action, memory)
+        return (action, memory, Seen(inputs, values)) if explore else (action, memory)
 
     def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64]:
         """The (B, A) values of all actions, as `act` would see them."""
