@@ -5,7 +5,9 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterable, Iterator
+from itertools import chain
 from pathlib import Path
+from subprocess import DEVNULL, PIPE, Popen
 from typing import Any
 
 import numpy as np
@@ -76,24 +78,22 @@ def write_mp4(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> No
     Raises:
         OSError: when there is no room for it.
     """
-    import imageio.v2 as imageio
-    from imageio_ffmpeg import count_frames_and_secs
+    from imageio_ffmpeg import get_ffmpeg_exe
 
+    frames = iter(frames)
+    first = next(frames)
+    height, width, _ = first.shape
+    given = ["-f", "rawvideo", "-pix_fmt", "rgb24", "-s", f"{width}x{height}", "-r", str(fps), "-i", "-"]
+    wanted = ["-c:v", "libx264", "-pix_fmt", "yuv420p", "-crf", "25", "-f", "mp4", str(path)]
     told = OSError(errno.EIO, "the video can't be written; is the disk full?", str(path))
-    count = 0
-    try:
-        with imageio.get_writer(path, fps=fps, codec="libx264", macro_block_size=2) as writer:
-            for count, frame in enumerate(frames, 1):  # noqa: B007
-                writer.append_data(frame)  # type: ignore[attr-defined]
-    except OSError as error:
-        if error.errno in (None, errno.EPIPE):  # ffmpeg ended, and all that is said is how it was called
-            raise told from error
-        raise
-    try:  # whether ffmpeg came to its end well nobody says
-        found, _ = count_frames_and_secs(str(path))
-    except (OSError, RuntimeError) as error:
+    try:  # imageio's writer leaves its pipe open when ffmpeg fails, and keeps ffmpeg's exit code to itself
+        with Popen([get_ffmpeg_exe(), "-y", *given, *wanted], stdin=PIPE, stderr=DEVNULL) as ffmpeg:
+            pipe: Any = ffmpeg.stdin
+            for frame in chain((first,), frames):
+                pipe.write(np.ascontiguousarray(frame))
+    except BrokenPipeError as error:
         raise told from error
-    if found != count:
+    if ffmpeg.returncode:
         raise told
 
 

@@ -146,7 +146,7 @@ def cramped_ffmpeg(tmp_path, monkeypatch):
 def test_a_video_for_which_there_is_no_room_is_told_in_one_line(
     run, cramped_ffmpeg, tmp_path, capsys
 ) -> None:
-    """This one is so small that ffmpeg fails when it is closed, of which its wrapper says nothing."""
+    """This one is so small that ffmpeg fails only when it is closed."""
     path = tmp_path / "out.mp4"
     assert cli.main(["watch", str(run), "--record", str(path), "--steps", "20"]) == 2
     said = capsys.readouterr().err
@@ -154,11 +154,20 @@ def test_a_video_for_which_there_is_no_room_is_told_in_one_line(
     assert list(tmp_path.iterdir()) == [cramped_ffmpeg]
 
 
-def test_a_video_for_which_there_is_soon_no_room(cramped_ffmpeg, tmp_path) -> None:
+def test_a_video_for_which_there_is_soon_no_room(cramped_ffmpeg, tmp_path, monkeypatch) -> None:
+    pipes, popen = [], screen.Popen
+
+    def opened(*args, **settings):
+        process = popen(*args, **settings)
+        pipes.append(process.stdin)
+        return process
+
+    monkeypatch.setattr(screen, "Popen", opened)
     frames = np.random.default_rng(0).integers(0, 256, (200, 320, 480, 3), np.uint8)
     with pytest.raises(OSError, match="the video can't be written") as caught:
         write_mp4(tmp_path / "out.mp4", frames, 30)
     assert caught.value.filename == str(tmp_path / "out.mp4")
+    assert [pipe.closed for pipe in pipes] == [True]
 
 
 def test_the_window_and_its_keys(run, keyboard) -> None:
