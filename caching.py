@@ -13,11 +13,13 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import multiprocessing
 import os
 import pickle
 import re
 import shutil
 import stat
+import sys
 import tempfile
 import time
 import types
@@ -124,6 +126,7 @@ class KeptCode(_Cache):
             found, code = _read(path)
             return CompileResult._rebuild(target_context, *code) if found == key else None
         except FileNotFoundError:
+            _say_compiling()
             return None
         except Exception:  # what is damaged may fail in any way
             _warn(f"compiled code in {self.folder.parent} was damaged, and is compiled anew")
@@ -188,6 +191,20 @@ _DIGEST_BYTES = 32
 
 def _digest(content: bytes) -> bytes:
     return hashlib.blake2b(content, digest_size=_DIGEST_BYTES).digest()
+
+
+@cache
+def _say_compiling() -> None:
+    """Says once, in one line, what takes so long; on a terminal's own console, where bars may be moving."""
+    if multiprocessing.parent_process() is not None:  # which says it
+        return
+    import rich  # takes a while to import, and most processes have nothing to say
+
+    words = "Compiling for this processor: it takes some seconds, and happens once."
+    if rich.get_console().is_terminal:
+        rich.print(words)
+    else:
+        print(words, file=sys.stderr)
 
 
 @cache

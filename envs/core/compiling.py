@@ -21,10 +21,10 @@ from numpy.typing import NDArray
 class Kernel(CPUDispatcher):
     """A scalar function for use inside compiled ones.
 
-    The compiler spends most of its time on what these do not need, so they go without: code that Python could
-    call, which takes a world's params and records apart; machine code of their own; and a copy for each mixture
-    of constants and of small and large integers, since all signed ones are 64 bits wide here. Called from
-    Python, a kernel is compiled once more, as `njit` would.
+    The compiler would spend half its time on what these do not need, so they go without: code for Python to
+    call, which takes a world's params and records apart; machine code of their own; and a copy for each
+    mixture of constants and of small and large integers, since all signed ones are 64 bits wide here. Called
+    from Python, a kernel is compiled once more, as `njit` would.
 
     Args:
         function: plain Python function.
@@ -34,7 +34,7 @@ class Kernel(CPUDispatcher):
     def __init__(self, function: Callable, **options: Any) -> None:
         options |= {"nopython": True, "_nrt": False} | dict.fromkeys(_WRAPPERS, True)
         super().__init__(function, targetoptions=options, pipeline_class=_KernelCompiler)
-        self._from_python = cache(lambda: njit(_nrt=False)(function))
+        self._from_python = cache(lambda: njit(**{"_nrt": False})(function))  # type: ignore[call-overload]
 
     def __call__(self, *args: Any) -> Any:
         """Calls it from Python."""
@@ -77,17 +77,18 @@ class _KernelCompiler(Compiler):
 _WRAPPERS = "no_cpython_wrapper", "no_cfunc_wrapper"
 
 
-def _widened(kind: types.Type) -> types.Type:
+def _widened(kind: Any) -> Any:
     kind = types.unliteral(kind)
-    return types.int64 if isinstance(kind, types.Integer) and kind.signed else kind
+    return types.int64 if kind in types.signed_domain else kind
 
 
 def kernel(function: Callable) -> Kernel:
     """Compiles a scalar function for use inside kernels.
 
-    Its callers take it in whole, and it counts no references: a world's params are a dozen arrays, and passing
-    them from function to function would cost more than most functions do (measured in the city: 2.3 us against
-    0.4 us for the pedestrians' tick). Nothing can be allocated inside, which kernels must not do anyway.
+    Its callers take it in whole, and it counts no references: a world's params are a dozen arrays, and
+    passing them from function to function would cost more than most functions do (measured in the city:
+    2.3 us against 0.4 us for the pedestrians' tick). Nothing can be allocated inside, which kernels must not
+    do anyway.
     """
     return Kernel(function, forceinline=True)
 

@@ -157,7 +157,7 @@ def search_fingerprint() -> str:
 
 @cache
 def _bound_search(record: np.dtype) -> Callable:
-    return bind(_search, __name__, {"step_one": step_one}, (record, NODE, MET, RULES, LEVEL, THING))
+    return bind(_search, __name__, {}, (record, NODE, MET, RULES, LEVEL, THING))
 
 
 def _search(
@@ -213,11 +213,7 @@ def _search(
         for action in range(num_actions):
             states[kept] = states[at]
             tried += 1
-            over = False
-            for _ in range(repeat):
-                _, over = step_one(params, states, kept, action)
-                if over:
-                    break
+            over = hold(params, states, kept, action, repeat)
             clears = states[kept].info.clear
             if over and not clears:
                 continue
@@ -259,6 +255,16 @@ def _search(
 
 
 @rare_kernel
+def hold(params, states, k, action, repeat):
+    """Repeats an action in `states[k]`; whether the episode is over. Apart, for the compiler: it is large."""
+    for _ in range(repeat):
+        _, over = step_one(params, states, k, action)
+        if over:
+            return True
+    return False
+
+
+@rare_kernel
 def play_again(params, states, nodes, node, path, repeat, at):
     """Writes the state of a node to `states[at]`: from the last record before it, by the moves since then."""
     length = 0
@@ -268,8 +274,7 @@ def play_again(params, states, nodes, node, path, repeat, at):
         node = nodes[node].parent
     states[at] = states[nodes[node].record]
     for k in range(length - 1, -1, -1):
-        for _ in range(repeat):
-            step_one(params, states, at, path[k])
+        hold(params, states, at, path[k], repeat)
 
 
 @kernel

@@ -298,12 +298,14 @@ def _build(grid: NDArray[np.uint8], name: str, left_hand: bool, first_line: int)
             raise MapError(f"{name}: a way on this map is longer than {UNREACHABLE - 1} cells")
         place = f"line {first_line + y}, column {x + 1}"
         refuse(lanes & (distance == UNREACHABLE), f"this cell can't {verb} {place}")
-    approaches = np.flatnonzero(_approaches(heading, junction))
-    stuck = np.zeros(grid.size, bool)
-    stuck[approaches[(turn_paths(heading, exits, junction, approaches)[:, :, 0] < 0).all(axis=1)]] = True
-    refuse(stuck.reshape(grid.shape), "from lane '{0}' there is no way out of the junction")
     ground = grid == ord(",")
-    return StreetMap(name, kind, exits, signalled[:count], junction.astype(np.int16), ground, left_hand)
+    streets = StreetMap(name, kind, exits, signalled[:count], junction.astype(np.int16), ground, left_hand)
+    approaches = np.flatnonzero(_approaches(heading, junction)).astype(np.int32)
+    stuck = np.zeros(grid.size, bool)
+    paths = turn_paths(heading, streets.exits, streets.junction, approaches)
+    stuck[approaches[(paths[:, :, 0] < 0).all(axis=1)]] = True
+    refuse(stuck.reshape(grid.shape), "from lane '{0}' there is no way out of the junction")
+    return streets
 
 
 def legal_moves(grid: NDArray[np.uint8], left_hand: bool) -> tuple[NDArray, ...]:

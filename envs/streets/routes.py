@@ -138,7 +138,6 @@ def search(exits, start, forward, distance):
     return True
 
 
-@compiled
 def distances(exits, targets, out):
     """Shortest ways to some cells.
 
@@ -148,8 +147,8 @@ def distances(exits, targets, out):
         out: (D, H, W) uint16, overwritten with the number of legal moves from each cell to each target,
             UNREACHABLE where no way leads.
     """
-    for d in range(len(targets)):
-        search(exits, targets[d], False, out[d])
+    for target, ways in zip(targets.tolist(), out, strict=True):
+        search(exits, target, False, ways)
 
 
 @compiled
