@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -29,24 +30,44 @@ class FlatAdam:
 
     def __init__(self, network: nn.Module, learning_rate: Tensor, max_norm: float) -> None:
         self._each = torch.optim.Adam(network.parameters())  # the form in which it is saved
-        self._parts = [each for each in network.parameters() if each.requires_grad]
-        if strange := {str(part.dtype) for part in self._parts} - {"torch.float32"}:
-            raise ValueError(f"weights of networks are float32; these are {', '.join(strange)}")
-        device, size = learning_rate.device, sum(part.numel() for part in self._parts)
-        self._flat = nn.Parameter(torch.empty(size, device=device))
-        self._flat.grad = self._grad = torch.zeros(size, device=device)
-        for part, weights, grad in zip(
-            self._parts, self._views(self._flat.data), self._views(self._grad), strict=True
-        ):
-            weights.copy_(part.data)
-            part.data, part.grad = weights, grad
+        self._parts = _learned(network)
+        self._flat = nn.Parameter(flattened(network))
+        self._flat.grad = self._grad = torch.zeros_like(self._flat.data)
+        for part, grad in zip(self._parts, self._views(self._grad), strict=True):
+            part.grad = grad
         self._adam = torch.optim.Adam([self._flat], learning_rate, eps=1e-5, fused=True)
         self._max_norm = max_norm
 
     def _views(self, flat: Tensor) -> list[Tensor]:
-        """The parameters' parts of a flat tensor, each laid out as the parameter is."""
-        parts = flat.split([part.numel() for part in self._parts])
-        return [_like(part, each) for part, each in zip(self._parts, parts, strict=True)]
+        return _views(self._parts, flat)
+
+    def place(self, part: Tensor) -> int:
+        """Where a parameter begins in the flat arrays."""
+        return (part.data_ptr() - self._flat.data_ptr()) // part.element_size()
+
+    @property
+    def flat(self) -> Tensor:
+        """All weights, one parameter after the other: the memory that the network reads."""
+        return self._flat.data
+
+    @property
+    def weights(self) -> NDArray[np.float32]:
+        """The same, as an array of the host."""
+        return self._flat.data.numpy()
+
+    def moments(self) -> tuple[NDArray[np.float32], ...]:
+        """Memory of both moments, and (1,) steps."""
+        state = self._adam.state[self._flat]
+        if not state:
+            state["step"] = torch.zeros((), device=self._flat.device)
+            state |= {name: torch.zeros_like(self._flat.data) for name in ("exp_avg", "exp_avg_sq")}
+        return state["exp_avg"].numpy(), state["exp_avg_sq"].numpy(), state["step"].view(1).numpy()
+
+    @property
+    def settings(self) -> NDArray[np.float32]:
+        """(5,) learning rate, the two betas, epsilon, and the length of the longest gradient."""
+        group = self._adam.param_groups[0]
+        return np.array([float(group["lr"]), *group["betas"], group["eps"], self._max_norm], np.float32)
 
     def descend(self, loss: Tensor) -> None:
         """One step down the gradient of a loss."""
@@ -86,6 +107,34 @@ class FlatAdam:
                         view.copy_(self._each.state[part][name])
             step = next(iter(self._each.state.values()))["step"]
             self._adam.state[self._flat] = {"step": step.to(self._flat.device, torch.float32), **moments}
+
+
+def flattened(network: nn.Module) -> Tensor:
+    """Has what is learned of a network lie side by side in memory, each part as it was laid out.
+
+    Returns:
+        (weights,) that memory.
+
+    Raises:
+        ValueError: for weights that are not float32.
+    """
+    parts = _learned(network)
+    if strange := {str(part.dtype) for part in parts} - {"torch.float32"}:
+        raise ValueError(f"weights of networks are float32; these are {', '.join(strange)}")
+    flat = torch.empty(sum(part.numel() for part in parts), device=parts[0].device)
+    for part, view in zip(parts, _views(parts, flat), strict=True):
+        part.data = view.copy_(part.data)
+    return flat
+
+
+def _learned(network: nn.Module) -> list[nn.Parameter]:
+    return [each for each in network.parameters() if each.requires_grad]
+
+
+def _views(parts: Sequence[Tensor], flat: Tensor) -> list[Tensor]:
+    """The parameters' parts of a flat tensor, each laid out as the parameter is."""
+    split = flat.split([part.numel() for part in parts])
+    return [_like(part, each) for part, each in zip(parts, split, strict=True)]
 
 
 def _like(part: Tensor, flat: Tensor) -> Tensor:

@@ -18,15 +18,15 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from ...checking import above, at_least, one_of, within
 from ..base import State, Transition
 from ..schedules import Schedule
+from .adam import flattened
 from .priorities import PriorityConfig
 from .replay import Replay, Sample, check_memory, replay_bytes
 from .tensors import load_module, to_array
-from .values import QConfig, QLearner, Seen, masked, max_value
+from .values import QConfig, QLearner, Seen, masked, max_value, mean_loss
 
 
 @dataclass(frozen=True)
@@ -108,7 +108,9 @@ class DQN(QLearner):
         """See `QLearner`."""
         super().__init__(observation_space, *args, **kwargs)
         config = self.config
-        self.target = copy.deepcopy(self.network).requires_grad_(False)
+        self.target = copy.deepcopy(self.network)
+        self._slow = flattened(self.target)  # its weights
+        self.target.requires_grad_(False)
         self._replay: Replay | None = None  # made when the first batch shows whether there are masks
         self._observation_space = observation_space
         rest = {"prioritised": config.prioritised, **self._replay_settings(masked=True)}
@@ -181,27 +183,44 @@ class DQN(QLearner):
         config, replay = self.config, self._replay
         assert replay is not None
         sample = replay.sample(config.batch_size)
+        compiled = self.policy.compiled
+        if compiled is None or not compiled.fits(sample.obs):
+            compiled = None
         with torch.no_grad():
             online = self.policy.forward(sample.next_obs) if config.double else None
-            target = td_target(sample, self.policy.forward(sample.next_obs, self.target), online)
-        value = self.policy.forward(sample.obs).gather(1, sample.action[:, None]).squeeze(1)
-        measure = functional.huber_loss if config.loss == "huber" else functional.mse_loss
-        losses = sample.weight * measure(value, target, reduction="none")
-        loss = losses.sum() / (sample.weight > 0).sum().clamp(min=1)  # rows of weight 0 are no transitions
-        self._descend(loss, **sample._asdict())
+            if compiled is None:
+                slow = self.policy.forward(sample.next_obs, self.target)
+            else:
+                slow = torch.from_numpy(compiled.outputs(sample.next_obs.numpy(), self._slow.numpy()))
+            target = td_target(sample, slow, online)
+        if compiled is None:
+            value = self.policy.forward(sample.obs).gather(1, sample.action[:, None]).squeeze(1)
+            errors = value - target
+            loss = mean_loss(errors, config.loss, sample.weight)
+            self._descend(loss, **sample._asdict())
+        else:
+            arrays = (each.numpy() for each in (sample.obs, sample.action, target))
+            order, weight = np.arange(config.batch_size), sample.weight.numpy()
+            optimizer = self._optimizer
+            found = compiled.fit(
+                optimizer.weights, *arrays, order, 1, optimizer.settings, config.loss == "huber", weight
+            )
+            errors = torch.from_numpy(found)
+            loss = mean_loss(errors, config.loss, sample.weight)
+            self._last_batch = {name: each for name, each in sample._asdict().items() if each is not None}
         if config.prioritised:
-            replay.prioritise(sample.slot, (value - target).abs())
-        return loss.detach(), value.detach().mean()
+            replay.prioritise(sample.slot, errors.abs())
+        return loss.detach(), (target + errors).detach().mean()
 
     def _move_target(self) -> None:
         """Lets the target network follow, when it is time to."""
         self._updates += 1
         if self._updates % self.config.target_every:
             return
-        pairs = zip(self.target.state_dict().values(), self.network.state_dict().values(), strict=True)
         with torch.no_grad():
-            for slow, fast in pairs:
-                slow.lerp_(fast, self.config.target_rate)
+            self._slow.lerp_(self._optimizer.flat, self.config.target_rate)
+            for slow, fast in zip(self.target.buffers(), self.network.buffers(), strict=True):
+                slow.copy_(fast)
 
     def state_dict(self) -> State:
         """As `QLearner`, the target network, and the replay if `replay_checkpoint` is `full`."""

@@ -22,6 +22,7 @@ from .adam import FlatAdam
 from .graphs import Recorded
 from .net_config import NetworkConfig
 from .networks import load_usual, saved_usual
+from .perceptron import Perceptron
 from .tensors import find_device, load_module, to_array, to_device
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -80,6 +81,7 @@ class DeepPolicy(Policy):
         self.network, self.device, self.generator = network, device, generator
         self._frames, self._precision = frames, precision
         self._recorded: dict[Any, Recorded] = {}
+        self.compiled: Perceptron | None = None
 
     def forward(self, obs: Tensor, network: nn.Module | None = None) -> Tensor:
         """The float32 output of the network for observations on the device, in the precision set.
@@ -88,6 +90,9 @@ class DeepPolicy(Policy):
             obs: (B, ...) observations.
             network: another one than the policy's.
         """
+        compiled = None if network or torch.is_grad_enabled() else self.compiled
+        if compiled is not None and compiled.fits(obs):
+            return torch.from_numpy(compiled.outputs(obs.numpy()))
         network = network or self.network
         if self._precision != "bfloat16":
             return network(obs)
@@ -176,6 +181,8 @@ class DeepLearner(Learner):
         )
         self._on_cuda = self.device.type == "cuda"
         self._optimizer = FlatAdam(self.network, self._now["learning_rate"], config.max_grad_norm)
+        if not self._on_cuda and config.precision != "bfloat16":
+            self.policy.compiled = Perceptron.of(self.network, self._optimizer)
         self._update = Recorded(self._fit, self.device, self.generator)
         self._last_batch: dict[str, Tensor] = {}
         self._last_loss = torch.zeros((), pin_memory=self._on_cuda)  # on the host

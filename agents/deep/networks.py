@@ -157,7 +157,6 @@ class Torso(nn.Module):
             parts = [grid, body, *layers]
             if isinstance(body, Flat) and space.dtype == np.uint8:
                 self.planes = Planes(_where(grid, body, space), grid.scale)
-                by_columns(layers[0])
         elif isinstance(space, Box | MultiBinary | MultiDiscrete):
             parts = [Vector(space), *_layers(math.prod(space.shape), config.hidden, config)]
         else:
@@ -166,6 +165,9 @@ class Torso(nn.Module):
             )
         self.parts = nn.Sequential(*parts)
         self.width = config.hidden[-1]
+        for part in parts:
+            if isinstance(part, nn.Linear):
+                by_columns(part)
 
     def forward(self, obs: Tensor) -> Tensor:
         """(B, ...) observations to (B, width) features."""

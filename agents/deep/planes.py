@@ -79,7 +79,9 @@ class Planes:
         most = len(obs) * len(self.where) + 1  # it writes before it knows whether it counts
         index, value = np.empty(most, np.int32), np.empty(most, np.float32)
         bounds = np.empty(len(obs) + 1, np.int64)
-        _differing(obs, self.where, self.run, self.usual, self.scale, index, value, bounds)
+        words = np.empty((self.run + 7) // 8, np.uint64)
+        seen = self.where, self.run, self.usual, self.scale
+        differing_bytes(obs, *seen, words, index, value, bounds)
         return index, value, bounds
 
 
@@ -113,10 +115,11 @@ class PlanesLinear(torch.autograd.Function):
         return columns.t(), bias, None, None
 
 
-@compiled(nogil=True)
-def _differing(obs, where, run, usual, scale, index, value, bounds):  # noqa: D103
+@compiled(nogil=True, _nrt=False)
+def differing_bytes(obs, where, run, usual, scale, words, index, value, bounds):
+    """Writes what `Planes.differing` returns; in `words` there is room for `run` bytes."""
     size = (run + 7) // 8
-    words = np.zeros(size, np.uint64)
+    words[:] = 0
     differs = words.view(np.uint8)
     n = 0
     bounds[0] = 0

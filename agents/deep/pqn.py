@@ -8,20 +8,22 @@ transitions are fresh and many, so nothing has to be stored, and more environmen
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
-from torch.nn import functional
 
 from ...checking import at_least, within
+from ...threads import Threads
 from ..base import State, Transition
 from ..schedules import Schedule
 from .net_config import NetworkConfig
 from .trajectories import Trajectories
-from .values import QConfig, QLearner, Seen, max_value
+from .values import QConfig, QLearner, Seen, max_value, mean_loss
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,9 @@ class PQNConfig(QConfig):
     """Parts into which these transitions are shuffled; each is one step of the optimiser."""
     epochs: int = 1
     """Passes over them."""
+    overlap: bool = False
+    """Fit fully connected networks on a CPU on a second thread, while the environments go on with the weights
+    before: what a rollout teaches is known one rollout later."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -106,7 +111,11 @@ class PQN(QLearner):
             raise ValueError(
                 f"minibatches must divide rollout * num_envs = {size}; got {self.config.minibatches}"
             )
-        self._trajectories = Trajectories(self.config.rollout, self.num_envs, self.device, self.config.frames)
+        config = self.config
+        sets = 2 if config.overlap else 1
+        self._trajectories = Trajectories(config.rollout, self.num_envs, self.device, config.frames, sets)
+        self._thread = Threads(1)
+        self._ahead: tuple[NDArray, Future] | None = None  # weights fitted meanwhile, and errors
 
     def learn(self, batch: Transition) -> dict[str, float | Tensor]:
         """Takes one step of N environments; every T-th call fits the network. See `Learner.learn`.
@@ -134,24 +143,60 @@ class PQN(QLearner):
             trace_decay=config.trace_decay,
         )
         data = [each.flatten(0, 1) for each in (rollout["obs"], rollout["action"], targets)]
-        losses = []
-        for _ in range(config.epochs):
-            order = torch.randperm(len(data[0]), device=self.device, generator=self.generator)
-            for rows in order.chunk(config.minibatches):
-                losses.append(self._note(self._update(*(each.index_select(0, rows) for each in data))))
-        return {"loss": torch.stack(losses).mean(), "target": targets.mean()}
+        metrics: dict[str, float | Tensor] = {"target": targets.mean()}
+        compiled = self.policy.compiled
+        if compiled is None or not compiled.fits(data[0]):
+            return metrics | {"loss": self._fit_by_torch(*data)}
+        metrics |= self._take_over()
+        self._last_batch = dict(zip(("obs", "action", "target"), data, strict=True))
+        order = torch.cat([self._shuffled(len(data[0])) for _ in range(config.epochs)])
+        arrays = *(each.numpy() for each in (*data, order)), config.epochs * config.minibatches
+        arguments = *arrays, self._optimizer.settings, config.loss == "huber"
+        if config.overlap:
+            weights = self._optimizer.weights.copy()
+            self._ahead = weights, self._thread.submit(compiled.fit, weights, *arguments)
+            return metrics
+        return metrics | self._told(compiled.fit(self._optimizer.weights, *arguments))
+
+    def _told(self, errors: NDArray[np.float32]) -> dict[str, float | Tensor]:
+        """The mean loss of a rollout's errors."""
+        return {"loss": self._note(mean_loss(torch.from_numpy(errors), self.config.loss))}
+
+    def _take_over(self) -> dict[str, float | Tensor]:
+        """Takes the weights that were fitted meanwhile; returns their mean loss."""
+        if self._ahead is None:
+            return {}
+        (weights, errors), self._ahead = self._ahead, None
+        told = self._told(errors.result())
+        self._optimizer.weights[:] = weights
+        return told
+
+    def _shuffled(self, count: int) -> Tensor:
+        return torch.randperm(count, device=self.device, generator=self.generator)
+
+    def _fit_by_torch(self, *data: Tensor) -> Tensor:
+        """Fits the network to a rollout; returns the mean loss."""
+        losses = [
+            self._note(self._update(*(each.index_select(0, rows) for each in data)))
+            for _ in range(self.config.epochs)
+            for rows in self._shuffled(len(data[0])).chunk(self.config.minibatches)
+        ]
+        return torch.stack(losses).mean()
 
     def _fit(self, obs: Tensor, action: Tensor, target: Tensor) -> Tensor:
         """One step of the optimiser: Q(S_t, A_t) towards G_t."""
         values = self.policy.forward(obs).gather(1, action[:, None]).squeeze(1)
-        measure = functional.huber_loss if self.config.loss == "huber" else functional.mse_loss
-        loss = measure(values, target)
+        loss = mean_loss(values - target, self.config.loss)
         self._descend(loss, obs=obs, action=action, target=target)
         return loss.detach()
 
     def state_dict(self) -> State:
-        """As `QLearner`, and the unfinished rollout."""
-        return super().state_dict() | self._trajectories.state_dict()
+        """As `QLearner`, the unfinished rollout, and the weights that were fitted meanwhile."""
+        ahead: State = {}
+        if self._ahead is not None:
+            weights, errors = self._ahead
+            ahead = {"ahead.errors": errors.result(), "ahead.weights": weights.copy()}
+        return super().state_dict() | self._trajectories.state_dict() | ahead
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `QLearner`."""
@@ -162,3 +207,16 @@ class PQN(QLearner):
         action = np.asarray(state.get("rollout.action", 0))
         if ((action < 0) | (action >= self.num_actions)).any():
             raise ValueError("the unfinished rollout is damaged")
+        self._ahead = None
+        if "ahead.weights" in state:
+            weights, errors = (np.array(state[f"ahead.{name}"]) for name in ("weights", "errors"))
+            fits = weights.shape == self._optimizer.weights.shape and weights.dtype == np.float32
+            if (
+                not fits
+                or errors.shape != (self.config.rollout * self.num_envs,)
+                or errors.dtype != np.float32
+            ):
+                raise ValueError("the weights that were fitted meanwhile are damaged")
+            fitted: Future = Future()
+            fitted.set_result(errors)
+            self._ahead = weights, fitted

@@ -28,12 +28,16 @@ class Trajectories:
         num_envs: N.
         device: where they are kept.
         frames: observations that a network sees at once.
+        sets: how often there is memory for them; with two, what was finished stays until the next time.
 
     Attributes:
         filled: steps so far.
     """
 
-    def __init__(self, steps: int, num_envs: int, device: torch.device, frames: int = 1) -> None:
+    def __init__(
+        self, steps: int, num_envs: int, device: torch.device, frames: int = 1, sets: int = 1
+    ) -> None:
+        self._spare: list[dict[str, Tensor]] = [{} for _ in range(1, sets)]
         self._size, self._device, self._frames = (steps, num_envs), device, frames
         self._columns: dict[str, Tensor] = {}  # (T, N, ...), made when the first step shows what it holds
         self._lasts: list[tuple[Tensor, ...]] = []  # places, frames and masks of true final observations
@@ -89,7 +93,9 @@ class Trajectories:
         self._columns["next_value"].view(-1)[place] = value(final, *(mask or [None]))
         self._lasts.clear()
         self.filled = 0
-        return self._columns
+        self._spare.append(self._columns)
+        self._columns = self._spare.pop(0)
+        return self._spare[-1] if self._spare else self._columns
 
     def _to_device(self, array: Any, dtype: Any = None) -> Tensor:
         return to_device(np.asarray(array, dtype), self._device)

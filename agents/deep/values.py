@@ -10,6 +10,7 @@ import torch
 from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 from torch import Tensor, nn
+from torch.nn import functional
 
 from ...checking import one_of, within
 from ..base import Decided, Memory
@@ -37,6 +38,21 @@ class QConfig(DeepConfig):
         super().__post_init__()
         within(self, 0.0, 1.0, "epsilon.start", "epsilon.end")
         one_of(self, "loss")
+
+
+def mean_loss(errors: Tensor, loss: str, weight: Tensor | None = None) -> Tensor:
+    """Mean loss of (B,) errors, in which rows of weight 0 are none.
+
+    Args:
+        errors: values less what they should be.
+        loss: `huber` or `mse`.
+        weight: (B,) of the rows; None: all the same.
+    """
+    measure = functional.huber_loss if loss == "huber" else functional.mse_loss
+    losses = measure(errors, torch.zeros_like(errors), reduction="none")
+    if weight is None:
+        return losses.mean()
+    return (weight * losses).sum() / (weight > 0).sum().clamp(min=1)
 
 
 def masked(values: Tensor, mask: Tensor | None) -> Tensor:

@@ -13,11 +13,11 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import ArrayLike, NDArray
 
+from ...threads import Threads
 from .binding import bind, entry_point
 from .compiling import kernel
 from .rng import seed_stream
 from .settings import settled
-from .threads import Threads
 from .world import REWARD_SCALE, Kernels, World, check_ranges
 
 # What happens to an environment whose episode is over (gymnasium's AutoresetMode, as the loop reads it).

@@ -17,7 +17,7 @@ from ...agents import checkpoint
 from ...agents.base import Decision, Memory, Policy, State, decide
 from ...agents.memory import join_memories, select_memory
 from ...envs.core.env import world_of
-from ...envs.core.threads import Threads
+from ...threads import Threads
 from ..reporting.measures import Episodes
 from ..setup.seeds import EVALUATION_SEED
 from .base import Run

@@ -7,7 +7,7 @@ import threading
 from pathlib import Path
 
 import pytest
-from meze.envs.core.threads import Threads
+from meze.threads import Threads
 
 FORK = """
 import os
