@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import inspect
 import multiprocessing
 import os
 import pickle
@@ -246,6 +247,7 @@ def fingerprint(function: Callable, records: Sequence[np.dtype] = (), sources: I
 def _describe(value: Any, seen: set[int], files: set[Path]) -> Iterator[str]:
     """Lines that tell a function or a constant from any other; notes the files that functions come from."""
     if hasattr(value, "py_func"):  # jitted
+        files.add(Path(inspect.getfile(type(value))))
         yield repr(sorted(value.targetoptions.items()))
         value = value.py_func
     if isinstance(value, types.FunctionType):

@@ -43,7 +43,7 @@ BELOW = {"setup": 0, "reporting": 0, "run": 1, "show": 2, "study": 2, "tournamen
 """Rooms of the runners to their floors: none knows of a higher one. On the roof stand the commands."""
 LONGEST = 500
 """Lines of a file."""
-FLOOR = ("caching", "checking", "comparing", "files", "threads", "version")
+FLOOR = ("caching", "checking", "comparing", "files", "kernels", "threads", "version")
 """Modules below all floors."""
 SLOW_TO_IMPORT = {"numba", "pygame", "scipy", "matplotlib", "imageio", *LEARNING_LIBRARIES}
 

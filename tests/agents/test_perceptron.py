@@ -8,8 +8,8 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from meze.agents.base import Transition
 from meze.agents.deep.dqn import DQN, DQNConfig
+from meze.agents.deep.layers import BLOCK
 from meze.agents.deep.net_config import NetworkConfig
-from meze.agents.deep.perceptron import BLOCK
 from meze.agents.deep.pqn import PQN, PQNConfig
 from meze.agents.deep.values import mean_loss
 from meze.agents.schedules import Schedule
