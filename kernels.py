@@ -34,6 +34,11 @@ class Kernel(CPUDispatcher):
         """Calls it from Python."""
         return self._from_python()(*args)
 
+    @classmethod
+    def _rebuild(cls, py_func: Callable, targetoptions: dict[str, Any], **_: Any) -> Kernel:
+        """The kernel in another process."""
+        return cls(py_func, **targetoptions)
+
     def compile(self, sig: Any) -> Any:
         """Compiles it for arguments of these types."""
         return super().compile(tuple(_widened(each) for each in sig))

@@ -21,7 +21,7 @@ from meze.envs.city.world import City
 from meze.envs.platformer.world import Platformer
 from meze.runners.reporting.measures import Episodes
 from meze.runners.reporting.statistics import statistics
-from race import Examiner, Ours, preset
+from race import Examiner, Ours, normalised, preset
 
 WORLDS: dict[str, dict[str, Any]] = {
     "city": {"env__hour": 12},
@@ -79,6 +79,8 @@ def main(settings: Settings) -> None:
     torch.set_num_threads(settings.threads)
     print(f"{settings}, torch {torch.__version__}", flush=True)
     examiner = None
+    runs: dict[str, list[str]] = {}
+    returns: dict[str, list[float]] = {}
     for agent in settings.agents:
         all_episodes, seconds = [], []
         for seed in settings.seeds:
@@ -87,6 +89,8 @@ def main(settings: Settings) -> None:
             seconds.append(run.seconds)
             print(line(f"{agent}, seed {seed}, {run.steps:,} transitions", all_episodes[-1]), flush=True)
             print(f"  {run.shares}", flush=True)
+        returns[agent] = [float(each.measures["return"].mean()) for each in all_episodes]
+        runs[agent] = [f"{each:.1f}" for each in seconds]
         names = all_episodes[0].measures
         joined = {name: np.concatenate([each.measures[name] for each in all_episodes]) for name in names}
         count = np.arange(sum(len(each.index) for each in all_episodes))
@@ -95,8 +99,14 @@ def main(settings: Settings) -> None:
             flush=True,
         )
     assert examiner is not None
-    for name in ("expert", "random"):
-        print(line(name, examiner.contestant(name)), flush=True)
+    scale = {}
+    for name in ("random", "expert"):
+        episodes = examiner.contestant(name)
+        scale[name] = float(episodes.measures["return"].mean())
+        print(line(name, episodes), flush=True)
+    for agent, values in returns.items():
+        scores = ", ".join(f"{normalised(each, **scale):.3f}" for each in values)
+        print(f"{agent} by seed: normalised {scores}; seconds {', '.join(runs[agent])}", flush=True)
 
 
 if __name__ == "__main__":

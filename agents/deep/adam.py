@@ -55,13 +55,14 @@ class FlatAdam:
         """The same, as an array of the host."""
         return self._flat.data.numpy()
 
-    def moments(self) -> tuple[NDArray[np.float32], ...]:
-        """Memory of both moments, and (1,) steps."""
+    def state(self) -> tuple[NDArray, ...]:
+        """Memory of both moments and of the (1,) steps; and `settings`."""
         state = self._adam.state[self._flat]
         if not state:
             state["step"] = torch.zeros((), device=self._flat.device)
             state |= {name: torch.zeros_like(self._flat.data) for name in ("exp_avg", "exp_avg_sq")}
-        return state["exp_avg"].numpy(), state["exp_avg_sq"].numpy(), state["step"].view(1).numpy()
+        steps = state["step"].view(1)
+        return *(each.numpy() for each in (state["exp_avg"], state["exp_avg_sq"], steps)), self.settings
 
     @property
     def settings(self) -> NDArray[np.float32]:

@@ -203,7 +203,7 @@ class DQN(QLearner):
             order, weight = np.arange(config.batch_size), sample.weight.numpy()
             optimizer = self._optimizer
             found = compiled.fit(
-                optimizer.weights, *arrays, order, 1, optimizer.settings, config.loss == "huber", weight
+                optimizer.weights, *arrays, order, 1, optimizer.state(), config.loss == "huber", weight
             )
             errors = torch.from_numpy(found)
             loss = mean_loss(errors, config.loss, sample.weight)

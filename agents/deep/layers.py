@@ -151,7 +151,8 @@ def _normalise(h, gain, offset, scale, y):
         scale[b] = s
         for i in range(units):
             row[i] = (row[i] - mean) * s
-            out[i] = max(np.float32(0), row[i] * gain[i] + offset[i])
+            x = row[i] * gain[i] + offset[i]
+            out[i] = np.float32(0) if x <= 0 else x  # what is no number stays so
 
 
 @_part
@@ -164,7 +165,7 @@ def _denormalise(back, n, gain, scale, y, to_gain, to_offset):
         mean = zero
         along = zero
         for i in range(units):
-            g = row[i] if value[i] > zero else zero
+            g = zero if value[i] <= zero else row[i]
             to_gain[i] += g * normal[i]
             to_offset[i] += g
             g *= gain[i]
@@ -230,7 +231,7 @@ def _forward(inputs, chosen, layers, flat, scratch):
         else:
             for b in range(count):
                 for i in range(units):
-                    y[b, i] = max(np.float32(0), h[b, i])
+                    y[b, i] = np.float32(0) if h[b, i] <= 0 else h[b, i]
         at += units
 
 
@@ -252,7 +253,7 @@ def _backward(inputs, count, layers, flat, grad, scratch):
         else:
             for b in range(count):
                 for i in range(units):
-                    back[b, i] = back[b, i] if y[b, i] > 0 else np.float32(0)
+                    back[b, i] = np.float32(0) if y[b, i] <= 0 else back[b, i]
         to_bias, to_weight = grad[bias : bias + units], _matrix(grad, weight, terms, units)
         for b in range(count):
             row = back[b]
@@ -375,7 +376,10 @@ def _slopes(rows, chosen, target, weight, huber, errors, share, layers, head, fl
         n = chosen[row]
         error = scratch.outputs[b, n] - target[row]
         errors[row] = error
-        slope = share * weight[row] * (min(one, max(-one, error)) if huber else error + error)
+        slope = error if huber else error + error
+        if huber and abs(error) > one:
+            slope = one if error > 0 else -one
+        slope *= share * weight[row]
         grad[to_bias + n] += slope
         for i in range(terms):
             back[b, i] = slope * weights[n, i]
@@ -401,7 +405,9 @@ def _descend(flat, grad, first, second, step, settings):
     square = np.float32(0)
     for i in range(len(grad)):
         square += grad[i] * grad[i]
-    shorter = min(np.float32(1), max_norm / (np.sqrt(square) + np.float32(1e-6)))
+    shorter = max_norm / (np.sqrt(square) + np.float32(1e-6))
+    if shorter > 1:
+        shorter = np.float32(1)
     step[0] += 1
     bias1 = 1 - np.float64(beta1) ** step[0]
     bias2 = 1 - np.float64(beta2) ** step[0]

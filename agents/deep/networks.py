@@ -165,9 +165,10 @@ class Torso(nn.Module):
             )
         self.parts = nn.Sequential(*parts)
         self.width = config.hidden[-1]
-        for part in parts:
-            if isinstance(part, nn.Linear):
-                by_columns(part)
+        if self.planes is not None or isinstance(parts[0], Vector):  # what `Perceptron` compiles
+            for part in parts:
+                if isinstance(part, nn.Linear):
+                    by_columns(part)
 
     def forward(self, obs: Tensor) -> Tensor:
         """(B, ...) observations to (B, width) features."""

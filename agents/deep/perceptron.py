@@ -12,6 +12,7 @@ near the processor. A row is added up in one fixed order, whatever the batch.
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import numpy as np
@@ -41,6 +42,8 @@ class Perceptron:
             return None
         if torso.planes is None and not isinstance(torso.parts[0], Vector):
             return None
+        if not all(each.requires_grad for each in network.parameters()):
+            return None
         return cls(torso, head.advantage, optimizer)
 
     def __init__(self, torso: Torso, head: nn.Linear, optimizer: FlatAdam) -> None:
@@ -56,6 +59,10 @@ class Perceptron:
             row[4:] = at(norm.weight), at(norm.bias)
         self._head = np.array([head.in_features, head.out_features, at(head.weight), at(head.bias)])
 
+    def __reduce__(self) -> tuple:
+        """Copies of a network have weights of their own, and are left to torch."""
+        return type(None), ()
+
     def fits(self, obs: Tensor) -> bool:
         """Whether it takes (B, ...) observations: bytes once it is known what is usual; see `Planes.meet`."""
         return self._planes is None or self._planes.sparse and obs.dtype == torch.uint8
@@ -63,15 +70,16 @@ class Perceptron:
     def inputs(self, obs: NDArray) -> Inputs:
         """What the first layer sees of (B, ...) observations."""
         count, planes = len(obs), self._planes
+        rows = np.ascontiguousarray(obs).reshape(count, math.prod(obs.shape[1:]))
         if planes is None:
-            numbers = obs.reshape(count, -1).astype(np.float32) * self._scale
+            numbers = rows.astype(np.float32) * self._scale
             none = np.empty(0, np.uint8)
             return Inputs(
                 numbers, np.empty((count, 0), np.uint8), np.empty(0, np.int64), 0, none, np.float32(0)
             )
         assert planes.usual is not None
         none = np.empty((count, 0), np.float32)
-        return Inputs(none, obs.reshape(count, -1), planes.where, planes.run, planes.usual, planes.scale)
+        return Inputs(none, rows, planes.where, planes.run, planes.usual, planes.scale)
 
     def outputs(self, obs: NDArray, weights: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
         """(B, A) of (B, ...) observations, with other weights than the network's if they are given."""
@@ -90,7 +98,7 @@ class Perceptron:
         target: NDArray[np.float32],
         order: NDArray[np.int64],
         minibatches: int,
-        settings: NDArray[np.float32],
+        optimizer: tuple[NDArray, ...],
         huber: bool,
         weight: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
@@ -105,19 +113,25 @@ class Perceptron:
             target: (B,) what it should be.
             order: (B,) rows, in which minibatches lie one after another.
             minibatches: their number, which divides B.
-            settings: of the optimiser.
+            optimizer: its `state`.
             huber: whether the loss grows straight beyond an error of 1 (Huber 1964), else it is squared.
             weight: (B,) of the rows in their minibatch's mean, in which those of weight 0 do not count.
 
         Returns:
             (B,) outputs less targets, before each step.
+
+        Raises:
+            IndexError: for an output that there is not.
         """
+        if chosen.min() < 0 or chosen.max() >= self._head[1]:
+            raise IndexError(
+                f"actions are numbers below {self._head[1]}; got {chosen.min()} to {chosen.max()}"
+            )
         errors = np.empty(len(obs), np.float32)
         weight = np.ones(len(obs), np.float32) if weight is None else weight
         inputs = self.inputs(obs)
         scratch = scratch_for(inputs, self._layers, self._head, weights.size)
         network = self._layers, self._head, weights, np.empty_like(weights)
         wanted = chosen, target, weight, huber, errors
-        optimizer = *self._optimizer.moments(), settings
         fit(inputs, order, minibatches, wanted, *network, optimizer, scratch)
         return errors

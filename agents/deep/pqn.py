@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -93,6 +93,15 @@ def lambda_returns(
     return targets
 
 
+class Ahead(NamedTuple):
+    """What is fitted meanwhile."""
+
+    weights: NDArray[np.float32]
+    errors: Future[NDArray[np.float32]]
+    batch: dict[str, Tensor]
+    """What it is fitted to; empty when it comes from a file."""
+
+
 class PQN(QLearner):
     """Q-learning with lambda returns on many environments at once."""
 
@@ -115,7 +124,7 @@ class PQN(QLearner):
         sets = 2 if config.overlap else 1
         self._trajectories = Trajectories(config.rollout, self.num_envs, self.device, config.frames, sets)
         self._thread = Threads(1)
-        self._ahead: tuple[NDArray, Future] | None = None  # weights fitted meanwhile, and errors
+        self._ahead: Ahead | None = None
 
     def learn(self, batch: Transition) -> dict[str, float | Tensor]:
         """Takes one step of N environments; every T-th call fits the network. See `Learner.learn`.
@@ -148,14 +157,15 @@ class PQN(QLearner):
         if compiled is None or not compiled.fits(data[0]):
             return metrics | {"loss": self._fit_by_torch(*data)}
         metrics |= self._take_over()
-        self._last_batch = dict(zip(("obs", "action", "target"), data, strict=True))
+        batch = dict(zip(("obs", "action", "target"), data, strict=True))
         order = torch.cat([self._shuffled(len(data[0])) for _ in range(config.epochs)])
         arrays = *(each.numpy() for each in (*data, order)), config.epochs * config.minibatches
-        arguments = *arrays, self._optimizer.settings, config.loss == "huber"
+        arguments = *arrays, self._optimizer.state(), config.loss == "huber"
         if config.overlap:
             weights = self._optimizer.weights.copy()
-            self._ahead = weights, self._thread.submit(compiled.fit, weights, *arguments)
+            self._ahead = Ahead(weights, self._thread.submit(compiled.fit, weights, *arguments), batch)
             return metrics
+        self._last_batch = batch
         return metrics | self._told(compiled.fit(self._optimizer.weights, *arguments))
 
     def _told(self, errors: NDArray[np.float32]) -> dict[str, float | Tensor]:
@@ -166,9 +176,10 @@ class PQN(QLearner):
         """Takes the weights that were fitted meanwhile; returns their mean loss."""
         if self._ahead is None:
             return {}
-        (weights, errors), self._ahead = self._ahead, None
+        (weights, errors, self._last_batch), self._ahead = self._ahead, None
         told = self._told(errors.result())
-        self._optimizer.weights[:] = weights
+        self._check_loss()
+        self._optimizer.flat.copy_(torch.from_numpy(weights))
         return told
 
     def _shuffled(self, count: int) -> Tensor:
@@ -194,12 +205,16 @@ class PQN(QLearner):
         """As `QLearner`, the unfinished rollout, and the weights that were fitted meanwhile."""
         ahead: State = {}
         if self._ahead is not None:
-            weights, errors = self._ahead
-            ahead = {"ahead.errors": errors.result(), "ahead.weights": weights.copy()}
+            errors = self._ahead.errors.result()
+            self._told(errors)  # to be checked
+            ahead = {"ahead.errors": errors, "ahead.weights": self._ahead.weights.copy()}
         return super().state_dict() | self._trajectories.state_dict() | ahead
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `QLearner`."""
+        if self._ahead is not None:
+            self._ahead.errors.result()  # it writes to the optimiser's moments
+            self._ahead = None
         super().load_state_dict(state)
         space, frames = self._observation_space, self.config.frames
         seen = (frames,) * (frames > 1) + space.shape, space.dtype
@@ -207,16 +222,15 @@ class PQN(QLearner):
         action = np.asarray(state.get("rollout.action", 0))
         if ((action < 0) | (action >= self.num_actions)).any():
             raise ValueError("the unfinished rollout is damaged")
-        self._ahead = None
         if "ahead.weights" in state:
-            weights, errors = (np.array(state[f"ahead.{name}"]) for name in ("weights", "errors"))
-            fits = weights.shape == self._optimizer.weights.shape and weights.dtype == np.float32
-            if (
-                not fits
-                or errors.shape != (self.config.rollout * self.num_envs,)
-                or errors.dtype != np.float32
-            ):
-                raise ValueError("the weights that were fitted meanwhile are damaged")
-            fitted: Future = Future()
-            fitted.set_result(errors)
-            self._ahead = weights, fitted
+            self._load_ahead(*(np.array(state[f"ahead.{name}"]) for name in ("weights", "errors")))
+
+    def _load_ahead(self, weights: NDArray, errors: NDArray) -> None:
+        found = weights.shape, weights.dtype, errors.ndim, errors.dtype
+        if found != (tuple(self._optimizer.flat.shape), np.float32, 1, np.float32):
+            raise ValueError("the weights that were fitted meanwhile are damaged")
+        fitted: Future = Future()
+        fitted.set_result(errors)
+        self._ahead = Ahead(weights, fitted, {})
+        if self.policy.compiled is None:  # here nothing is fitted meanwhile
+            self._take_over()

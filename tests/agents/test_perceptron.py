@@ -1,5 +1,6 @@
 """Compiled layers: torch's numbers, forward and through Adam, row by row; and a thread that fits ahead."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -9,7 +10,9 @@ from gymnasium.spaces import Box, Discrete
 from meze.agents.base import Transition
 from meze.agents.deep.dqn import DQN, DQNConfig
 from meze.agents.deep.layers import BLOCK
+from meze.agents.deep.learner import NonFiniteLossError
 from meze.agents.deep.net_config import NetworkConfig
+from meze.agents.deep.perceptron import Perceptron
 from meze.agents.deep.pqn import PQN, PQNConfig
 from meze.agents.deep.values import mean_loss
 from meze.agents.schedules import Schedule
@@ -56,12 +59,12 @@ def test_a_fit_is_that_of_torch(space, hidden, layer_norm, loss, max_grad_norm) 
             for rows in np.split(order, 2)
         ]
         arrays = optimizer.weights, obs, action, target, order
-        errors = torch.from_numpy(compiled.fit(*arrays, 2, optimizer.settings, loss == "huber"))
+        errors = torch.from_numpy(compiled.fit(*arrays, 2, optimizer.state(), loss == "huber"))
         losses = [float(mean_loss(errors[rows], loss)) for rows in np.split(order, 2)]
         np.testing.assert_allclose(losses, by_torch, rtol=1e-4)
     for ours, theirs in zip(other.network.parameters(), one.network.parameters(), strict=True):
         torch.testing.assert_close(ours, theirs, atol=2e-5, rtol=1e-3)
-    for ours, theirs in zip(optimizer.moments(), one._optimizer.moments(), strict=True):
+    for ours, theirs in zip(optimizer.state(), one._optimizer.state(), strict=True):
         np.testing.assert_allclose(ours, theirs, atol=2e-5, rtol=1e-3)
 
 
@@ -108,9 +111,8 @@ def test_with_overlap_what_a_rollout_teaches_is_known_one_rollout_later() -> Non
     learner = make(VECTOR, overlap=True)
     at_first = weights(learner)
     play(learner, 4)
-    taught, fitted = learner._ahead
-    fitted.result()
-    taught = taught.copy()
+    learner._ahead.errors.result()
+    taught = learner._ahead.weights.copy()
     play(learner, 3, 4)
     assert np.array_equal(weights(learner), at_first), "it acts with what it knew before"
     play(learner, 1, 7)
@@ -128,11 +130,48 @@ def test_with_overlap_it_goes_on_as_if_never_stopped(space, after) -> None:
     assert np.array_equal(weights(second), weights(whole))
 
 
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("overlap", [False, True])
+def test_what_is_no_number_is_found_with_its_batch(layer_norm, overlap) -> None:
+    learner = make(VECTOR, overlap=overlap, layer_norm=layer_norm)
+    obs = observations(VECTOR, 4)
+    obs[2, 1] = np.nan
+    no = np.zeros(4, np.bool_)
+    with pytest.raises(NonFiniteLossError) as caught:
+        for _ in range(9):
+            learner.learn(Transition(obs, no.astype(np.int64), np.ones(4), obs, no, no, None))
+    assert np.isnan(caught.value.batch["obs"]).any()
+    with pytest.raises(NonFiniteLossError):
+        learner.state_dict()
+
+
+def test_actions_that_there_are_not_are_refused() -> None:
+    learner, obs, no = make(VECTOR), observations(VECTOR, 4), np.zeros(4, np.bool_)
+    with pytest.raises(IndexError, match="actions are numbers below 3; got -1 to 0"):
+        for _ in range(4):
+            learner.learn(Transition(obs, np.array([0, 0, -1, 0]), np.ones(4), obs, no, no, None))
+
+
+def test_a_copy_of_a_policy_acts_with_its_own_weights() -> None:
+    learner, obs = make(VECTOR), observations(VECTOR, 3)
+    other = copy.deepcopy(learner.policy)
+    np.testing.assert_allclose(other.action_values(obs), learner.policy.action_values(obs), atol=1e-6)
+    for part in other.network.parameters():
+        part.data.zero_()
+    assert not other.action_values(obs).any()
+
+
+def test_weights_that_do_not_learn_are_left_to_torch() -> None:
+    learner = make(VECTOR)
+    learner.network[0].requires_grad_(False)
+    assert Perceptron.of(learner.network, learner._optimizer) is None
+
+
 def test_damaged_weights_are_one_line() -> None:
     learner = make(VECTOR, overlap=True)
     play(learner, 4)
     state = learner.state_dict()
-    for name, bad in {"weights": np.zeros(3, np.float32), "errors": np.zeros(0, np.float32)}.items():
+    for name, bad in {"weights": np.zeros(3, np.float32), "errors": np.zeros((2, 2), np.float32)}.items():
         with pytest.raises(ValueError, match="fitted meanwhile are damaged"):
             make(VECTOR, overlap=True).load_state_dict(state | {f"ahead.{name}": bad})
 

@@ -1,5 +1,7 @@
 """Kernels are compiled for the functions that call them, once for all types of integers."""
 
+import pickle
+
 import numpy as np
 from meze.envs.core import kernel
 from meze.envs.core.compiling import rare_kernel
@@ -17,6 +19,15 @@ def test_a_kernel_is_compiled_once_for_all_signed_integers_and_constants():
 
     assert call(np.array([5], np.int16), np.array([9])) == (-4, 6, 2, -4)
     assert len(less.overloads) == 2, "one for bools"
+
+
+@kernel
+def double(x):
+    return 2 * x
+
+
+def test_a_kernel_goes_to_other_processes():
+    assert pickle.loads(pickle.dumps(double))(4) == 8
 
 
 def test_kernels_that_call_each_other_give_what_python_gives():
