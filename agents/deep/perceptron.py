@@ -124,9 +124,8 @@ class Perceptron:
             IndexError: for an output that there is not.
         """
         if chosen.min() < 0 or chosen.max() >= self._head[1]:
-            raise IndexError(
-                f"actions are numbers below {self._head[1]}; got {chosen.min()} to {chosen.max()}"
-            )
+            low, high = chosen.min(), chosen.max()
+            raise IndexError(f"actions are numbers below {self._head[1]}; got {low} to {high}")
         errors = np.empty(len(obs), np.float32)
         weight = np.ones(len(obs), np.float32) if weight is None else weight
         inputs = self.inputs(obs)
