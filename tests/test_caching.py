@@ -100,8 +100,9 @@ def test_fingerprint_follows_attributes_of_modules(tmp_path, monkeypatch):
     assert fingerprint(make_kernel("rules.gain(x)", rules=some_rules)) != before
 
 
-def test_fingerprint_is_that_of_every_process(tmp_path):
-    code = "from meze.agents.deep.layers import fit; from meze.caching import fingerprint; print(fingerprint(fit))"
+def test_fingerprint_is_that_of_every_process():
+    imports = "from meze.agents.deep.layers import fit; from meze.caching import fingerprint"
+    code = f"{imports}; print(fingerprint(fit))"
     environments = [{**os.environ, "PYTHONHASHSEED": seed} for seed in ("1", "2", "3")]
     commands = [subprocess.run([sys.executable, "-c", code], env=each, stdout=-1) for each in environments]
     assert len({done.stdout for done in commands}) == 1 and commands[0].stdout

@@ -157,7 +157,8 @@ class PQN(QLearner):
         if compiled is None or not compiled.fits(data[0]):
             return metrics | {"loss": self._fit_by_torch(*data)}
         metrics |= self._take_over()
-        batch = dict(zip(("obs", "action", "target"), data, strict=True))
+        obs, action, target = data
+        batch = {"obs": obs, "action": action, "target": target}
         order = torch.cat([self._shuffled(len(data[0])) for _ in range(config.epochs)])
         arrays = *(each.numpy() for each in (*data, order)), config.epochs * config.minibatches
         arguments = *arrays, self._optimizer.state(), config.loss == "huber"
