@@ -248,9 +248,8 @@ def _describe(value: Any, seen: set[int], files: set[Path]) -> Iterator[str]:
     """Lines that tell a function or a constant from any other; notes the files that functions come from."""
     if hasattr(value, "py_func"):  # jitted
         files.add(Path(inspect.getfile(type(value))))
-        for name, option in sorted(
-            value.targetoptions.items()
-        ):  # a set's repr differs from process to process
+        for name, option in sorted(value.targetoptions.items()):
+            # a set's repr differs from process to process
             yield f"{name} {sorted(option) if isinstance(option, set | frozenset) else option!r}"
         value = value.py_func
     if isinstance(value, types.FunctionType):
