@@ -36,6 +36,7 @@ import platformdirs
 from numba import njit
 from numba.core.caching import _Cache
 from numba.core.compiler import CompileResult
+from numba.core.dispatcher import Dispatcher
 from numba.core.serialize import dumps
 from numba.core.types import Record
 
@@ -247,7 +248,8 @@ def fingerprint(function: Callable, records: Sequence[np.dtype] = (), sources: I
 def _describe(value: Any, seen: set[int], files: set[Path]) -> Iterator[str]:
     """Lines that tell a function or a constant from any other; notes the files that functions come from."""
     if hasattr(value, "py_func"):  # jitted
-        files.add(Path(inspect.getfile(type(value))))
+        if isinstance(value, Dispatcher):  # not a method that is one
+            files.add(Path(inspect.getfile(type(value))))
         for name, option in sorted(value.targetoptions.items()):
             # a set's repr differs from process to process
             yield f"{name} {sorted(option) if isinstance(option, set | frozenset) else option!r}"
