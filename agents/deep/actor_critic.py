@@ -11,12 +11,12 @@ from gymnasium.spaces import Space
 from torch import Tensor, nn
 
 from .distributions import Distribution
-from .networks import choose_kind, make_network
+from .networks import choose_kind, make_network, share_planes
 from .normalising import RunningNorm
 
 
 class ActorCritic(nn.Module):
-    """Maps (B, ...) observations to (B, P + 1): the numbers of a distribution, and the value.
+    """Maps (B, ...) observations to (B, outputs + 1): what a distribution depends on, and the value.
 
     Standard deviations of Box actions are weights of their own, the same in all states.
 
@@ -46,22 +46,27 @@ class ActorCritic(nn.Module):
         _initialise(self.actor, 1.0 if config.shared_net else 0.01)
         if self.critic is not None:
             _initialise(self.critic, 1.0)
+            share_planes(self.actor, self.critic)
         free = distribution.size - outputs
         self.log_deviation = nn.Parameter(torch.full((free,), config.log_deviation)) if free else None
 
+    @property
+    def nets(self) -> list[nn.Module]:
+        """The networks, whose outputs are one row together."""
+        return [self.actor] if self.critic is None else [self.actor, self.critic]
+
     def forward(self, obs: Tensor) -> Tensor:
-        """(B, ...) observations to (B, P + 1) float32."""
+        """(B, ...) observations to (B, outputs + 1) float32."""
         if self.norm is not None:
             obs = self.norm(obs)
-        given = self.actor(obs)
-        if self.critic is None:
-            given, value = given.tensor_split([-1], dim=1)
-        else:
-            value = self.critic(obs)
-        parts = [given, value]
+        return torch.cat([net(obs) for net in self.nets], dim=1)
+
+    def split(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, outputs + 1) to all (B, P) numbers of the distribution, and (B,) values."""
+        given, value = outputs.tensor_split([-1], dim=1)
         if self.log_deviation is not None:
-            parts.insert(1, self.log_deviation.expand(len(obs), -1))
-        return torch.cat(parts, dim=1)
+            given = torch.cat([given, self.log_deviation.expand(len(given), -1)], dim=1)
+        return given, value[:, 0]
 
 
 def _initialise(network: nn.Module, gain: float) -> None:

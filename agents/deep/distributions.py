@@ -1,7 +1,7 @@
 """Distributions over actions: what a policy's network says, to be drawn from and learned by.
 
 One class for numbers, alone or several at once, and one for Box actions. All work on batches, with the random
-numbers of the generator that they are given.
+numbers of the generator that they are given. On a CPU, actions are drawn in one compiled call.
 """
 
 from __future__ import annotations
@@ -15,8 +15,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 from torch import Tensor
 
-FLOOR = -1e9
-"""Logit of an impossible action: its probability is 0, and no gradient is infinite."""
+from .fitting import FLOOR, draw
 
 
 class Distribution(ABC):
@@ -26,17 +25,35 @@ class Distribution(ABC):
         size: P, numbers that say what a row's distribution is.
         outputs: how many of them, the first ones, depend on the observation.
         parts: columns of an action.
+        choices: (parts,) int64 how many choices each of them has; (0,) for Box actions.
         dtype: of an action on the device.
     """
 
     size: int
     outputs: int
     parts: int
+    choices: NDArray[np.int64]
     dtype: torch.dtype
 
+    def draw(self, given: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Draws (B, parts) actions from (B, P) numbers; returns them and their (B,) log-probabilities."""
+        noise = self._noise(given, generator)
+        if given.device.type != "cpu":
+            action = self._drawn(given, noise)
+            return action, self.log_probability(given, action)
+        action, log = torch.empty((len(given), self.parts), dtype=self.dtype), torch.empty(len(given))
+        draw(
+            *(each.numpy() for each in (given.contiguous(), noise)), self.choices, action.numpy(), log.numpy()
+        )
+        return action, log
+
     @abstractmethod
-    def draw(self, given: Tensor, generator: torch.Generator) -> Tensor:
-        """Draws (B, parts) actions from (B, P) numbers."""
+    def _noise(self, given: Tensor, generator: torch.Generator) -> Tensor:
+        """The random numbers that draws need."""
+
+    @abstractmethod
+    def _drawn(self, given: Tensor, noise: Tensor) -> Tensor:
+        """The (B, parts) actions that they make of (B, P) numbers."""
 
     @abstractmethod
     def best(self, given: Tensor) -> Tensor:
@@ -60,7 +77,7 @@ class Distribution(ABC):
 
     def masked(self, given: Tensor, mask: Tensor | None) -> Tensor:
         """The (B, P) numbers under which what the (B, P) bool mask forbids is never done."""
-        return given if mask is None else given.masked_fill(~mask, FLOOR)
+        return given if mask is None else given.masked_fill(~mask, float(FLOOR))
 
 
 class Categoricals(Distribution):
@@ -74,24 +91,26 @@ class Categoricals(Distribution):
 
     def __init__(self, space: Discrete | MultiDiscrete | MultiBinary) -> None:
         if isinstance(space, Discrete):
-            self._choices, start = [int(space.n)], np.array([space.start])
+            choices, start = [int(space.n)], np.array([space.start])
         elif isinstance(space, MultiDiscrete):
-            self._choices, start = space.nvec.ravel().tolist(), space.start.ravel()
+            choices, start = space.nvec.ravel().tolist(), space.start.ravel()
         else:
-            self._choices = [2] * math.prod(space.shape or ())
-            start = np.zeros(len(self._choices), np.int64)
+            choices = [2] * math.prod(space.shape or ())
+            start = np.zeros(len(choices), np.int64)
         self._start, self._shape, self._space_dtype = start, space.shape, space.dtype
-        self.size = self.outputs = sum(self._choices)
-        self.parts = len(self._choices)
+        self.size = self.outputs = sum(choices)
+        self._choices, self.choices, self.parts = choices, np.array(choices), len(choices)
 
     def _log(self, given: Tensor) -> list[Tensor]:
         """For each part its (B, choices) log-probabilities."""
         return [part.log_softmax(dim=1) for part in given.split(self._choices, dim=1)]
 
-    def draw(self, given: Tensor, generator: torch.Generator) -> Tensor:
-        """Draws by Gumbel's trick: the largest of logits with noise; see `Distribution`."""
-        uniform = torch.rand(given.shape, device=given.device, generator=generator)
-        return self.best(given - torch.log(-torch.log(uniform.clamp_(1e-20, 1.0 - 1e-7))))
+    def _noise(self, given: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.rand(given.shape, device=given.device, generator=generator).clamp_(1e-20, 1.0 - 1e-7)
+
+    def _drawn(self, given: Tensor, noise: Tensor) -> Tensor:
+        """By Gumbel's trick: the largest of logits with noise."""
+        return self.best(given - torch.log(-torch.log(noise)))
 
     def best(self, given: Tensor) -> Tensor:
         """See `Distribution`."""
@@ -125,6 +144,7 @@ class Gaussian(Distribution):
     """
 
     dtype = torch.float32
+    choices = np.empty(0, np.int64)
 
     def __init__(self, space: Box) -> None:
         self._low, self._high = space.low, space.high
@@ -132,10 +152,11 @@ class Gaussian(Distribution):
         self.parts = self.outputs = math.prod(space.shape)
         self.size = 2 * self.parts
 
-    def draw(self, given: Tensor, generator: torch.Generator) -> Tensor:
-        """See `Distribution`."""
+    def _noise(self, given: Tensor, generator: torch.Generator) -> Tensor:
+        return torch.randn((len(given), self.parts), device=given.device, generator=generator)
+
+    def _drawn(self, given: Tensor, noise: Tensor) -> Tensor:
         mean, log_deviation = given.chunk(2, dim=1)
-        noise = torch.randn(mean.shape, device=mean.device, generator=generator)
         return mean + log_deviation.exp() * noise
 
     def best(self, given: Tensor) -> Tensor:

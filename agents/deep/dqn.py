@@ -183,34 +183,15 @@ class DQN(QLearner):
         config, replay = self.config, self._replay
         assert replay is not None
         sample = replay.sample(config.batch_size)
-        compiled = self.policy.compiled
-        if compiled is None or not compiled.fits(sample.obs):
-            compiled = None
         with torch.no_grad():
             online = self.policy.forward(sample.next_obs) if config.double else None
-            if compiled is None:
-                slow = self.policy.forward(sample.next_obs, self.target)
-            else:
-                slow = torch.from_numpy(compiled.outputs(sample.next_obs.numpy(), self._slow.numpy()))
+            slow = self.policy.forward(sample.next_obs, (self.target, self._slow))
             target = td_target(sample, slow, online)
-        if compiled is None:
-            value = self.policy.forward(sample.obs).gather(1, sample.action[:, None]).squeeze(1)
-            errors = value - target
-            loss = mean_loss(errors, config.loss, sample.weight)
-            self._descend(loss, **sample._asdict())
-        else:
-            arrays = (each.numpy() for each in (sample.obs, sample.action, target))
-            order, weight = np.arange(config.batch_size), sample.weight.numpy()
-            optimizer = self._optimizer
-            found = compiled.fit(
-                optimizer.weights, *arrays, order, 1, optimizer.state(), config.loss == "huber", weight
-            )
-            errors = torch.from_numpy(found)
-            loss = mean_loss(errors, config.loss, sample.weight)
-            self._last_batch = {name: each for name, each in sample._asdict().items() if each is not None}
+        errors = self._move(sample.obs, sample.action, target, sample.weight)
+        self._last_batch = {name: each for name, each in sample._asdict().items() if each is not None}
         if config.prioritised:
             replay.prioritise(sample.slot, errors.abs())
-        return loss.detach(), (target + errors).detach().mean()
+        return mean_loss(errors, config.loss, sample.weight), (target + errors).mean()
 
     def _move_target(self) -> None:
         """Lets the target network follow, when it is time to."""

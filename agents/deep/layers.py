@@ -32,8 +32,18 @@ class Inputs(NamedTuple):
     scale: np.float32
 
 
+class Nets(NamedTuple):
+    """Where the layers of M networks of one form lie in their weights; their outputs are one row together."""
+
+    layers: NDArray[np.int64]
+    """(M, L, 6) of each hidden layer: inputs, units, and where weight (inputs, units), bias, gain and offset
+    begin; -1 where nothing is normalised."""
+    heads: NDArray[np.int64]
+    """(M, 5): inputs, outputs, where weight (outputs, inputs) and bias begin, and the column of the first."""
+
+
 class Scratch(NamedTuple):
-    """Memory for a block on its way through the layers."""
+    """Memory for a block on its way through the layers of M networks."""
 
     rows: NDArray[np.int64]
     bytes: NDArray[np.uint8]
@@ -43,40 +53,45 @@ class Scratch(NamedTuple):
     value: NDArray[np.float32]
     bounds: NDArray[np.int64]
     start: NDArray[np.float32]
-    """What the first layer begins with."""
+    """(M, units) what the first layers begin with."""
     products: NDArray[np.float32]
-    """Of all layers, one after another; normalised where they are."""
+    """(M, BLOCK * units) of all layers, one after another; normalised where they are."""
     scales: NDArray[np.float32]
-    """(L, BLOCK) what was multiplied by to normalise."""
+    """(M, L, BLOCK) what was multiplied by to normalise."""
     hidden: NDArray[np.float32]
-    """Outputs of all layers."""
+    """(M, BLOCK * units) outputs of all layers."""
     backs: NDArray[np.float32]
-    """Gradients of them, then of the products."""
+    """(M, BLOCK * units) gradients of them, then of the products."""
     outputs: NDArray[np.float32]
-    """(BLOCK, A) of the head."""
+    """(BLOCK, A) of the heads."""
+    slopes: NDArray[np.float32]
+    """(BLOCK, A) gradients of the loss by them."""
     transposed: NDArray[np.float32]
     """All weights, transposed."""
 
 
-def scratch_for(inputs: Inputs, layers: NDArray, head: NDArray, size: int = 0) -> Scratch:
+def scratch_for(inputs: Inputs, nets: Nets, size: int = 0) -> Scratch:
     """Makes it, and room for so many transposed weights."""
-    units, most = layers[:, 1].sum() * BLOCK, BLOCK * len(inputs.where) + 1
+    count, depth, _ = nets.layers.shape
+    units, most = nets.layers[0, :, 1].sum() * BLOCK, BLOCK * len(inputs.where) + 1
     words = np.empty((inputs.run + 7) // 8, np.uint64)
     lists = words, np.empty(most, np.int32), np.empty(most, np.float32), np.empty(BLOCK + 1, np.int64)
     seen = [np.empty((BLOCK, each.shape[1]), each.dtype) for each in (inputs.bytes, inputs.numbers)]
-    shapes = layers[0, 1], units, (len(layers), BLOCK), units, units, (BLOCK, head[1]), size
-    floats = [np.empty(shape, np.float32) for shape in shapes]
+    row = BLOCK, nets.heads[:, 1].sum()
+    shapes = (count, nets.layers[0, 0, 1]), (count, units), (count, depth, BLOCK), *[(count, units)] * 2
+    floats = [np.empty(shape, np.float32) for shape in (*shapes, row, row, size)]
     return Scratch._make([np.empty(BLOCK, np.int64), *seen, *lists, *floats])
 
 
 # ---------------------------------------------------------------- products
 
 
-def _part(function: Callable) -> Kernel:
+def part(function: Callable) -> Kernel:
+    """A kernel that adds up as is fastest."""
     return Kernel(function, fastmath=SUMS)
 
 
-@_part
+@part
 def _add_product(a, b, c):
     """Adds a @ b to c. Two rows of c and four of b at a time: so no number is read for one product alone."""
     terms = b.shape[0]
@@ -109,7 +124,7 @@ def _matrix(flat, at, rows, columns):
     return flat[at : at + rows * columns].reshape(rows, columns)
 
 
-@_part
+@part
 def _add_chosen(index, value, lo, hi, b, row):
     """Adds chosen rows of b, times their values, to a row; four at a time."""
     fours = hi - (hi - lo) % 4
@@ -124,7 +139,7 @@ def _add_chosen(index, value, lo, hi, b, row):
             row[i] += ak * bk[i]
 
 
-@_part
+@part
 def _copy(source, at, target):
     """Fills a (K,) array from a place in another one on."""
     for i in range(len(target)):
@@ -134,7 +149,7 @@ def _copy(source, at, target):
 # ---------------------------------------------------------------- a layer
 
 
-@_part
+@part
 def _normalise(h, gain, offset, scale, y):
     """From products to outputs; h becomes n, and `scale` what it was multiplied by."""
     units = h.shape[1]
@@ -155,7 +170,7 @@ def _normalise(h, gain, offset, scale, y):
             out[i] = np.float32(0) if x <= 0 else x  # what is no number stays so
 
 
-@_part
+@part
 def _denormalise(back, n, gain, scale, y, to_gain, to_offset):
     """From gradients of outputs to those of products, in place; adds those of gain and offset up."""
     units = back.shape[1]
@@ -181,27 +196,50 @@ def _denormalise(back, n, gain, scale, y, to_gain, to_offset):
 # ---------------------------------------------------------------- a block of rows
 
 
-@_part
-def _usual_product(inputs, layers, flat, start):
-    """What the first layer makes of the usual observation, bias included."""
-    terms, units, weight, bias = layers[0, :4]
-    columns = _matrix(flat, weight, terms, units)
-    _copy(flat, bias, start)
-    for k in range(len(inputs.usual)):
-        x = inputs.scale * np.float32(inputs.usual[k])
-        if x != 0:
-            column = columns[k]
-            for i in range(units):
-                start[i] += x * column[i]
+@part
+def usual_products(inputs, nets, flat, scratch):
+    """What the first layers make of the usual observation, bias included."""
+    for net in range(len(nets.layers)):
+        terms, units, weight, bias = nets.layers[net, 0, :4]
+        columns, start = _matrix(flat, weight, terms, units), scratch.start[net]
+        _copy(flat, bias, start)
+        for k in range(len(inputs.usual)):
+            x = inputs.scale * np.float32(inputs.usual[k])
+            if x != 0:
+                column = columns[k]
+                for i in range(units):
+                    start[i] += x * column[i]
 
 
-@_part
-def _forward(inputs, chosen, layers, flat, scratch):
-    """Takes chosen rows, a block at most, through the hidden layers."""
-    count = len(chosen)
+@part
+def forward(inputs, chosen, nets, flat, scratch, outputs):
+    """Takes chosen rows, a block at most, through all layers; writes (BLOCK, A) outputs."""
+    _read(inputs, chosen, scratch)
+    for net in range(len(nets.layers)):
+        _hidden_layers(inputs, len(chosen), net, nets.layers[net], flat, scratch)
+        _head(len(chosen), net, nets, flat, scratch, outputs)
+
+
+@part
+def _read(inputs, chosen, scratch):
+    """What the first layers see of chosen rows."""
+    if len(inputs.where) == 0:
+        for b in range(len(chosen)):
+            _copy(inputs.numbers[chosen[b]], 0, scratch.numbers[b])
+        return
+    rows = scratch.bytes[: len(chosen)]
+    for b in range(len(chosen)):
+        _copy(inputs.bytes[chosen[b]], 0, rows[b])
+    seen = inputs.where, inputs.run, inputs.usual, inputs.scale
+    differing_bytes(rows, *seen, scratch.words, scratch.index, scratch.value, scratch.bounds)
+
+
+@part
+def _hidden_layers(inputs, count, net, layers, flat, scratch):
+    """Takes a block through a network's hidden layers."""
     even = count + count % 2  # rows are multiplied in pairs, so that none depends on whether it has another
-    index, value, bounds, start = scratch.index, scratch.value, scratch.bounds, scratch.start
-    products, outputs, rows, numbers = scratch.products, scratch.hidden, scratch.bytes, scratch.numbers
+    index, value, bounds, start = scratch.index, scratch.value, scratch.bounds, scratch.start[net]
+    products, outputs = scratch.products[net], scratch.hidden[net]
     at = 0
     for number in range(len(layers)):
         terms, units, weight, bias, gain, offset = layers[number]
@@ -214,19 +252,17 @@ def _forward(inputs, chosen, layers, flat, scratch):
             before = _matrix(outputs, BLOCK * (at - terms), BLOCK, terms)
             _add_product(before[:even], columns, h)
         elif len(inputs.where) == 0:
-            for b in range(count):
-                _copy(inputs.numbers[chosen[b]], 0, numbers[b])
-            _add_product(numbers[:even], columns, h)
+            _add_product(scratch.numbers[:even], columns, h)
         else:
-            for b in range(count):
-                _copy(inputs.bytes[chosen[b]], 0, rows[b])
-            seen = inputs.where, inputs.run, inputs.usual, inputs.scale
-            differing_bytes(rows[:count], *seen, scratch.words, index, value, bounds)
             for b in range(count):
                 _add_chosen(index, value, bounds[b], bounds[b + 1], columns, h[b])
         if gain >= 0:
             _normalise(
-                h[:count], flat[gain : gain + units], flat[offset : offset + units], scratch.scales[number], y
+                h[:count],
+                flat[gain : gain + units],
+                flat[offset : offset + units],
+                scratch.scales[net, number],
+                y,
             )
         else:
             for b in range(count):
@@ -235,11 +271,56 @@ def _forward(inputs, chosen, layers, flat, scratch):
         at += units
 
 
-@_part
-def _backward(inputs, count, layers, flat, grad, scratch):
-    """Adds up what gradients of the last outputs, in `backs`, come to for all weights but the head's."""
-    index, value, bounds, backs = scratch.index, scratch.value, scratch.bounds, scratch.backs
-    products, outputs, numbers = scratch.products, scratch.hidden, scratch.numbers
+@part
+def _head(count, net, nets, flat, scratch, outputs):
+    """A network's outputs for a block."""
+    terms, units, weight, bias, column = nets.heads[net]
+    y, weights = _last(scratch.hidden[net], nets.layers[net], terms), _matrix(flat, weight, units, terms)
+    for b in range(count):
+        for n in range(units):
+            total = np.float32(0)
+            for i in range(terms):
+                total += y[b, i] * weights[n, i]
+            outputs[b, column + n] = total + flat[bias + n]
+
+
+@njit(inline="always")
+def _last(flat, layers, units):
+    """(BLOCK, units) of the last hidden layer."""
+    return _matrix(flat, BLOCK * (layers[:, 1].sum() - units), BLOCK, units)
+
+
+@part
+def backward(inputs, count, nets, flat, grad, scratch):
+    """Adds up what a block's `scratch.slopes` come to for all weights."""
+    for net in range(len(nets.layers)):
+        _head_back(count, net, nets, flat, grad, scratch)
+        _hidden_back(inputs, count, net, nets.layers[net], flat, grad, scratch)
+
+
+@part
+def _head_back(count, net, nets, flat, grad, scratch):
+    """From slopes of outputs to those of the last hidden layer, in `scratch.backs`, and of the head."""
+    terms, units, weight, bias, column = nets.heads[net]
+    y = _last(scratch.hidden[net], nets.layers[net], terms)
+    back = _last(scratch.backs[net], nets.layers[net], terms)
+    weights, grads = _matrix(flat, weight, units, terms), _matrix(grad, weight, units, terms)
+    back[:count] = 0
+    for b in range(count):
+        for n in range(units):
+            slope = scratch.slopes[b, column + n]
+            if slope != 0:
+                grad[bias + n] += slope
+                for i in range(terms):
+                    back[b, i] += slope * weights[n, i]
+                    grads[n, i] += slope * y[b, i]
+
+
+@part
+def _hidden_back(inputs, count, net, layers, flat, grad, scratch):
+    """Adds up what gradients of the last outputs, in `backs`, come to for the weights of hidden layers."""
+    index, value, bounds, backs = scratch.index, scratch.value, scratch.bounds, scratch.backs[net]
+    products, outputs, numbers = scratch.products[net], scratch.hidden[net], scratch.numbers
     at = layers[:, 1].sum()
     for number in range(len(layers) - 1, -1, -1):
         terms, units, weight, bias, gain, offset = layers[number]
@@ -249,7 +330,9 @@ def _backward(inputs, count, layers, flat, grad, scratch):
         if gain >= 0:
             n = _matrix(products, BLOCK * at, BLOCK, units)
             to_gain, to_offset = grad[gain : gain + units], grad[offset : offset + units]
-            _denormalise(back, n, flat[gain : gain + units], scratch.scales[number], y, to_gain, to_offset)
+            _denormalise(
+                back, n, flat[gain : gain + units], scratch.scales[net, number], y, to_gain, to_offset
+            )
         else:
             for b in range(count):
                 for i in range(units):
@@ -276,129 +359,39 @@ def _backward(inputs, count, layers, flat, grad, scratch):
                         column[i] += v * row[i]
 
 
-# ---------------------------------------------------------------- batches
+# ---------------------------------------------------------------- before and after a minibatch
 
 
-@compiled(nogil=True, _nrt=False, fastmath=SUMS)
-def all_outputs(inputs, layers, head, flat, scratch, result):
-    """Writes the (B, A) outputs of a network.
-
-    Args:
-        inputs: `Inputs` of B observations.
-        layers: (L, 6) int64, of each hidden layer: inputs, units, and where in `flat` weight (inputs, units),
-            bias, gain and offset begin; -1 where nothing is normalised.
-        head: (4,) int64: inputs, outputs, and where weight (outputs, inputs) and bias begin.
-        flat: all weights.
-        scratch: `Scratch`.
-        result: (B, A).
-    """
-    _usual_product(inputs, layers, flat, scratch.start)
-    for lo in range(0, len(result), BLOCK):
-        rows = scratch.rows[: min(BLOCK, len(result) - lo)]
-        for b in range(len(rows)):
-            rows[b] = lo + b
-        _forward(inputs, rows, layers, flat, scratch)
-        _head(layers, head, flat, scratch, result[lo : lo + BLOCK])
-
-
-@_part
-def _head(layers, head, flat, scratch, result):
-    """The head's outputs for the rows of a block."""
-    terms, units, weight, bias = head
-    y = _matrix(scratch.hidden, BLOCK * (layers[:, 1].sum() - terms), BLOCK, terms)
-    weights = _matrix(flat, weight, units, terms)
-    for b in range(len(result)):
-        for n in range(units):
-            total = np.float32(0)
-            for i in range(terms):
-                total += y[b, i] * weights[n, i]
-            result[b, n] = total + flat[bias + n]
-
-
-@compiled(nogil=True, _nrt=False, fastmath=SUMS)
-def fit(inputs, order, minibatches, wanted, layers, head, flat, grad, optimizer, scratch):
-    """Steps of Adam, one a minibatch.
-
-    Args:
-        inputs: `Inputs` of B observations.
-        order: rows of them, minibatch after minibatch.
-        minibatches: how many.
-        wanted: (B,) chosen outputs, (B,) targets, (B,) weights of rows, whether the loss is Huber's, and (B,)
-            where errors are written.
-        layers: see `all_outputs`.
-        head: see `all_outputs`.
-        flat: all weights.
-        grad: room for as many.
-        optimizer: both moments, (1,) steps so far, and `FlatAdam.settings`.
-        scratch: `Scratch`, with room for transposed weights.
-    """
-    size = len(order) // minibatches
-    for number in range(minibatches):
-        _usual_product(inputs, layers, flat, scratch.start)
-        _transpose(layers, flat, scratch.transposed)
-        grad[:] = 0
-        end = (number + 1) * size
-        counted = 0
-        for row in order[number * size : end]:
-            counted += wanted[2][row] > 0
-        share = np.float32(1) / np.float32(max(1, counted))
-        for lo in range(number * size, end, BLOCK):
-            rows = order[lo : min(lo + BLOCK, end)]
-            _forward(inputs, rows, layers, flat, scratch)
-            _head(layers, head, flat, scratch, scratch.outputs[: len(rows)])
-            _slopes(rows, *wanted, share, layers, head, flat, grad, scratch)
-            _backward(inputs, len(rows), layers, flat, grad, scratch)
-        _add_usual(inputs, layers, grad)
-        _descend(flat, grad, *optimizer)
-
-
-@_part
-def _transpose(layers, flat, transposed):
-    for number in range(1, len(layers)):
-        terms, units, weight = layers[number, :3]
-        to = _matrix(transposed, weight, units, terms)
-        columns = _matrix(flat, weight, terms, units)
-        for i in range(units):
-            for k in range(terms):
-                to[i, k] = columns[k, i]
-
-
-@_part
-def _slopes(rows, chosen, target, weight, huber, errors, share, layers, head, flat, grad, scratch):
-    """A block's errors; the gradients of their losses go into `scratch.backs`, and the head's into `grad`."""
-    terms, units, to_weights, to_bias = head
-    place = BLOCK * (layers[:, 1].sum() - terms)
-    y, back = _matrix(scratch.hidden, place, BLOCK, terms), _matrix(scratch.backs, place, BLOCK, terms)
-    weights, grads = _matrix(flat, to_weights, units, terms), _matrix(grad, to_weights, units, terms)
-    one = np.float32(1)
-    for b in range(len(rows)):
-        row = rows[b]
-        n = chosen[row]
-        error = scratch.outputs[b, n] - target[row]
-        errors[row] = error
-        slope = error if huber else error + error
-        if huber and abs(error) > one:
-            slope = one if error > 0 else -one
-        slope *= share * weight[row]
-        grad[to_bias + n] += slope
-        for i in range(terms):
-            back[b, i] = slope * weights[n, i]
-            grads[n, i] += slope * y[b, i]
-
-
-@_part
-def _add_usual(inputs, layers, grad):
-    """What the usual observation adds to the first layer's gradient: all rows saw it."""
-    terms, units, weight, bias = layers[0, :4]
-    to_weight, to_bias = _matrix(grad, weight, terms, units), grad[bias : bias + units]
-    for k in range(len(inputs.usual)):
-        x = inputs.scale * np.float32(inputs.usual[k])
-        if x != 0:
+@part
+def begin(inputs, nets, flat, grad, scratch):
+    """What is the same for all blocks of a minibatch; nothing is added up yet."""
+    usual_products(inputs, nets, flat, scratch)
+    for net in range(len(nets.layers)):
+        for number in range(1, nets.layers.shape[1]):
+            terms, units, weight = nets.layers[net, number, :3]
+            to = _matrix(scratch.transposed, weight, units, terms)
+            columns = _matrix(flat, weight, terms, units)
             for i in range(units):
-                to_weight[k, i] += x * to_bias[i]
+                for k in range(terms):
+                    to[i, k] = columns[k, i]
+    grad[:] = 0
 
 
-@_part
+@part
+def finish(inputs, nets, flat, grad, optimizer):
+    """Adds what the usual observation does to first layers, since all rows saw it; then takes a step."""
+    for net in range(len(nets.layers)):
+        terms, units, weight, bias = nets.layers[net, 0, :4]
+        to_weight, to_bias = _matrix(grad, weight, terms, units), grad[bias : bias + units]
+        for k in range(len(inputs.usual)):
+            x = inputs.scale * np.float32(inputs.usual[k])
+            if x != 0:
+                for i in range(units):
+                    to_weight[k, i] += x * to_bias[i]
+    _descend(flat, grad, *optimizer)
+
+
+@part
 def _descend(flat, grad, first, second, step, settings):
     """One step of Adam (Kingma & Ba 2015, algorithm 1) along a gradient that is shortened if it is long."""
     learning_rate, beta1, beta2, eps, max_norm = settings
@@ -419,3 +412,22 @@ def _descend(flat, grad, first, second, step, settings):
         v = beta2 * second[i] + (one - beta2) * g * g
         first[i], second[i] = m, v
         flat[i] -= rate * m / (np.sqrt(v) * root + eps)
+
+
+@compiled(nogil=True, _nrt=False, fastmath=SUMS)
+def all_outputs(inputs, nets, flat, scratch, result):
+    """Writes the (B, A) outputs of networks.
+
+    Args:
+        inputs: `Inputs` of B observations.
+        nets: `Nets`.
+        flat: all weights.
+        scratch: `Scratch`.
+        result: (B, A).
+    """
+    usual_products(inputs, nets, flat, scratch)
+    for lo in range(0, len(result), BLOCK):
+        rows = scratch.rows[: min(BLOCK, len(result) - lo)]
+        for b in range(len(rows)):
+            rows[b] = lo + b
+        forward(inputs, rows, nets, flat, scratch, result[lo:])

@@ -83,21 +83,25 @@ class DeepPolicy(Policy):
         self._recorded: dict[Any, Recorded] = {}
         self.compiled: Perceptron | None = None
 
-    def forward(self, obs: Tensor, network: nn.Module | None = None) -> Tensor:
+    def forward(self, obs: Tensor, other: tuple[nn.Module, Tensor] | None = None) -> Tensor:
         """The float32 output of the network for observations on the device, in the precision set.
 
         Args:
             obs: (B, ...) observations.
-            network: another one than the policy's.
+            other: another network of this form, and all of its weights.
         """
-        compiled = None if network or torch.is_grad_enabled() else self.compiled
-        if compiled is not None and compiled.fits(obs):
-            return torch.from_numpy(compiled.outputs(obs.numpy()))
-        network = network or self.network
+        network, weights = other or (self.network, None)
+        compiled = None if torch.is_grad_enabled() else self.compiled_for(obs)
+        if compiled is not None:
+            return compiled.outputs(obs, weights)
         if self._precision != "bfloat16":
             return network(obs)
         with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
             return network(obs).float()
+
+    def compiled_for(self, obs: Tensor) -> Perceptron | None:
+        """The network's compiled twin, if it has one that takes such observations."""
+        return self.compiled if self.compiled is not None and self.compiled.fits(obs) else None
 
     def to_device(self, array: NDArray) -> Tensor:
         """An array on the policy's device; see `to_device`."""
@@ -182,9 +186,9 @@ class DeepLearner(Learner):
         self._on_cuda = self.device.type == "cuda"
         self._optimizer = FlatAdam(self.network, self._now["learning_rate"], config.max_grad_norm)
         if not self._on_cuda and config.precision != "bfloat16":
-            self.policy.compiled = Perceptron.of(self.network, self._optimizer)
+            self.policy.compiled = self._compile()
         self._update = Recorded(self._fit, self.device, self.generator)
-        self._last_batch: dict[str, Tensor] = {}
+        self._last_batch: dict[str, Tensor] = {}  # to be shown when its loss is no number
         self._last_loss = torch.zeros((), pin_memory=self._on_cuda)  # on the host
         self._advance(0)
         weights = sum(parameter.numel() for parameter in self.network.parameters())
@@ -193,6 +197,10 @@ class DeepLearner(Learner):
     @abstractmethod
     def _make_network(self, observation_space: Space, action_space: Space) -> nn.Module:
         """The network for one environment's spaces; a ValueError says why none fits."""
+
+    def _compile(self) -> Perceptron | None:
+        """The network's compiled twin, if it has one."""
+        return Perceptron.of([self.network], self._optimizer)
 
     @abstractmethod
     def _make_policy(self, **settings: Any) -> DeepPolicy:
@@ -208,11 +216,6 @@ class DeepLearner(Learner):
         for name, now in self._now.items():
             now.fill_(getattr(self.config, name).value(self.steps))
         self._now["learning_rate"].clamp_(min=1e-12)
-
-    def _descend(self, loss: Tensor, **batch: Tensor | None) -> None:
-        """One step of the optimiser down the gradient of a loss that was computed from a batch."""
-        self._optimizer.descend(loss)
-        self._last_batch = {name: each for name, each in batch.items() if each is not None}
 
     def _note(self, loss: Tensor) -> Tensor:
         """Sends a loss on its way to the host, where `_check_loss` finds it later; returns a copy of it."""

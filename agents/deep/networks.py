@@ -336,6 +336,13 @@ def load_usual(network: nn.Module, state: Mapping[str, Any], prefix: str) -> Non
         each.take(state.get(prefix + name))
 
 
+def share_planes(network: nn.Module, other: nn.Module) -> None:
+    """Has both take the same for usual; they are of one form."""
+    for mine, its in zip(network.modules(), other.modules(), strict=True):
+        if isinstance(mine, Torso) and isinstance(its, Torso):
+            its.planes = mine.planes
+
+
 def _planes(network: nn.Module) -> Iterator[tuple[str, Planes]]:
     for name, part in network.named_modules():
         if isinstance(part, Torso) and part.planes is not None:

@@ -13,6 +13,7 @@ near the processor. A row is added up in one fixed order, whatever the batch.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -21,43 +22,40 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .adam import FlatAdam
-from .layers import Inputs, all_outputs, fit, scratch_for
+from .fitting import Aims, Clipping, Rollout, fit_policy, fit_values
+from .layers import Inputs, Nets, all_outputs, scratch_for
 from .networks import Head, Torso, Vector
 
 
 class Perceptron:
-    """A network of fully connected layers and its optimiser, which compiled functions read and write.
+    """Networks of fully connected layers, side by side, and their optimiser, as compiled functions see them.
+
+    Networks of one form see the same observations; their outputs are one row together.
 
     Args:
-        torso: sees vectors, or planes of bytes.
-        head: a layer.
+        networks: torso, which sees vectors or planes of bytes, and head, a layer.
         optimizer: of their weights.
+        norm: what observations that are vectors pass first.
     """
 
     @classmethod
-    def of(cls, network: nn.Module, optimizer: FlatAdam) -> Perceptron | None:
-        """The compiled twin of a network that `make_network` made; None of one with other parts."""
-        torso, head = network if isinstance(network, nn.Sequential) and len(network) == 2 else (None, None)
-        if not isinstance(torso, Torso) or not isinstance(head, Head) or head.value is not None:
-            return None
-        if torso.planes is None and not isinstance(torso.parts[0], Vector):
-            return None
-        if not all(each.requires_grad for each in network.parameters()):
-            return None
-        return cls(torso, head.advantage, optimizer)
+    def of(
+        cls, networks: Sequence[nn.Module], optimizer: FlatAdam, norm: nn.Module | None = None
+    ) -> Perceptron | None:
+        """The compiled twin of networks that `make_network` made; None of some with other parts."""
+        return cls(networks, optimizer, norm) if all(map(_compiles, networks)) else None
 
-    def __init__(self, torso: Torso, head: nn.Linear, optimizer: FlatAdam) -> None:
-        self._planes, sight = torso.planes, torso.parts[0]
+    def __init__(
+        self, networks: Sequence[nn.Module], optimizer: FlatAdam, norm: nn.Module | None = None
+    ) -> None:
+        torso: Any = networks[0][0]  # type: ignore[index]
+        self._planes, sight, self._norm = torso.planes, torso.parts[0], norm
         self._scale: Any = sight.scale.numpy() if isinstance(sight, Vector) else None
-        layers = [part for part in torso.parts if isinstance(part, nn.Linear)]
-        norms = [part for part in torso.parts if isinstance(part, nn.LayerNorm)]
-        self._optimizer, at = optimizer, optimizer.place
-        self._layers = np.full((len(layers), 6), -1)
-        for row, layer in zip(self._layers, layers, strict=True):
-            row[:4] = layer.in_features, layer.out_features, at(layer.weight), at(layer.bias)
-        for row, norm in zip(self._layers, norms, strict=False):
-            row[4:] = at(norm.weight), at(norm.bias)
-        self._head = np.array([head.in_features, head.out_features, at(head.weight), at(head.bias)])
+        self._optimizer = optimizer
+        places = [_places(network, optimizer) for network in networks]
+        layers, heads = map(np.array, zip(*places, strict=True))
+        heads[:, 4] = heads[:, 1].cumsum() - heads[:, 1]
+        self._nets = Nets(layers, heads)
 
     def __reduce__(self) -> tuple:
         """Copies of a network have weights of their own, and are left to torch."""
@@ -67,10 +65,12 @@ class Perceptron:
         """Whether it takes (B, ...) observations: bytes once it is known what is usual; see `Planes.meet`."""
         return self._planes is None or self._planes.sparse and obs.dtype == torch.uint8
 
-    def inputs(self, obs: NDArray) -> Inputs:
-        """What the first layer sees of (B, ...) observations."""
+    def inputs(self, obs: Tensor) -> Inputs:
+        """What the first layers see of (B, ...) observations."""
         count, planes = len(obs), self._planes
-        rows = np.ascontiguousarray(obs).reshape(count, math.prod(obs.shape[1:]))
+        if self._norm is not None:
+            obs = self._norm(obs)
+        rows = np.ascontiguousarray(obs.numpy()).reshape(count, math.prod(obs.shape[1:]))
         if planes is None:
             numbers = rows.astype(np.float32) * self._scale
             none = np.empty(0, np.uint8)
@@ -81,41 +81,34 @@ class Perceptron:
         none = np.empty((count, 0), np.float32)
         return Inputs(none, rows, planes.where, planes.run, planes.usual, planes.scale)
 
-    def outputs(self, obs: NDArray, weights: NDArray[np.float32] | None = None) -> NDArray[np.float32]:
-        """(B, A) of (B, ...) observations, with other weights than the network's if they are given."""
-        result = np.empty((len(obs), self._head[1]), np.float32)
-        weights = self._optimizer.weights if weights is None else weights
+    def outputs(self, obs: Tensor, weights: Tensor | None = None) -> Tensor:
+        """(B, A) of (B, ...) observations, with other weights than the networks' if they are given."""
+        result = np.empty((len(obs), self._nets.heads[:, 1].sum()), np.float32)
+        flat = self._optimizer.weights if weights is None else weights.numpy()
         inputs = self.inputs(obs)
-        scratch = scratch_for(inputs, self._layers, self._head)
-        all_outputs(inputs, self._layers, self._head, weights, scratch, result)
-        return result
+        all_outputs(inputs, self._nets, flat, scratch_for(inputs, self._nets), result)
+        return torch.from_numpy(result)
 
-    def fit(
+    def fit_values(
         self,
         weights: NDArray[np.float32],
-        obs: NDArray,
-        chosen: NDArray[np.int64],
-        target: NDArray[np.float32],
+        obs: Tensor,
         order: NDArray[np.int64],
         minibatches: int,
+        aims: Aims,
         optimizer: tuple[NDArray, ...],
-        huber: bool,
-        weight: NDArray[np.float32] | None = None,
     ) -> NDArray[np.float32]:
-        """Moves the chosen outputs towards targets, one step of the optimiser for each minibatch.
+        """Moves chosen outputs towards targets, one step of the optimiser for each minibatch.
 
         It waits for nothing and nobody has to wait for it: other threads may go on with other weights.
 
         Args:
             weights: all weights, as the optimiser has them; they are moved.
             obs: (B, ...) observations.
-            chosen: (B,) which of the outputs.
-            target: (B,) what it should be.
             order: (B,) rows, in which minibatches lie one after another.
             minibatches: their number, which divides B.
+            aims: which outputs shall be what.
             optimizer: its `state`.
-            huber: whether the loss grows straight beyond an error of 1 (Huber 1964), else it is squared.
-            weight: (B,) of the rows in their minibatch's mean, in which those of weight 0 do not count.
 
         Returns:
             (B,) outputs less targets, before each step.
@@ -123,14 +116,56 @@ class Perceptron:
         Raises:
             IndexError: for an output that there is not.
         """
-        if chosen.min() < 0 or chosen.max() >= self._head[1]:
-            low, high = chosen.min(), chosen.max()
-            raise IndexError(f"actions are numbers below {self._head[1]}; got {low} to {high}")
+        low, high, outputs = aims.chosen.min(), aims.chosen.max(), self._nets.heads[0, 1]
+        if low < 0 or high >= outputs:
+            raise IndexError(f"actions are numbers below {outputs}; got {low} to {high}")
         errors = np.empty(len(obs), np.float32)
-        weight = np.ones(len(obs), np.float32) if weight is None else weight
         inputs = self.inputs(obs)
-        scratch = scratch_for(inputs, self._layers, self._head, weights.size)
-        network = self._layers, self._head, weights, np.empty_like(weights)
-        wanted = chosen, target, weight, huber, errors
-        fit(inputs, order, minibatches, wanted, *network, optimizer, scratch)
+        scratch = scratch_for(inputs, self._nets, weights.size)
+        rest = self._nets, weights, np.empty_like(weights), optimizer, scratch
+        fit_values(inputs, order, minibatches, aims, *rest, errors)
         return errors
+
+    def fit_policy(
+        self, obs: Tensor, order: NDArray[np.int64], minibatches: int, rollout: Rollout, clipping: Clipping
+    ) -> NDArray[np.float64]:
+        """Moves a policy and its values, one step of the optimiser for each minibatch.
+
+        Args:
+            obs: (B, ...) observations.
+            order: rows, in which minibatches lie one after another.
+            minibatches: their number, which divides that of rows.
+            rollout: what was done, and what came of it.
+            clipping: settings of the loss.
+
+        Returns:
+            (minibatches, 6) the loss and its parts; see `PPO.learn`.
+        """
+        told = np.empty((minibatches, 6))
+        inputs, weights = self.inputs(obs), self._optimizer.weights
+        scratch = scratch_for(inputs, self._nets, weights.size)
+        rest = self._nets, weights, np.empty_like(weights), self._optimizer.state(), scratch
+        fit_policy(inputs, order, minibatches, rollout, clipping, *rest, told)
+        return told
+
+
+def _compiles(network: nn.Module) -> bool:
+    torso, head = network if isinstance(network, nn.Sequential) and len(network) == 2 else (None, None)
+    if not isinstance(torso, Torso) or not isinstance(head, Head) or head.value is not None:
+        return False
+    if torso.planes is None and not isinstance(torso.parts[0], Vector):
+        return False
+    return all(each.requires_grad for each in network.parameters())
+
+
+def _places(network: Any, optimizer: FlatAdam) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """A network's `Nets.layers` and `Nets.heads`, but for the columns of its outputs."""
+    torso, head, at = network[0], network[1].advantage, optimizer.place
+    layers = [part for part in torso.parts if isinstance(part, nn.Linear)]
+    norms = [part for part in torso.parts if isinstance(part, nn.LayerNorm)]
+    places = np.full((len(layers), 6), -1)
+    for row, layer in zip(places, layers, strict=True):
+        row[:4] = layer.in_features, layer.out_features, at(layer.weight), at(layer.bias)
+    for row, norm in zip(places, norms, strict=False):
+        row[4:] = at(norm.weight), at(norm.bias)
+    return places, np.array([head.in_features, head.out_features, at(head.weight), at(head.bias), 0])

@@ -24,8 +24,10 @@ from ..base import Decided, Memory, State, Transition
 from ..schedules import Schedule
 from .actor_critic import ActorCritic
 from .distributions import Distribution, make_distribution
+from .fitting import Clipping, Rollout
 from .learner import DeepConfig, DeepLearner, DeepPolicy
 from .normalising import Returns, spread
+from .perceptron import Perceptron
 from .trajectories import Trajectories
 
 
@@ -138,6 +140,11 @@ def value_loss(value: Tensor, then: Tensor, target: Tensor, clip: Tensor | None)
     return 0.5 * error.mean()
 
 
+PARTS = "loss", "policy_loss", "value_loss", "entropy", "clipped", "divergence"
+"""What an update tells: the loss and its parts, the share of probabilities that were clipped, and how far the
+policy moved."""
+
+
 class Acted(NamedTuple):
     """What a `PPOPolicy` that explores tells its learner (`Transition.extras`)."""
 
@@ -160,6 +167,7 @@ class PPOPolicy(DeepPolicy):
     """
 
     values_are = "chance"
+    network: ActorCritic
 
     def __init__(self, *, distribution: Distribution, **settings: Any) -> None:
         super().__init__(**settings)
@@ -188,16 +196,15 @@ class PPOPolicy(DeepPolicy):
 
     def _draw(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
         given, value = self.see(obs, mask)
-        action = self.distribution.draw(given, self.generator)
-        return action, self.distribution.log_probability(given, action), value
+        return *self.distribution.draw(given, self.generator), value
 
     def _best(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor]:
         return (self.distribution.best(self.see(obs, mask)[0]),)
 
     def see(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
         """What the network says of (B, ...) observations: (B, P) of the distribution, and (B,) values."""
-        given, value = self.forward(obs).tensor_split([-1], dim=1)
-        return self.distribution.masked(given, mask), value[:, 0]
+        given, value = self.network.split(self.forward(obs))
+        return self.distribution.masked(given, mask), value
 
 
 class PPO(DeepLearner):
@@ -227,6 +234,9 @@ class PPO(DeepLearner):
     def _make_network(self, observation_space: Space, action_space: Space) -> ActorCritic:
         self._distribution = make_distribution(action_space)
         return ActorCritic(observation_space, self._distribution, self.config)
+
+    def _compile(self) -> Perceptron | None:
+        return Perceptron.of(self.network.nets, self._optimizer, self.network.norm)
 
     def _make_policy(self, **settings: Any) -> PPOPolicy:
         return PPOPolicy(distribution=self._distribution, **settings)
@@ -266,17 +276,56 @@ class PPO(DeepLearner):
         kept = ("obs", "action", "log_probability", "value", *(("mask",) if "mask" in rollout else ()))
         data = [rollout[name].flatten(0, 1) for name in kept]
         data[4:4] = [advantage.flatten(), (advantage + rollout["value"]).flatten()]
-        told = []
-        for _ in range(config.epochs):
-            order = torch.randperm(len(data[0]), device=self.device, generator=self.generator)
-            for rows in order.chunk(config.minibatches):
-                parts = self._update(*(each.index_select(0, rows) for each in data))
-                self._note(parts[0])
-                told.append(parts.clone())
+        compiled = self.policy.compiled_for(data[0])
+        if compiled is not None:
+            told = self._fit_compiled(compiled, *data)
+        else:
+            told = torch.stack(
+                [
+                    self._update(*(each.index_select(0, rows) for each in data)).clone()
+                    for _ in range(config.epochs)
+                    for rows in self._shuffled(len(data[0])).chunk(config.minibatches)
+                ]
+            )
         if self.network.norm is not None:  # as late as this, so that the policy that acted is the one fitted
             self.network.norm.see(data[0])
-        names = ("loss", "policy_loss", "value_loss", "entropy", "clipped", "divergence")
-        return dict(zip(names, torch.stack(told).mean(dim=0), strict=True))
+        means = told.mean(dim=0)
+        self._note(means[0])
+        return dict(zip(PARTS, means, strict=True))
+
+    def _shuffled(self, count: int) -> Tensor:
+        return torch.randperm(count, device=self.device, generator=self.generator)
+
+    def _fit_compiled(
+        self,
+        compiled: Perceptron,
+        obs: Tensor,
+        action: Tensor,
+        log_then: Tensor,
+        value_then: Tensor,
+        advantage: Tensor,
+        target: Tensor,
+        mask: Tensor | None = None,
+    ) -> Tensor:
+        """Fits the network to a rollout in one call; returns what `_fit` does, of each minibatch."""
+        config, deviation = self.config, self.network.log_deviation
+        order = torch.cat([self._shuffled(len(obs)) for _ in range(config.epochs)])
+        possible = np.empty((0, self._distribution.size), np.bool_) if mask is None else mask.numpy()
+        done = (each.numpy() for each in (log_then, value_then, advantage, target))
+        rollout = Rollout(action.numpy(), possible, *done)
+        clip, entropy = (np.float32(self._now[name]) for name in ("clip", "entropy"))
+        clipping = Clipping(
+            self._distribution.choices,
+            0 if deviation is None else self._optimizer.place(deviation),
+            clip,
+            entropy,
+            np.float32(config.value_weight),
+            config.clip_values,
+            config.normalise_advantages,
+        )
+        self._last_batch = {"obs": obs, "action": action, "advantage": advantage, "target": target}
+        count = config.epochs * config.minibatches
+        return torch.from_numpy(compiled.fit_policy(obs, order.numpy(), count, rollout, clipping))
 
     def _fit(
         self,
@@ -288,7 +337,7 @@ class PPO(DeepLearner):
         target: Tensor,
         mask: Tensor | None = None,
     ) -> Tensor:
-        """One step of the optimiser; returns the loss and its parts."""
+        """One step of the optimiser; returns `PARTS`."""
         config, distribution = self.config, self._distribution
         given, value = self.policy.see(obs, mask)
         log_ratio = distribution.log_probability(given, action) - log_then
@@ -299,7 +348,8 @@ class PPO(DeepLearner):
         on_policy = policy_loss(log_ratio, advantage, clip)
         on_value = value_loss(value, value_then, target, clip if config.clip_values else None)
         loss = on_policy + config.value_weight * on_value - self._now["entropy"] * entropy
-        self._descend(loss, obs=obs, action=action, advantage=advantage, target=target)
+        self._optimizer.descend(loss)
+        self._last_batch = {"obs": obs, "action": action, "advantage": advantage, "target": target}
         with torch.no_grad():
             ratio = log_ratio.exp()
             clipped = ((ratio - 1.0).abs() > clip).float().mean()

@@ -153,21 +153,21 @@ class PQN(QLearner):
         )
         data = [each.flatten(0, 1) for each in (rollout["obs"], rollout["action"], targets)]
         metrics: dict[str, float | Tensor] = {"target": targets.mean()}
-        compiled = self.policy.compiled
-        if compiled is None or not compiled.fits(data[0]):
+        compiled = self.policy.compiled_for(data[0])
+        if compiled is None:
             return metrics | {"loss": self._fit_by_torch(*data)}
         metrics |= self._take_over()
         obs, action, target = data
         batch = {"obs": obs, "action": action, "target": target}
         order = torch.cat([self._shuffled(len(data[0])) for _ in range(config.epochs)])
-        arrays = *(each.numpy() for each in (*data, order)), config.epochs * config.minibatches
-        arguments = *arrays, self._optimizer.state(), config.loss == "huber"
+        minibatches, aims = config.epochs * config.minibatches, self._aims(action, target)
+        arguments = obs, order.numpy(), minibatches, aims, self._optimizer.state()
         if config.overlap:
             weights = self._optimizer.weights.copy()
-            self._ahead = Ahead(weights, self._thread.submit(compiled.fit, weights, *arguments), batch)
+            self._ahead = Ahead(weights, self._thread.submit(compiled.fit_values, weights, *arguments), batch)
             return metrics
         self._last_batch = batch
-        return metrics | self._told(compiled.fit(self._optimizer.weights, *arguments))
+        return metrics | self._told(compiled.fit_values(self._optimizer.weights, *arguments))
 
     def _told(self, errors: NDArray[np.float32]) -> dict[str, float | Tensor]:
         """The mean loss of a rollout's errors."""
@@ -197,10 +197,9 @@ class PQN(QLearner):
 
     def _fit(self, obs: Tensor, action: Tensor, target: Tensor) -> Tensor:
         """One step of the optimiser: Q(S_t, A_t) towards G_t."""
-        values = self.policy.forward(obs).gather(1, action[:, None]).squeeze(1)
-        loss = mean_loss(values - target, self.config.loss)
-        self._descend(loss, obs=obs, action=action, target=target)
-        return loss.detach()
+        errors = self._move(obs, action, target)
+        self._last_batch = {"obs": obs, "action": action, "target": target}
+        return mean_loss(errors, self.config.loss)
 
     def state_dict(self) -> State:
         """As `QLearner`, the unfinished rollout, and the weights that were fitted meanwhile."""

@@ -15,6 +15,7 @@ from torch.nn import functional
 from ...checking import one_of, within
 from ..base import Decided, Memory
 from ..schedules import Schedule
+from .fitting import Aims
 from .learner import DeepConfig, DeepLearner, DeepPolicy
 from .networks import make_network
 
@@ -126,6 +127,7 @@ class QLearner(DeepLearner):
         policy: acts on it.
     """
 
+    policy: QPolicy
     schedules = ("learning_rate", "epsilon")
 
     def _make_network(self, observation_space: Space, action_space: Space) -> nn.Module:
@@ -136,3 +138,19 @@ class QLearner(DeepLearner):
 
     def _make_policy(self, **settings: Any) -> QPolicy:
         return QPolicy(first_action=self._first_action, epsilon=self._now["epsilon"], **settings)
+
+    def _aims(self, action: Tensor, target: Tensor, weight: Tensor | None = None) -> Aims:
+        """What compiled functions need to know."""
+        weight = torch.ones(len(action)) if weight is None else weight
+        return Aims(action.numpy(), target.numpy(), weight.numpy(), self.config.loss == "huber")
+
+    def _move(self, obs: Tensor, action: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+        """One step of the optimiser: Q(S, A) towards targets; returns the (B,) errors before it."""
+        compiled, optimizer = self.policy.compiled_for(obs), self._optimizer
+        if compiled is None:
+            errors = self.policy.forward(obs).gather(1, action[:, None]).squeeze(1) - target
+            optimizer.descend(mean_loss(errors, self.config.loss, weight))
+            return errors.detach()
+        aims, order = self._aims(action, target, weight), np.arange(len(obs))
+        errors = compiled.fit_values(optimizer.weights, obs, order, 1, aims, optimizer.state())
+        return torch.from_numpy(errors)

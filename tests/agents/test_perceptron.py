@@ -9,6 +9,7 @@ import torch
 from gymnasium.spaces import Box, Discrete
 from meze.agents.base import Transition
 from meze.agents.deep.dqn import DQN, DQNConfig
+from meze.agents.deep.fitting import Aims
 from meze.agents.deep.layers import BLOCK
 from meze.agents.deep.learner import NonFiniteLossError
 from meze.agents.deep.net_config import NetworkConfig
@@ -58,8 +59,9 @@ def test_a_fit_is_that_of_torch(space, hidden, layer_norm, loss, max_grad_norm) 
             float(one._update(*(torch.from_numpy(each[rows]) for each in (obs, action, target))))
             for rows in np.split(order, 2)
         ]
-        arrays = optimizer.weights, obs, action, target, order
-        errors = torch.from_numpy(compiled.fit(*arrays, 2, optimizer.state(), loss == "huber"))
+        aims = Aims(action, target, np.ones(len(obs), np.float32), loss == "huber")
+        arguments = torch.from_numpy(obs), order, 2, aims, optimizer.state()
+        errors = torch.from_numpy(compiled.fit_values(optimizer.weights, *arguments))
         losses = [float(mean_loss(errors[rows], loss)) for rows in np.split(order, 2)]
         np.testing.assert_allclose(losses, by_torch, rtol=1e-4)
     for ours, theirs in zip(other.network.parameters(), one.network.parameters(), strict=True):
@@ -70,12 +72,12 @@ def test_a_fit_is_that_of_torch(space, hidden, layer_norm, loss, max_grad_norm) 
 
 @pytest.mark.parametrize("space", [GRID, VECTOR])
 def test_outputs_are_those_of_torch_and_a_row_does_not_depend_on_the_others(space) -> None:
-    learner, obs = make(space, layer_norm=True), observations(space, BLOCK + 9)
-    learner.network(torch.from_numpy(obs))  # meets them
+    learner, obs = make(space, layer_norm=True), torch.from_numpy(observations(space, BLOCK + 9))
+    learner.network(obs)  # meets them
     whole = learner.policy.compiled.outputs(obs)
     with torch.no_grad():
-        np.testing.assert_allclose(whole, learner.network(torch.from_numpy(obs)), atol=1e-5)
-        assert np.array_equal(learner.policy.forward(torch.from_numpy(obs)), whole), "it is what acts"
+        np.testing.assert_allclose(whole, learner.network(obs), atol=1e-5)
+        assert np.array_equal(learner.policy.forward(obs), whole), "it is what acts"
     for k in range(len(obs)):
         assert np.array_equal(learner.policy.compiled.outputs(obs[k : k + 1])[0], whole[k])
 
@@ -164,7 +166,7 @@ def test_a_copy_of_a_policy_acts_with_its_own_weights() -> None:
 def test_weights_that_do_not_learn_are_left_to_torch() -> None:
     learner = make(VECTOR)
     learner.network[0].requires_grad_(False)
-    assert Perceptron.of(learner.network, learner._optimizer) is None
+    assert Perceptron.of([learner.network], learner._optimizer) is None
 
 
 def test_damaged_weights_are_one_line() -> None:

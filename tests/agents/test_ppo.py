@@ -7,7 +7,7 @@ import pytest
 import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from meze.agents import checkpoint
-from meze.agents.base import MisfitError, Transition
+from meze.agents.base import MisfitError, NonFiniteLossError, Transition
 from meze.agents.deep.distributions import Categoricals, Gaussian, make_distribution
 from meze.agents.deep.net_config import NetworkConfig
 from meze.agents.deep.normalising import Returns, RunningNorm
@@ -80,7 +80,8 @@ def test_masked_numbers_are_torchs_categorical() -> None:
     mask[:, 1] = True
     mine, wanted = Categoricals(Discrete(4)), theirs.Categorical(logits=logits.masked_fill(~mask, -torch.inf))
     given = mine.masked(logits, mask)
-    drawn = mine.draw(given, torch.Generator().manual_seed(0))
+    drawn, log = mine.draw(given, torch.Generator().manual_seed(0))
+    torch.testing.assert_close(log, wanted.log_prob(drawn[:, 0]))
     assert mask.gather(1, drawn).all() and mask.gather(1, mine.best(given)).all()
     torch.testing.assert_close(mine.log_probability(given, drawn), wanted.log_prob(drawn[:, 0]))
     finite = [
@@ -98,18 +99,19 @@ def test_masked_numbers_are_torchs_categorical() -> None:
 def test_several_numbers_are_independent(space) -> None:
     mine = make_distribution(space)
     given = torch.randn(20, mine.size, generator=torch.Generator().manual_seed(1))
-    drawn = mine.draw(given, torch.Generator().manual_seed(0))
+    drawn, log_of_drawn = mine.draw(given, torch.Generator().manual_seed(0))
     choices = [2] * 3 if isinstance(space, MultiBinary) else space.nvec.ravel().tolist()
     parts = [theirs.Categorical(logits=part) for part in given.split(choices, dim=1)]
     log = sum(part.log_prob(column[:, 0]) for part, column in zip(parts, drawn.split(1, dim=1), strict=True))
     torch.testing.assert_close(mine.log_probability(given, drawn), log)
+    torch.testing.assert_close(log_of_drawn, log)
     torch.testing.assert_close(mine.entropy(given), sum(part.entropy() for part in parts))
     assert all(space.contains(each) for each in mine.to_space(drawn.numpy()))
 
 
 def test_draws_are_as_frequent_as_they_are_likely() -> None:
     mine, logits = Categoricals(Discrete(3)), torch.tensor([[0.0, 1.0, -1.0]])
-    drawn = mine.draw(logits.expand(100_000, -1), torch.Generator().manual_seed(0))
+    drawn, _ = mine.draw(logits.expand(100_000, -1), torch.Generator().manual_seed(0))
     shares = torch.bincount(drawn[:, 0]) / len(drawn)
     torch.testing.assert_close(shares, logits.softmax(dim=1)[0], atol=0.01, rtol=0)
 
@@ -118,8 +120,9 @@ def test_box_actions_are_torchs_normal_within_bounds() -> None:
     space = Box(np.float32([[-2.0, 0.0]]), np.float32([[2.0, 10.0]]))
     mine = Gaussian(space)
     given = torch.randn(2_000, 4, generator=torch.Generator().manual_seed(1))
-    drawn = mine.draw(given, torch.Generator().manual_seed(0))
+    drawn, log = mine.draw(given, torch.Generator().manual_seed(0))
     wanted = theirs.Normal(given[:, :2], given[:, 2:].exp())
+    torch.testing.assert_close(log, wanted.log_prob(drawn).sum(dim=1))
     torch.testing.assert_close(mine.log_probability(given, drawn), wanted.log_prob(drawn).sum(dim=1))
     torch.testing.assert_close(mine.entropy(given), wanted.entropy().sum(dim=1))
     away = (drawn - given[:, :2]) / given[:, 2:].exp()
@@ -265,3 +268,68 @@ def test_others_steps_are_refused() -> None:
     batch = Transition(obs, np.full(4, 2), np.zeros(4), obs, NO, NO, None)
     with pytest.raises(ValueError, match="its own policy"):
         make(Discrete(3, start=2)).learn(batch)
+
+
+# ---------------------------------------------------------------- compiled
+
+
+def observed(space: Box, count: int) -> np.ndarray:
+    rng = np.random.default_rng(9)
+    if space.dtype == np.uint8:  # mostly as usual
+        return np.where(rng.random((count, *space.shape)) < 0.1, 200, 7).astype(np.uint8)
+    return rng.uniform(-1, 1, (count, *space.shape)).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("kind", "masked"), [*((kind, False) for kind in ACTIONS), ("discrete", True), ("multi-discrete", True)]
+)
+@pytest.mark.parametrize(
+    ("space", "changes"),
+    [
+        (Box(-1.0, 1.0, (3,), np.float32), {"shared_net": True, "normalise_observations": True}),
+        (Box(-1.0, 1.0, (3,), np.float32), {"normalise_advantages": False, "max_grad_norm": 0.05}),
+        (Box(0, 255, (2, 5, 5), np.uint8), {"clip_values": True, "log_deviation": -0.5}),
+    ],
+)
+def test_a_compiled_fit_is_that_of_torch(kind, space, changes, masked) -> None:
+    net = NetworkConfig(kind="mlp", hidden=(8, 6), layer_norm=masked)
+    entropy, clip = Schedule(0.1, 0.1, 0), Schedule(0.05, 0.05, 0)
+    config = dataclasses.replace(SMALL, net=net, entropy=entropy, clip=clip, epochs=3, **changes)
+    one, other = (make(ACTIONS[kind], space, config) for _ in range(2))
+    obs, count = torch.from_numpy(observed(space, 90)), 90
+    generator = torch.Generator().manual_seed(4)
+    mask = None
+    if masked:
+        mask = torch.rand(count, one._distribution.size, generator=generator) < 0.7
+        mask[:, [0, -1]] = True
+    for learner in (one, other):
+        for net in learner.network.nets:
+            if net[0].planes is not None:
+                net[0].planes.meet(obs)
+        if learner.network.norm is not None:
+            learner.network.norm.see(obs)
+    with torch.no_grad():
+        given, value = one.policy.see(obs, mask)
+        action, log = one._distribution.draw(given, generator)
+    columns = obs, action, log, value, *torch.randn(2, count, generator=generator)
+    columns = columns if mask is None else (*columns, mask)
+    assert other.policy.compiled.fits(obs)
+    found = other._fit_compiled(other.policy.compiled, *columns)
+    order = [one._shuffled(count) for _ in range(3)]  # of the same generator
+    rows = [part for each in order for part in each.chunk(2)]
+    wanted = torch.stack([one._update(*(each[chosen] for each in columns)) for chosen in rows])
+    torch.testing.assert_close(found.float(), wanted, atol=3e-5, rtol=1e-3)
+    for mine, its in zip(other.network.parameters(), one.network.parameters(), strict=True):
+        torch.testing.assert_close(mine, its, atol=5e-5, rtol=1e-3)
+    with torch.no_grad():  # acting, after what was learned
+        torch.testing.assert_close(other.policy.forward(obs), other.network(obs), atol=1e-5, rtol=1e-4)
+
+
+def test_what_is_no_number_is_found_with_its_batch() -> None:
+    learner = make(Discrete(3))
+    with pytest.raises(NonFiniteLossError) as caught:
+        for _ in range(9):
+            obs = np.full((4, 3), np.nan, np.float32)
+            action, _, extras = learner.policy.act(obs, explore=True)
+            learner.learn(Transition(obs, action, np.ones(4), obs, NO, NO, None, None, None, extras))
+    assert np.isnan(caught.value.batch["obs"]).all()
