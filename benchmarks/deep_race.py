@@ -246,6 +246,8 @@ def main(settings: Settings) -> None:
     medians = {}
     for name in settings.agents:
         seconds = []
+        if not name.startswith("sb3-"):  # compiles, which happens once
+            contest(settings, name, 0)[0].train(100_000)
         for seed in settings.seeds:
             run, examiner, reached, every = contest(settings, name, seed)
             result = race(run, examiner, reached, every=every, times=HELD, cap=settings.cap)

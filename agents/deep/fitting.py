@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...caching import compiled
-from .layers import BLOCK, SUMS, backward, begin, finish, forward, part
+from .layers import BLOCK, FAST, backward, begin, finish, forward, part
 
 FLOOR = np.float32(-1e9)
 """Logit of an impossible action: its probability is 0, and no gradient is infinite."""
@@ -31,7 +31,7 @@ class Aims(NamedTuple):
     """Whether the loss grows straight beyond an error of 1 (Huber 1964), else it is squared."""
 
 
-@compiled(nogil=True, _nrt=False, fastmath=SUMS)
+@compiled(nogil=True, _nrt=False, **FAST)
 def fit_values(inputs, order, minibatches, aims, nets, flat, grad, optimizer, scratch, errors):
     """Steps of Adam, one a minibatch, that bring chosen outputs nearer to their targets.
 
@@ -114,7 +114,7 @@ class Clipping(NamedTuple):
     """Whether a minibatch's advantages are brought to mean 0 and deviation 1."""
 
 
-@compiled(nogil=True, _nrt=False, fastmath=SUMS)
+@compiled(nogil=True, _nrt=False, **FAST)
 def fit_policy(inputs, order, minibatches, rollout, clipping, nets, flat, grad, optimizer, scratch, told):
     """Steps of Adam, one a minibatch, down PPO's loss; outputs are numbers of a distribution, and a value.
 
@@ -188,7 +188,7 @@ def _policy_slope(row, y, slope, rollout, level, clipping, flat, grad, parts):
     parts[4] += abs(ratio - np.float32(1)) > clipping.clip
     parts[5] += ratio - np.float32(1) - log_ratio
     if len(choices):
-        parts[3] += _categorical_slope(action, choices, push, clipping.entropy, slope)
+        parts[3] += _categorical_slope(y, action, choices, log, push, clipping.entropy, slope)
         if masked:
             for n in range(rollout.mask.shape[1]):
                 slope[n] = slope[n] if rollout.mask[row, n] else np.float32(0)
@@ -215,8 +215,8 @@ def _critic_slope(row, y, slope, rollout, clipping, parts):
 
 
 @part
-def log_probability(y, action, choices, log_deviation, log):
-    """Logarithm of an action's probability, or density; `log` gets those of all choices."""
+def log_probability(y, action, choices, log_deviation, p):
+    """Logarithm of an action's probability, or density; `p` gets the probabilities of all choices."""
     total = np.float32(0)
     lo = 0
     for k in range(len(choices)):
@@ -226,11 +226,11 @@ def log_probability(y, action, choices, log_deviation, log):
             highest = max(highest, y[n])
         mass = np.float32(0)
         for n in range(lo, hi):
-            mass += np.exp(y[n] - highest)
-        level = highest + np.log(mass)
+            p[n] = np.exp(y[n] - highest)
+            mass += p[n]
         for n in range(lo, hi):
-            log[n] = y[n] - level
-        total += log[lo + np.int64(action[k])]
+            p[n] /= mass
+        total += y[lo + np.int64(action[k])] - highest - np.log(mass)
         lo = hi
     if len(choices) == 0:
         for n in range(len(action)):
@@ -240,22 +240,25 @@ def log_probability(y, action, choices, log_deviation, log):
 
 
 @part
-def _categorical_slope(action, choices, push, entropy_weight, slope):
-    """From logarithms of probabilities to the gradient by their logits, in place; returns the entropy."""
-    total = np.float32(0)
+def _categorical_slope(y, action, choices, log, push, entropy_weight, slope):
+    """From probabilities to the gradient by their logits, in place; returns the entropy.
+
+    With the mean m of the logits, the entropy is log sum exp y - m, and its gradient p (m - y).
+    """
+    entropy = -log
     lo = 0
     for k in range(len(choices)):
         hi = lo + choices[k]
-        entropy = np.float32(0)
+        mean = np.float32(0)
         for n in range(lo, hi):
-            entropy -= np.exp(slope[n]) * slope[n]
+            mean += slope[n] * y[n]
         for n in range(lo, hi):
-            p = np.exp(slope[n])
-            slope[n] = p * (entropy_weight * (slope[n] + entropy) - push)
-        slope[lo + np.int64(action[k])] += push
-        total += entropy
+            slope[n] *= entropy_weight * (y[n] - mean) - push
+        chosen = lo + np.int64(action[k])
+        slope[chosen] += push
+        entropy += y[chosen] - mean
         lo = hi
-    return total
+    return entropy
 
 
 @part
@@ -278,19 +281,19 @@ def _forbid(y, mask):
             y[n] = FLOOR
 
 
-@compiled(nogil=True, _nrt=False, fastmath=SUMS)
+@compiled(nogil=True, _nrt=False, **FAST)
 def draw(given, noise, choices, action, log):
     """Draws actions.
 
     Args:
         given: (B, P) numbers of distributions.
-        noise: (B, P) uniform, for Gumbel's trick: the largest of logits with noise; or (B, parts) normal.
+        noise: (B, P) uniform, for Gumbel's trick: the largest of logits with noise; or (B, parts) normal. It
+            is overwritten.
         choices: (parts,) how many choices each number has; none: numbers of a Box.
         action: (B, parts) int64 or float32, where actions are written.
         log: (B,) float32, where the logarithms of their probabilities, or densities, are written.
     """
     numbers = np.int64(action.shape[1])
-    logs = noise  # overwritten row by row
     for b in range(len(given)):
         y = given[b]
         lo = 0
@@ -305,4 +308,4 @@ def draw(given, noise, choices, action, log):
         if len(choices) == 0:
             for n in range(numbers):
                 action[b, n] = y[n] + np.exp(y[numbers + n]) * noise[b, n]
-        log[b] = log_probability(y, action[b], choices, y[numbers:], logs[b])
+        log[b] = log_probability(y, action[b], choices, y[numbers:], noise[b])

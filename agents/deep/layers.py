@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -15,8 +15,8 @@ from .planes import differing_bytes
 
 BLOCK = 32
 """Rows that go through the layers together."""
-SUMS = {"reassoc", "contract", "nsz"}
-"""What the compiler may do to sums: take several terms at once."""
+FAST: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
+"""What the compiler may do: add up several terms at once, and divide without looking out for zeros first."""
 
 
 class Inputs(NamedTuple):
@@ -88,7 +88,7 @@ def scratch_for(inputs: Inputs, nets: Nets, size: int = 0) -> Scratch:
 
 def part(function: Callable) -> Kernel:
     """A kernel that adds up as is fastest."""
-    return Kernel(function, fastmath=SUMS)
+    return Kernel(function, **FAST)
 
 
 @part
@@ -414,7 +414,7 @@ def _descend(flat, grad, first, second, step, settings):
         flat[i] -= rate * m / (np.sqrt(v) * root + eps)
 
 
-@compiled(nogil=True, _nrt=False, fastmath=SUMS)
+@compiled(nogil=True, _nrt=False, **FAST)
 def all_outputs(inputs, nets, flat, scratch, result):
     """Writes the (B, A) outputs of networks.
 

@@ -1,9 +1,14 @@
 """Trajectories are facts: each world's hashes stand in tests/golden; a change raises the world's version.
 
+`seen` is what agents see: observations, masks, rewards, ends and infos of every step. `states` names records in
+memory. Another layout of these changes it, and nothing else: then `states` may be recorded anew, and the version
+stays.
+
 To record them anew, and those of a new world: `python tests/envs/test_golden.py`. Each file has scenarios
 with their settings; of a new one only these need be written.
 """
 
+import hashlib
 import json
 from pathlib import Path
 
@@ -57,10 +62,32 @@ POLICIES = {"city": guided_policy, "fire-escape": guided_policy, "platformer": p
 def trajectory_hash(name, settings):
     """One number for 300 steps of 8 environments."""
     env = WorldVectorEnv(find_world(name).world, num_envs=8, max_episode_steps=200, **settings)
-    env.reset(seed=20)
+    seen, rewards = hashlib.blake2b(digest_size=8), 0.0
+    add(seen, env.reset(seed=20))
     act = POLICIES.get(name, free_policy)(env)
-    rewards = sum(env.step(act(step))[1].sum() for step in range(300))
-    return {"states": [f"{number:016x}" for number in env.state_hash()], "rewards": float(rewards)}
+    for step in range(300):
+        told = env.step(act(step))
+        add(seen, told)
+        rewards += told[1].sum()
+    states = [f"{number:016x}" for number in env.state_hash()]
+    return {"states": states, "rewards": float(rewards), "seen": seen.hexdigest()}
+
+
+def add(seen, told):
+    """Takes all that was told into account: arrays, of objects too, and what holds them."""
+    if isinstance(told, dict):
+        for key in sorted(told):
+            seen.update(key.encode())
+            add(seen, told[key])
+    elif isinstance(told, tuple):
+        for each in told:
+            add(seen, each)
+    elif told is None:
+        seen.update(b"None")
+    elif (array := np.asarray(told)).dtype == object:
+        add(seen, tuple(array))
+    else:
+        seen.update(f"{array.dtype.str}{array.shape}".encode() + array.tobytes())
 
 
 def known(name):
