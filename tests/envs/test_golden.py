@@ -1,8 +1,8 @@
 """Trajectories are facts: each world's hashes stand in tests/golden; a change raises the world's version.
 
-`seen` is what agents see: observations, masks, rewards, ends and infos of every step. `states` names records in
-memory. Another layout of these changes it, and nothing else: then `states` may be recorded anew, and the version
-stays.
+`seen` is what agents see: observations, masks, rewards, ends and infos of every step. `states` names the
+records in memory. Another layout of these changes it, and nothing else: then `states` may be recorded anew,
+and the version stays.
 
 To record them anew, and those of a new world: `python tests/envs/test_golden.py`. Each file has scenarios
 with their settings; of a new one only these need be written.
