@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+import numpy as np
+from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic, overload
@@ -65,3 +67,52 @@ def _copy(typing, source, first, target, at, count):
 @overload(copy_bytes, inline="always")
 def _compiled_copy(source, first, target, at, count):
     return lambda source, first, target, at, count: _copy(source, first, target, at, count)  # type: ignore[call-arg]
+
+
+def word_of(source: NDArray, first: int) -> np.uint64:
+    """Eight bytes as one number, `source[first]` the lowest.
+
+    Args:
+        source: (S,) int8 or uint8, contiguous.
+        first: index into it, at most S - 8.
+    """
+    return source[int(first) : int(first) + 8].view(np.uint64)[0]
+
+
+def put_word(target: NDArray, first: int, word: np.uint64) -> None:
+    """Writes eight bytes; see `word_of`."""
+    target[int(first) : int(first) + 8].view(np.uint64)[0] = word
+
+
+@intrinsic
+def _word_of(typing, source, first):
+    def generate(context, builder, signature, arguments):
+        return builder.load(_place(context, builder, signature, arguments), align=1)
+
+    return types.uint64(source, first), generate
+
+
+@intrinsic
+def _put_word(typing, target, first, word):
+    def generate(context, builder, signature, arguments):
+        number = context.cast(builder, arguments[2], signature.args[2], types.uint64)
+        builder.store(number, _place(context, builder, signature, arguments), align=1)
+        return context.get_dummy_value()
+
+    return types.void(target, first, word), generate
+
+
+def _place(context, builder, signature, arguments):
+    view = context.make_array(signature.args[0])(context, builder, arguments[0])
+    number = context.cast(builder, arguments[1], signature.args[1], types.intp)
+    return builder.bitcast(builder.gep(view.data, [number]), ir.IntType(64).as_pointer())
+
+
+@overload(word_of, inline="always")
+def _compiled_word_of(source, first):
+    return lambda source, first: _word_of(source, first)  # type: ignore[call-arg]
+
+
+@overload(put_word, inline="always")
+def _compiled_put_word(target, first, word):
+    return lambda target, first, word: _put_word(target, first, word)  # type: ignore[call-arg]

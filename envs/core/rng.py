@@ -73,6 +73,28 @@ def next_u64(rng):
 
 
 @kernel
+def later_u64(rng, n):
+    """Looks at the n-th of the numbers that `next_u64` is about to draw, from 1 on; see `skip`.
+
+    Numbers that do not wait for each other are drawn several at a time.
+
+    Args:
+        rng: (2,) uint64 key and counter.
+        n: which number.
+
+    Returns:
+        uint64.
+    """
+    return mix64(rng[0] + (rng[1] + np.uint64(n)) * GOLDEN)
+
+
+@kernel
+def skip(rng, n):
+    """Goes on as if n numbers had been drawn."""
+    rng[1] += np.uint64(n)
+
+
+@kernel
 def uniform_int(rng, n):
     """Draws an integer from `range(n)` without bias.
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from ..core import chance, kernel, rare_kernel, uniform_int
-from .state import CELLS, DOOR, EXIT, EXITS, FAR, FIRE, FLOOR, NEAREST, OUTER, STEPS, WALL, WIDTH
+from ..core import chance, kernel, later_u64, put_word, rare_kernel, skip, uniform_int, word_of
+from .state import CELLS, DOOR, EXIT, EXITS, FAR, FIRE, FLOOR, HEIGHT, NEAREST, OUTER, STEPS, WALL, WIDTH
 
 ROOM = 3  # cells that a room is wide and high, at least
 ALARM = 24  # ticks that it has burnt when the alarm goes off
@@ -12,6 +12,23 @@ SIGHT = 4  # steps ahead within which fire is seen
 HARMLESS = 4  # level of smoke that takes no health
 VIEW = 11  # side of the square that the grid shows, cells
 ESCAPE, NEARER, TICK, BREATH, HARM = 10240, 512, -51, -20, -10240  # rewards in 1/1024
+
+
+# Eight cells at once, a byte each. ONES: in each byte; TOPS: the highest bit, which tells of a comparison.
+ONES, TOPS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
+ONE, SEVEN, EIGHT, LAST = np.uint64(1), np.uint64(7), np.uint64(8), np.uint64(56)
+
+
+@kernel
+def below(word, number):
+    """The highest bit of bytes that are less than a number; all are below 128."""
+    return ~(word + np.uint64(128 - number) * ONES) & TOPS
+
+
+@kernel
+def whole(tops):
+    """Bytes of 255 where the highest bit is set."""
+    return (tops >> SEVEN) * np.uint64(255)
 
 
 @kernel
@@ -90,15 +107,54 @@ def ignite(e, cell):
 @kernel
 def spread(p, e):
     """Each burning cell throws a flame at one neighbour; smoke thickens beside what is thicker by two."""
-    for n in range(e.num_burning):
-        draw = uniform_int(e.rng, 4 * 1024)
-        cell = e.burning[n] + STEPS[draw & 3]
-        if e.kind[cell] < EXIT and e.smoke[cell] < FIRE and draw >> 2 < p.spread:
-            ignite(e, cell)
-    for cell in range(2 * WIDTH, CELLS - 2 * WIDTH):
-        if e.kind[cell] < EXIT:
-            beside = max(max(e.smoke[cell - 1], e.smoke[cell + 1]), e.smoke[cell - WIDTH])
-            e.smoke[cell] += max(beside, e.smoke[cell + WIDTH]) > e.smoke[cell] + 1
+    count = burning = int(e.num_burning)
+    for n in range(count):
+        draw = later_u64(e.rng, n + 1) >> np.uint64(52)  # evenly from 4 * 1024 numbers
+        cell = np.uint64(e.burning[np.uint64(n)] + STEPS[draw & np.uint64(3)])
+        smoke = e.smoke[cell]
+        # Written whether it burns or not: branches on random numbers are slow.
+        catches = (e.kind[cell] < EXIT) & (smoke < FIRE) & (np.int64(draw >> np.uint64(2)) < p.spread)
+        e.smoke[cell] = FIRE if catches else smoke
+        e.burning[np.uint64(burning)] = cell if catches else 0
+        burning += catches
+    e.num_burning = burning
+    skip(e.rng, count)
+    thicken(e)
+
+
+FIRST_INSIDE, BEHIND_INSIDE = 2 * WIDTH, CELLS - 2 * WIDTH
+REST = np.uint64((1 << 8 * ((BEHIND_INSIDE - FIRST_INSIDE) % 8)) - 1)
+
+
+@kernel
+def thicken(e):
+    """Smoke thickens, cell after cell, beside what is thicker by two, where that has just thickened, too.
+
+    `thickens` where smoke beside says so; `follows` where it does once the cell to the left has. So who thickens
+    is a carry that runs from left to right. What was just written is not read again: that would wait for it.
+    """
+    was, newest = word_of(e.smoke, FIRST_INSIDE - 8), word_of(e.smoke, FIRST_INSIDE - 8)
+    newer, new = word_of(e.smoke, FIRST_INSIDE - 16), word_of(e.smoke, FIRST_INSIDE - 24)
+    carry = np.uint64(0)
+    for cell in range(FIRST_INSIDE, BEHIND_INSIDE, 8):
+        smoke = word_of(e.smoke, cell)
+        left, above = smoke << EIGHT | was >> LAST, new >> EIGHT | newer << LAST  # WIDTH is 3 * 8 - 1
+        by_two = smoke + ONES + ONES
+        beside = ((left | TOPS) - by_two) | ((above | TOPS) - by_two)
+        beside |= (word_of(e.smoke, cell + 1) | TOPS) - by_two
+        beside |= (word_of(e.smoke, cell + WIDTH) | TOPS) - by_two
+        is_open = below(word_of(e.kind, cell), EXIT)
+        if cell + 8 > BEHIND_INSIDE:
+            is_open &= REST
+        thickens = beside & is_open
+        follows = below(left ^ (smoke + ONES), 1) & is_open
+        for shift in (np.uint64(8), np.uint64(16), np.uint64(32)):
+            thickens |= follows & (thickens << shift)
+            follows &= (follows << shift) | ((ONE << shift) - ONE)
+        thickens |= follows & carry
+        carry = np.uint64(0) - (thickens >> np.uint64(63))
+        was, new, newer, newest = smoke, newer, newest, smoke + (thickens >> SEVEN)
+        put_word(e.smoke, cell, newest)
 
 
 @kernel
@@ -167,7 +223,7 @@ def act(e, k, d):
 def step_one(p, s, i, action):
     """One tick: the agent moves, then the others, then fire and smoke. Returns reward and whether it ends."""
     e = s[i]
-    before = e.plan[NEAREST, e.people[0]]
+    before = int(e.plan[NEAREST, e.people[0]])
     for k in range(1 + p.people):
         cell = e.were[k] = e.people[k]
         if k > 0 and (e.smoke[cell] == FIRE or e.kind[cell] == EXIT):
@@ -181,7 +237,7 @@ def step_one(p, s, i, action):
     e.info.health -= breath
     e.info.success = e.kind[cell] == EXIT
     e.info.cost = e.smoke[cell] == FIRE or e.info.health == 0
-    reward = TICK + NEARER * (before - e.plan[NEAREST, cell]) + BREATH * breath
+    reward = TICK + NEARER * (before - int(e.plan[NEAREST, cell])) + BREATH * breath
     reward += ESCAPE * e.info.success + HARM * e.info.cost
     return np.int64(reward), e.info.success or e.info.cost > 0
 
@@ -209,21 +265,51 @@ def observe_index(p, s, i, obs):
 
 
 @kernel
+def inside(u, here):
+    """Bytes of 255 for the eight cells of a row, from column u of the view on, that are on the floor's row."""
+    left = here % WIDTH - VIEW // 2 + u  # of these cells the first one's column
+    mask = np.uint64(0)
+    for k in range(8):
+        if 0 <= left + k < WIDTH:
+            mask |= np.uint64(255) << np.uint64(8 * k)
+    return mask
+
+
+@kernel
+def nearness(plan, here, cell):
+    """Ten times 13 and how much nearer eight cells are, from -13 to 12."""
+    nearer = np.uint64(128 + 13 + int(plan[here])) * ONES - word_of(plan, cell)  # and the highest bit, from 0 on
+    nearer &= ~TOPS & whole(nearer & TOPS)
+    most = whole(~below(nearer, 25) & TOPS)
+    return np.uint64(10) * (nearer & ~most | np.uint64(25) * ONES & most)
+
+
+@kernel
+def observe_eight(e, here, cell, on_floor, planes, at):
+    """Writes all planes of eight cells."""
+    area = VIEW * VIEW
+    seen, smoke = whole(below(word_of(e.kind, cell), WALL)) & on_floor, word_of(e.smoke, cell)
+    put_word(planes, at, np.uint64(19) * smoke & seen)
+    put_word(planes, area + at, whole(~below(smoke, FIRE) & TOPS) & seen)
+    put_word(planes, 2 * area + at, np.uint64(255) * word_of(e.taken, cell) & seen)
+    for n in range(EXITS + 1):  # first the exit that the agent makes for
+        plan = e.plan[np.uint64(e.goal[0] + n) % np.uint64(EXITS + 1)]
+        put_word(planes, (3 + n) * area + at, nearness(plan, here, cell) & seen)
+
+
+@kernel
 def observe_grid(p, s, i, obs):
     """Planes around the agent, 0 in walls: smoke, fire, people, and how much nearer each exit is."""
     e = s[i]
-    here = e.people[0]
+    here = int(e.people[0])
+    planes = obs[i].reshape(len(obs[i]) * VIEW * VIEW)
+    planes[:] = 0
+    first, last = inside(0, here), inside(VIEW - 8, here)
     for v in range(VIEW):
-        for u in range(VIEW):
-            x, cell = here % WIDTH + u - VIEW // 2, here + (v - VIEW // 2) * WIDTH + u - VIEW // 2
-            is_seen = 0 <= cell < CELLS and 0 <= x < WIDTH and e.kind[cell] < WALL
-            obs[i, 0, v, u] = 19 * e.smoke[cell] if is_seen else 0
-            obs[i, 1, v, u] = 255 * (is_seen and e.smoke[cell] == FIRE)
-            obs[i, 2, v, u] = 255 * (is_seen and e.taken[cell] == 1)
-            for n in range(EXITS + 1):  # first the exit that the agent makes for
-                g = (e.goal[0] + n) % (EXITS + 1)
-                nearer = e.plan[g, here] - e.plan[g, cell] if is_seen else -13
-                obs[i, 3 + n, v, u] = 130 + 10 * min(12, max(-13, nearer))
+        if 0 < here // WIDTH + v - VIEW // 2 < HEIGHT - 1:
+            cell, at = here + (v - VIEW // 2) * WIDTH - VIEW // 2, v * VIEW
+            observe_eight(e, here, cell, first, planes, at)
+            observe_eight(e, here, cell + VIEW - 8, last, planes, at + VIEW - 8)
 
 
 @kernel

@@ -12,7 +12,9 @@ STEPS = (-WIDTH, 1, WIDTH, -1)  # what up, right, down and left add to the numbe
 FLOOR, DOOR, EXIT, WALL, OUTER = 0, 1, 2, 3, 4  # kinds of cell; OUTER: the outer wall, and what is outside
 FIRE = 13  # instead of a level of smoke, where it burns
 EXITS, NEAREST = 3, 3  # their number; and instead of the number of an exit: whichever is nearest
-FAR = 255  # steps where there is no way
+# Steps where there is no way. Ways are shorter than 100: rooms are rectangles, at least 3 cells wide, and a
+# shortest way enters each of them once. So numbers of steps, and 13 more, are less than 128 (see `nearness`).
+FAR = 114
 
 STATE = state_dtype(
     [
@@ -24,7 +26,7 @@ STATE = state_dtype(
         ("kind", np.int8, CELLS),
         ("smoke", np.int8, CELLS),  # level, 0 to 12, or FIRE
         ("taken", np.int8, CELLS),  # 1 where somebody stands
-        ("plan", np.int16, (EXITS + 1, CELLS)),  # steps to each exit and to the nearest, fire or not
+        ("plan", np.uint8, (EXITS + 1, CELLS)),  # steps to each exit and to the nearest, fire or not
     ],
     # Got out; harmed in this step, 0 or 1; from 100 to 0, overcome by smoke; others who got out.
     info=[("success", np.bool_), ("cost", np.int32), ("health", np.int32), ("out", np.int32)],
