@@ -13,9 +13,11 @@ import numpy as np
 from gymnasium.spaces import Discrete
 from numpy.typing import ArrayLike, NDArray
 
+from ...caching import compiled
 from ...threads import Threads
 from .binding import bind, entry_point
 from .compiling import kernel
+from .info import Columns, Reports
 from .rng import seed_stream
 from .settings import settled
 from .world import REWARD_SCALE, Kernels, World, check_ranges
@@ -38,8 +40,10 @@ step_one: Callable = _unbound
 observe_one: Callable = _unbound
 mask_one: Callable = _unbound
 act_one: Callable = _unbound
-keep_info: Callable = _unbound
-keep_parts: Callable = _unbound
+write_numbers: Callable = _unbound
+write_counts: Callable = _unbound
+write_flags: Callable = _unbound
+write_parts: Callable = _unbound
 
 
 def _advance_rows(
@@ -51,15 +55,21 @@ def _advance_rows(
     reward,
     terminated,
     truncated,
+    numbers,
+    counts,
+    flags,
     final_obs,
     final_mask,
-    final_report,
+    final_numbers,
+    final_counts,
+    final_flags,
     autoreset,
     max_steps,
     lo,
     hi,
 ):
     # Kernels are large, and the compiler copies them to where they are called: each is called in one place.
+    ended = 0
     for i in range(lo, hi):
         command = action[i]
         if autoreset != DISABLED and state[i].done and command >= 0:
@@ -86,18 +96,33 @@ def _advance_rows(
                 reset_one(params, state, i)
             observe_one(params, state, i, obs)
             mask_one(params, state, i, mask)
+            write_numbers(state, i, numbers)
+            write_parts(state, i, numbers)
+            write_counts(state, i, counts)
+            write_flags(state, i, flags)
+            ended += over
             if not (over and autoreset == SAME_STEP):
                 break
             _keep_row(obs, i, final_obs)
             _keep_row(mask, i, final_mask)
-            keep_info(state, i, final_report)
-            keep_parts(state, i, final_report)
+            _keep_column(numbers, i, final_numbers)
+            _keep_column(counts, i, final_counts)
+            _keep_column(flags, i, final_flags)
             command = RESET
+    return ended
 
 
 def _act_rows(params, state, action):
     for i in range(len(state)):
         action[i] = act_one(params, state, i)
+
+
+@compiled(nogil=True, _nrt=False)
+def _first_wrong(action, num_actions):
+    for i in range(len(action)):
+        if not 0 <= action[i] < num_actions:
+            return i
+    return -1
 
 
 @kernel
@@ -113,18 +138,9 @@ def _keep_row(array, i, kept):
 
 
 @kernel
-def _keep_info(state, i, report):
-    report[i].info = state[i].info
-
-
-@kernel
-def _keep_parts(state, i, report):
-    report[i].parts = state[i].parts
-
-
-@kernel
-def _keep_nothing(state, i, report):
-    pass
+def _keep_column(block, i, kept):
+    for k in range(len(block)):
+        kept[k, i] = block[k, i]
 
 
 def bind_loop(world: World) -> Callable:
@@ -134,7 +150,8 @@ def bind_loop(world: World) -> Callable:
         world: its kernels, and the types of its records, matter.
 
     Returns:
-        `(params, state, action, *Outputs, *Finals, autoreset, max_steps, lo, hi)`, over rows [lo, hi).
+        `(params, state, action, *Outputs, *Finals, autoreset, max_steps, lo, hi)`, over rows [lo, hi); it
+        returns how many episodes ended.
     """
     return _bind_loop(world.kernels, _records(world.params(), world.state_dtype))
 
@@ -147,13 +164,7 @@ def _records(params: Any, state_dtype: np.dtype) -> tuple[np.dtype, ...]:
 
 @cache
 def _bind_loop(kernels: Kernels, records: tuple[np.dtype, ...]) -> Callable:
-    names = records[0].names or ()
-    functions = {
-        **kernels._asdict(),
-        "mask_one": kernels.mask_one or _no_mask,
-        "keep_info": _keep_info if "info" in names else _keep_nothing,
-        "keep_parts": _keep_parts if "parts" in names else _keep_nothing,
-    }
+    functions = {**kernels._asdict(), "mask_one": kernels.mask_one or _no_mask, **Reports(records[0]).writers}
     name = f"{kernels.step_one.__module__}.{kernels.observe_one.__name__}"
     return bind(_advance_rows, name, functions, records)
 
@@ -190,6 +201,14 @@ class Outputs(NamedTuple):
     reward: NDArray[np.float64]
     terminated: NDArray[np.bool_]
     truncated: NDArray[np.bool_]
+    numbers: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    flags: NDArray[np.bool_]
+
+    @property
+    def columns(self) -> Columns:
+        """What is reported."""
+        return Columns(*self[5:])
 
 
 class Finals(NamedTuple):
@@ -197,7 +216,15 @@ class Finals(NamedTuple):
 
     obs: NDArray
     mask: NDArray[np.uint8]
-    report: NDArray
+    numbers: NDArray[np.float64]
+    counts: NDArray[np.int64]
+    flags: NDArray[np.bool_]
+
+    @property
+    def columns(self) -> Columns:
+        """What was reported."""
+        return Columns(*self[2:])
+
     """Records of `info` and `parts` alone."""
 
 
@@ -235,29 +262,40 @@ class Batch:
         self.has_mask = world.kernels.mask_one is not None
         self.params = world.params()
         self.state = np.zeros(num_envs, world.state_dtype)
-        self.report_dtype = _report_dtype(world.state_dtype)
+        self.reports = Reports(world.state_dtype)
         self.loop = bind_loop(world) if loop is None else loop
+        self._first_wrong = entry_point(_first_wrong, (np.zeros(1, np.int64), self.num_actions))
         self._advance_rows: Callable | None = None  # the loop, compiled for the types of this batch's arrays
-        self._obs_shape = tuple(world.observation_space.shape or ())
-        self._obs_dtype = world.observation_space.dtype
-        self._num_masked = self.num_actions if self.has_mask else 0
-        self._finals = self._make_finals(0)
+        space, n = world.observation_space, self.num_envs
+        seen = ((n, *(space.shape or ())), space.dtype), ((n, self.num_actions * self.has_mask), np.uint8)
+        columns = [((count, n), dtype) for count, dtype in self.reports.blocks]
+        self._outputs: list = [*seen, (n, np.float64), (n, np.bool_), (n, np.bool_), *columns]
+        self._finals = [*seen[1:], *columns]
+        none = [((0, *shape[1:]), dtype) for shape, dtype in seen] + [
+            ((k, 0), d) for k, d in self.reports.blocks
+        ]
+        self.finals = Finals._make([np.empty(*each) for each in none])
         self._threads = Threads(self.num_threads - 1)  # beside the caller's own
 
     # ------------------------------------------------------------ outputs
 
-    def _observations(self, n: int) -> tuple[NDArray, NDArray[np.uint8]]:
-        return np.empty((n, *self._obs_shape), self._obs_dtype), np.empty((n, self._num_masked), np.uint8)
-
     def outputs(self, others: Outputs | None = None) -> Outputs:
         """Fresh arrays for all that a step fills; for observations and masks only if the others are given."""
-        n = self.num_envs
-        if others is not None:
-            return Outputs(*self._observations(n), others.reward, others.terminated, others.truncated)
-        flags = np.empty(n, np.bool_), np.empty(n, np.bool_)
-        return Outputs(*self._observations(n), np.empty(n, np.float64), *flags)
+        if others is None:
+            return Outputs._make([np.empty(*each) for each in self._outputs])
+        obs, mask = (np.empty(*each) for each in self._outputs[:2])
+        return others._replace(obs=obs, mask=mask)
+
+    def columns(self) -> dict[str, NDArray]:
+        """Fresh arrays for what a step reports, by the names that `Outputs` has for them."""
+        names = Columns._fields
+        return {name: np.empty(*each) for name, each in zip(names, self._outputs[5:], strict=True)}
 
     # ------------------------------------------------------------ the loop
+
+    def first_wrong(self, action: NDArray[np.int64]) -> int:
+        """The first row of (N,) actions that is none; -1 if all are."""
+        return self._first_wrong(action, self.num_actions)
 
     def reset(
         self,
@@ -282,7 +320,7 @@ class Batch:
         self.state["rng"][seeded, 0] = seeds[seeded]
         self._advance(command, out)
 
-    def step(self, action: NDArray[np.int64], autoreset: int, max_steps: int, out: Outputs) -> None:
+    def step(self, action: NDArray[np.int64], autoreset: int, max_steps: int, out: Outputs) -> int:
         """Steps every row.
 
         Args:
@@ -290,17 +328,18 @@ class Batch:
             autoreset: DISABLED, NEXT_STEP or SAME_STEP.
             max_steps: steps after which an episode is truncated; 0 is never.
             out: filled.
+
+        Returns:
+            How many episodes ended; how they did in SAME_STEP, `finals` has in their rows.
         """
-        if autoreset == SAME_STEP and len(self._finals.report) == 0:
-            self._finals = self._make_finals(self.num_envs)
-        self._advance(action, out, autoreset, max_steps)
+        if autoreset == SAME_STEP:
+            self.finals = self._fresh_finals()
+        return self._advance(action, out, autoreset, max_steps)
 
-    def finals(self, rows: NDArray[np.intp]) -> Finals:
-        """Copies the ends of the episodes that ended in the last SAME_STEP step, in the given rows."""
-        return Finals(*(array.take(rows, axis=0) for array in self._finals))
-
-    def _make_finals(self, num_envs: int) -> Finals:
-        return Finals(*self._observations(num_envs), np.zeros(num_envs, self.report_dtype))
+    def _fresh_finals(self) -> Finals:
+        """Zeros, but for observations, which are copied where they are needed."""
+        obs = self.finals.obs if len(self.finals.obs) else np.empty(*self._outputs[0])
+        return Finals._make([obs, *(np.zeros(*each) for each in self._finals)])
 
     def observe(self) -> tuple[NDArray, NDArray[np.uint8]]:
         """Observations and masks of the current states, in fresh arrays."""
@@ -310,20 +349,18 @@ class Batch:
 
     def _advance(
         self, action: NDArray[np.int64], out: Outputs, autoreset: int = DISABLED, max_steps: int = 0
-    ) -> None:
-        arguments = self.params, self.state, action, *out, *self._finals, autoreset, max_steps
+    ) -> int:
+        arguments = self.params, self.state, action, *out, *self.finals, autoreset, max_steps
         if self._advance_rows is None:
             self._advance_rows = entry_point(self.loop, (*arguments, 0, 0))
         advance = self._advance_rows
         if self.num_threads == 1:
-            advance(*arguments, 0, self.num_envs)
-            return
+            return advance(*arguments, 0, self.num_envs)
         bounds = [self.num_envs * k // self.num_threads for k in range(self.num_threads + 1)]
         *others, own = pairwise(bounds)
         futures = [self._threads.submit(advance, *arguments, lo, hi) for lo, hi in others]
-        advance(*arguments, *own)  # a slice for the caller's thread, which would only wait
-        for future in futures:
-            future.result()
+        ended = advance(*arguments, *own)  # a slice for the caller's thread, which would only wait
+        return ended + sum(future.result() for future in futures)
 
     # ------------------------------------------------------------ states
 
@@ -419,11 +456,6 @@ def _field_bytes(dtype: np.dtype) -> NDArray[np.bool_]:
     for kind, offset, *_ in fields.values():
         used[offset : offset + kind.itemsize] = _field_bytes(kind)
     return used
-
-
-def _report_dtype(state_dtype: np.dtype) -> np.dtype:
-    nested = [(name, state_dtype[name]) for name in ("info", "parts") if name in (state_dtype.names or ())]
-    return np.dtype(nested or [("nothing", np.uint8)], align=True)
 
 
 def _rebuild_batch(world: type[World], config: Any, num_threads: int, state: NDArray) -> Batch:

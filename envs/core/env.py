@@ -17,7 +17,6 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...checking import did_you_mean
 from .batch import DISABLED, RESET, RESET_SEEDED, Batch
-from .info import InfoReader
 from .window import Window
 from .world import World, make_world
 
@@ -156,7 +155,6 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         self._batch = Batch(made)
         self._action = np.zeros(1, np.int64)
         self._out = self._batch.outputs()
-        self._reader = InfoReader(made.state_dtype)
         self._number_obs = isinstance(made.observation_space, Discrete)
         self._playing = False  # an episode has begun and not terminated
         self._return = 0.0
@@ -264,7 +262,7 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         return obs.item() if self._number_obs else obs[0]
 
     def _info(self, mask: NDArray[np.uint8]) -> dict[str, Any]:
-        info = self._reader.read_one(self._batch.state)
+        info = self._batch.reports.read_one(self._batch.state)
         if self._batch.has_mask:
             info["action_mask"] = mask[0].view(np.int8)
         return info

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from copy import deepcopy
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .batch import DISABLED, KEEP, NEXT_STEP, RESET, RESET_SEEDED, SAME_STEP, Batch, Outputs
 from .env import WorldAccess, check_render_mode, seed_keys, vector_masks
-from .info import InfoReader
+from .info import Columns
 from .settings import settled
 from .world import World, make_world
 
@@ -82,19 +83,23 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         self.single_action_space = made.action_space
         self.observation_space = batch_space(made.observation_space, self.num_envs)
         self.action_space = batch_space(made.action_space, self.num_envs)
-        self._reader = InfoReader(made.state_dtype)
-        self._final_reader = InfoReader(self._batch.report_dtype)
+        self._names = self._batch.reports.names
         self._number_obs = isinstance(made.observation_space, Discrete)
         self._buffers = None if settled("copy", copy, bool) else self._batch.outputs()
         self._ready = False  # every environment has been reset once
         self._returns = np.zeros(self.num_envs)  # so far, for the picture
-        self._everywhere = np.ones(self.num_envs, np.bool_)
-        self._everywhere.flags.writeable = False
+        self._share(np.ones(self.num_envs, np.bool_))
+
+    def _share(self, everywhere: NDArray[np.bool_]) -> None:
+        """Locks what infos share."""
+        everywhere.flags.writeable = False
+        self._everywhere = everywhere
+        self._by_all = dict.fromkeys(self._batch.reports.flags, everywhere)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Locks what is shared again: copies of arrays can be written."""
         self.__dict__.update(state)
-        self._everywhere.flags.writeable = False
+        self._share(self._everywhere)
 
     # ------------------------------------------------------------ gymnasium
 
@@ -131,9 +136,9 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         self._ready = self._batch.ready
         self._returns[chosen] = 0.0
         if rows is None:
-            return out.obs, self._infos(self._reader, self._batch.state, out.mask)
-        index = np.flatnonzero(rows)
-        return out.obs, self._infos(self._reader, self._batch.get_state(index), out.mask[index], index)
+            return out.obs, self._infos(out.columns, out.mask, self._everywhere)
+        shown = out.mask * rows[:, None]
+        return out.obs, self._infos(out.columns.of(np.flatnonzero(rows)), shown, rows.copy())
 
     def step(
         self, actions: ArrayLike
@@ -159,12 +164,10 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         if self.autoreset_mode is AutoresetMode.DISABLED and (done := self._batch.state["done"]).any():
             raise AssertionError(f"environments {np.flatnonzero(done)} are over and need a reset")
         out = self._outputs()
-        self._batch.step(checked, _CODES[self.autoreset_mode], self._max_steps, out)
-        infos = self._infos(self._reader, self._batch.state, out.mask)
-        if self.autoreset_mode is AutoresetMode.SAME_STEP:
-            ended = np.flatnonzero(out.terminated | out.truncated)
-            if len(ended):
-                self._add_finals(infos, ended)
+        ended = self._batch.step(checked, _CODES[self.autoreset_mode], self._max_steps, out)
+        infos = self._infos(out.columns, out.mask, self._everywhere)
+        if ended and self.autoreset_mode is AutoresetMode.SAME_STEP:
+            self._add_finals(infos, np.flatnonzero(out.terminated | out.truncated))
         if self.render_mode is not None:
             self._count_returns(out)
         return out.obs, out.reward, out.terminated, out.truncated, infos
@@ -253,8 +256,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
                 f"actions must be ({self.num_envs},) integers, got {array.dtype} of shape {array.shape}"
             )
         array = np.ascontiguousarray(array, np.int64)
-        if array.view(np.uint64).max() >= self._batch.num_actions:  # negative numbers are large ones here
-            row = int(np.flatnonzero((array < 0) | (array >= self._batch.num_actions))[0])
+        if (row := self._batch.first_wrong(array)) >= 0:
             raise AssertionError(
                 f"{array[row]} invalid in environment {row}: the action space is {self.single_action_space}"
             )
@@ -263,48 +265,35 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
     # ------------------------------------------------------------ outputs
 
     def _outputs(self) -> Outputs:
-        return self._batch.outputs() if self._buffers is None else self._buffers
+        if self._buffers is None:
+            return self._batch.outputs()
+        return self._buffers._replace(**self._batch.columns())
 
-    def _infos(
-        self, reader: InfoReader, records: NDArray, mask: NDArray, rows: NDArray | None = None
-    ) -> dict[str, Any]:
+    def _infos(self, columns: Columns, mask: NDArray[np.uint8], present: NDArray[np.bool_]) -> dict[str, Any]:
         """Infos as gymnasium batches them.
 
         Args:
-            reader: reads the records.
-            records: (K,) records to report.
-            mask: (K, A) their masks.
-            rows: the K environments that they belong to; the others report zeros. None for all.
+            columns: what is reported, zeros where nothing is.
+            mask: (N, A) possible actions, zeros likewise.
+            present: (N,) which environments report.
         """
-        present = self._everywhere if rows is None else self._present(rows)
-        infos: dict[str, Any] = dict.fromkeys(reader.flags, present)
-        for names, columns in reader.read_blocks(records, rows, self.num_envs):
-            infos.update(zip(names, columns, strict=False))
+        everywhere = present is self._everywhere
+        infos: dict[str, Any] = self._by_all.copy() if everywhere else dict.fromkeys(self._by_all, present)
+        infos.update(zip(self._names, chain(*columns), strict=False))  # a name a column: `zip` needs no check
         if self._batch.has_mask:
-            masks = mask.view(np.int8)
-            if rows is not None:
-                masks = np.zeros((self.num_envs, masks.shape[1]), np.int8)
-                masks[rows] = mask
-            infos["action_mask"], infos["_action_mask"] = masks, present
+            infos["action_mask"], infos["_action_mask"] = mask.view(np.int8), present
         return infos
-
-    def _present(self, rows: NDArray[np.intp]) -> NDArray[np.bool_]:
-        present = np.zeros(self.num_envs, np.bool_)
-        present[rows] = True
-        return present
 
     def _add_finals(self, infos: dict[str, Any], ended: NDArray[np.intp]) -> None:
         """Adds what the episodes that ended in this step were like before their reset."""
-        obs, mask, reports = self._batch.finals(ended)
-        final_obs = np.empty(self.num_envs, object)
-        for row, value in zip(ended.tolist(), obs.tolist() if self._number_obs else obs, strict=False):
+        finals, final_obs = self._batch.finals, np.empty(self.num_envs, object)
+        obs, present = finals.obs[ended], np.zeros(self.num_envs, np.bool_)
+        for row, value in zip(ended.tolist(), obs.tolist() if self._number_obs else obs, strict=True):
             final_obs[row] = value
-        present = self._present(ended)
+        present[ended] = True
         infos["final_obs"], infos["_final_obs"] = final_obs, present
-        infos["final_info"], infos["_final_info"] = (
-            self._infos(self._final_reader, reports, mask, ended),
-            present,
-        )
+        infos["final_info"] = self._infos(finals.columns, finals.mask, present)
+        infos["_final_info"] = present
 
     def _count_returns(self, out: Outputs) -> None:
         self._returns += out.reward

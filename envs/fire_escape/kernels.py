@@ -130,8 +130,8 @@ REST = np.uint64((1 << 8 * ((BEHIND_INSIDE - FIRST_INSIDE) % 8)) - 1)
 def thicken(e):
     """Smoke thickens, cell after cell, beside what is thicker by two, where that has just thickened, too.
 
-    `thickens` where smoke beside says so; `follows` where it does once the cell to the left has. So who thickens
-    is a carry that runs from left to right. What was just written is not read again: that would wait for it.
+    `thickens` where smoke beside says so; `follows` where it does once the cell to the left has. So who
+    thickens is a carry that runs from left to right. What was just written is not read again: it would wait.
     """
     was, newest = word_of(e.smoke, FIRST_INSIDE - 8), word_of(e.smoke, FIRST_INSIDE - 8)
     newer, new = word_of(e.smoke, FIRST_INSIDE - 16), word_of(e.smoke, FIRST_INSIDE - 24)
@@ -266,7 +266,7 @@ def observe_index(p, s, i, obs):
 
 @kernel
 def inside(u, here):
-    """Bytes of 255 for the eight cells of a row, from column u of the view on, that are on the floor's row."""
+    """Bytes of 255 for those of eight cells, from column u of the view on, that are in the same row."""
     left = here % WIDTH - VIEW // 2 + u  # of these cells the first one's column
     mask = np.uint64(0)
     for k in range(8):
@@ -278,7 +278,9 @@ def inside(u, here):
 @kernel
 def nearness(plan, here, cell):
     """Ten times 13 and how much nearer eight cells are, from -13 to 12."""
-    nearer = np.uint64(128 + 13 + int(plan[here])) * ONES - word_of(plan, cell)  # and the highest bit, from 0 on
+    nearer = np.uint64(128 + 13 + int(plan[here])) * ONES - word_of(
+        plan, cell
+    )  # and the highest bit, from 0 on
     nearer &= ~TOPS & whole(nearer & TOPS)
     most = whole(~below(nearer, 25) & TOPS)
     return np.uint64(10) * (nearer & ~most | np.uint64(25) * ONES & most)

@@ -204,9 +204,11 @@ def test_ends_and_restarts_by_hand(autoreset):
     assert batch.state["done"].tolist() == [not restarted, False, False]
     assert batch.state["elapsed"].tolist() == [0 if restarted else 1, 1, 1]
     if restarted:
-        obs, mask, report = batch.finals(np.array([0]))
-        assert obs.tolist() == [LENGTH - 1] and mask.tolist() == [[1, 1, 1]]
-        assert report["parts"].tolist() == [(1024, -1)] and report["info"]["moved"].tolist() == [1]
+        finals, names = batch.finals, batch.reports.names
+        assert finals.obs[0] == LENGTH - 1 and finals.mask.tolist() == [[1, 1, 1], [0, 0, 0], [0, 0, 0]]
+        told = dict(zip(names, (each for block in finals.columns for each in block.tolist()), strict=True))
+        assert told["reward_goal"] == [1, 0, 0] and told["reward_time"] == [-1 / 1024, 0, 0]
+        assert told["moved"] == [1, 0, 0]
     before = batch.get_state()
     batch.step(np.full(3, RIGHT), autoreset, 2, out)
     assert out.truncated.tolist() == [False, True, True]
