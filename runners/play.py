@@ -288,6 +288,7 @@ class Game:
             agent="human",
             score=score,
             state_hash=int(env.state_hash()[0]),
+            layout=env.state_layout,
         )
         folder = self._settings.out
         folder.mkdir(parents=True, exist_ok=True)

@@ -422,6 +422,12 @@ class Batch:
         digests = (hashlib.blake2b(record, digest_size=8) for record in self._bytes(self.get_state(indices)))
         return np.array([int.from_bytes(digest.digest(), "little") for digest in digests], np.uint64)
 
+    @property
+    def layout(self) -> int:
+        """Names in 64 bits how records lie in memory; hashes of different layouts can't be compared."""
+        digest = hashlib.blake2b(repr(self.state.dtype).encode(), digest_size=8)
+        return int.from_bytes(digest.digest(), "little")
+
     @staticmethod
     def _bytes(records: NDArray) -> NDArray:
         """The records as opaque bytes, so that copies include those between the fields."""

@@ -69,6 +69,11 @@ class WorldAccess:
         self._batch.set_state(records, indices)
 
     @property
+    def state_layout(self) -> int:
+        """Names in 64 bits how state records lie in memory; another version of meze may lay them out anew."""
+        return self._batch.layout
+
+    @property
     def reference_names(self) -> tuple[str, ...]:
         """Names of the world's reference policies."""
         return tuple(self.world.references())

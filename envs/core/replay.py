@@ -20,8 +20,8 @@ from .registry import WorldSpec, world_specs
 if TYPE_CHECKING:
     from .env import WorldEnv
 
-FORMAT = 1
-"""Version of the file format."""
+FORMAT = 2
+"""Version of the file format; in the first one there was no `layout`."""
 MAX_BYTES = 16 * 1024 * 1024
 """Larger files are refused unread."""
 
@@ -50,6 +50,8 @@ class Replay:
     """Return of the episode."""
     state_hash: int | None = None
     """`state_hash()` after the last action, to tell a replay that went another way."""
+    layout: int | None = None
+    """`state_layout`: with another one than today's the score must tell instead."""
 
     def save(self, path: str | Path) -> None:
         """Writes the file at once or not at all.
@@ -130,17 +132,20 @@ def play(replay: Replay) -> Iterator[ReplayStep]:
     """
     from .env import WorldEnv
 
+    total = 0.0
     try:
         env = WorldEnv(_checked_world(replay.id, replay.config).world, **replay.config)
         env.reset(seed=replay.seed, options=replay.options)
         for action in replay.actions:
             obs, reward, terminated, _, info = env.step(action)
+            total += reward
             yield ReplayStep(action, obs, reward, terminated, info, env.get_state())
     except ResetNeeded:
         raise ReplayError(f"replay of {replay.id}: the episode ends before the actions do") from None
     except (AssertionError, TypeError, ValueError) as error:
         raise ReplayError(f"replay of {replay.id}: {error}") from error
-    if replay.state_hash is not None and replay.state_hash not in _end_hashes(env):
+    is_other = replay.state_hash is not None and replay.state_hash not in _end_hashes(env)
+    if is_other and (replay.layout == env.state_layout or replay.score not in (None, total)):
         raise ReplayError(f"replay of {replay.id}: the episode went another way than it was recorded")
 
 
@@ -172,6 +177,10 @@ def _is_int(value: Any) -> bool:
     return type(value) is int
 
 
+_HASH = (
+    lambda value: value is None or (_is_int(value) and 0 <= value < 1 << 64),
+    "an integer from 0 to 2**64 - 1, or null",
+)
 # What each entry of the file must be.
 _CHECKS = {
     "id": (lambda value: isinstance(value, str), "text"),
@@ -184,10 +193,8 @@ _CHECKS = {
         lambda value: value is None or (type(value) in (int, float) and abs(value) <= sys.float_info.max),
         "a number or null",
     ),
-    "state_hash": (
-        lambda value: value is None or (_is_int(value) and 0 <= value < 1 << 64),
-        "an integer from 0 to 2**64 - 1, or null",
-    ),
+    "state_hash": _HASH,
+    "layout": _HASH,
 }
 
 
@@ -200,6 +207,8 @@ def _checked(content: Any) -> Replay:
     if version > FORMAT:
         raise ReplayError(f"made by a newer version of meze ({content.get('version')}); please update")
     content.pop("version", None)
+    if version == 1:
+        content.setdefault("layout", None)
     if content.keys() != _CHECKS.keys():
         odd = sorted(content.keys() ^ _CHECKS.keys())
         raise ReplayError(f"altered: entries missing or not known: {', '.join(map(repr, odd))}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from .evaluation import Judge
 from .folder import RunDir, restore
 from .metrics import MetricsLog
 from .progress import ProgressLine
-from .rollout import Savable
+from .rollout import Rollout, Savable
 
 
 class Run(ABC):
@@ -46,7 +46,7 @@ class Run(ABC):
         self.env = self._make_env()
         self.agent: Any = config.make_learner(self.env, config.settings.device)
         self.judge = Judge(config)
-        self._seconds = 0.0
+        self._seconds, self._anew = 0.0, False
         self._begin()
         if start is not None:
             state = checkpoint.load(start)
@@ -91,8 +91,19 @@ class Run(ABC):
     @property
     def losses(self) -> list[str]:
         """Why a resumed run differs from one that never stopped, if it does."""
-        savable = isinstance(self.env.unwrapped, Savable)
-        return [] if savable else [f"{self.config.environment.id} can't save its state: new episodes begin"]
+        if not isinstance(self.env.unwrapped, Savable):
+            return [f"{self.config.environment.id} can't save its state: new episodes begin"]
+        if self._anew:
+            return ["states of another version of meze, laid out otherwise, were saved: new episodes begin"]
+        return []
+
+    def _going_on(self, rollout: Rollout, anew: Callable[[], Rollout], state: State) -> Rollout:
+        """The stream as it stood; where states can't be put back, one of new episodes."""
+        self._anew = not rollout.fits(state)
+        if self._anew:
+            return anew()
+        rollout.load_state_dict(state)
+        return rollout
 
     def progress(self) -> ProgressLine:
         """What shows how far it is."""

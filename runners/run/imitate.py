@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,7 @@ from .base import Run
 from .folder import pack, unpack
 from .progress import ProgressLine
 from .recording import Mixture, collect, find_teacher
-from .rollout import Rollout, Savable
+from .rollout import Rollout
 from .stopwatch import duration
 
 
@@ -51,9 +52,8 @@ class Imitation(Run):
             if not leaves(decide(self.agent.policy, obs[:1]).memory):
                 # Older runs handed on to it what the teacher had remembered.
                 rollout = {name: each for name, each in rollout.items() if not name.startswith("memory.0")}
-        if not isinstance(self.env.unwrapped, Savable):
-            self._rollout = Rollout(self.env, self._mixture, self.config.env_seeds(self.transitions))
-        self._rollout.load_state_dict(rollout)
+        anew = partial(Rollout, self.env, self._mixture, self.config.env_seeds(self.transitions))
+        self._rollout = self._going_on(self._rollout, anew, rollout)
 
     @property
     def transitions(self) -> int:

@@ -225,6 +225,11 @@ class Rollout:
         tally = {f"tally.{name}": totals for name, totals in self._tally.state_dict().items()}
         return {"records": env.get_state(), **tally, **named(self._memory)}
 
+    def fits(self, state: Mapping[str, Any]) -> bool:
+        """Whether the environment takes back its records: another version may lay them out otherwise."""
+        env = self.env.unwrapped
+        return isinstance(env, Savable) and np.asarray(state["records"]).dtype == env.get_state().dtype
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Goes on exactly where `state_dict` stood; an empty state leaves the fresh episodes as they are.
 

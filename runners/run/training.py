@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from functools import partial
 
 from ...agents import checkpoint
 from ...agents.base import State
@@ -12,7 +13,7 @@ from .base import Run
 from .folder import pack, unpack
 from .metrics import Meter
 from .progress import ProgressLine
-from .rollout import Rollout, Savable
+from .rollout import Rollout
 from .stopwatch import Stopwatch, count
 
 ROWS = 100
@@ -36,9 +37,8 @@ class Training(Run):
     def _restore(self, state: State) -> None:
         self.step = count(state["step"])
         self._stopwatch.restore(state["seconds"])
-        if not isinstance(self.env.unwrapped, Savable):
-            self._rollout = self._begun(self.config.env_seeds(self.step))
-        self._rollout.load_state_dict(unpack(state, "rollout"))
+        anew = partial(self._begun, self.config.env_seeds(self.step))
+        self._rollout = self._going_on(self._rollout, anew, unpack(state, "rollout"))
 
     @property
     def transitions(self) -> int:

@@ -31,7 +31,8 @@ def record() -> Replay:
         actions.append(np.int64(RIGHT))
         _, reward, over, _, _ = env.step(RIGHT)
         score += reward
-    return Replay(ID, 5, tuple(actions), {"slip": 300}, {"start": 2}, "human", score, env.state_hash())
+    known = {"state_hash": env.state_hash(), "layout": env.state_layout}
+    return Replay(ID, 5, tuple(actions), {"slip": 300}, {"start": 2}, "human", score, **known)
 
 
 def test_a_saved_episode_plays_again_exactly(tmp_path):
@@ -71,6 +72,22 @@ def test_an_episode_that_goes_another_way_is_told():
         list(play(replace(recorded, config={"slip": 2000})))
 
 
+def test_where_states_were_laid_out_otherwise_the_score_tells(tmp_path):
+    recorded = replace(record(), state_hash=7)
+    with pytest.raises(ReplayError, match="another way"):
+        list(play(recorded))
+    for layout in (None, recorded.layout + 1):
+        earlier = replace(recorded, layout=layout)
+        assert sum(step.reward for step in play(earlier)) == earlier.score
+        with pytest.raises(ReplayError, match="another way"):
+            list(play(replace(earlier, score=earlier.score + 1)))
+    recorded.save(tmp_path / "first.json")  # as it was before there were layouts
+    content = json.loads((tmp_path / "first.json").read_text())
+    del content["layout"]
+    (tmp_path / "first.json").write_text(json.dumps({**content, "meze_replay": 1}))
+    assert load(tmp_path / "first.json") == replace(recorded, layout=None)
+
+
 def altered(**changes):
     def alter(content: dict) -> str:
         return json.dumps({**content, **changes})
@@ -92,7 +109,7 @@ def without_seed(content: dict) -> str:
         (lambda content: json.dumps({"a": 1}), "not a replay file"),
         (without_seed, "missing or not known: 'seed'"),
         (altered(extra=1), "missing or not known: 'extra'"),
-        (altered(meze_replay=2, version="9.9"), "newer version of meze .9.9."),
+        (altered(meze_replay=3, version="9.9"), "newer version of meze .9.9."),
         (altered(seed=-1), "'seed' must be an integer"),
         (altered(seed=True), "'seed' must be an integer"),
         (altered(seed=1 << 64), "'seed' must be an integer"),

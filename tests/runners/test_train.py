@@ -107,6 +107,22 @@ def test_a_foreign_run_resumes_and_says_what_differs(tmp_path, capsys) -> None:
     assert json.loads((run / "config.json").read_text())["run"]["steps"] == 800  # for the next time
 
 
+def test_a_run_whose_states_were_laid_out_otherwise_goes_on_with_new_episodes(tmp_path, capsys) -> None:
+    args = ["train", "q-learning", "corridor", "--steps", "400", "--num-envs", "4", "--eval-episodes", "4"]
+    assert cli.main([*args, "--out", str(tmp_path)]) == 0
+    run = only_run(tmp_path)
+    for path in run.glob("checkpoints/*.safetensors"):
+        state = checkpoint.load(path)
+        layout = state["rollout.records"].dtype
+        wider = [(name, np.int64 if name == "cell" else layout[name]) for name in layout.names]
+        state["rollout.records"] = state["rollout.records"].astype(wider)
+        checkpoint.save(path, state)
+    capsys.readouterr()
+    assert cli.main(["train", "--resume", str(run), "--steps", "800"]) == 0
+    assert "laid out otherwise" in capsys.readouterr().out
+    assert final(run)["step"] == 800
+
+
 def test_a_full_disk_leaves_earlier_checkpoints(tmp_path, monkeypatch, capsys) -> None:
     replace, count = os.replace, []
 
