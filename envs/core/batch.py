@@ -264,8 +264,8 @@ class Batch:
         self.state = np.zeros(num_envs, world.state_dtype)
         self.reports = Reports(world.state_dtype)
         self.loop = bind_loop(world) if loop is None else loop
-        self._first_wrong = entry_point(_first_wrong, (np.zeros(1, np.int64), self.num_actions))
         self._advance_rows: Callable | None = None  # the loop, compiled for the types of this batch's arrays
+        self._find_wrong: Callable | None = None
         space, n = world.observation_space, self.num_envs
         seen = ((n, *(space.shape or ())), space.dtype), ((n, self.num_actions * self.has_mask), np.uint8)
         columns = [((count, n), dtype) for count, dtype in self.reports.blocks]
@@ -295,7 +295,9 @@ class Batch:
 
     def first_wrong(self, action: NDArray[np.int64]) -> int:
         """The first row of (N,) actions that is none; -1 if all are."""
-        return self._first_wrong(action, self.num_actions)
+        if self._find_wrong is None:
+            self._find_wrong = entry_point(_first_wrong, (action, self.num_actions))
+        return self._find_wrong(action, self.num_actions)
 
     def reset(
         self,
