@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from ..core.compiling import kernel, rare_kernel
 from ..core.rng import uniform_int
-from .roads import heading_towards, neighbour, put_on, route_heading, take_off, word_at
+from .roads import heading_towards, neighbour, put_on, route_heading, route_length, take_off, word_at
 from .state import CLAIM, JUNCTION, ON_ROAD_MASK, SIREN, SIREN_AHEAD, STEPPING_MASK, VEHICLE
 
 FREE, BY_OTHERS, BY_EGO = 0, 1, 2
@@ -72,7 +72,7 @@ def sound_siren(t, e):
     e.ambulance_path[:] = -1
     d = e.ambulance_destination
     cell = e.ambulance_cell
-    if t.distance[d, cell] == 0:  # arrived
+    if route_length(t, d, cell) == 0:  # arrived
         e.ambulance_cell = -1
         e.ambulance_from = -1
         e.ambulance_via = -1
@@ -81,7 +81,7 @@ def sound_siren(t, e):
         e.ambulance_path[k] = cell
         if not word_at(e, cell) & CLAIM:
             put_on(e, cell, SIREN)
-        if t.distance[d, cell] == 0:
+        if route_length(t, d, cell) == 0:
             break
         cell = neighbour(t, cell, route_heading(t, d, cell))
 
@@ -91,7 +91,7 @@ def call_ambulance(t, e):
     """Sends an ambulance from a random lane cell, if that is free, to a random destination."""
     cell = t.lanes[uniform_int(e.rng, t.counts[0])]
     destination = uniform_int(e.rng, len(t.destinations))
-    if e.road[cell] != 0 or t.distance[destination, cell] == 0:
+    if e.road[cell] != 0 or route_length(t, destination, cell) == 0:
         return
     e.ambulance_cell = cell
     e.ambulance_from = cell

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..core.batch import bind_policy
 from ..core.compiling import kernel
 from ..streets.maps import NONE
-from .roads import neighbour, route_heading, town_of, word_at
+from .roads import neighbour, route_heading, route_length, town_of, word_at
 from .state import JUNCTION_AHEAD, VEHICLE, CityParams
 
 CELLS_AHEAD = 12
@@ -25,7 +25,7 @@ def jam_one(p, s, i):
     cell = e.cars[0].cell
     cells = 0
     taken = 0
-    while cells < CELLS_AHEAD and t.distance[e.destination, np.uint64(cell)] > 0:
+    while cells < CELLS_AHEAD and route_length(t, e.destination, cell) > 0:
         cell = neighbour(t, cell, route_heading(t, e.destination, cell))
         cells += 1
         if word_at(e, cell) & VEHICLE:

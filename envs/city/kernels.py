@@ -14,7 +14,17 @@ from ..core.compiling import kernel, rare_kernel
 from ..core.rng import uniform_int
 from .cars import clear_slot, ego_may_enter, put_car
 from .people import come_onto_pavement
-from .roads import approach_at, is_green, junction_at, neighbour, put_on, take_off, town_of, word_at
+from .roads import (
+    approach_at,
+    is_green,
+    junction_at,
+    neighbour,
+    put_on,
+    route_length,
+    take_off,
+    town_of,
+    word_at,
+)
 from .state import FORWARD, LEFT, NO_LANE, ON_ROAD_MASK, RIGHT, SIREN, VEHICLE, WAIT, WALKING
 from .traffic import end_tick, move_traffic
 
@@ -37,7 +47,7 @@ def place_ego(t, e):
     distance = 0
     for _ in range(64):
         cell = t.lanes[uniform_int(e.rng, t.counts[0])]
-        trip = int(t.distance[e.destination, cell])
+        trip = route_length(t, e.destination, cell)
         if trip > distance:
             start = cell
             distance = trip
@@ -82,7 +92,7 @@ def clear_info(e):
 @kernel
 def tell_progress(t, e):
     """Writes how far the trip has come; returns the cells still to drive."""
-    distance = int(t.distance[e.destination, np.uint64(e.cars[0].cell)])
+    distance = route_length(t, e.destination, e.cars[0].cell)
     e.info.distance = distance
     e.info.progress = (e.start_distance - distance) / e.start_distance
     return distance

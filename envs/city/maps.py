@@ -19,6 +19,7 @@ from ..streets.maps import (
     JUNCTION,
     ROAD,
     SIDEWALK,
+    UNREACHABLE,
     MapError,
     StreetConfig,
     StreetMap,
@@ -36,6 +37,8 @@ from .state import INSIDE_JUNCTION, JUNCTION_AHEAD, LANE_AHEAD, NO_LANE, ZEBRA_A
 MAX_POOL_SIZE = 4096
 NUM_DESTINATIONS = 32
 """Of each map."""
+NO_ROUTE = (1 << 14) - 1
+"""Moves of a route that there is not."""
 
 CELL = np.dtype(
     [
@@ -92,8 +95,9 @@ class Pool(NamedTuple):
     """(M, S) sidewalk cells from which a pedestrian can walk on; -1 behind the end."""
     destinations: NDArray[np.int32]
     """(M, D) cells of `lanes`, far from each other; they repeat on a map of fewer lanes."""
-    distance: NDArray[np.uint16]
-    """(M, D, C) moves of the shortest legal route from each cell to each destination, 65535 if none leads."""
+    routes: NDArray[np.uint16]
+    """(M, D, C) the shortest legal route from each cell to each destination: 4 times its moves, 16383 if none
+    leads, and the heading in which it leaves the cell, so that one look tells both."""
     counts: NDArray[np.int32]
     """(M, 4) numbers of lanes, of walks, of junctions, and of lane cells of all kinds."""
 
@@ -178,7 +182,7 @@ def build_pool(maps: Sequence[StreetMap], destinations: int | NDArray[np.int32] 
         destinations: number of destinations of each map, chosen far from each other; or (M, D) their cells.
 
     Raises:
-        ValueError: if the maps differ in size, or one has no room for a car.
+        ValueError: if the maps differ in size, one has no room for a car, or a route has too many moves.
     """
     shapes = {m.kind.shape for m in maps}
     if len(shapes) != 1:
@@ -211,9 +215,7 @@ def build_pool(maps: Sequence[StreetMap], destinations: int | NDArray[np.int32] 
         )
     if isinstance(destinations, int):
         destinations = _spread(lanes, destinations, width)
-    distance = np.empty((*destinations.shape, height, width), np.uint16)
-    for m, targets, out in zip(maps, destinations, distance, strict=True):
-        distances(m.exits, targets, out)
+    routes = np.stack([_routes(m, targets) for m, targets in zip(maps, destinations, strict=True)])
 
     num_junctions = np.array([len(m.signalled) for m in maps], np.int32)
     num_cells = (exits > 0).sum(axis=(1, 2))
@@ -225,12 +227,23 @@ def build_pool(maps: Sequence[StreetMap], destinations: int | NDArray[np.int32] 
         lanes=lanes,
         walks=walks,
         destinations=destinations,
-        distance=distance.reshape(*destinations.shape, -1),
+        routes=routes.reshape(*destinations.shape, -1),
         counts=np.stack([num_lanes, num_walks, num_junctions, num_cells], axis=1).astype(np.int32),
     )
     for table in pool:
         table.flags.writeable = False
     return pool
+
+
+def _routes(m: StreetMap, targets: NDArray[np.int32]) -> NDArray[np.uint16]:
+    """The table `Pool.routes` of one map, (D, H, W)."""
+    moves = np.empty((len(targets), *m.exits.shape), np.uint16)
+    distances(m.exits, targets, moves)
+    if (moves[moves != UNREACHABLE] >= NO_ROUTE).any():
+        raise ValueError(f"map {m.name}: a route is longer than {NO_ROUTE - 1:,} cells")
+    moves = np.minimum(moves, NO_ROUTE)
+    onward = [np.where(m.exits >> h & 1, ahead(moves, h, NO_ROUTE), UNREACHABLE) for h in range(4)]
+    return moves << 2 | np.argmin(onward, axis=0).astype(np.uint16)
 
 
 def _junction_beside(heading: NDArray, junction: NDArray, turn: int) -> NDArray[np.int16]:

@@ -23,7 +23,7 @@ def town_of(p, m):
         p.lanes[m],
         p.walks[m],
         p.destinations[m],
-        p.distance[m],
+        p.routes[m],
         p.counts[m],
     )
 
@@ -95,17 +95,13 @@ def heading_towards(t, cell, to):
 @kernel
 def route_heading(t, destination, cell):
     """The heading in which the shortest legal route leaves `cell`."""
-    exits = t.cells[np.uint64(cell)].exits
-    distances = t.distance[destination]
-    best = 0
-    shortest = 65536
-    for heading in range(4):
-        if exits >> heading & 1:
-            distance = int(distances[np.uint64(neighbour(t, cell, heading))])
-            if distance < shortest:
-                shortest = distance
-                best = heading
-    return best
+    return int(t.routes[destination, np.uint64(cell)]) & 3
+
+
+@kernel
+def route_length(t, destination, cell):
+    """Cells of the shortest legal route from `cell`."""
+    return int(t.routes[destination, np.uint64(cell)]) >> 2
 
 
 @kernel

@@ -237,11 +237,9 @@ class Scene:
 
     def _find_route(self, m: int, destination: int, cell: int) -> list[tuple[float, float]]:
         """Two dots a cell along the shortest legal route."""
-        distance, exits = self._params.distance[m, destination], self._params.cells["exits"][m]
-        dots = []
-        for _ in range(int(distance[cell])):
-            moves = [cell + self._delta[h] for h in range(4) if exits[cell] >> h & 1]
-            onward = min(moves, key=lambda to: int(distance[to]))
+        routes, dots = self._params.routes[m, destination], []
+        for _ in range(int(routes[cell]) >> 2):
+            onward = cell + self._delta[int(routes[cell]) & 3]
             dots += [self._between(cell, onward, share)[1:3] for share in (0.5, 1.0)]
             cell = onward
         return dots[:-1]

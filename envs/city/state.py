@@ -162,8 +162,8 @@ class CityParams(NamedTuple):
     """(M, S) sidewalk cells."""
     destinations: NDArray[np.int32]
     """(M, D) cells."""
-    distance: NDArray[np.uint16]
-    """(M, D, C) cells along the shortest legal route, 65535 where there is none."""
+    routes: NDArray[np.uint16]
+    """(M, D, C) shortest legal routes: 4 times their cells (16383 where there is none), and the heading."""
     counts: NDArray[np.int32]
     """(M, 4) numbers of lanes, walks, junctions and lane cells in all."""
     views: NDArray[np.uint8]
@@ -181,5 +181,5 @@ class Town(NamedTuple):
     lanes: NDArray[np.int32]
     walks: NDArray[np.int32]
     destinations: NDArray[np.int32]
-    distance: NDArray[np.uint16]
+    routes: NDArray[np.uint16]
     counts: NDArray[np.int32]

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.world import check_ranges
-from ..streets.maps import UNREACHABLE
+from .maps import NO_ROUTE
 from .state import (
     AT_KERB,
     CLAIM,
@@ -47,7 +47,7 @@ class StateCheck:
 
     def __init__(self, params: CityParams, state_dtype: np.dtype) -> None:
         rules = params.rules[0]
-        num_maps, num_destinations, num_cells = params.distance.shape
+        num_maps, num_destinations, num_cells = params.routes.shape
         self._paths = params.ways["path"]
         num_approaches, _, path_length = self._paths.shape[1:]
         self._people = int(rules["people"])
@@ -65,7 +65,7 @@ class StateCheck:
             "ask_hour": (0, 24),
             "clock": (0, 2 * int(rules["green"] + rules["all_red"]) - 1),
             "destination": (0, num_destinations - 1),
-            "start_distance": (1, UNREACHABLE),
+            "start_distance": (1, NO_ROUTE),
             "num_cars": (0, last_slot),
             "target_cars": (0, last_slot),
             "entries": (0, MOST),
@@ -96,7 +96,7 @@ class StateCheck:
             "heading": heading,
             "mode": (WALKING, ON_ROAD),
         }
-        self._info_ranges = {"hour": (0, 23), "distance": (0, UNREACHABLE)}
+        self._info_ranges = {"hour": (0, 23), "distance": (0, NO_ROUTE)}
 
     def __call__(self, state: NDArray) -> None:
         """Raises ValueError, in one line, for records that are no states; see `World.check_state`."""

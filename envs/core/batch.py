@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import math
+import time
 from collections.abc import Callable, Mapping
 from functools import cache
 from itertools import pairwise
@@ -232,7 +233,12 @@ class Batch:
     """The records of N environments of one world, and the loop over them.
 
     The only state is the records: everything else is made from the world's config.
+
+    Attributes:
+        slice_seconds: work for which a thread is woken, which takes 80 us.
     """
+
+    slice_seconds = 2e-4
 
     def __init__(
         self, world: World, num_envs: int = 1, num_threads: int = 1, loop: Callable | None = None
@@ -266,6 +272,7 @@ class Batch:
         self.loop = bind_loop(world) if loop is None else loop
         self._advance_rows: Callable | None = None  # the loop, compiled for the types of this batch's arrays
         self._find_wrong: Callable | None = None
+        self._row_seconds = 1e-6  # it took for a row of the last call
         space, n = world.observation_space, self.num_envs
         seen = ((n, *(space.shape or ())), space.dtype), ((n, self.num_actions * self.has_mask), np.uint8)
         columns = [((count, n), dtype) for count, dtype in self.reports.blocks]
@@ -356,13 +363,19 @@ class Batch:
         if self._advance_rows is None:
             self._advance_rows = entry_point(self.loop, (*arguments, 0, 0))
         advance = self._advance_rows
-        if self.num_threads == 1:
-            return advance(*arguments, 0, self.num_envs)
-        bounds = [self.num_envs * k // self.num_threads for k in range(self.num_threads + 1)]
-        *others, own = pairwise(bounds)
-        futures = [self._threads.submit(advance, *arguments, lo, hi) for lo, hi in others]
-        ended = advance(*arguments, *own)  # a slice for the caller's thread, which would only wait
+        *others, (lo, hi) = self._slices()
+        futures = [self._threads.submit(advance, *arguments, *rows) for rows in others]
+        started = time.perf_counter()
+        ended = advance(*arguments, lo, hi)  # a slice for the caller's thread, which would only wait
+        self._row_seconds = (time.perf_counter() - started) / (hi - lo)
         return ended + sum(future.result() for future in futures)
+
+    def _slices(self) -> list[tuple[int, int]]:
+        """Rows of each thread, as many threads as pay if rows take as long as the last time."""
+        count, seconds = self.num_threads, self.num_envs * self._row_seconds
+        while count > 1 and seconds < count * self.slice_seconds:
+            count -= 1
+        return list(pairwise(self.num_envs * k // count for k in range(count + 1)))
 
     # ------------------------------------------------------------ states
 

@@ -28,9 +28,9 @@ def interpreted(world: World) -> Callable:
     """
     loop = _python_text(bind_loop(world), {})
 
-    def run(*arguments: Any) -> None:
+    def run(*arguments: Any) -> int:
         with np.errstate(over="ignore"):  # numpy warns where uint64 wraps
-            loop(*map(_argument, arguments))
+            return loop(*map(_argument, arguments))
 
     return run
 

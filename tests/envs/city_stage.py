@@ -110,7 +110,7 @@ class Stage:
         if r["cars"]["cell"][0] >= 0:
             r["road"][r["cars"]["cell"][0]] &= 0xFF ^ codes.VEHICLE
         self._put(0, x, y, heading, wait)
-        r["info"]["distance"] = self.params.distance[0, r["destination"], y * SIDE + x]
+        r["info"]["distance"] = self.params.routes[0, r["destination"], y * SIDE + x] >> 2
 
     def car(self, x: int, y: int, heading: int, turn: int = codes.UNDRAWN, wait: int = 0) -> int:
         """Adds a car; returns its slot."""
@@ -144,7 +144,7 @@ class Stage:
         r["ambulance_heading"] = heading
         r["ambulance_path"][:] = -1
         r["ambulance_path"][: len(cells)] = cells
-        distance = self.params.distance[0][:, cells]
+        distance = self.params.routes[0][:, cells] >> 2
         falling = (np.diff(distance.astype(int), axis=1) == -1).all(axis=1)
         r["ambulance_destination"] = np.flatnonzero(falling)[0]  # one to which this path is a shortest route
         for cell in cells:
@@ -154,9 +154,9 @@ class Stage:
         """Chooses the destination that is nearest to a cell, by the road."""
         r = self.record
         cell = y * SIDE + x
-        r["destination"] = np.argmin(self.params.distance[0][:, cell])
+        r["destination"] = np.argmin(self.params.routes[0][:, cell] >> 2)
         r["start_distance"] = 100
-        r["info"]["distance"] = self.params.distance[0, r["destination"], r["cars"]["cell"][0]]
+        r["info"]["distance"] = self.params.routes[0, r["destination"], r["cars"]["cell"][0]] >> 2
 
     def step(self, action: int = codes.WAIT):
         """One tick; returns what the environment's step returns."""

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from meze.envs.city.maps import MAX_POOL_SIZE, build_pool, load_pool
+from meze.envs.city.maps import MAX_POOL_SIZE, NO_ROUTE, build_pool, load_pool
 from meze.envs.city.state import JUNCTION_AHEAD
 from meze.envs.core.splits import FIRST_SEED
 from meze.envs.streets.maps import (
@@ -12,7 +12,6 @@ from meze.envs.streets.maps import (
     ROAD,
     SIDEWALK,
     STEPS,
-    UNREACHABLE,
     StreetConfig,
     format_map,
     generate,
@@ -167,11 +166,14 @@ def test_distance_to_destinations(k, m):
     lanes = set(listed(POOL.lanes[k]))
     targets = POOL.destinations[k].tolist()
     assert len(set(targets)) == len(targets) and set(targets) <= lanes
-    for target, distance in zip(targets, POOL.distance[k].astype(int), strict=True):
+    for target, route in zip(targets, POOL.routes[k].astype(int), strict=True):
+        distance = route >> 2
         # Bellman's equation has one solution where every cell reaches the target.
         for cell in range(HEIGHT * WIDTH):
-            ahead = [distance[step(cell, h)] for h in range(4) if m.exits.flat[cell] >> h & 1]
-            assert distance[cell] == (0 if cell == target else 1 + min(ahead) if ahead else UNREACHABLE)
+            ahead = {h: distance[step(cell, h)] for h in range(4) if m.exits.flat[cell] >> h & 1}
+            nearest = min(ahead, key=ahead.__getitem__, default=0)
+            assert route[cell] & 3 == nearest
+            assert distance[cell] == (0 if cell == target else 1 + ahead[nearest] if ahead else NO_ROUTE)
 
 
 def test_destinations_are_spread_over_the_map():
@@ -200,7 +202,7 @@ def test_tables_are_read_only_contiguous_and_of_fixed_types():
 
 def test_a_map_has_the_same_tables_in_every_pool():
     alone = build_pool(MAPS[1:2], destinations=12)
-    for name in ("cells", "destinations", "distance", "counts"):
+    for name in ("cells", "destinations", "routes", "counts"):
         np.testing.assert_array_equal(getattr(alone, name)[0], getattr(POOL, name)[1])
     for name in ("lanes", "walks", "signals"):
         one = getattr(alone, name)[0]

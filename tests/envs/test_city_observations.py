@@ -116,7 +116,7 @@ def test_route_and_situation_agree_with_the_map():
         for action, turn in ((FORWARD, 0), (LEFT, 3), (RIGHT, 1)):
             h = (heading + turn) % 4
             if p.cells[s["map"], cell]["exits"] >> h & 1:
-                best[action] = p.distance[s["map"], s["destination"], cell + p.rules[0]["delta"][h]]
+                best[action] = p.routes[s["map"], s["destination"], cell + p.rules[0]["delta"][h]] >> 2
         assert best[route + FORWARD] == min(best.values())
     approach = p.cells[states["map"], states["cars"]["cell"][:, 0]]["ahead"] == JUNCTION_AHEAD
     np.testing.assert_array_equal(digits["signal"] > 0, approach)

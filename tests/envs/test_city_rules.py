@@ -66,7 +66,7 @@ def test_a_move_that_the_road_forbids_costs_and_leaves_the_car(stage):
 def test_arriving_ends_the_episode_with_success(stage):
     goal = int(stage.params.destinations[0, 3])
     stage.record["destination"] = 3
-    before = np.flatnonzero(stage.params.distance[0, 3] == 1)[0]
+    before = np.flatnonzero(stage.params.routes[0, 3] >> 2 == 1)[0]
     heading = int(stage.params.cells[0, goal]["heading"])
     stage.ego(int(before % SIDE), int(before // SIDE), heading)
     _, _, terminated, _, info = stage.step(FORWARD)

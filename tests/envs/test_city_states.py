@@ -58,7 +58,7 @@ def busy():
 def out_of_range(world):
     """Field to values that no record may have, in any slot."""
     p = world.params()
-    maps, destinations, cells = p.distance.shape
+    maps, destinations, cells = p.routes.shape
     no_cell, no_slot = (-2, cells, 2**31 - 1, -(2**31)), (-1, world.state_dtype["cars"].shape[0], 2**30)
     return {
         "map": (-1, maps),

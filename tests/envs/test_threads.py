@@ -6,15 +6,20 @@ import sys
 import threading
 from pathlib import Path
 
+import numpy as np
 import pytest
+from meze.envs.core.vector import WorldVectorEnv
 from meze.threads import Threads
+from toy_world import RIGHT, Corridor
 
 FORK = """
 import os
 import numpy as np
+from meze.envs.core.batch import Batch
 from meze.envs.core.vector import WorldVectorEnv
 from toy_world import RIGHT, Corridor
 
+Batch.slice_seconds = 0.0  # all threads, however little there is to do
 env = WorldVectorEnv(Corridor, 64, num_threads=2)
 env.reset(seed=1)
 env.step(np.full(64, RIGHT))
@@ -55,3 +60,16 @@ def test_threads_end_when_they_are_shut_down_and_come_again_when_needed():
         assert threading.active_count() > before
         threads.shutdown()
         assert threading.active_count() == before
+
+
+@pytest.mark.parametrize(("num_envs", "times"), [(64, 0), (200_000, 10)])
+def test_threads_are_woken_where_there_is_enough_to_do(num_envs, times, monkeypatch):
+    env, handed = WorldVectorEnv(Corridor, num_envs, num_threads=2), []
+    submit = env._batch._threads.submit
+    monkeypatch.setattr(env._batch._threads, "submit", lambda *args: handed.append(args) or submit(*args))
+    env.reset(seed=1)
+    env.step(np.full(num_envs, RIGHT))  # now it is known how long rows take
+    handed.clear()
+    for _ in range(10):
+        env.step(np.full(num_envs, RIGHT))
+    assert len(handed) == times

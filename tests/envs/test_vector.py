@@ -16,6 +16,7 @@ from gymnasium.error import ResetNeeded
 from gymnasium.vector import AutoresetMode, SyncVectorEnv
 from gymnasium.wrappers import TimeLimit
 from meze.comparing import assert_same
+from meze.envs.core.batch import Batch
 from meze.envs.core.env import WorldEnv
 from meze.envs.core.vector import WorldVectorEnv
 from numba import njit
@@ -324,7 +325,8 @@ def test_reference_policies():
 @pytest.mark.parametrize(
     "copy", [deepcopy, lambda env: pickle.loads(pickle.dumps(env)), WorldVectorEnv.clone]
 )
-def test_copies_of_a_batch_are_independent(copy):
+def test_copies_of_a_batch_are_independent(copy, monkeypatch):
+    monkeypatch.setattr(Batch, "slice_seconds", 0.0)  # all threads, however little there is to do
     env = native(max_episode_steps=5, num_threads=2)
     env.reset(seed=0)
     env.step(np.zeros(N, np.int64))
