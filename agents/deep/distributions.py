@@ -99,11 +99,11 @@ class Categoricals(Distribution):
             start = np.zeros(len(choices), np.int64)
         self._start, self._shape, self._space_dtype = start, space.shape, space.dtype
         self.size = self.outputs = sum(choices)
-        self._choices, self.choices, self.parts = choices, np.array(choices), len(choices)
+        self.choices, self.parts = np.array(choices), len(choices)
 
     def _log(self, given: Tensor) -> list[Tensor]:
         """For each part its (B, choices) log-probabilities."""
-        return [part.log_softmax(dim=1) for part in given.split(self._choices, dim=1)]
+        return [part.log_softmax(dim=1) for part in given.split(self.choices.tolist(), dim=1)]
 
     def _noise(self, given: Tensor, generator: torch.Generator) -> Tensor:
         return torch.rand(given.shape, device=given.device, generator=generator).clamp_(1e-20, 1.0 - 1e-7)
@@ -114,7 +114,7 @@ class Categoricals(Distribution):
 
     def best(self, given: Tensor) -> Tensor:
         """See `Distribution`."""
-        return torch.stack([part.argmax(dim=1) for part in given.split(self._choices, dim=1)], dim=1)
+        return torch.stack([part.argmax(dim=1) for part in given.split(self.choices.tolist(), dim=1)], dim=1)
 
     def log_probability(self, given: Tensor, action: Tensor) -> Tensor:
         """See `Distribution`."""

@@ -337,10 +337,10 @@ def load_usual(network: nn.Module, state: Mapping[str, Any], prefix: str) -> Non
 
 
 def share_planes(network: nn.Module, other: nn.Module) -> None:
-    """Has both take the same for usual; they are of one form."""
-    for mine, its in zip(network.modules(), other.modules(), strict=True):
-        if isinstance(mine, Torso) and isinstance(its, Torso):
-            its.planes = mine.planes
+    """Has torsos of two networks, which are of one form, take the same for usual."""
+    torsos = ([part for part in each.modules() if isinstance(part, Torso)] for each in (network, other))
+    for mine, its in zip(*torsos, strict=True):
+        its.planes = mine.planes
 
 
 def _planes(network: nn.Module) -> Iterator[tuple[str, Planes]]:

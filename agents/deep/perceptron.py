@@ -140,7 +140,15 @@ class Perceptron:
 
         Returns:
             (minibatches, 6) the loss and its parts; see `PPO.learn`.
+
+        Raises:
+            IndexError: for an action that there is not, or masks of another width.
         """
+        choices, action, mask = clipping.choices, rollout.action, rollout.mask
+        if len(choices) and ((action < 0) | (action >= choices)).any():
+            raise IndexError(f"actions are numbers below {choices.tolist()}")
+        if len(mask) and mask.shape[1] != choices.sum():
+            raise IndexError(f"masks of {mask.shape[1]} actions; there are {choices.sum()}")
         told = np.empty((minibatches, 6))
         inputs, weights = self.inputs(obs), self._optimizer.weights
         scratch = scratch_for(inputs, self._nets, weights.size)

@@ -374,5 +374,8 @@ class PPO(DeepLearner):
         if "rollout.mask" in state:
             layout["mask"] = ((distribution.size,), np.bool_)
         self._trajectories.load_state_dict(state, layout, distribution.size)
+        action = np.asarray(state.get("rollout.action", np.zeros((0, distribution.parts))))
+        if len(distribution.choices) and ((action < 0) | (action >= distribution.choices)).any():
+            raise ValueError("the unfinished rollout is damaged")
         if self._returns is not None:
             self._returns.load_state_dict(state)

@@ -215,7 +215,9 @@ def build_pool(maps: Sequence[StreetMap], destinations: int | NDArray[np.int32] 
         )
     if isinstance(destinations, int):
         destinations = _spread(lanes, destinations, width)
-    routes = np.stack([_routes(m, targets) for m, targets in zip(maps, destinations, strict=True)])
+    routes = np.empty((*destinations.shape, height, width), np.uint16)
+    for k, (m, targets) in enumerate(zip(maps, destinations, strict=True)):
+        routes[k] = _routes(m, targets)
 
     num_junctions = np.array([len(m.signalled) for m in maps], np.int32)
     num_cells = (exits > 0).sum(axis=(1, 2))

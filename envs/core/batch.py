@@ -226,8 +226,6 @@ class Finals(NamedTuple):
         """What was reported."""
         return Columns(*self[2:])
 
-    """Records of `info` and `parts` alone."""
-
 
 class Batch:
     """The records of N environments of one world, and the loop over them.
@@ -440,7 +438,7 @@ class Batch:
     @property
     def layout(self) -> int:
         """Names in 64 bits how records lie in memory; hashes of different layouts can't be compared."""
-        digest = hashlib.blake2b(repr(self.state.dtype).encode(), digest_size=8)
+        digest = hashlib.blake2b(repr(self.state.dtype.descr).encode(), digest_size=8)
         return int.from_bytes(digest.digest(), "little")
 
     @staticmethod

@@ -128,7 +128,8 @@ def play(replay: Replay) -> Iterator[ReplayStep]:
 
     Raises:
         ReplayError: when the world refuses the config, the options or an action, when the episode ends before
-            the actions do, or when it ends in another state than was recorded.
+            the actions do, or when it ends in another state than was recorded; where states were laid out
+            otherwise (`Replay.layout`), with another score.
     """
     from .env import WorldEnv
 

@@ -12,8 +12,9 @@ STEPS = (-WIDTH, 1, WIDTH, -1)  # what up, right, down and left add to the numbe
 FLOOR, DOOR, EXIT, WALL, OUTER = 0, 1, 2, 3, 4  # kinds of cell; OUTER: the outer wall, and what is outside
 FIRE = 13  # instead of a level of smoke, where it burns
 EXITS, NEAREST = 3, 3  # their number; and instead of the number of an exit: whichever is nearest
-# Steps where there is no way. Ways are shorter than 100: rooms are rectangles, at least 3 cells wide, and a
-# shortest way enters each of them once. So numbers of steps, and 13 more, are less than 128 (see `nearness`).
+# Steps where there is no way. Ways are at most 106: a shortest way enters a room once, and takes w + h steps
+# with the door; rooms are rectangles of w, h >= 3 cells, and need (w + 1) (h + 1) of 14 * 20. So numbers of
+# steps, and 13 more, are less than 128 (see `nearness`).
 FAR = 114
 
 STATE = state_dtype(

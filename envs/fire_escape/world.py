@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from ..core import COST, REWARD_SCALE, SUCCESS, Kernels, Measure, Renderer, World, bind_policy, check_ranges
 from . import expert, kernels
 from .config import FireEscapeConfig
-from .state import CELLS, EXITS, FIRE, HEIGHT, NEAREST, OUTER, STATE, WALL, WIDTH, FireEscapeParams
+from .state import CELLS, EXIT, EXITS, FIRE, HEIGHT, NEAREST, OUTER, STATE, WALL, WIDTH, FireEscapeParams
 
 
 class FireEscape(World):
@@ -85,7 +85,12 @@ class FireEscape(World):
         count = np.count_nonzero(state["smoke"] == FIRE, axis=1)
         burning = np.where(np.arange(CELLS) < count[:, None], state["burning"], agent)
         used = np.concatenate([agent, np.where(others > 0, others, agent), burning], axis=1)
-        if is_way[:, is_edge].any() or not np.take_along_axis(is_way, used, axis=1).all():
+        is_floor = (state["kind"] < EXIT) | (state["smoke"] < FIRE)  # where it burns
+        if (
+            is_way[:, is_edge].any()
+            or not is_floor.all()
+            or not np.take_along_axis(is_way, used, axis=1).all()
+        ):
             raise ValueError("no state of this world: people or fires are in walls, or the building is open")
         if (state["num_burning"] != count).any():
             raise ValueError("no state of this world: num_burning is not what burns")

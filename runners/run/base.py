@@ -94,7 +94,7 @@ class Run(ABC):
         if not isinstance(self.env.unwrapped, Savable):
             return [f"{self.config.environment.id} can't save its state: new episodes begin"]
         if self._anew:
-            return ["states of another version of meze, laid out otherwise, were saved: new episodes begin"]
+            return ["states were saved by a version that lays them out otherwise: new episodes begin"]
         return []
 
     def _going_on(self, rollout: Rollout, anew: Callable[[], Rollout], state: State) -> Rollout:

@@ -227,20 +227,18 @@ class Rollout:
 
     def fits(self, state: Mapping[str, Any]) -> bool:
         """Whether the environment takes back its records: another version may lay them out otherwise."""
-        env = self.env.unwrapped
-        return isinstance(env, Savable) and np.asarray(state["records"]).dtype == env.get_state().dtype
+        env, records = self.env.unwrapped, state.get("records")
+        if not isinstance(env, Savable) or records is None:
+            return False
+        return not isinstance(env, WorldVectorEnv) or np.asarray(records).dtype == env.state.dtype
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes on exactly where `state_dict` stood; an empty state leaves the fresh episodes as they are.
+        """Goes on exactly where `state_dict` stood; only for a state that `fits`.
 
         Raises:
-            ValueError: when the state does not fit the environment.
+            ValueError: when the environment refuses it.
         """
-        if not state:
-            return
-        env = self.env.unwrapped
-        if not isinstance(env, Savable):
-            raise ValueError(f"{type(env).__name__} can't take back a saved state")
+        env: Any = self.env.unwrapped
         env.set_state(state["records"])
         self._obs = getattr(self.env, "observe", env.observe)()  # as what stands around it shows it
         if self._mask is not None:

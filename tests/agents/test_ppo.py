@@ -333,3 +333,33 @@ def test_what_is_no_number_is_found_with_its_batch() -> None:
             action, _, extras = learner.policy.act(obs, explore=True)
             learner.learn(Transition(obs, action, np.ones(4), obs, NO, NO, None, None, None, extras))
     assert np.isnan(caught.value.batch["obs"]).all()
+
+
+@pytest.mark.parametrize("action", [-1, 2, 10**11])
+def test_forged_actions_of_an_unfinished_rollout_are_refused(action) -> None:
+    space = MultiDiscrete([3, 2])
+    learner = make(space)
+    steps(learner, 2, space)
+    state = learner.state_dict()
+    forged = state["rollout.action"].copy()
+    forged[0, 0, 1] = action
+    with pytest.raises(ValueError, match="the unfinished rollout is damaged"):
+        make(space).load_state_dict(state | {"rollout.action": forged})
+
+
+class Heads(torch.nn.Module):
+    """A user's network, which has a module for each output."""
+
+    def __init__(self, space: Box, outputs: int) -> None:
+        super().__init__()
+        self.heads = torch.nn.ModuleList(torch.nn.Linear(space.shape[0], 1) for _ in range(outputs))
+
+    def forward(self, obs: torch.Tensor) -> torch.Tensor:
+        return torch.cat([head(obs) for head in self.heads], dim=1)
+
+
+def test_networks_of_the_users_may_differ_in_their_modules() -> None:
+    config = dataclasses.replace(SMALL, net=NetworkConfig(kind=f"{__name__}:Heads"))
+    learner = make(Discrete(3), config=config)
+    assert learner.policy.compiled is None
+    steps(learner, 17, Discrete(3))

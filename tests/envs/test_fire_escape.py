@@ -197,6 +197,11 @@ def test_forged_records_are_refused():
     refuses(lambda e: e["burning"].__setitem__(0, wall))
     refuses(lambda e: e["goal"].__setitem__(0, EXITS + 1))
     refuses(lambda e: e.__setitem__("num_burning", 0))
+
+    def burns_everywhere(e):
+        e["smoke"][:], e["burning"][:], e["num_burning"] = FIRE, e["people"][0], CELLS
+
+    refuses(burns_everywhere)
     refuses(lambda e: e["smoke"].__setitem__(slice(None), FIRE))
     env.set_state(env.get_state())
     env.step(np.zeros(2, int))

@@ -119,7 +119,7 @@ def test_a_run_whose_states_were_laid_out_otherwise_goes_on_with_new_episodes(tm
         checkpoint.save(path, state)
     capsys.readouterr()
     assert cli.main(["train", "--resume", str(run), "--steps", "800"]) == 0
-    assert "laid out otherwise" in capsys.readouterr().out
+    assert "lays them out otherwise" in capsys.readouterr().out
     assert final(run)["step"] == 800
 
 
