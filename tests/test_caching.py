@@ -101,7 +101,7 @@ def test_fingerprint_follows_attributes_of_modules(tmp_path, monkeypatch):
 
 
 def test_fingerprint_is_that_of_every_process():
-    imports = "from meze.agents.deep.layers import fit; from meze.caching import fingerprint"
+    imports = "from meze.agents.deep.fitting import fit_values as fit; from meze.caching import fingerprint"
     code = f"{imports}; print(fingerprint(fit))"
     environments = [{**os.environ, "PYTHONHASHSEED": seed} for seed in ("1", "2", "3")]
     commands = [subprocess.run([sys.executable, "-c", code], env=each, stdout=-1) for each in environments]

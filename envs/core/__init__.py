@@ -1,6 +1,7 @@
 """What every world shares: protocol, batch binding, random streams, environments, conformance checks.
 
-The names below are loaded when they are first used, so that `import meze` stays light.
+The names below are loaded when they are first used, so that `import meze` stays light. The module `eight` is
+public, too: cells of a grid, eight at once.
 """
 
 from importlib import import_module

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core import chance, kernel, later_u64, put_word, rare_kernel, skip, uniform_int, word_of
+from ..core import chance, eight, kernel, later_u64, put_word, rare_kernel, skip, uniform_int, word_of
 from .state import CELLS, DOOR, EXIT, EXITS, FAR, FIRE, FLOOR, HEIGHT, NEAREST, OUTER, STEPS, WALL, WIDTH
 
 ROOM = 3  # cells that a room is wide and high, at least
@@ -10,25 +10,8 @@ ALARM = 24  # ticks that it has burnt when the alarm goes off
 TRIP = 10  # steps from a start to the nearest exit, at least
 SIGHT = 4  # steps ahead within which fire is seen
 HARMLESS = 4  # level of smoke that takes no health
-VIEW = 11  # side of the square that the grid shows, cells
+VIEW, AREA = 11, 121  # side and area of the square that the grid shows, cells
 ESCAPE, NEARER, TICK, BREATH, HARM = 10240, 512, -51, -20, -10240  # rewards in 1/1024
-
-
-# Eight cells at once, a byte each. ONES: in each byte; TOPS: the highest bit, which tells of a comparison.
-ONES, TOPS = np.uint64(0x0101010101010101), np.uint64(0x8080808080808080)
-ONE, SEVEN, EIGHT, LAST = np.uint64(1), np.uint64(7), np.uint64(8), np.uint64(56)
-
-
-@kernel
-def below(word, number):
-    """The highest bit of bytes that are less than a number; all are below 128."""
-    return ~(word + np.uint64(128 - number) * ONES) & TOPS
-
-
-@kernel
-def whole(tops):
-    """Bytes of 255 where the highest bit is set."""
-    return (tops >> SEVEN) * np.uint64(255)
 
 
 @kernel
@@ -119,42 +102,7 @@ def spread(p, e):
         burning += catches
     e.num_burning = burning
     skip(e.rng, count)
-    thicken(e)
-
-
-FIRST_INSIDE, BEHIND_INSIDE = 2 * WIDTH, CELLS - 2 * WIDTH
-REST = np.uint64((1 << 8 * ((BEHIND_INSIDE - FIRST_INSIDE) % 8)) - 1)
-
-
-@kernel
-def thicken(e):
-    """Smoke thickens, cell after cell, beside what is thicker by two, where that has just thickened, too.
-
-    `thickens` where smoke beside says so; `follows` where it does once the cell to the left has. So who
-    thickens is a carry that runs from left to right. What was just written is not read again: it would wait.
-    """
-    was, newest = word_of(e.smoke, FIRST_INSIDE - 8), word_of(e.smoke, FIRST_INSIDE - 8)
-    newer, new = word_of(e.smoke, FIRST_INSIDE - 16), word_of(e.smoke, FIRST_INSIDE - 24)
-    carry = np.uint64(0)
-    for cell in range(FIRST_INSIDE, BEHIND_INSIDE, 8):
-        smoke = word_of(e.smoke, cell)
-        left, above = smoke << EIGHT | was >> LAST, new >> EIGHT | newer << LAST  # WIDTH is 3 * 8 - 1
-        by_two = smoke + ONES + ONES
-        beside = ((left | TOPS) - by_two) | ((above | TOPS) - by_two)
-        beside |= (word_of(e.smoke, cell + 1) | TOPS) - by_two
-        beside |= (word_of(e.smoke, cell + WIDTH) | TOPS) - by_two
-        is_open = below(word_of(e.kind, cell), EXIT)
-        if cell + 8 > BEHIND_INSIDE:
-            is_open &= REST
-        thickens = beside & is_open
-        follows = below(left ^ (smoke + ONES), 1) & is_open
-        for shift in (np.uint64(8), np.uint64(16), np.uint64(32)):
-            thickens |= follows & (thickens << shift)
-            follows &= (follows << shift) | ((ONE << shift) - ONE)
-        thickens |= follows & carry
-        carry = np.uint64(0) - (thickens >> np.uint64(63))
-        was, new, newer, newest = smoke, newer, newest, smoke + (thickens >> SEVEN)
-        put_word(e.smoke, cell, newest)
+    eight.thicken(e.smoke, e.kind, EXIT, 2 * WIDTH, CELLS - 2 * WIDTH, WIDTH)
 
 
 @kernel
@@ -265,53 +213,31 @@ def observe_index(p, s, i, obs):
 
 
 @kernel
-def inside(u, here):
-    """Bytes of 255 for those of eight cells, from column u of the view on, that are in the same row."""
-    left = here % WIDTH - VIEW // 2 + u  # of these cells the first one's column
-    mask = np.uint64(0)
-    for k in range(8):
-        if 0 <= left + k < WIDTH:
-            mask |= np.uint64(255) << np.uint64(8 * k)
-    return mask
-
-
-@kernel
-def nearness(plan, here, cell):
-    """Ten times 13 and how much nearer eight cells are, from -13 to 12."""
-    nearer = np.uint64(128 + 13 + int(plan[here])) * ONES - word_of(
-        plan, cell
-    )  # and the highest bit, from 0 on
-    nearer &= ~TOPS & whole(nearer & TOPS)
-    most = whole(~below(nearer, 25) & TOPS)
-    return np.uint64(10) * (nearer & ~most | np.uint64(25) * ONES & most)
-
-
-@kernel
 def observe_eight(e, here, cell, on_floor, planes, at):
     """Writes all planes of eight cells."""
-    area = VIEW * VIEW
-    seen, smoke = whole(below(word_of(e.kind, cell), WALL)) & on_floor, word_of(e.smoke, cell)
+    seen, smoke = eight.whole(eight.below(word_of(e.kind, cell), WALL)) & on_floor, word_of(e.smoke, cell)
     put_word(planes, at, np.uint64(19) * smoke & seen)
-    put_word(planes, area + at, whole(~below(smoke, FIRE) & TOPS) & seen)
-    put_word(planes, 2 * area + at, np.uint64(255) * word_of(e.taken, cell) & seen)
+    put_word(planes, AREA + at, ~eight.whole(eight.below(smoke, FIRE)) & seen)
+    put_word(planes, 2 * AREA + at, np.uint64(255) * word_of(e.taken, cell) & seen)
     for n in range(EXITS + 1):  # first the exit that the agent makes for
         plan = e.plan[np.uint64(e.goal[0] + n) % np.uint64(EXITS + 1)]
-        put_word(planes, (3 + n) * area + at, nearness(plan, here, cell) & seen)
+        nearer = eight.less(13 + int(plan[here]), word_of(plan, cell), 25)  # by -13 to 12 steps
+        put_word(planes, (3 + n) * AREA + at, np.uint64(10) * nearer & seen)
 
 
 @kernel
 def observe_grid(p, s, i, obs):
     """Planes around the agent, 0 in walls: smoke, fire, people, and how much nearer each exit is."""
-    e = s[i]
-    here = int(e.people[0])
-    planes = obs[i].reshape(len(obs[i]) * VIEW * VIEW)
+    e, planes = s[i], obs[i].reshape(obs[i].size)
+    here, last = int(e.people[0]), VIEW - 8  # eight cells of a row, and the last eight
     planes[:] = 0
-    first, last = inside(0, here), inside(VIEW - 8, here)
+    left = here % WIDTH - VIEW // 2
+    halves = eight.between(-left, WIDTH - left), eight.between(-left - last, WIDTH - left - last)
     for v in range(VIEW):
         if 0 < here // WIDTH + v - VIEW // 2 < HEIGHT - 1:
             cell, at = here + (v - VIEW // 2) * WIDTH - VIEW // 2, v * VIEW
-            observe_eight(e, here, cell, first, planes, at)
-            observe_eight(e, here, cell + VIEW - 8, last, planes, at + VIEW - 8)
+            observe_eight(e, here, cell, halves[0], planes, at)
+            observe_eight(e, here, cell + last, halves[1], planes, at + last)
 
 
 @kernel

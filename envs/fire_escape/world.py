@@ -85,12 +85,8 @@ class FireEscape(World):
         count = np.count_nonzero(state["smoke"] == FIRE, axis=1)
         burning = np.where(np.arange(CELLS) < count[:, None], state["burning"], agent)
         used = np.concatenate([agent, np.where(others > 0, others, agent), burning], axis=1)
-        is_floor = (state["kind"] < EXIT) | (state["smoke"] < FIRE)  # where it burns
-        if (
-            is_way[:, is_edge].any()
-            or not is_floor.all()
-            or not np.take_along_axis(is_way, used, axis=1).all()
-        ):
+        is_fit = (state["kind"] < EXIT) | (state["smoke"] < FIRE)
+        if is_way[:, is_edge].any() or not (is_fit.all() and np.take_along_axis(is_way, used, axis=1).all()):
             raise ValueError("no state of this world: people or fires are in walls, or the building is open")
         if (state["num_burning"] != count).any():
             raise ValueError("no state of this world: num_burning is not what burns")

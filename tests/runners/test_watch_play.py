@@ -278,7 +278,7 @@ def test_playing_saves_a_replay_that_can_be_watched(tmp_path, keyboard, capsys) 
         (lambda data: data[: len(data) // 2], "truncated"),
         (lambda data: data.replace(b"toy/Corridor-v0", b"os:Nothing-v0"), "not registered"),
         (lambda data: data.replace(b'"slip": 0', b'"slip": "x"'), "slip"),
-        (lambda data: data.replace(b'"meze_replay": 1', b'"meze_replay": 9'), "newer"),
+        (lambda data: data.replace(b'"meze_replay": 2', b'"meze_replay": 9'), "newer"),
     ],
 )
 def test_a_damaged_replay_is_told_in_one_line(tmp_path, capsys, change, words) -> None:
