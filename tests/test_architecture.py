@@ -19,8 +19,9 @@ CHECKOUT = Path(__file__).parents[1]
 FOLDERS = ("agents", "envs", "runners")
 
 EXAMPLE = "envs.fire_escape"
-PUBLIC = ".envs.core", ".envs.core.eight"  # names of the first, and one module
 """The world that shows how one is written: with public names alone, in few lines."""
+OPEN = ".envs.core", ".envs.core.eight"
+"""What it may import: names of the former, and the latter whole."""
 
 WINDOWS = {
     "envs.core.window_process",
@@ -123,7 +124,7 @@ def own_import_fault(imp: Import) -> str | None:
         known = (".envs.core", "." + home, *([] if home == "envs.core" else [".envs.streets"]))
         if below(imp.target, ".envs") and not below(imp.target, *known):
             return "a world imports envs.core, envs.streets and itself only"
-        if home == EXAMPLE and below(imp.target, ".envs.core") and imp.target not in PUBLIC:
+        if home == EXAMPLE and below(imp.target, ".envs.core") and imp.target not in OPEN:
             return "the example uses public names of envs.core only"
     if top == "agents" and below(imp.target, ".agents"):
         own, other = family(imp.module), family(imp.target[1:])
@@ -157,7 +158,7 @@ def is_dynamics_fault(imp: Import, dynamics: set[str]) -> bool:
         return not (
             imp.target[1:] in dynamics
             or below(imp.target, ".envs.core.rng", ".envs.core.compiling", f".{home}.state")
-            or imp.target in PUBLIC
+            or imp.target in OPEN
         )
     return imp.target.split(".")[0] not in {"__future__", "numba", "numpy"}
 
