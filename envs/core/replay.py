@@ -146,7 +146,7 @@ def play(replay: Replay) -> Iterator[ReplayStep]:
     except (AssertionError, TypeError, ValueError) as error:
         raise ReplayError(f"replay of {replay.id}: {error}") from error
     is_other = replay.state_hash is not None and replay.state_hash not in _end_hashes(env)
-    if is_other and (replay.layout == env.state_layout or replay.score not in (None, total)):
+    if is_other and (replay.layout == env.state_layout or replay.score != total):
         raise ReplayError(f"replay of {replay.id}: the episode went another way than it was recorded")
 
 
