@@ -158,6 +158,25 @@ class Acted(NamedTuple):
     """(B,) what the observations are worth."""
 
 
+class Rows(NamedTuple):
+    """What the network is fitted to: the steps of a rollout, or some of them."""
+
+    obs: Tensor
+    """(B, ...) as the network sees them."""
+    action: Tensor
+    """(B, parts)."""
+    log_then: Tensor
+    """(B,) log probabilities by the policy that acted."""
+    value_then: Tensor
+    """(B,) values by its critic."""
+    advantage: Tensor
+    """(B,)."""
+    target: Tensor
+    """(B,) of the values."""
+    mask: Tensor | None = None
+    """(B, A) which actions were possible."""
+
+
 class PPOPolicy(DeepPolicy):
     """Draws actions from the network's distribution when exploring, else it takes the likeliest.
 
@@ -273,22 +292,13 @@ class PPO(DeepLearner):
             gamma=config.gamma,
             gae_lambda=config.gae_lambda,
         )
-        kept = ("obs", "action", "log_probability", "value", *(("mask",) if "mask" in rollout else ()))
-        data = [rollout[name].flatten(0, 1) for name in kept]
-        data[4:4] = [advantage.flatten(), (advantage + rollout["value"]).flatten()]
-        compiled = self.policy.compiled_for(data[0])
-        if compiled is not None:
-            told = self._fit_compiled(compiled, *data)
-        else:
-            told = torch.stack(
-                [
-                    self._update(*(each.index_select(0, rows) for each in data)).clone()
-                    for _ in range(config.epochs)
-                    for rows in self._shuffled(len(data[0])).chunk(config.minibatches)
-                ]
-            )
+        kept = [rollout[name] for name in ("obs", "action", "log_probability", "value")]
+        kept += [advantage, advantage + rollout["value"], *([rollout["mask"]] if "mask" in rollout else [])]
+        rows = Rows(*(each.flatten(0, 1) for each in kept))
+        compiled = self.policy.compiled_for(rows.obs)
+        told = self._fit_by_torch(rows) if compiled is None else self._fit_compiled(compiled, rows)
         if self.network.norm is not None:  # as late as this, so that the policy that acted is the one fitted
-            self.network.norm.see(data[0])
+            self.network.norm.see(rows.obs)
         means = told.mean(dim=0)
         self._note(means[0])
         return dict(zip(PARTS, means, strict=True))
@@ -296,23 +306,26 @@ class PPO(DeepLearner):
     def _shuffled(self, count: int) -> Tensor:
         return torch.randperm(count, device=self.device, generator=self.generator)
 
-    def _fit_compiled(
-        self,
-        compiled: Perceptron,
-        obs: Tensor,
-        action: Tensor,
-        log_then: Tensor,
-        value_then: Tensor,
-        advantage: Tensor,
-        target: Tensor,
-        mask: Tensor | None = None,
-    ) -> Tensor:
-        """Fits the network to a rollout in one call; returns what `_fit` does, of each minibatch."""
+    def _fit_by_torch(self, rows: Rows) -> Tensor:
+        """Fits the network to a rollout; returns what `_fit` does, of each minibatch."""
+        columns = [each for each in rows if each is not None]
+        chosen = [
+            part
+            for _ in range(self.config.epochs)
+            for part in self._shuffled(len(rows.obs)).chunk(self.config.minibatches)
+        ]
+        return torch.stack(
+            [self._update(*(each.index_select(0, part) for each in columns)).clone() for part in chosen]
+        )
+
+    def _fit_compiled(self, compiled: Perceptron, rows: Rows) -> Tensor:
+        """As `_fit_by_torch`, in one call."""
         config, deviation = self.config, self.network.log_deviation
-        order = torch.cat([self._shuffled(len(obs)) for _ in range(config.epochs)])
-        possible = np.empty((0, self._distribution.size), np.bool_) if mask is None else mask.numpy()
-        done = (each.numpy() for each in (log_then, value_then, advantage, target))
-        rollout = Rollout(action.numpy(), possible, *done)
+        order = torch.cat([self._shuffled(len(rows.obs)) for _ in range(config.epochs)])
+        everything = np.empty((0, self._distribution.size), np.bool_)
+        possible = everything if rows.mask is None else rows.mask.numpy()
+        known = (each.numpy() for each in rows[2:6])
+        rollout = Rollout(rows.action.numpy(), possible, *known)
         clip, entropy = (np.float32(self._now[name]) for name in ("clip", "entropy"))
         clipping = Clipping(
             self._distribution.choices,
@@ -323,33 +336,29 @@ class PPO(DeepLearner):
             config.clip_values,
             config.normalise_advantages,
         )
-        self._last_batch = {"obs": obs, "action": action, "advantage": advantage, "target": target}
+        self._remember(rows)
         count = config.epochs * config.minibatches
-        return torch.from_numpy(compiled.fit_policy(obs, order.numpy(), count, rollout, clipping))
+        return torch.from_numpy(compiled.fit_policy(rows.obs, order.numpy(), count, rollout, clipping))
 
-    def _fit(
-        self,
-        obs: Tensor,
-        action: Tensor,
-        log_then: Tensor,
-        value_then: Tensor,
-        advantage: Tensor,
-        target: Tensor,
-        mask: Tensor | None = None,
-    ) -> Tensor:
-        """One step of the optimiser; returns `PARTS`."""
-        config, distribution = self.config, self._distribution
-        given, value = self.policy.see(obs, mask)
-        log_ratio = distribution.log_probability(given, action) - log_then
+    def _remember(self, rows: Rows) -> None:
+        """Keeps what to tell of an update that went wrong."""
+        self._last_batch = {name: getattr(rows, name) for name in ("obs", "action", "advantage", "target")}
+
+    def _fit(self, *columns: Tensor) -> Tensor:
+        """One step of the optimiser on a minibatch of `Rows`; returns `PARTS`."""
+        config, distribution, rows = self.config, self._distribution, Rows(*columns)
+        given, value = self.policy.see(rows.obs, rows.mask)
+        log_ratio = distribution.log_probability(given, rows.action) - rows.log_then
         entropy = distribution.entropy(given).mean()
+        advantage = rows.advantage
         if config.normalise_advantages:
             advantage = (advantage - advantage.mean()) / spread(advantage)
         clip = self._now["clip"]
         on_policy = policy_loss(log_ratio, advantage, clip)
-        on_value = value_loss(value, value_then, target, clip if config.clip_values else None)
+        on_value = value_loss(value, rows.value_then, rows.target, clip if config.clip_values else None)
         loss = on_policy + config.value_weight * on_value - self._now["entropy"] * entropy
         self._optimizer.descend(loss)
-        self._last_batch = {"obs": obs, "action": action, "advantage": advantage, "target": target}
+        self._remember(rows._replace(advantage=advantage))
         with torch.no_grad():
             ratio = log_ratio.exp()
             clipped = ((ratio - 1.0).abs() > clip).float().mean()

@@ -11,7 +11,7 @@ from meze.agents.base import MisfitError, NonFiniteLossError, Transition
 from meze.agents.deep.distributions import Categoricals, Gaussian, make_distribution
 from meze.agents.deep.net_config import NetworkConfig
 from meze.agents.deep.normalising import Returns, RunningNorm
-from meze.agents.deep.ppo import PPO, PPOConfig, advantages, policy_loss, value_loss
+from meze.agents.deep.ppo import PPO, PPOConfig, Rows, advantages, policy_loss, value_loss
 from meze.agents.schedules import Schedule
 from torch import distributions as theirs
 
@@ -311,14 +311,10 @@ def test_a_compiled_fit_is_that_of_torch(kind, space, changes, masked) -> None:
     with torch.no_grad():
         given, value = one.policy.see(obs, mask)
         action, log = one._distribution.draw(given, generator)
-    columns = obs, action, log, value, *torch.randn(2, count, generator=generator)
-    columns = columns if mask is None else (*columns, mask)
+    rows = Rows(obs, action, log, value, *torch.randn(2, count, generator=generator), mask)
     assert other.policy.compiled.fits(obs)
-    found = other._fit_compiled(other.policy.compiled, *columns)
-    order = [one._shuffled(count) for _ in range(3)]  # of the same generator
-    rows = [part for each in order for part in each.chunk(2)]
-    wanted = torch.stack([one._update(*(each[chosen] for each in columns)) for chosen in rows])
-    torch.testing.assert_close(found.float(), wanted, atol=3e-5, rtol=1e-3)
+    found = other._fit_compiled(other.policy.compiled, rows)
+    torch.testing.assert_close(found.float(), one._fit_by_torch(rows), atol=3e-5, rtol=1e-3)
     for mine, its in zip(other.network.parameters(), one.network.parameters(), strict=True):
         torch.testing.assert_close(mine, its, atol=5e-5, rtol=1e-3)
     with torch.no_grad():  # acting, after what was learned
