@@ -8,7 +8,7 @@ FLOOR_TESTS := $(addprefix tests/envs/test_,conformance.py golden.py registered_
 	settings.py vector.py)
 
 .DEFAULT_GOAL := help
-.PHONY: help train test quick test-floor lint format bench results browser
+.PHONY: help train test quick test-floor lint format bench results docs browser
 
 help:
 	@echo "make train   install, train Q-learning in the city, compare it with the random agent and the expert"
@@ -18,7 +18,8 @@ help:
 	@echo "make lint    ruff (rules, format) and pyright"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make bench   steps per second of every world"
-	@echo "make results scores of every agent in every environment (hours), into the README"
+	@echo "make results scores of every agent in every environment (hours), into docs/results.md"
+	@echo "make docs    the documentation site, docs/_build/index.html"
 
 # torch goes first, by its exact version: left to a dependant's loose requirement, pip may fetch a far larger build.
 $(STAMP): pyproject.toml constraints.txt
@@ -68,3 +69,6 @@ bench: $(STAMP)
 
 results: $(STAMP)
 	$(BIN)/python benchmarks/results_table.py
+
+docs: $(STAMP)
+	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build

@@ -1,13 +1,16 @@
 """meze: small worlds to learn in, and every classic way of learning to set on them.
 
-Importing it registers the worlds with gymnasium and loads nothing heavy.
+Importing it registers the worlds with gymnasium and loads nothing heavy: the public names, which stand in
+`__init__.pyi`, are loaded when they are first used.
 """
 
 from pathlib import Path
-from typing import Any
+
+import lazy_loader
 
 from .envs.core.registry import register_world
-from .version import __version__ as __version__
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
 
 _PRESETS = Path(__file__).parent / "assets" / "presets"
 
@@ -50,35 +53,3 @@ register_world(
     presets=_PRESETS / "fire-escape.toml",
     summary="Find the way out of a burning building before fire and smoke do their worst.",
 )
-
-
-def load(
-    run: str | Path,
-    env_id: str | None = None,
-    *,
-    network: str | None = None,
-    num_envs: int = 1,
-    checkpoint: str = "best",
-    render_mode: str | None = None,
-) -> tuple[Any, Any]:
-    """Loads a trained policy and its environment, for a notebook.
-
-    Args:
-        run: the run's folder.
-        env_id: `package.module:Id`, needed where the environment lies in another package.
-        network: `package.module:Class`, needed where the network does.
-        num_envs: environments of the batch.
-        checkpoint: `best` by the evaluations during training, `newest`, or the step after which it was
-            written.
-        render_mode: `rgb_array`, if the environment is to be drawn.
-
-    Returns:
-        The policy, which explores only if told to, and the vector environment it was trained on.
-
-    Raises:
-        ValueError: one line, when the run can't be used.
-    """
-    from .runners.run import folder
-
-    chosen = {"checkpoint": checkpoint, "render_mode": render_mode}
-    return folder.load(run, env_id, network=network, num_envs=num_envs, **chosen)  # type: ignore[arg-type]

@@ -16,7 +16,7 @@ from gymnasium.spaces import Space
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
-from .spaces import told
+from .spaces import describe
 
 Memory: TypeAlias = Any
 """What a policy carries from step to step: a pytree of arrays or tensors (see `agents.memory`) whose row b
@@ -42,21 +42,21 @@ class MisfitError(ValueError):
 class Transition(NamedTuple):
     """A batch of B transitions; row b always belongs to stream b of the batch."""
 
-    obs: NDArray
+    obs: NDArray[Any]
     """(B, ...) observations before the action."""
-    action: NDArray
+    action: NDArray[Any]
     """(B,) actions taken."""
-    reward: NDArray
+    reward: NDArray[Any]
     """(B,) float64 rewards."""
-    next_obs: NDArray
+    next_obs: NDArray[Any]
     """(B, ...) true successors, also where the episode ended there."""
     terminated: NDArray[np.bool_]
     """(B,) the only thing that stops bootstrapping."""
     truncated: NDArray[np.bool_]
     """(B,) the episode was cut off; the successor still has a value."""
-    next_mask: NDArray | None
+    next_mask: NDArray[Any] | None
     """(B, A) actions possible in `next_obs` (nonzero: possible), or None where all are."""
-    mask: NDArray | None = None
+    mask: NDArray[Any] | None = None
     """(B, A) actions possible in `obs`, as `act` was told."""
     memory: Memory = None
     """What `act` was given to remember; not what it returned."""
@@ -67,12 +67,12 @@ class Transition(NamedTuple):
 class Decision(NamedTuple):
     """What a policy decided for a batch; see `Policy.act`."""
 
-    action: NDArray
+    action: NDArray[Any]
     memory: Memory
     extras: Extras = None
 
 
-Decided: TypeAlias = tuple[NDArray, Memory] | tuple[NDArray, Memory, Extras]
+Decided: TypeAlias = tuple[NDArray[Any], Memory] | tuple[NDArray[Any], Memory, Extras]
 """What `Policy.act` may return; `decide` makes a `Decision` of both."""
 
 
@@ -84,7 +84,12 @@ class Policy(ABC):
 
     @abstractmethod
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+        self,
+        obs: NDArray[Any],
+        memory: Memory = None,
+        *,
+        explore: bool = False,
+        mask: NDArray[Any] | None = None,
     ) -> Decided:
         """Chooses one action a row.
 
@@ -99,17 +104,22 @@ class Policy(ABC):
             there is something to tell who learns, the extras too. What it was given stays as it was.
         """
 
-    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
+    def action_values(self, obs: NDArray[Any], memory: Memory = None) -> NDArray[Any] | None:
         """The (B, A) values by which it acts greedily, for who watches; None where it has none (default)."""
         return None
 
-    def state_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
+    def state_values(self, obs: NDArray[Any], memory: Memory = None) -> NDArray[Any] | None:
         """The (B,) returns that it expects from observations on; None where it does not say (default)."""
         return None
 
 
 def decide(
-    policy: Policy, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+    policy: Policy,
+    obs: NDArray[Any],
+    memory: Memory = None,
+    *,
+    explore: bool = False,
+    mask: NDArray[Any] | None = None,
 ) -> Decision:
     """What a policy decides, whether its `act` returns extras or not; see there."""
     return Decision(*policy.act(obs, memory, explore=explore, mask=mask))
@@ -125,14 +135,14 @@ def fitting(agent: str, observation_space: Space, action_space: Space) -> Iterat
     try:
         yield
     except ValueError as error:
-        spaces = f"{told(observation_space)} and {told(action_space)}"
+        spaces = f"{describe(observation_space)} and {describe(action_space)}"
         raise MisfitError(f"{agent} does not fit {spaces}: {error}") from error
 
 
 class NonFiniteLossError(ValueError):
     """The loss is infinite or not a number; `batch` holds what it was computed from."""
 
-    def __init__(self, message: str, batch: dict[str, NDArray]) -> None:
+    def __init__(self, message: str, batch: dict[str, NDArray[Any]]) -> None:
         super().__init__(message)
         self.batch = batch
 
@@ -218,7 +228,7 @@ class Searcher(Trainable):
         """A policy for batches whose row b acts for genome `genomes[b]` of a population."""
 
     @abstractmethod
-    def tell(self, fitness: NDArray) -> dict[str, float]:
+    def tell(self, fitness: NDArray[Any]) -> dict[str, float]:
         """Takes the (P,) fitness of the last population; returns metrics: best, median, diversity, others."""
 
     def graph(self) -> Any:
@@ -233,7 +243,7 @@ class Imitator(Trainable):
     """Transitions of each round, the first one the teacher's, others its own; None: all are the teacher's."""
 
     @abstractmethod
-    def imitate(self, obs: NDArray, action: NDArray) -> dict[str, float]:
+    def imitate(self, obs: NDArray[Any], action: NDArray[Any]) -> dict[str, float]:
         """Fits anew to all (N, ...) observations so far and the teacher's (N,) actions; returns metrics."""
 
 
@@ -241,7 +251,7 @@ class Trainer(Trainable):
     """Owns its loop: steps the environments itself, as the algorithms of other libraries do."""
 
     @abstractmethod
-    def begin(self, env: VectorEnv, obs: NDArray) -> None:
+    def begin(self, env: VectorEnv, obs: NDArray[Any]) -> None:
         """Takes the environments that it will step; again, when they were put into another state.
 
         Args:
@@ -269,11 +279,11 @@ class Encoder(Protocol):
         """Of one code, once it is fitted: Discrete for indices, Box for (D,) float32 vectors."""
         ...
 
-    def fit(self, obs: NDArray, targets: NDArray | None = None) -> Encoder:
+    def fit(self, obs: NDArray[Any], targets: NDArray[Any] | None = None) -> Encoder:
         """Learns from (N, ...) observations, and (N,) targets where it predicts."""
         ...
 
-    def transform(self, obs: NDArray) -> NDArray:
+    def transform(self, obs: NDArray[Any]) -> NDArray[Any]:
         """(B, ...) observations to (B,) int64 indices or (B, D) float32 vectors, each row on its own."""
         ...
 

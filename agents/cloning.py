@@ -25,7 +25,7 @@ from .base import Imitator, Memory, MisfitError, OutdatedError, Policy, State
 from .checks import check_range, restore_generator
 from .estimators import MOST_SAMPLES, fit, make_model
 from .models import Model
-from .spaces import told
+from .spaces import describe
 
 ClassifierName: TypeAlias = Literal[
     "logistic",
@@ -115,7 +115,7 @@ class Cloning(Imitator):
         if not (fitting and isinstance(action_space, Discrete)):
             raise MisfitError(
                 f"imitators need observations that are arrays or numbers, and Discrete actions; "
-                f"got {told(observation_space)} and {told(action_space)}"
+                f"got {describe(observation_space)} and {describe(action_space)}"
             )
         self.config, self.first, self.num_actions = config, int(action_space.start), int(action_space.n)
         self.policy = ClonePolicy(self)

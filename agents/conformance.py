@@ -2,7 +2,7 @@
 
 from meze.agents.conformance import check_agent
 check_agent("my-agent")
-check_agent(MyLearner, config=MyConfig(step_size=0.5), modes=("index",))
+check_agent(MyLearner, config=MyConfig(learning_rate=0.5), modes=("index",))
 """
 
 from __future__ import annotations

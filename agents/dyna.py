@@ -35,7 +35,7 @@ class DynaConfig(TabularConfig):
         ValueError: for a value out of its range.
     """
 
-    planning: int = 10
+    planning_steps: int = 10
     """Remembered transitions that are learned from after each real one."""
     memory: int = 32
     """Outcomes of each state-action pair that are remembered, the last ones: too few of them, and chance is
@@ -44,7 +44,7 @@ class DynaConfig(TabularConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        at_least(self, 1, "planning", "memory")
+        at_least(self, 1, "planning_steps", "memory")
 
 
 @dataclass(frozen=True)
@@ -137,7 +137,7 @@ def best_value(q, model, s):
 
 
 @bounds_checked
-def dyna_update(q, model, uniform, step_size, gamma):
+def dyna_update(q, model, uniform, learning_rate, gamma):
     """Q-learning on remembered transitions (Sutton 1990; 8.2): a pair that was seen, one of its outcomes.
 
     `uniform` is (N, 2), numbers from [0, 1) that choose them.
@@ -150,7 +150,7 @@ def dyna_update(q, model, uniform, step_size, gamma):
         target = model.reward[s, a, slot]
         if model.successor[s, a, slot] != TERMINATED:
             target += gamma * best_value(q, model, model.successor[s, a, slot])
-        q[s, a] += step_size * (target - q[s, a])
+        q[s, a] += learning_rate * (target - q[s, a])
 
 
 @bounds_checked
@@ -209,11 +209,11 @@ class DynaQ(ModelLearner):
     name = "dyna-q"
     config: DynaConfig
 
-    def _update(self, rows: Transition, step_size: float) -> float:
-        error = q_learning_update(self.q, rows, step_size, self.config.gamma)
+    def _update(self, rows: Transition, learning_rate: float) -> float:
+        error = q_learning_update(self.q, rows, learning_rate, self.config.gamma)
         remember(self.model, rows)
-        uniform = self.rng.random((self.config.planning * len(rows.obs), 2))
-        dyna_update(self.q, self.model, uniform, step_size, self.config.gamma)
+        uniform = self.rng.random((self.config.planning_steps * len(rows.obs), 2))
+        dyna_update(self.q, self.model, uniform, learning_rate, self.config.gamma)
         return error
 
 
@@ -226,7 +226,7 @@ class ValueIteration(ModelLearner):
     name = "value-iteration"
     config: ModelConfig
 
-    def _update(self, rows: Transition, step_size: float) -> float:
+    def _update(self, rows: Transition, learning_rate: float) -> float:
         remember(self.model, rows)
         change, every = 0.0, self.config.plan_every
         if self.steps // every != (self.steps + len(rows.obs)) // every:

@@ -34,7 +34,7 @@ LONGEST = 100
 """Characters of a space in a message, at most."""
 
 
-def told(space: Space) -> str:
+def describe(space: Space) -> str:
     """A space in one short line."""
     text = " ".join(str(space).split())
     if len(text) <= LONGEST:
@@ -101,8 +101,8 @@ class Combined(Discrete):
             masks = np.concatenate([np.ravel(each) for each in masks])
         if np.shape(masks) != (sum(self._widths),):
             raise ValueError(
-                f"a mask of {told(self.parts)} has {sum(self._widths)} numbers, those of all parts one after "
-                f"another; got the shape {np.shape(masks)}"
+                f"a mask of {describe(self.parts)} has {sum(self._widths)} numbers, those of all parts one "
+                f"after another; got the shape {np.shape(masks)}"
             )
         each = np.split(np.asarray(masks) != 0, np.cumsum(self._widths)[:-1])
         return reduce(np.logical_and.outer, each).ravel().astype(np.int8)
@@ -232,8 +232,8 @@ def check_shown(name: str, space: Space) -> None:
     """
     if not isinstance(space, Box | Discrete | MultiBinary | MultiDiscrete):
         raise ValueError(
-            f"{name} has {type(space).__name__} observations that can't be used ({told(space)}); agents take "
-            "Box, Discrete, MultiDiscrete and MultiBinary ones, and non-empty Dict and Tuple of these"
+            f"{name} has {type(space).__name__} observations that can't be used ({describe(space)}); agents "
+            "take Box, Discrete, MultiDiscrete and MultiBinary ones, and non-empty Dict and Tuple of these"
         )
 
 

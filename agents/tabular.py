@@ -2,7 +2,7 @@
 
 Each rule is one short kernel, followed by the learner that calls it. In all of them
 
-    Q(S, A) += step_size * (R + gamma * [value of S'] - Q(S, A))
+    Q(S, A) += learning_rate * (R + gamma * [value of S'] - Q(S, A))
 
 and the rules differ in the value of S' alone. It is 0 where the episode terminated; a truncated episode's
 last state keeps its value. Actions that the mask forbids are neither taken nor part of a maximum or mean.
@@ -31,7 +31,7 @@ from ..checking import within
 from .base import Learner, Memory, MisfitError, Policy, State, Transition
 from .checks import check_algorithm, check_range, restore_generator, taken
 from .schedules import Schedule
-from .spaces import Numbering, numbering, told
+from .spaces import Numbering, describe, numbering
 
 MAX_TABLE_VALUES = 2**28
 """The largest table that is attempted: 2 GiB."""
@@ -48,9 +48,9 @@ class TabularConfig:
         ValueError: for a value out of its range.
     """
 
-    step_size: Schedule = Schedule(0.2, 0.02, 1_000_000)
+    learning_rate: Schedule = Schedule(0.2, 0.02, 1_000_000)
     """Share of the error that an update corrects (alpha)."""
-    epsilon: Schedule = Schedule(1.0, 0.05, 500_000)
+    exploration: Schedule = Schedule(1.0, 0.05, 500_000)
     """Share of actions that are taken at random while learning."""
     gamma: float = 0.99
     """Discount factor, from 0 to 1."""
@@ -59,8 +59,8 @@ class TabularConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        within(self, 0.0, 1.0, "step_size.start", "step_size.end", left_open=True)
-        within(self, 0.0, 1.0, "epsilon.start", "epsilon.end", "gamma")
+        within(self, 0.0, 1.0, "learning_rate.start", "learning_rate.end", left_open=True)
+        within(self, 0.0, 1.0, "exploration.start", "exploration.end", "gamma")
         if not np.isfinite(self.initial_value):
             raise ValueError(f"initial_value must be finite; got {self.initial_value}")
 
@@ -168,7 +168,12 @@ class TabularPolicy(Policy):
         self._first_action = first_action
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+        self,
+        obs: NDArray[Any],
+        memory: Memory = None,
+        *,
+        explore: bool = False,
+        mask: NDArray[Any] | None = None,
     ) -> tuple[NDArray[np.int64], Memory]:
         """Chooses (B,) actions; see `Policy.act`. Without exploring no random number is drawn."""
         states, mask = self.states(obs), _as_mask(mask)
@@ -178,21 +183,21 @@ class TabularPolicy(Policy):
             actions = epsilon_greedy(self.q, states, mask, 0.0, np.zeros(len(states)))
         return (actions + self._first_action if self._first_action else actions), memory
 
-    def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64]:
+    def action_values(self, obs: NDArray[Any], memory: Memory = None) -> NDArray[np.float64]:
         """The (B, A) values of all actions in the states observed."""
         return self.q[self.states(obs)]
 
-    def states(self, obs: NDArray) -> NDArray[np.int64]:
+    def states(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Rows of the table for (B,) observations."""
         return self._numbers(obs)
 
-    def columns(self, action: NDArray) -> NDArray[np.int64]:
+    def columns(self, action: NDArray[Any]) -> NDArray[np.int64]:
         """Columns of the table for (B,) actions."""
         columns = np.ascontiguousarray(action, np.int64)
         return columns - self._first_action if self._first_action else columns
 
 
-def _as_mask(mask: NDArray | None) -> NDArray[np.int8] | None:
+def _as_mask(mask: NDArray[Any] | None) -> NDArray[np.int8] | None:
     """One dtype for every mask, so that the kernels compile once."""
     return None if mask is None else np.ascontiguousarray(mask, np.int8)
 
@@ -226,7 +231,10 @@ class TabularLearner(Learner):
         Raises:
             ValueError: when the spaces have no numbers, or the table would not fit in memory.
         """
-        numbers, spaces = numbering(observation_space), f"{told(observation_space)} and {told(action_space)}"
+        numbers, spaces = (
+            numbering(observation_space),
+            f"{describe(observation_space)} and {describe(action_space)}",
+        )
         if numbers is None or not isinstance(action_space, Discrete):
             raise MisfitError(f"{self.name} needs Discrete observations and actions; got {spaces}")
         shape = numbers.size, int(action_space.n)
@@ -240,7 +248,7 @@ class TabularLearner(Learner):
         self.steps = 0
         self.q = np.full(shape, config.initial_value, np.float64)
         self.policy = self.policy_class(self.q, rng, numbers, int(action_space.start))
-        self.policy.epsilon = config.epsilon.value(0)
+        self.policy.epsilon = config.exploration.value(0)
 
     def learn(self, batch: Transition) -> dict[str, float]:
         """Applies the update rule to every row in turn; see `Learner.learn`.
@@ -258,15 +266,15 @@ class TabularLearner(Learner):
             truncated=np.ascontiguousarray(batch.truncated, np.bool_),
             next_mask=_as_mask(batch.next_mask),
         )
-        step_size = self.config.step_size.value(self.steps)
-        td_error = self._update(rows, step_size)
+        learning_rate = self.config.learning_rate.value(self.steps)
+        td_error = self._update(rows, learning_rate)
         self.steps += len(rows.obs)
-        self.policy.epsilon = self.config.epsilon.value(self.steps)
+        self.policy.epsilon = self.config.exploration.value(self.steps)
         metrics = {} if td_error is None else {"td_error": td_error}
-        return metrics | {"step_size": step_size, "epsilon": self.policy.epsilon}
+        return metrics | {"learning_rate": learning_rate, "epsilon": self.policy.epsilon}
 
     @abstractmethod
-    def _update(self, rows: Transition, step_size: float) -> float | None:
+    def _update(self, rows: Transition, learning_rate: float) -> float | None:
         """Changes the table; returns the mean absolute TD error, None where nothing was updated."""
 
     def state_dict(self) -> State:
@@ -291,11 +299,11 @@ class TabularLearner(Learner):
         self.q[...] = taken(state, "q", np.float64, *shape)
         self.steps = int(state["steps"])
         restore_generator(self.rng, state["rng"])
-        self.policy.epsilon = self.config.epsilon.value(self.steps)
+        self.policy.epsilon = self.config.exploration.value(self.steps)
 
 
 @bounds_checked
-def q_learning_update(q, t, step_size, gamma):
+def q_learning_update(q, t, learning_rate, gamma):
     """Q-learning (Watkins & Dayan 1992; Sutton & Barto 6.5): S' has the value max_a Q(S', a)."""
     total = 0.0
     for b in range(len(t.obs)):
@@ -304,7 +312,7 @@ def q_learning_update(q, t, step_size, gamma):
             target += gamma * max_value(q, t.next_obs[b], t.next_mask, b)
         s, a = t.obs[b], t.action[b]
         error = target - q[s, a]
-        q[s, a] += step_size * error
+        q[s, a] += learning_rate * error
         total += abs(error)
     return total / len(t.obs)
 
@@ -314,12 +322,12 @@ class QLearning(TabularLearner):
 
     name = "q-learning"
 
-    def _update(self, rows: Transition, step_size: float) -> float:
-        return q_learning_update(self.q, rows, step_size, self.config.gamma)
+    def _update(self, rows: Transition, learning_rate: float) -> float:
+        return q_learning_update(self.q, rows, learning_rate, self.config.gamma)
 
 
 @bounds_checked
-def expected_sarsa_update(q, t, step_size, gamma, epsilon):
+def expected_sarsa_update(q, t, learning_rate, gamma, epsilon):
     """Expected SARSA (van Seijen et al. 2009; Sutton & Barto 6.6): S' has its value under pi.
 
     That is sum_a pi(a | S') Q(S', a); for the epsilon-greedy pi, (1 - epsilon) maximum + epsilon mean.
@@ -333,7 +341,7 @@ def expected_sarsa_update(q, t, step_size, gamma, epsilon):
             target += gamma * (epsilon * mean + (1.0 - epsilon) * best)
         s, a = t.obs[b], t.action[b]
         error = target - q[s, a]
-        q[s, a] += step_size * error
+        q[s, a] += learning_rate * error
         total += abs(error)
     return total / len(t.obs)
 
@@ -343,12 +351,12 @@ class ExpectedSarsa(TabularLearner):
 
     name = "expected-sarsa"
 
-    def _update(self, rows: Transition, step_size: float) -> float:
-        return expected_sarsa_update(self.q, rows, step_size, self.config.gamma, self.policy.epsilon)
+    def _update(self, rows: Transition, learning_rate: float) -> float:
+        return expected_sarsa_update(self.q, rows, learning_rate, self.config.gamma, self.policy.epsilon)
 
 
 @bounds_checked
-def sarsa_update(q, t, step_size, gamma, epsilon, uniform):
+def sarsa_update(q, t, learning_rate, gamma, epsilon, uniform):
     """SARSA (Rummery & Niranjan 1994; Sutton & Barto 6.4): S' has the value Q(S', A').
 
     A' is the epsilon-greedy action that will be executed in S'. Returns the error and the (B,) actions A'.
@@ -362,7 +370,7 @@ def sarsa_update(q, t, step_size, gamma, epsilon, uniform):
             target += gamma * q[t.next_obs[b], next_action[b]]
         s, a = t.obs[b], t.action[b]
         error = target - q[s, a]
-        q[s, a] += step_size * error
+        q[s, a] += learning_rate * error
         total += abs(error)
     return total / len(t.obs), next_action
 
@@ -382,7 +390,12 @@ class SarsaPolicy(TabularPolicy):
         self.next_action = np.empty(0, np.int64)
 
     def act(
-        self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
+        self,
+        obs: NDArray[Any],
+        memory: Memory = None,
+        *,
+        explore: bool = False,
+        mask: NDArray[Any] | None = None,
     ) -> tuple[NDArray[np.int64], Memory]:
         """Chooses (B,) actions; see `Policy.act`."""
         action, _ = super().act(obs, explore=explore, mask=mask)
@@ -404,10 +417,10 @@ class Sarsa(TabularLearner):
     policy_class = SarsaPolicy
     policy: SarsaPolicy
 
-    def _update(self, rows: Transition, step_size: float) -> float:
+    def _update(self, rows: Transition, learning_rate: float) -> float:
         uniform = self.rng.random(len(rows.obs))
         epsilon = self.policy.epsilon
-        error, next_action = sarsa_update(self.q, rows, step_size, self.config.gamma, epsilon, uniform)
+        error, next_action = sarsa_update(self.q, rows, learning_rate, self.config.gamma, epsilon, uniform)
         self.policy.next_action = next_action
         return error
 
@@ -428,7 +441,7 @@ class Sarsa(TabularLearner):
 
 
 @bounds_checked
-def double_q_learning_update(q, mean, t, step_size, gamma, uniform):
+def double_q_learning_update(q, mean, t, learning_rate, gamma, uniform):
     """Double Q-learning (van Hasselt 2010; Sutton & Barto 6.7): Q_j(S', argmax_a Q_i(S', a)).
 
     A coin says which table i learns: it chooses the best action of S', and the other table j values it.
@@ -445,7 +458,7 @@ def double_q_learning_update(q, mean, t, step_size, gamma, uniform):
             target += gamma * other[t.next_obs[b], best]
         s, a = t.obs[b], t.action[b]
         error = target - learning[s, a]
-        learning[s, a] += step_size * error
+        learning[s, a] += learning_rate * error
         mean[s, a] = 0.5 * (q[0, s, a] + q[1, s, a])
         total += abs(error)
     return total / len(t.obs)
@@ -461,9 +474,11 @@ class DoubleQLearning(TabularLearner):
         super().__init__(*args, **kwargs)
         self.q = np.stack([self.q, self.q])
 
-    def _update(self, rows: Transition, step_size: float) -> float:
+    def _update(self, rows: Transition, learning_rate: float) -> float:
         uniform = self.rng.random(len(rows.obs))
-        return double_q_learning_update(self.q, self.policy.q, rows, step_size, self.config.gamma, uniform)
+        return double_q_learning_update(
+            self.q, self.policy.q, rows, learning_rate, self.config.gamma, uniform
+        )
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `TabularLearner`."""

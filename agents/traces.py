@@ -6,7 +6,7 @@ ended before, and where the environment was reset meanwhile.
 
 **Batches.** Rows are applied one after another, as `tabular` says. A visit lessens the traces that its pair
 has in other streams as it lessens the old one of its own stream: replacing ones are gone, dutch ones keep
-1 - step_size. So these add up to no more than in one stream. If streams knew nothing of each other, a
+1 - learning_rate. So these add up to no more than in one stream. If streams knew nothing of each other, a
 thousand of them would correct one error a thousand times, and the table would diverge, as with accumulating
 traces, which lose nothing, it may.
 
@@ -153,14 +153,14 @@ def visit(traces, b, pair, decay, kept):
 
 @bounds_checked
 def sarsa_lambda_update(
-    q, t, begins, traces, step_size, gamma, trace_decay, kept, corrected, epsilon, uniform
+    q, t, begins, traces, learning_rate, gamma, trace_decay, kept, corrected, epsilon, uniform
 ):
     """SARSA(lambda) (Rummery & Niranjan 1994; Sutton & Barto 12.7): traces tell who shares in the error.
 
         E = gamma lambda E, then E(S, A) = kept E(S, A) + 1, and kept E(S, A) in all other streams
-        Q += step_size (error E + drift (E - [1 for S, A]))
+        Q += learning_rate (error E + drift (E - [1 for S, A]))
 
-    `kept` is 1 for accumulating, 0 for replacing, 1 - step_size for dutch traces (12.5). The drift, which is
+    `kept` is 1 for accumulating, 0 for replacing, 1 - learning_rate for dutch traces (12.5). The drift, which
     0 unless `corrected`, is what became of Q(S, A) since the step before took it for the value of what
     follows; with it and dutch traces this is true online SARSA(lambda) (van Seijen et al. 2016).
     Returns the error and the (B,) actions A'.
@@ -179,7 +179,7 @@ def sarsa_lambda_update(
         place = visit(traces, b, s * q.shape[1] + a, gamma * trace_decay, kept)
         for i in range(traces.count[b]):
             trace = traces.trace[b, i]
-            values[traces.pair[b, i]] += step_size * (error * trace + drift * (trace - (i == place)))
+            values[traces.pair[b, i]] += learning_rate * (error * trace + drift * (trace - (i == place)))
         traces.next_value[b] = next_value
         total += abs(error)
     return total / len(t.obs), next_action
@@ -209,11 +209,11 @@ class SarsaLambda(StreamSarsa):
             np.zeros(self.q.size, np.int64),
         )
 
-    def _update(self, rows: Transition, step_size: float) -> float:
+    def _update(self, rows: Transition, learning_rate: float) -> float:
         config, uniform = self.config, self.rng.random(len(rows.obs))
-        kept = {"accumulating": 1.0, "replacing": 0.0, "dutch": 1.0 - step_size}[config.traces]
+        kept = {"accumulating": 1.0, "replacing": 0.0, "dutch": 1.0 - learning_rate}[config.traces]
         error, self.policy.next_action = sarsa_lambda_update(
-            self.q, rows, self.begins, self.traces, step_size, config.gamma, config.trace_decay, kept,
+            self.q, rows, self.begins, self.traces, learning_rate, config.gamma, config.trace_decay, kept,
             config.traces == "dutch", self.policy.epsilon, uniform,
         )  # fmt: skip
         return error
@@ -260,11 +260,11 @@ class LastSteps(NamedTuple):
 
 
 @bounds_checked
-def n_step_sarsa_update(q, t, begins, last, step_size, gamma, epsilon, uniform):
+def n_step_sarsa_update(q, t, begins, last, learning_rate, gamma, epsilon, uniform):
     """n-step SARSA (Sutton & Barto 7.2): the pair of n steps ago moves towards what it earned since.
 
         G = R_tau+1 + gamma R_tau+2 + ... + gamma^n Q(S', A')
-        Q(S_tau, A_tau) += step_size (G - Q(S_tau, A_tau))
+        Q(S_tau, A_tau) += learning_rate (G - Q(S_tau, A_tau))
 
     Where the episode ends, all pairs that still wait follow, the oldest first, with the rewards there are.
     Returns the absolute errors' sum, the number of updates, and the (B,) actions A'.
@@ -285,7 +285,7 @@ def n_step_sarsa_update(q, t, begins, last, step_size, gamma, epsilon, uniform):
             for step in range(now, tau - 1, -1):
                 target = last.reward[b, step % n] + gamma * target
             error = target - values[last.pair[b, tau % n]]
-            values[last.pair[b, tau % n]] += step_size * error
+            values[last.pair[b, tau % n]] += learning_rate * error
             total += abs(error)
             updates += 1
     return total, updates, next_action
@@ -308,10 +308,17 @@ class NStepSarsa(StreamSarsa):
         self._check_room(2 * math.prod(shape), "--agent.n-step lowers them")
         self.last = LastSteps(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(num_envs, np.int64))
 
-    def _update(self, rows: Transition, step_size: float) -> float | None:
+    def _update(self, rows: Transition, learning_rate: float) -> float | None:
         uniform = self.rng.random(len(rows.obs))
         total, updates, self.policy.next_action = n_step_sarsa_update(
-            self.q, rows, self.begins, self.last, step_size, self.config.gamma, self.policy.epsilon, uniform
+            self.q,
+            rows,
+            self.begins,
+            self.last,
+            learning_rate,
+            self.config.gamma,
+            self.policy.epsilon,
+            uniform,
         )
         return total / updates if updates else None
 

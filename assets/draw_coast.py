@@ -76,7 +76,7 @@ def noise(*numbers: int) -> int:
 
 
 def dithered(colors: tuple[Color, ...], width: int, height: int) -> NDArray[np.uint8]:
-    """(height, width, 4) transition from the first colour above to the last one below."""
+    """(height, width, 4) transition from the first color above to the last one below."""
     y, x = np.mgrid[:height, :width]
     share = y * 32 * (len(colors) - 1) // height  # half of each stripe is plain
     step = np.minimum(share // 32 + (share % 32 - 8 > DITHER[y % 4, x % 4]), len(colors) - 1)

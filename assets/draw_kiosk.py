@@ -1,6 +1,6 @@
 """The kiosk world's sprites; `draw_sprites.py` writes them.
 
-An awning is drawn apart from its kiosk, in white, so that renderers can give it the kiosk's colour.
+An awning is drawn apart from its kiosk, in white, so that renderers can give it the kiosk's color.
 """
 
 from __future__ import annotations

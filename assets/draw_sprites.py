@@ -88,7 +88,7 @@ class Canvas:
 
 
 def picture(colors: NDArray, alpha: NDArray) -> pygame.Surface:
-    """Makes a surface of (W, H, 3) or broadcastable colours and (W, H) alpha values."""
+    """Makes a surface of (W, H, 3) or broadcastable colors and (W, H) alpha values."""
     surface = pygame.Surface(alpha.shape, pygame.SRCALPHA, 32)
     pygame.surfarray.blit_array(surface, np.broadcast_to(colors, (*alpha.shape, 3)))
     pygame.surfarray.pixels_alpha(surface)[:] = alpha
@@ -96,7 +96,7 @@ def picture(colors: NDArray, alpha: NDArray) -> pygame.Surface:
 
 
 def shade(color: Color, percent: int) -> Color:
-    """A lighter (above 100) or darker colour."""
+    """A lighter (above 100) or darker color."""
     red, green, blue = (min(255, value * percent // 100) for value in color)
     return red, green, blue
 
@@ -154,7 +154,7 @@ def van(paint: Color) -> Canvas:
 
 
 def ambulance(left: Color, right: Color) -> Canvas:
-    """An ambulance, with the colours that its two lamps show."""
+    """An ambulance, with the colors that its two lamps show."""
     canvas = van(WHITE)
     canvas.box(WHITE, 18, 21, 28, 37, 3)
     canvas.box(SIREN_RED, 16, 22, 3.5, 37)

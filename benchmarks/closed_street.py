@@ -41,7 +41,7 @@ from meze.runners.setup.seeds import stream_seeds
 CITY = find_environment("city")
 QUIET = {"hour": 12, "cars": 0, "pedestrians": 0, "ambulance": 0.0, "progress": 0.0}
 # Nothing is left to chance, so one sight of a transition tells all.
-SHARED = {"step_size": Schedule(1.0, 1.0, 0), "epsilon": Schedule(0.1, 0.1, 0), "gamma": 0.99}
+SHARED = {"learning_rate": Schedule(1.0, 1.0, 0), "exploration": Schedule(0.1, 0.1, 0), "gamma": 0.99}
 AGENTS = {
     "q-learning": TabularConfig(**SHARED),
     "dyna-q": DynaConfig(**SHARED, memory=1),
@@ -52,7 +52,7 @@ NUM_ENVS = 64
 GOOD = 0.95
 
 
-class Judge:
+class Scorer:
     """Normalised scores on the map as it is."""
 
     def __init__(self, config: CityConfig, episodes: int) -> None:
@@ -79,7 +79,7 @@ class Watched:
         return self.policy.act(obs, memory, explore=explore, mask=mask)
 
 
-def train(learners, config: CityConfig, phase: int, marks, judge: Judge):
+def train(learners, config: CityConfig, phase: int, marks, scorer: Scorer):
     """All learners go on learning on a map; {name: (seeds, marks) scores after so many transitions}."""
     found = {name: np.empty((len(each), len(marks))) for name, each in learners.items()}
     for name, each in learners.items():
@@ -89,17 +89,17 @@ def train(learners, config: CityConfig, phase: int, marks, judge: Judge):
             for k, mark in enumerate(marks):
                 while done < mark:
                     done += rollout.advance(learner)[0]
-                found[name][number, k] = judge.score(learner.policy)
+                found[name][number, k] = scorer.score(learner.policy)
     return found
 
 
-def most_used(learners, config: CityConfig, judge: Judge):
+def most_used(learners, config: CityConfig, scorer: Scorer):
     """Of the streets that can be closed, the one most used: a cell of it, and its share of the time."""
     (streets,) = City(config).maps
     seen = np.zeros(streets.kind.shape)
     for learner in learners:
         watched = Watched(learner.policy, seen.size)
-        judge.mean_return(watched)
+        scorer.mean_return(watched)
         seen += watched.seen.reshape(seen.shape)
     lanes, use = streets.heading != NONE, []
     while lanes.any():
@@ -114,9 +114,9 @@ def most_used(learners, config: CityConfig, judge: Judge):
     raise SystemExit("no street of this map can be closed")
 
 
-def report(phase: str, judge: Judge, marks, found) -> None:
+def report(phase: str, scorer: Scorer, marks, found) -> None:
     """Prints the scores of the agents, {name: (seeds, marks)}, at each mark."""
-    print(f"\n{phase} map: mean return of random {judge.random:.2f}, of the expert {judge.expert:.2f}")
+    print(f"\n{phase} map: mean return of random {scorer.random:.2f}, of the expert {scorer.expert:.2f}")
     print(f"{'transitions':>11}", *(f"{name:>24}" for name in found))
     for k, mark in enumerate(marks):
         each = [statistics(scores[:, k]) for scores in found.values()]
@@ -141,9 +141,9 @@ def draw(results, picture: Path) -> None:
         for name, scores in found.items():
             each = [statistics(column) for column in scores.T]
             low, high = zip(*(one["mean_95"] for one in each), strict=True)
-            colour, marker = LOOKS[name]
-            axis.plot(marks, [one["mean"] for one in each], label=name, color=colour, marker=marker)
-            axis.fill_between(marks, low, high, color=colour, alpha=0.25, linewidth=0)
+            color, marker = LOOKS[name]
+            axis.plot(marks, [one["mean"] for one in each], label=name, color=color, marker=marker)
+            axis.fill_between(marks, low, high, color=color, alpha=0.25, linewidth=0)
         axis.axhline(1, color="black", linestyle="--", linewidth=1, label="expert")
         axis.set_xlabel("transitions on the open map" if phase == "open" else "transitions since the closing")
         axis.grid(alpha=0.3)
@@ -176,19 +176,19 @@ def main() -> None:
         path = Path(folder) / "downtown.txt"
         path.write_text(format_map(shipped_map("downtown")).replace("*", "+"))  # no signals
         config = CityConfig(map=str(path), observation="index", index="place", **QUIET)
-        judge, learners, results = Judge(config, given.episodes), {}, {}
-        spaces = judge.env.single_observation_space, judge.env.single_action_space
+        scorer, learners, results = Scorer(config, given.episodes), {}, {}
+        spaces = scorer.env.single_observation_space, scorer.env.single_action_space
         for name, settings in AGENTS.items():
             make = partial(make_agent, name, *spaces, num_envs=NUM_ENVS, config=settings)
             learners[name] = [make(seed=seed) for seed in range(given.seeds)]
         for phase, marks in phases.items():
             if phase == "closed":
-                cell, share = most_used(itertools.chain(*learners.values()), config, judge)
+                cell, share = most_used(itertools.chain(*learners.values()), config, scorer)
                 print(f"\nthe street at {cell}, where the agents are {share:.1%} of the time, is closed")
                 config = replace(config, closed=cell)
-                judge = Judge(config, given.episodes)
-            results[phase] = marks, train(learners, config, len(results), marks, judge)
-            report(phase, judge, *results[phase])
+                scorer = Scorer(config, given.episodes)
+            results[phase] = marks, train(learners, config, len(results), marks, scorer)
+            report(phase, scorer, *results[phase])
     draw(results, given.picture)
 
 

@@ -147,7 +147,7 @@ def cartpole_ppo(seed: int) -> Theirs:
         batch_size=256,
         gae_lambda=0.8,
         gamma=0.98,
-        n_epochs=20,
+        update_epochs=20,
         seed=seed,
         device="cpu",
     )
@@ -172,12 +172,12 @@ def city_ppo(seed: int, *, zoo: bool) -> Theirs:
     limit = ours.environment.max_episode_steps
     env = MezeVecEnv("meze/City-v0", num_envs, max_episode_steps=limit, **env_settings)
     # Of RL Zoo's settings for Atari's games, which are its only ones for planes, what does not say otherwise.
-    rates = {"n_steps": 128, "batch_size": 256, "n_epochs": 4, "ent_coef": 0.01, "learning_rate": 2.5e-4}
+    rates = {"n_steps": 128, "batch_size": 256, "update_epochs": 4, "ent_coef": 0.01, "learning_rate": 2.5e-4}
     if not zoo:
         rates = {
             "n_steps": config.rollout,
             "batch_size": config.rollout * num_envs // config.minibatches,
-            "n_epochs": config.epochs,
+            "update_epochs": config.epochs,
             "ent_coef": config.entropy.start,
         }
     model: Any = PPO(

@@ -53,7 +53,7 @@ def make_search(name: str, population: int, threads: int, folder: str) -> Search
     """The search of networks over the grid, as `meze train genetic NAME --env.observation grid` makes it."""
     environment, spec = find_environment(name), find_agent("genetic")
     env_config = dataclasses.replace(default_env_config(environment, spec), observation="grid")
-    agent_config = dataclasses.replace(default_agent_config(environment, spec), population=population)
+    agent_config = dataclasses.replace(default_agent_config(environment, spec), population_size=population)
     settings = SearchSettings(episodes=3, num_threads=threads)
     config = RunConfig(spec, agent_config, environment, env_config, settings)
     return Search(config, RunDir.create(Path(folder), config, "benchmark"))

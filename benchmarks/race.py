@@ -90,7 +90,7 @@ class Ours:
     def __init__(self, config: RunConfig, device: str = "cpu") -> None:
         self.config = config
         env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
-        self.learner = config.make_learner(env, device)
+        self.learner = config.make_agent(env, device)
         self.stopwatch = Stopwatch()
         self.rollout = Rollout(env, self.learner.policy, config.env_seeds(), self.stopwatch)
         self.steps = 0

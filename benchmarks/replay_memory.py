@@ -29,7 +29,7 @@ SETTINGS = {
     "one step": {},
     "3 steps": {"n_step": 3},
     "4 frames": {"frames": 4},
-    "3 steps, priorities": {"n_step": 3, "prioritised": PRIORITIES},
+    "3 steps, priorities": {"n_step": 3, "prioritized": PRIORITIES},
 }
 
 
@@ -68,7 +68,7 @@ def print_memory(num_envs: int, full: int) -> None:
     frame = int(np.prod(PIXELS.shape))
     print(f"{'transitions':>11}  {'':<20}  {'MiB':>8}  of its frames")
     for name, settings in SETTINGS.items():
-        kinds = {**settings, "prioritised": "prioritised" in settings}
+        kinds = {**settings, "prioritized": "prioritized" in settings}
         size = replay_bytes(PIXELS, ACTIONS, capacity=1_000_000, num_envs=num_envs, masked=True, **kinds)
         print(f"{1_000_000:>11,}  {name:<20}  {size / 2**20:>8,.0f}  {size / (1_000_000 * frame):.3f}")
     rows = batches(PIXELS, num_envs, 4)

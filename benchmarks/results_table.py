@@ -1,4 +1,4 @@
-"""Scores of every agent in every environment that `meze envs` lists, with their presets: the README's table.
+"""Scores of every agent in every environment that `meze envs` lists, with their presets: the page of results.
 
     make results
     python benchmarks/results_table.py --envs kiosk --agents dqn pqn --limit 600
@@ -41,7 +41,7 @@ from meze.runners.setup.settings import to_plain
 
 CHECKOUT = Path(__file__).parents[1]
 RECORD = CHECKOUT / "benchmarks" / "results" / "scores.json"
-README = CHECKOUT / "README.md"
+PAGE = CHECKOUT / "docs" / "results.md"
 BEGIN, END = "<!-- results: begin -->", "<!-- results: end -->"
 ELSEWHERE = {"city": [{"map": name} for name in ("berlin-neukoelln", "west-oakland", "fremantle")]}
 """World to settings with which its agents, trained as ever, are judged as well."""
@@ -216,13 +216,13 @@ def score(found: dict[str, Any] | None) -> str:
 
 
 def write_tables(pairs: dict[str, dict[str, Any]]) -> None:
-    """Puts the tables between the README's two marks."""
-    before, begin, rest = README.read_text(encoding="utf-8").partition(BEGIN)
+    """Puts the tables between the page's two marks."""
+    before, begin, rest = PAGE.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
-        raise SystemExit(f"{README} has no {BEGIN} ... {END}")
+        raise SystemExit(f"{PAGE} has no {BEGIN} ... {END}")
     body = "\n\n".join(tables(pairs))
-    README.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
+    PAGE.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
 
 
 def main() -> None:

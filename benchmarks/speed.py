@@ -23,7 +23,7 @@ from gymnasium.vector import AutoresetMode
 from matplotlib.lines import Line2D
 from meze.envs.core.registry import world_specs
 from meze.runners.bench import mixed_states, record_actions, spread
-from meze.runners.reporting.page import COLOURS
+from meze.runners.reporting.page import COLORS
 from meze.runners.setup.presets import default_env_config
 from meze.runners.setup.resolve import Environment, find_environment, make_vector
 
@@ -72,11 +72,11 @@ def table(found: dict[str, dict[int, list[float]]]) -> str:
 def plot(found: dict[str, dict[int, list[float]]], path: Path) -> None:
     """Draws it, both axes logarithmic."""
     figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
-    for colour, (name, speeds) in zip(COLOURS, found.items(), strict=False):
+    for color, (name, speeds) in zip(COLORS, found.items(), strict=False):
         for k, style in enumerate(("-", "--")):
             line = [speeds[size][k] for size in SIZES]
             axes.plot(
-                SIZES, line, style, color=colour, marker="o", markersize=3, label=name if k == 0 else None
+                SIZES, line, style, color=color, marker="o", markersize=3, label=name if k == 0 else None
             )
     axes.set(xscale="log", yscale="log", xlabel="environments in a batch", ylabel="steps a second")
     axes.set_xticks(SIZES, [f"{size:,}" for size in SIZES])

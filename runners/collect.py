@@ -10,7 +10,7 @@ from pathlib import Path
 from gymnasium.vector import AutoresetMode
 
 from ..checking import at_least, within
-from .run.encoding import MixtureSettings
+from .run.encoding import PolicyMixtureSettings
 from .run.recording import find_mixture, play_mixture
 from .setup.files import new_folder, write_json
 from .setup.presets import default_env_config
@@ -31,7 +31,7 @@ MOST_STEPS = 10**12
 
 
 @dataclass(frozen=True)
-class CollectSettings(MixtureSettings):
+class CollectSettings(PolicyMixtureSettings):
     """How much is recorded, and where.
 
     Raises:

@@ -3,27 +3,25 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..checking import at_least, within
+from ..envs.core.measures import Measure
 from ..envs.core.splits import LAST_SEED
 from .reporting.measures import measures_of
-from .reporting.scores import print_json, print_table, score
-from .run.evaluation import evaluation_record, find_contestant, make_evaluation_env, on_split, play_episodes
+from .reporting.scores import Scores, print_json, print_table, score
+from .run.evaluation import Contestant, find_contestant, make_evaluation_env, on_split, play_episodes
+from .run.folder import Run
 from .run.progress import Waiting
 from .setup.presets import default_env_config
-from .setup.resolve import (
-    Vectorization,
-    find_environment,
-    world_class,
-)
+from .setup.resolve import Environment, Vectorization, find_environment, world_class
 from .setup.seeds import EVALUATION_SEED
-from .setup.settings import group, leading_names, parse, take_flag
+from .setup.settings import as_words, group, leading_names, parse, take_flag
 
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
 DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
@@ -61,34 +59,81 @@ class EvaluateSettings:
         within(self, 0, LAST_SEED, "first_seed")
 
 
-def main(args: Sequence[str]) -> int:
-    """Runs the command."""
-    names = leading_names(args)
-    if len(names) < 2:
-        raise ValueError(f"usage: {USAGE}")
-    networks, flags = take_flag(args[len(names) :], "--network")
-    checkpoint = (take_flag(flags, "--checkpoint")[0] or ["best"])[-1]
-    environment = find_environment(names[0])
-    prog = f"meze evaluate {' '.join(names)}"
-    find = partial(find_contestant, environment=environment, networks=networks, checkpoint=checkpoint)
-    wanted = names[1:]
+def evaluate(
+    env: str,
+    contestants: Iterable[str | Path | Run],
+    settings: Mapping[str, Any] | None = None,
+    /,
+    *,
+    network: str | None = None,
+    **evaluation: Any,
+) -> Scores:
+    """Scores agents and runs side by side as `meze evaluate` does.
+
+    Args:
+        env: a world's name, any Gymnasium id, `package.module:Id` or `package.module:Class`.
+        contestants: `random`, the world's references such as `expert`, runs or their folders.
+        settings: the flags of `meze evaluate` without dashes, to values: `{"env.hour": 8}`.
+        network: `package.module:Class`, needed where a run's network lies in another package.
+        **evaluation: the same for flags whose names have no dot: `episodes=1000, first_seed=...`.
+
+    Returns:
+        The scores.
+
+    Raises:
+        ValueError: one line, for what is not there or does not fit.
+    """
+    names = [str(each.path if isinstance(each, Run) else each) for each in contestants]
+    words = as_words({**(settings or {}), **evaluation})
+    return _play([env, *names], words, [network] if network else [], show=False).scores
+
+
+class _Evaluation(NamedTuple):
+    """Scores, and what is said with them."""
+
+    settings: EvaluateSettings
+    contestants: list[Contestant]
+    measures: Sequence[Measure]
+    scores: Scores
+
+
+def _find(
+    environment: Environment, wanted: Sequence[str], networks: Collection[str], checkpoint: str
+) -> list[Contestant]:
+    """The contestants; those without settings of their own have the first run's."""
     if doubled := [name for name, count in Counter(wanted).items() if count > 1]:
         raise ValueError(f"{doubled[0]} is named twice")
+    find = partial(find_contestant, environment=environment, networks=networks, checkpoint=checkpoint)
     runs = {name: find(name) for name in wanted if (Path(name) / "config.json").exists()}
     base = next((run.env_config for run in runs.values()), default_env_config(environment))
     found = [runs.get(name) or find(name, env_config=base) for name in wanted]
     called = Counter(each.name for each in found)  # folders of the same name are told by their paths
-    contestants = [
+    return [
         replace(each, name=name) if called[each.name] > 1 else each
         for name, each in zip(wanted, found, strict=True)
     ]
 
+
+def _play(
+    names: Sequence[str], flags: Sequence[str], networks: Collection[str], *, show: bool
+) -> _Evaluation:
+    """Plays the episodes.
+
+    Args:
+        names: environment and contestants.
+        flags: settings.
+        networks: of other packages.
+        show: whether to say what is going on, unless JSON is wanted.
+    """
+    checkpoint = (take_flag(flags, "--checkpoint")[0] or ["best"])[-1]
+    environment = find_environment(names[0])
+    contestants = _find(environment, names[1:], networks, checkpoint)
     scores: dict[str, Any] = {}
     measures = measures_of(world_class(environment))
     settings, first = EvaluateSettings(), EVALUATION_SEED
     for contestant in contestants:
         default = group("Evaluate", run=EvaluateSettings(), env=on_split(contestant.env_config))
-        given = parse(default, flags, prog=prog, description=DESCRIPTION)
+        given = parse(default, flags, prog=f"meze evaluate {' '.join(names)}", description=DESCRIPTION)
         settings, env_config = given.run, given.env
         first = EVALUATION_SEED if settings.first_seed is None else settings.first_seed
         if settings.first_seed is not None and getattr(env_config, "split", None) == "test":
@@ -101,14 +146,26 @@ def main(args: Sequence[str]) -> int:
             vectorization=settings.vectorization,
             max_episode_steps=settings.max_episode_steps,
         )
-        with closing(env), nullcontext() if settings.json else Waiting(f"evaluating {contestant.name}"):
+        said = Waiting(f"evaluating {contestant.name}") if show and not settings.json else nullcontext()
+        with closing(env), said:
             played = play_episodes(env, contestant.policy(env), settings.episodes, first)
         scores[contestant.name] = score(played, measures, env_config)
+    found = Scores(environment.id, settings.episodes, first, scores)
+    return _Evaluation(settings, contestants, measures, found)
+
+
+def main(args: Sequence[str]) -> int:
+    """Runs the command."""
+    names = leading_names(args)
+    if len(names) < 2:
+        raise ValueError(f"usage: {USAGE}")
+    networks, flags = take_flag(args[len(names) :], "--network")
+    settings, contestants, measures, scores = _play(names, flags, networks, show=True)
     if settings.json:
-        print_json(evaluation_record(environment, settings.episodes, scores, first))
-    else:
-        chosen = "" if settings.first_seed is None else f" from seed {first:,} on"
-        told = [f"{each.name}: the checkpoint {each.checkpoint}." for each in contestants if each.checkpoint]
-        title = f"{environment.id}, {settings.episodes} episodes{chosen}"
-        print_table(title, scores, " ".join(told), measures)
+        print_json(scores.plain())
+        return 0
+    chosen = "" if settings.first_seed is None else f" from seed {scores.first_seed:,} on"
+    notes = [f"{each.name}: the checkpoint {each.checkpoint}." for each in contestants if each.checkpoint]
+    title = f"{scores.env}, {scores.episodes} episodes{chosen}"
+    print_table(title, scores.of, " ".join(notes), measures)
     return 0

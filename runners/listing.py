@@ -18,9 +18,9 @@ from gymnasium.vector import AutoresetMode
 
 from ..agents.encoders.registry import encoder_specs
 from ..agents.registry import ALIASES, KINDS, AgentSpec, agent_specs, fitting_agents, make_agent
-from ..agents.spaces import PLANES_LAST, is_grid, told
+from ..agents.spaces import PLANES_LAST, describe, is_grid
 from ..caching import cache_folder
-from ..envs.core.registry import world_specs
+from ..envs.core.registry import WorldSpec, world_specs
 from .reporting.scores import print_json
 from .setup.files import read_json, write_json
 from .setup.plugins import load_plugins
@@ -108,7 +108,7 @@ def spaces_of(environment: Environment, config: Any) -> tuple[tuple[Space, Space
 
 def short(space: Space) -> str:
     """A space in a few words: a box without its bounds."""
-    return f"Box {space.shape} {space.dtype}" if isinstance(space, Box) else told(space)
+    return f"Box {space.shape} {space.dtype}" if isinstance(space, Box) else describe(space)
 
 
 def fits(
@@ -241,6 +241,18 @@ def listed() -> list[str]:
         if known is None or (spec.version or 0) > (known.version or 0):
             newest[spec.namespace, spec.name] = spec
     return [*(world.name for world in world_specs()), *sorted(spec.id for spec in newest.values())]
+
+
+def list_worlds() -> tuple[WorldSpec, ...]:
+    """The worlds, those of plug-ins included."""
+    load_plugins()
+    return world_specs()
+
+
+def list_agents() -> tuple[AgentSpec, ...]:
+    """The agents, those of plug-ins included."""
+    load_plugins()
+    return agent_specs()
 
 
 def main(args: Sequence[str]) -> int:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import pytest
-from meze.envs.core import _HOMES as PUBLIC
+from meze.envs import core
 
 CHECKOUT = Path(__file__).parents[1]
 FOLDERS = ("agents", "envs", "runners")
@@ -84,7 +84,7 @@ def targets(root: Path, path: Path, node: ast.Import | ast.ImportFrom) -> Iterat
         for alias in node.names:
             inner = folder / alias.name
             found = inner if inner.is_dir() or inner.with_suffix(".py").exists() else folder
-            if alias.name in PUBLIC and folder == root / "envs" / "core":
+            if alias.name in core.__all__ and folder == root / "envs" / "core":
                 found = folder  # a public name hides the submodule that bears it, too
             yield "." + ".".join(found.relative_to(root).parts)
 

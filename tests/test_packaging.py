@@ -15,6 +15,9 @@ pytestmark = pytest.mark.slow
 CHECKOUT = Path(__file__).parents[1]
 MODULES = tuple(path.name for path in CHECKOUT.glob("*.py"))
 FOLDERS = ("agents", "assets", "envs", "runners")
+TYPES = ("__init__.pyi", "py.typed")
+DRAWING = ("draw_*.py", "platformer_art.txt")
+"""What assets are drawn with stays in the checkout."""
 
 
 def run(command: list[str | Path], folder: Path) -> str:
@@ -29,7 +32,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A wheel built from a copy, so that the checkout stays clean and no earlier build leaks in."""
     source, out = tmp_path_factory.mktemp("source") / "meze", tmp_path_factory.mktemp("wheel")
     source.mkdir()
-    for name in (*MODULES, "pyproject.toml", "README.md", "LICENSE"):
+    for name in (*MODULES, *TYPES, "pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(CHECKOUT / name, source)
     for name in FOLDERS:
         shutil.copytree(CHECKOUT / name, source / name)
@@ -55,9 +58,10 @@ def clean_environment(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> 
 
 
 def test_wheel_holds_every_module_and_asset_and_nothing_else(wheel: Path):
-    wanted = {CHECKOUT / name for name in MODULES}
+    wanted = {CHECKOUT / name for name in (*MODULES, *TYPES)}
     for name in FOLDERS:
         wanted |= {path for path in (CHECKOUT / name).rglob("*") if path.is_file()}
+    wanted = {path for path in wanted if not any(path.match(each) for each in DRAWING)}
     wanted = {f"meze/{path.relative_to(CHECKOUT)}" for path in wanted if "__pycache__" not in path.parts}
 
     with zipfile.ZipFile(wheel) as archive:
@@ -79,3 +83,13 @@ def test_installed_wheel_trains_and_draws_from_another_folder(clean_environment:
     where, height, width, channels = run([clean_environment / "python", "-c", draw], tmp_path).split()[-4:]
     assert Path(where).is_relative_to(clean_environment.parent)
     assert int(height) > 100 and int(width) > 100 and int(channels) == 3
+
+
+def test_a_users_file_passes_the_strict_type_checker_and_runs(clean_environment: Path, tmp_path: Path):
+    shutil.copy(CHECKOUT / "examples" / "library.py", tmp_path)
+    (tmp_path / "pyrightconfig.json").write_text('{"typeCheckingMode": "strict"}')
+    python = clean_environment / "python"
+    said = run([sys.executable, "-m", "pyright", "--pythonpath", python, "library.py"], tmp_path)
+    assert said.startswith("0 errors, 0 warnings")
+    *_, actions = run([python, "library.py", "20000"], tmp_path).splitlines()
+    assert actions.count("[") == 3

@@ -23,7 +23,7 @@ class ActorCritic(nn.Module):
     Args:
         space: of one observation.
         distribution: of actions.
-        config: a `PPOConfig`: `net`, `frames`, `shared_net`, `normalise_observations`, `log_deviation`.
+        config: a `PPOConfig`: `net`, `frame_stack`, `shared_net`, `normalize_observations`, `log_std_init`.
 
     Attributes:
         norm: what observations pass first, or None.
@@ -34,21 +34,21 @@ class ActorCritic(nn.Module):
 
     def __init__(self, space: Space, distribution: Distribution, config: Any) -> None:
         super().__init__()
-        self.norm = RunningNorm(space) if config.normalise_observations else None
+        self.norm = RunningNorm(space) if config.normalize_observations else None
         space = space if self.norm is None else self.norm.space
         outputs = distribution.outputs
         kind = choose_kind(space, 0) if config.net.kind == "auto" else config.net.kind
         if kind == "sites":
             raise ValueError("a network of sites has no values of states; net.kind is auto, mlp or cnn")
         net = replace(config.net, kind=kind)
-        self.actor = make_network(space, outputs + config.shared_net, net, config.frames)
-        self.critic = None if config.shared_net else make_network(space, 1, net, config.frames)
+        self.actor = make_network(space, outputs + config.shared_net, net, config.frame_stack)
+        self.critic = None if config.shared_net else make_network(space, 1, net, config.frame_stack)
         _initialise(self.actor, 1.0 if config.shared_net else 0.01)
         if self.critic is not None:
             _initialise(self.critic, 1.0)
             share_planes(self.actor, self.critic)
         free = distribution.size - outputs
-        self.log_deviation = nn.Parameter(torch.full((free,), config.log_deviation)) if free else None
+        self.log_deviation = nn.Parameter(torch.full((free,), config.log_std_init)) if free else None
 
     @property
     def nets(self) -> list[nn.Module]:

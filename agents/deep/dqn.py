@@ -4,7 +4,7 @@
 
 V(S') is the highest value that the *target* network, a slower copy, gives in S'. Four changes to this rule
 can be switched on, each in one place: double (which network chooses the maximum), dueling (the network's
-head), n-step returns and prioritised replay (what `Replay.sample` gives). Only a terminated episode has no
+head), n-step returns and prioritized replay (what `Replay.sample` gives). Only a terminated episode has no
 V(S'); actions that the mask forbids are neither taken nor part of the maximum.
 """
 
@@ -41,38 +41,38 @@ class DQNConfig(QConfig):
     """The network chooses the best action of S', the target network values it (van Hasselt et al. 2016)."""
     n_step: int = 1
     """Rewards that are seen before V is trusted (Sutton & Barto 7.1)."""
-    prioritised: bool = False
+    prioritized: bool = False
     """Draw transitions whose error was large more often (Schaul et al. 2016)."""
     priority_exponent: float = 0.6
-    """Alpha of prioritised replay: 0 draws evenly, 1 in proportion to the error."""
+    """Alpha of prioritized replay: 0 draws evenly, 1 in proportion to the error."""
     priority_correction: Schedule = Schedule(0.4, 1.0, 1_000_000)
-    """Beta of prioritised replay: how far importance weights make up for the uneven draw."""
-    replay: int = 100_000
+    """Beta of prioritized replay: how far importance weights make up for the uneven draw."""
+    buffer_size: int = 100_000
     """Transitions that the replay holds, all environments together."""
-    replay_checkpoint: Literal["none", "full"] = "none"
+    buffer_checkpoint: Literal["none", "full"] = "none"
     """Whether checkpoints hold the replay. With `full` a resumed run goes on bit for bit; with `none`
     checkpoints are small, and a resumed run fills a new replay first."""
-    warm_up: int = 10_000
+    learning_starts: int = 10_000
     """Transitions to collect before learning begins."""
     batch_size: int = 128
     """Transitions of each step of the optimiser."""
-    updates_per_step: float = 0.0625
+    replay_ratio: float = 0.0625
     """Steps of the optimiser for each transition: more learn more from each, fewer are faster."""
-    target_every: int = 250
-    """Steps of the optimiser between two moves of the target network."""
-    target_rate: float = 1.0
+    target_update_interval: int = 4_000
+    """Transitions between two moves of the target network."""
+    tau: float = 1.0
     """How far it moves: 1 copies the network, less follows it slowly (Polyak averaging)."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        at_least(self, 1, "n_step", "replay", "warm_up", "batch_size", "target_every")
-        if self.batch_size > self.replay:
-            raise ValueError(f"batch_size {self.batch_size} is larger than the replay of {self.replay}")
-        above(self, 0, "updates_per_step")
-        within(self, 0.0, 1.0, "target_rate", left_open=True)
+        at_least(self, 1, "n_step", "buffer_size", "learning_starts", "batch_size", "target_update_interval")
+        if self.batch_size > self.buffer_size:
+            raise ValueError(f"batch_size {self.batch_size} is larger than buffer_size {self.buffer_size}")
+        above(self, 0, "replay_ratio")
+        within(self, 0.0, 1.0, "tau", left_open=True)
         within(self, 0.0, 1.0, "priority_exponent", "priority_correction.start", "priority_correction.end")
-        one_of(self, "replay_checkpoint")
+        one_of(self, "buffer_checkpoint")
 
 
 def td_target(sample: Sample, target_values: Tensor, online_values: Tensor | None) -> Tensor:
@@ -113,14 +113,16 @@ class DQN(QLearner):
         self.target.requires_grad_(False)
         self._replay: Replay | None = None  # made when the first batch shows whether there are masks
         self._observation_space = observation_space
-        rest = {"prioritised": config.prioritised, **self._replay_settings(masked=True)}
+        rest = {"prioritized": config.prioritized, **self._replay_settings(masked=True)}
         self._nbytes = replay_bytes(observation_space, self.num_actions, **rest)
         self.notes = [
             *self.notes,
-            f"replay: {config.replay:,} transitions, {self._nbytes / 2**20:,.0f} MiB on {self.device.type}",
+            f"replay: {config.buffer_size:,} transitions, {self._nbytes / 2**20:,.0f} MiB "
+            f"on {self.device.type}",
         ]
-        self.exact = config.replay_checkpoint == "full"
-        self._warm_up = min(max(config.warm_up, config.batch_size), config.replay)
+        self.exact = config.buffer_checkpoint == "full"
+        self._learning_starts = min(max(config.learning_starts, config.batch_size), config.buffer_size)
+        self._target_every = max(1, round(config.target_update_interval * config.replay_ratio))
         self._owed = 0.0  # steps of the optimiser that are due
         self._updates = 0
 
@@ -130,7 +132,7 @@ class DQN(QLearner):
         Raises:
             ValueError: one line, when there is not.
         """
-        check_memory(self._nbytes, self.config.replay, self.device)
+        check_memory(self._nbytes, self.config.buffer_size, self.device)
 
     def learn(self, batch: Transition) -> dict[str, float | Tensor]:
         """Keeps one step of N environments and takes the optimiser's steps that are due. See `Learner.learn`.
@@ -139,15 +141,15 @@ class DQN(QLearner):
             Epsilon; after steps of the optimiser also the last one's mean loss and mean value.
         """
         self._check_loss()
-        known = self.config.frames == 1 and isinstance(batch.extras, Seen)
+        known = self.config.frame_stack == 1 and isinstance(batch.extras, Seen)
         replay = self._replay or self._make_replay(masked=batch.next_mask is not None)
         counted = batch._replace(action=np.asarray(batch.action, np.int64) - self._first_action)
         replay.add(counted, batch.extras.inputs if known else None)
         self._advance(self.num_envs)
-        metrics: dict[str, float | Tensor] = {"epsilon": self.config.epsilon.value(self.steps)}
-        if len(replay) < self._warm_up:
+        metrics: dict[str, float | Tensor] = {"epsilon": self.config.exploration.value(self.steps)}
+        if len(replay) < self._learning_starts:
             return metrics
-        self._owed += self.num_envs * self.config.updates_per_step
+        self._owed += self.num_envs * self.config.replay_ratio
         while self._owed >= 1.0:
             self._owed -= 1.0
             loss, value = self._update()
@@ -157,10 +159,10 @@ class DQN(QLearner):
 
     def _replay_settings(self, *, masked: bool) -> dict[str, Any]:
         return {
-            "capacity": self.config.replay,
+            "capacity": self.config.buffer_size,
             "num_envs": self.num_envs,
             "n_step": self.config.n_step,
-            "frames": self.config.frames,
+            "frames": self.config.frame_stack,
             "masked": masked,
         }
 
@@ -172,7 +174,7 @@ class DQN(QLearner):
             self.num_actions,
             **self._replay_settings(masked=masked),
             gamma=config.gamma,
-            prioritised=priorities if config.prioritised else None,
+            prioritized=priorities if config.prioritized else None,
             device=self.device,
             generator=self.generator,
         )
@@ -189,22 +191,22 @@ class DQN(QLearner):
             target = td_target(sample, slow, online)
         errors = self._move(sample.obs, sample.action, target, sample.weight)
         self._last_batch = {name: each for name, each in sample._asdict().items() if each is not None}
-        if config.prioritised:
+        if config.prioritized:
             replay.prioritise(sample.slot, errors.abs())
         return mean_loss(errors, config.loss, sample.weight), (target + errors).mean()
 
     def _move_target(self) -> None:
         """Lets the target network follow, when it is time to."""
         self._updates += 1
-        if self._updates % self.config.target_every:
+        if self._updates % self._target_every:
             return
         with torch.no_grad():
-            self._slow.lerp_(self._optimizer.flat, self.config.target_rate)
+            self._slow.lerp_(self._optimizer.flat, self.config.tau)
             for slow, fast in zip(self.target.buffers(), self.network.buffers(), strict=True):
                 slow.copy_(fast)
 
     def state_dict(self) -> State:
-        """As `QLearner`, the target network, and the replay if `replay_checkpoint` is `full`."""
+        """As `QLearner`, the target network, and the replay if `buffer_checkpoint` is `full`."""
         state = super().state_dict() | {"updates": self._updates, "owed": self._owed}
         state |= {f"target.{name}": to_array(value) for name, value in self.target.state_dict().items()}
         if self.exact and self._replay is not None:

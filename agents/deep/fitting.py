@@ -108,7 +108,7 @@ class Clipping(NamedTuple):
     """Where the logarithms of the deviations of Box actions lie among the weights."""
     clip: np.float32
     entropy: np.float32
-    value_weight: np.float32
+    vf_coef: np.float32
     clip_values: bool
     normalise: bool
     """Whether a minibatch's advantages are brought to mean 0 and deviation 1."""
@@ -154,7 +154,7 @@ def fit_policy(inputs, order, minibatches, rollout, clipping, nets, flat, grad, 
                 grad[n] /= np.float32(size)
         finish(inputs, nets, flat, grad, optimizer)
         parts /= size
-        parts[0] = parts[1] + clipping.value_weight * parts[2] - clipping.entropy * parts[3]
+        parts[0] = parts[1] + clipping.vf_coef * parts[2] - clipping.entropy * parts[3]
 
 
 @part
@@ -208,7 +208,7 @@ def _critic_slope(row, y, slope, rollout, clipping, parts):
         if kept * kept > square:
             square, error = kept * kept, np.float32(0)
     parts[2] += np.float32(0.5) * square
-    slope[-1] = clipping.value_weight * error
+    slope[-1] = clipping.vf_coef * error
 
 
 # ---------------------------------------------------------------- distributions; see `Distribution`

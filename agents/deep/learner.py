@@ -44,7 +44,7 @@ class DeepConfig:
     """Discount factor, from 0 to 1."""
     max_grad_norm: float = 10.0
     """A gradient that is longer is shortened to this length."""
-    frames: int = 1
+    frame_stack: int = 1
     """Observations that the network sees at once: the newest and those before it."""
     precision: Precision = "float32"
     """Arithmetic of the network: `tf32` is faster on CUDA, `bfloat16` on CUDA and on some CPUs."""
@@ -54,7 +54,7 @@ class DeepConfig:
         above(self, 0, "learning_rate.start", "max_grad_norm")
         at_least(self, 0, "learning_rate.end")
         within(self, 0.0, 1.0, "gamma")
-        at_least(self, 1, "frames")
+        at_least(self, 1, "frame_stack")
         one_of(self, "precision")
 
 
@@ -180,7 +180,7 @@ class DeepLearner(Learner):
             network=self.network,
             device=self.device,
             generator=self.generator,
-            frames=config.frames,
+            frames=config.frame_stack,
             precision=config.precision,
         )
         self._on_cuda = self.device.type == "cuda"

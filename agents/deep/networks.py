@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...checking import load_object
-from ..spaces import PLANES_LAST, is_grid, is_table, sizes, told
+from ..spaces import PLANES_LAST, describe, is_grid, is_table, sizes
 from .net_config import NetworkConfig
 from .planes import Planes, PlanesLinear, by_columns
 
@@ -49,7 +49,7 @@ def make_network(
         if not is_table(observation_space, num_actions):
             raise ValueError(
                 "a network of sites needs a Box (sites, features) and as many actions; got "
-                f"{told(observation_space)} and {num_actions} actions"
+                f"{describe(observation_space)} and {num_actions} actions"
             )
         from .site_network import SiteNetwork
 
@@ -83,7 +83,7 @@ class Stack(nn.Module):
     def __init__(self, space: Space, frames: int) -> None:
         super().__init__()
         if not isinstance(space, Box):
-            raise ValueError(f"frames above 1 need Box observations; got {told(space)}")
+            raise ValueError(f"frames above 1 need Box observations; got {describe(space)}")
         axes = len(space.shape)
         self.last = is_grid(space) and space.shape[2] in PLANES_LAST
         shape = (space.shape[2], *space.shape[:2]) if self.last else space.shape
@@ -140,9 +140,9 @@ class Torso(nn.Module):
         self.planes: Planes | None = None
         kind = kind or ("cnn" if is_grid(space) else "mlp")
         if kind == "cnn" and not is_grid(space):
-            raise ValueError(f"a cnn needs observations of three axes; got {told(space)}")
+            raise ValueError(f"a cnn needs observations of three axes; got {describe(space)}")
         if config.planes is not None and not is_grid(space):
-            raise ValueError(f"net.planes are for observations of three axes; got {told(space)}")
+            raise ValueError(f"net.planes are for observations of three axes; got {describe(space)}")
         if isinstance(space, Discrete):
             first, *rest = config.hidden
             parts: list[nn.Module] = [
@@ -161,7 +161,7 @@ class Torso(nn.Module):
             parts = [Vector(space), *_layers(math.prod(space.shape), config.hidden, config)]
         else:
             raise ValueError(
-                f"no network fits observations of {told(space)}: Box, Discrete and Multi... ones do"
+                f"no network fits observations of {describe(space)}: Box, Discrete and Multi... ones do"
             )
         self.parts = nn.Sequential(*parts)
         self.width = config.hidden[-1]
@@ -363,7 +363,9 @@ def _check(network: nn.Module, kind: str, space: Space, num_actions: int) -> Non
         with torch.no_grad():
             shape = tuple(network(obs).shape)
     except (RuntimeError, TypeError, ValueError, IndexError) as error:
-        raise ValueError(f"network {kind} fails on {told(space)}: {' '.join(str(error).split())}") from None
+        raise ValueError(
+            f"network {kind} fails on {describe(space)}: {' '.join(str(error).split())}"
+        ) from None
     if shape != (2, num_actions):
         raise ValueError(
             f"network {kind} gives values of shape {shape} for 2 rows; {(2, num_actions)} is needed"

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from ..base import State, Transition
 from ..checks import taken
-from ..spaces import told
+from ..spaces import describe
 
 LARGEST = 10.0
 """What is normalised is cut off here: nothing that a network has never seen is far outside."""
@@ -45,7 +45,7 @@ class RunningNorm(nn.Module):
     def __init__(self, space: Space) -> None:
         super().__init__()
         if not (isinstance(space, Box) and len(space.shape) == 1 and np.issubdtype(space.dtype, np.floating)):
-            raise ValueError(f"normalise_observations needs vectors of floats; got {told(space)}")
+            raise ValueError(f"normalize_observations needs vectors of floats; got {describe(space)}")
         self.space = Box(-np.inf, np.inf, space.shape, np.float32)
         for name, shape in (("count", ()), ("mean", space.shape), ("square", space.shape)):
             self.register_buffer(name, torch.zeros(shape, dtype=torch.float64))

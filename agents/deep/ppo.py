@@ -45,29 +45,29 @@ class PPOConfig(DeepConfig):
     """A gradient that is longer is shortened to this length."""
     shared_net: bool = False
     """One network with two heads, instead of one for the policy and one for the values."""
-    rollout: int = 32
+    num_steps: int = 32
     """T: steps of each environment between two updates."""
-    minibatches: int = 4
+    num_minibatches: int = 4
     """Parts into which these transitions are shuffled; each is one step of the optimiser."""
-    epochs: int = 4
+    update_epochs: int = 4
     """Passes over them."""
     gae_lambda: float = 0.95
     """How far advantages look ahead before they trust the values, from 0 to 1."""
-    clip: Schedule = Schedule(0.2, 0.2, 0)
+    clip_range: Schedule = Schedule(0.2, 0.2, 0)
     """How far the probability of an action may move in an update, as a share."""
-    entropy: Schedule = Schedule(0.01, 0.0, 1_000_000)
+    ent_coef: Schedule = Schedule(0.01, 0.0, 1_000_000)
     """Weight of the policy's entropy: more keeps it from settling early."""
-    value_weight: float = 0.5
+    vf_coef: float = 0.5
     """Weight of the values' loss."""
     clip_values: bool = False
     """Keep values near those at the time of acting, as probabilities are."""
-    normalise_advantages: bool = True
+    normalize_advantages: bool = True
     """Bring the advantages of a minibatch to mean 0 and deviation 1."""
-    normalise_observations: bool = False
+    normalize_observations: bool = False
     """Bring observations that are vectors to mean 0 and deviation 1, as far as they have been seen."""
-    normalise_rewards: bool = False
+    normalize_rewards: bool = False
     """Divide rewards by the deviation of the discounted return so far."""
-    log_deviation: float = 0.0
+    log_std_init: float = 0.0
     """Where the logarithms of the standard deviations of Box actions begin; 0 spans half their bounds."""
 
     def __post_init__(self) -> None:
@@ -75,11 +75,11 @@ class PPOConfig(DeepConfig):
         super().__post_init__()
         if self.net.dueling:
             raise ValueError("networks of ppo are not dueling")
-        at_least(self, 1, "rollout", "minibatches", "epochs")
+        at_least(self, 1, "num_steps", "num_minibatches", "update_epochs")
         within(self, 0.0, 1.0, "gae_lambda")
-        above(self, 0, "clip.start")
-        at_least(self, 0, "clip.end", "entropy.start", "entropy.end", "value_weight")
-        within(self, -10.0, 2.0, "log_deviation")
+        above(self, 0, "clip_range.start")
+        at_least(self, 0, "clip_range.end", "ent_coef.start", "ent_coef.end", "vf_coef")
+        within(self, -10.0, 2.0, "log_std_init")
 
 
 def advantages(
@@ -232,7 +232,7 @@ class PPO(DeepLearner):
     name = "ppo"
     policy: PPOPolicy
     network: ActorCritic
-    schedules = ("learning_rate", "clip", "entropy")
+    schedules = ("learning_rate", "clip_range", "ent_coef")
 
     def __init__(self, observation_space: Space, *args: Any, **kwargs: Any) -> None:
         """See `DeepLearner`.
@@ -242,13 +242,13 @@ class PPO(DeepLearner):
         """
         super().__init__(observation_space, *args, **kwargs)
         config, self._observation_space = self.config, observation_space
-        if config.rollout * self.num_envs % config.minibatches:
+        if config.num_steps * self.num_envs % config.num_minibatches:
             raise ValueError(
-                f"minibatches must divide rollout * num_envs = {config.rollout * self.num_envs}; "
-                f"got {config.minibatches}"
+                f"num_minibatches must divide num_steps * num_envs = {config.num_steps * self.num_envs}; "
+                f"got {config.num_minibatches}"
             )
-        self._trajectories = Trajectories(config.rollout, self.num_envs, self.device, config.frames)
-        self._returns = Returns(self.num_envs, config.gamma) if config.normalise_rewards else None
+        self._trajectories = Trajectories(config.num_steps, self.num_envs, self.device, config.frame_stack)
+        self._returns = Returns(self.num_envs, config.gamma) if config.normalize_rewards else None
 
     def _make_network(self, observation_space: Space, action_space: Space) -> ActorCritic:
         self._distribution = make_distribution(action_space)
@@ -311,8 +311,8 @@ class PPO(DeepLearner):
         columns = [each for each in rows if each is not None]
         chosen = [
             part
-            for _ in range(self.config.epochs)
-            for part in self._shuffled(len(rows.obs)).chunk(self.config.minibatches)
+            for _ in range(self.config.update_epochs)
+            for part in self._shuffled(len(rows.obs)).chunk(self.config.num_minibatches)
         ]
         return torch.stack(
             [self._update(*(each.index_select(0, part) for each in columns)).clone() for part in chosen]
@@ -321,23 +321,23 @@ class PPO(DeepLearner):
     def _fit_compiled(self, compiled: Perceptron, rows: Rows) -> Tensor:
         """As `_fit_by_torch`, in one call."""
         config, deviation = self.config, self.network.log_deviation
-        order = torch.cat([self._shuffled(len(rows.obs)) for _ in range(config.epochs)])
+        order = torch.cat([self._shuffled(len(rows.obs)) for _ in range(config.update_epochs)])
         everything = np.empty((0, self._distribution.size), np.bool_)
         possible = everything if rows.mask is None else rows.mask.numpy()
         known = (each.numpy() for each in rows[2:6])
         rollout = Rollout(rows.action.numpy(), possible, *known)
-        clip, entropy = (np.float32(self._now[name]) for name in ("clip", "entropy"))
+        clip, entropy = (np.float32(self._now[name]) for name in ("clip_range", "ent_coef"))
         clipping = Clipping(
             self._distribution.choices,
             0 if deviation is None else self._optimizer.place(deviation),
             clip,
             entropy,
-            np.float32(config.value_weight),
+            np.float32(config.vf_coef),
             config.clip_values,
-            config.normalise_advantages,
+            config.normalize_advantages,
         )
         self._remember(rows)
-        count = config.epochs * config.minibatches
+        count = config.update_epochs * config.num_minibatches
         return torch.from_numpy(compiled.fit_policy(rows.obs, order.numpy(), count, rollout, clipping))
 
     def _remember(self, rows: Rows) -> None:
@@ -351,12 +351,12 @@ class PPO(DeepLearner):
         log_ratio = distribution.log_probability(given, rows.action) - rows.log_then
         entropy = distribution.entropy(given).mean()
         advantage = rows.advantage
-        if config.normalise_advantages:
+        if config.normalize_advantages:
             advantage = (advantage - advantage.mean()) / spread(advantage)
-        clip = self._now["clip"]
+        clip = self._now["clip_range"]
         on_policy = policy_loss(log_ratio, advantage, clip)
         on_value = value_loss(value, rows.value_then, rows.target, clip if config.clip_values else None)
-        loss = on_policy + config.value_weight * on_value - self._now["entropy"] * entropy
+        loss = on_policy + config.vf_coef * on_value - self._now["ent_coef"] * entropy
         self._optimizer.descend(loss)
         self._remember(rows._replace(advantage=advantage))
         with torch.no_grad():
@@ -373,7 +373,7 @@ class PPO(DeepLearner):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `DeepLearner`."""
         super().load_state_dict(state)
-        space, frames, distribution = self._observation_space, self.config.frames, self._distribution
+        space, frames, distribution = self._observation_space, self.config.frame_stack, self._distribution
         layout: dict[str, Any] = {
             "obs": ((frames,) * (frames > 1) + (space.shape or ()), space.dtype),
             "action": ((distribution.parts,), np.int64 if distribution.dtype == torch.int64 else np.float32),

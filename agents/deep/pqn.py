@@ -40,13 +40,13 @@ class PQNConfig(QConfig):
     """Step size of the optimiser (Adam; Kingma & Ba 2015)."""
     loss: Literal["huber", "mse"] = "mse"
     """What is made small: the squared error, or one that grows straight beyond 1 (Huber 1964)."""
-    trace_decay: float = 0.65
+    q_lambda: float = 0.65
     """Lambda, from 0 to 1: how far returns look ahead before they trust the network."""
-    rollout: int = 32
+    num_steps: int = 32
     """T: steps of each environment between two updates."""
-    minibatches: int = 16
+    num_minibatches: int = 16
     """Parts into which these transitions are shuffled; each is one step of the optimiser."""
-    epochs: int = 1
+    update_epochs: int = 1
     """Passes over them."""
     overlap: bool = False
     """Fit fully connected networks on a CPU on a second thread, while the environments go on with the weights
@@ -55,8 +55,8 @@ class PQNConfig(QConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        within(self, 0.0, 1.0, "trace_decay")
-        at_least(self, 1, "rollout", "minibatches", "epochs")
+        within(self, 0.0, 1.0, "q_lambda")
+        at_least(self, 1, "num_steps", "num_minibatches", "update_epochs")
 
 
 def lambda_returns(
@@ -115,14 +115,17 @@ class PQN(QLearner):
         """
         super().__init__(observation_space, *args, **kwargs)
         self._observation_space = observation_space
-        size = self.config.rollout * self.num_envs
-        if size % self.config.minibatches:
+        size = self.config.num_steps * self.num_envs
+        if size % self.config.num_minibatches:
             raise ValueError(
-                f"minibatches must divide rollout * num_envs = {size}; got {self.config.minibatches}"
+                f"num_minibatches must divide num_steps * num_envs = {size}; "
+                f"got {self.config.num_minibatches}"
             )
         config = self.config
         sets = 2 if config.overlap else 1
-        self._trajectories = Trajectories(config.rollout, self.num_envs, self.device, config.frames, sets)
+        self._trajectories = Trajectories(
+            config.num_steps, self.num_envs, self.device, config.frame_stack, sets
+        )
         self._thread = Threads(1)
         self._ahead: Ahead | None = None
 
@@ -139,7 +142,7 @@ class PQN(QLearner):
         action = self.policy.to_device(np.asarray(batch.action, np.int64) - self._first_action)
         self._trajectories.add(batch, inputs, max_value(values, mask), action=action)
         self._advance(self.num_envs)
-        metrics: dict[str, float | Tensor] = {"epsilon": self.config.epsilon.value(self.steps)}
+        metrics: dict[str, float | Tensor] = {"epsilon": self.config.exploration.value(self.steps)}
         return metrics | self._learn_rollout() if self._trajectories.full else metrics
 
     def _learn_rollout(self) -> dict[str, float | Tensor]:
@@ -149,7 +152,7 @@ class PQN(QLearner):
         targets = lambda_returns(
             *(rollout[name] for name in ("reward", "terminated", "truncated", "next_value")),
             gamma=config.gamma,
-            trace_decay=config.trace_decay,
+            trace_decay=config.q_lambda,
         )
         data = [each.flatten(0, 1) for each in (rollout["obs"], rollout["action"], targets)]
         metrics: dict[str, float | Tensor] = {"target": targets.mean()}
@@ -159,8 +162,8 @@ class PQN(QLearner):
         metrics |= self._take_over()
         obs, action, target = data
         batch = {"obs": obs, "action": action, "target": target}
-        order = torch.cat([self._shuffled(len(data[0])) for _ in range(config.epochs)])
-        minibatches, aims = config.epochs * config.minibatches, self._aims(action, target)
+        order = torch.cat([self._shuffled(len(data[0])) for _ in range(config.update_epochs)])
+        minibatches, aims = config.update_epochs * config.num_minibatches, self._aims(action, target)
         arguments = obs, order.numpy(), minibatches, aims, self._optimizer.state()
         if config.overlap:
             weights = self._optimizer.weights.copy()
@@ -190,8 +193,8 @@ class PQN(QLearner):
         """Fits the network to a rollout; returns the mean loss."""
         losses = [
             self._note(self._update(*(each.index_select(0, rows) for each in data)))
-            for _ in range(self.config.epochs)
-            for rows in self._shuffled(len(data[0])).chunk(self.config.minibatches)
+            for _ in range(self.config.update_epochs)
+            for rows in self._shuffled(len(data[0])).chunk(self.config.num_minibatches)
         ]
         return torch.stack(losses).mean()
 
@@ -216,7 +219,7 @@ class PQN(QLearner):
             self._ahead.errors.result()  # it writes to the optimiser's moments
             self._ahead = None
         super().load_state_dict(state)
-        space, frames = self._observation_space, self.config.frames
+        space, frames = self._observation_space, self.config.frame_stack
         seen = (frames,) * (frames > 1) + space.shape, space.dtype
         self._trajectories.load_state_dict(state, {"obs": seen, "action": ((), np.int64)}, self.num_actions)
         action = np.asarray(state.get("rollout.action", 0))

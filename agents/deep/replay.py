@@ -57,13 +57,13 @@ def replay_bytes(
     n_step: int = 1,
     frames: int = 1,
     masked: bool = False,
-    prioritised: bool = False,
+    prioritized: bool = False,
 ) -> int:
     """Bytes that a replay takes on its device; see `Replay` for the arguments."""
     slots = num_envs * _ring_length(capacity, num_envs, n_step, frames)
     columns = _columns(observation_space, num_actions, masked).values()
     size = (slots + 1) * sum(math.prod(shape) * dtype.itemsize for shape, dtype in columns)
-    return size + (Priorities.bytes_of(slots) if prioritised else 0)
+    return size + (Priorities.bytes_of(slots) if prioritized else 0)
 
 
 class Replay:
@@ -78,7 +78,7 @@ class Replay:
         n_step: n, how many steps `next_obs` is ahead, where the episode lasts that long.
         frames: observations in a stack.
         masked: whether batches have a `next_mask`.
-        prioritised: how to draw by priority; None: evenly.
+        prioritized: how to draw by priority; None: evenly.
         device: where the transitions are kept.
         generator: random generator of that device.
 
@@ -101,7 +101,7 @@ class Replay:
         n_step: int = 1,
         frames: int = 1,
         masked: bool = False,
-        prioritised: PriorityConfig | None = None,
+        prioritized: PriorityConfig | None = None,
         device: torch.device,
         generator: torch.Generator,
     ) -> None:
@@ -114,7 +114,7 @@ class Replay:
             n_step=n_step,
             frames=frames,
             masked=masked,
-            prioritised=prioritised is not None,
+            prioritized=prioritized is not None,
         )
         check_memory(self.nbytes, capacity, device)
         self._num_envs, self._num_actions = num_envs, num_actions
@@ -126,7 +126,7 @@ class Replay:
             name: _zeros((slots + 1, *shape), dtype, device)
             for name, (shape, dtype) in _columns(observation_space, num_actions, masked).items()
         }
-        self._priorities = None if prioritised is None else Priorities(prioritised, slots, device)
+        self._priorities = None if prioritized is None else Priorities(prioritized, slots, device)
         self._back = torch.arange(frames - 1, -1, -1, device=device)
 
         # Where each stream stands is known on the host; what its slots hold, on the device.
@@ -434,7 +434,7 @@ def check_memory(nbytes: int, capacity: int, device: torch.device) -> None:
     if nbytes > free:
         raise ValueError(
             f"a replay of {capacity:,} transitions takes {nbytes / 2**30:,.1f} GiB, and {device} has "
-            f"{free / 2**30:,.1f} GiB free: lower --agent.replay"
+            f"{free / 2**30:,.1f} GiB free: lower --agent.buffer-size"
         )
 
 

@@ -28,7 +28,7 @@ class QConfig(DeepConfig):
         ValueError: for a value out of its range.
     """
 
-    epsilon: Schedule = Schedule(1.0, 0.05, 500_000)
+    exploration: Schedule = Schedule(1.0, 0.05, 500_000)
     """Share of actions that are taken at random while learning."""
     loss: Literal["huber", "mse"] = "huber"
     """What is made small: the squared error, or one that grows straight beyond 1 (Huber 1964). The latter
@@ -37,7 +37,7 @@ class QConfig(DeepConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        within(self, 0.0, 1.0, "epsilon.start", "epsilon.end")
+        within(self, 0.0, 1.0, "exploration.start", "exploration.end")
         one_of(self, "loss")
 
 
@@ -128,16 +128,16 @@ class QLearner(DeepLearner):
     """
 
     policy: QPolicy
-    schedules = ("learning_rate", "epsilon")
+    schedules = ("learning_rate", "exploration")
 
     def _make_network(self, observation_space: Space, action_space: Space) -> nn.Module:
         if not isinstance(action_space, Discrete):
             raise ValueError("it needs Discrete actions")
         self.num_actions, self._first_action = int(action_space.n), int(action_space.start)
-        return make_network(observation_space, self.num_actions, self.config.net, self.config.frames)
+        return make_network(observation_space, self.num_actions, self.config.net, self.config.frame_stack)
 
     def _make_policy(self, **settings: Any) -> QPolicy:
-        return QPolicy(first_action=self._first_action, epsilon=self._now["epsilon"], **settings)
+        return QPolicy(first_action=self._first_action, epsilon=self._now["exploration"], **settings)
 
     def _aims(self, action: Tensor, target: Tensor, weight: Tensor | None = None) -> Aims:
         """What compiled functions need to know."""

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..base import State
 from ..checks import taken
-from ..spaces import told
+from ..spaces import describe
 
 
 class ArrayEncoder(ABC):
@@ -41,7 +41,7 @@ class ArrayEncoder(ABC):
             ValueError: for observations that are no arrays.
         """
         if not isinstance(observation_space, Box | MultiBinary | MultiDiscrete):
-            raise ValueError(f"encoders need observations that are arrays; got {told(observation_space)}")
+            raise ValueError(f"encoders need observations that are arrays; got {describe(observation_space)}")
         self.config, self._rng = config, rng
         self.width = math.prod(observation_space.shape or (1,))
         self._arrays: dict[str, NDArray] = {}

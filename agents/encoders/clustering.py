@@ -82,7 +82,7 @@ class DBSCANConfig:
 
 
 @dataclass(frozen=True)
-class MixtureConfig:
+class GaussianMixtureConfig:
     """Settings of a mixture of Gaussians with diagonal covariances.
 
     Raises:
@@ -189,7 +189,7 @@ class DBSCAN(_Centres):
         return np.where(near, groups[core], groups.max() + 1)
 
 
-class Mixture(ArrayEncoder):
+class GaussianMixture(ArrayEncoder):
     """Gaussians with diagonal covariances, fitted by expectation-maximisation (Dempster et al. 1977).
 
     An observation's code is the Gaussian that most probably made it.

@@ -80,7 +80,7 @@ _ENCODERS = {
         _groups("kmeans", "KMeans", "nearest of k centres (Sculley 2010)"),
         _groups("mean-shift", "MeanShift", "nearest peak of the density (Comaniciu & Meer 2002)"),
         _groups("dbscan", "DBSCAN", "dense groups of any shape, and anomalies (Ester et al. 1996)"),
-        _groups("gaussian-mixture", "Mixture", "most probable of k Gaussians (Dempster et al. 1977)"),
+        _groups("gaussian-mixture", "GaussianMixture", "most probable of k Gaussians (Dempster et al. 1977)"),
         EncoderSpec(
             "tree",
             "predictors:TreeLeaves",

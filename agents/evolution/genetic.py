@@ -80,8 +80,8 @@ class Genetic(Searcher):
             self.genome = make_genome(observation_space, action_space, config)
         self.rng = rng
         self._random = random.Random(int(rng.integers(2**63)))
-        self.population = self.genome.initial(config.population, rng)
-        self.steps = np.full(config.population, config.step)
+        self.population = self.genome.initial(config.population_size, rng)
+        self.steps = np.full(config.population_size, config.sigma)
         self.policy = self.genome.policy_of(self.population[:1], None)
 
     def ask(self) -> NDArray:
@@ -131,7 +131,7 @@ class Genetic(Searcher):
         """Replaces the present generation by the next one, drawing from the module `random`."""
         adults = self._individuals(fitness)
         elites = tools.selBest(adults, self.config.elites)
-        parents = tools.selTournament(adults, len(adults) - len(elites), self.config.tournament)
+        parents = tools.selTournament(adults, len(adults) - len(elites), self.config.tournament_size)
         children = [parent.child() for parent in parents]
         for a, b in zip(children[::2], children[1::2], strict=False):
             self._cross(a, b)
@@ -149,7 +149,7 @@ class Genetic(Searcher):
         return individuals
 
     def _cross(self, a: Individual, b: Individual) -> None:
-        if random.random() >= self.config.crossover or len(a) < 2:
+        if random.random() >= self.config.crossover_rate or len(a) < 2:
             return
         if self.genome.bounds is None and random.random() < self.config.blend:
             tools.cxBlend(a, b, alpha=0.5)
@@ -160,13 +160,13 @@ class Genetic(Searcher):
     def _mutate(self, child: Individual) -> None:
         if self.genome.units is None:
             low, high = self.genome.bounds or (0, 0)
-            tools.mutUniformInt(child, low=low, up=high, indpb=self.config.mutation)
+            tools.mutUniformInt(child, low=low, up=high, indpb=self.config.mutation_rate)
             return
         rate = 1.0 / math.sqrt(2.0 * math.sqrt(len(child)))
         step = child.step * math.exp(rate * random.gauss(0.0, 1.0))
         child.step = min(max(step, SMALLEST_STEP), LARGEST_STEP)
         sigma = (child.step * self.genome.units).tolist()
-        tools.mutGaussian(child, mu=0.0, sigma=sigma, indpb=self.config.mutation)
+        tools.mutGaussian(child, mu=0.0, sigma=sigma, indpb=self.config.mutation_rate)
 
     # --- saving
 

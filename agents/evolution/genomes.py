@@ -10,9 +10,9 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from ...checking import at_least, one_of, within
-from ..spaces import column_scales, is_table, told
+from ..spaces import column_scales, describe, is_table
 from .inputs import Retina, make_features
-from .population import Actions, MlpPolicy, PopulationPolicy, SequencePolicy, SitesPolicy, TablePolicy
+from .population import ActionDecoder, MlpPolicy, PopulationPolicy, SequencePolicy, SitesPolicy, TablePolicy
 
 MAX_WEIGHTS = 2000
 """The largest network that is attempted."""
@@ -30,7 +30,7 @@ class GeneticConfig:
         ValueError: for a value out of its range.
     """
 
-    population: int = 256
+    population_size: int = 256
     """Genomes in a generation."""
     genome: Literal["policy", "sequence"] = "policy"
     """What a genome is: a policy (the weights of a network, or a table of actions where observations are
@@ -45,28 +45,28 @@ class GeneticConfig:
     """Steps on end that a sequence may take one action for, at most."""
     elites: int = 8
     """The best genomes, which live on unchanged."""
-    tournament: int = 3
+    tournament_size: int = 3
     """Genomes that compete for being a parent."""
-    crossover: float = 0.7
+    crossover_rate: float = 0.7
     """Share of couples whose genes are crossed."""
     blend: float = 0.5
     """Share of crossings that blend; the others exchange the genes between two points."""
-    mutation: float = 0.1
+    mutation_rate: float = 0.1
     """Chance of each gene to be mutated."""
-    step: float = 0.3
+    sigma: float = 0.3
     """Mutation step of the first genomes, in units of the first weights' standard deviation, which is 1 over
     the square root of the number of weights into a unit."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
         one_of(self, "genome")
-        at_least(self, 2, "population")
+        at_least(self, 2, "population_size")
         at_least(self, 0, "hidden")
-        at_least(self, 1, "runs", "longest_run", "elites", "tournament")
-        if self.elites >= self.population:
+        at_least(self, 1, "runs", "longest_run", "elites", "tournament_size")
+        if self.elites >= self.population_size:
             raise ValueError(f"elites must be fewer than the population; got {self.elites}")
-        within(self, 0.0, 1.0, "crossover", "blend", "mutation")
-        within(self, SMALLEST_STEP, LARGEST_STEP, "step")
+        within(self, 0.0, 1.0, "crossover_rate", "blend", "mutation_rate")
+        within(self, SMALLEST_STEP, LARGEST_STEP, "sigma")
 
 
 class Genome(Protocol):
@@ -110,7 +110,7 @@ class WeightsGenome:
         num_outputs: int | None = None,
     ) -> None:
         self._features = make_features(observation_space, config.retina)
-        self._actions = Actions(action_space)
+        self._actions = ActionDecoder(action_space)
         self._hidden = config.hidden
         inputs, outputs = len(self._features.names), num_outputs or self._actions.num_outputs
         layers = [(inputs, config.hidden), (config.hidden, outputs)] if config.hidden else [(inputs, outputs)]
@@ -187,7 +187,7 @@ def make_genome(observation_space: Space, action_space: Space, config: GeneticCo
         ValueError: when nothing fits them.
     """
     if config.genome == "sequence" and not isinstance(action_space, Discrete):
-        raise ValueError(f"a sequence is made of Discrete actions; got {told(action_space)}")
+        raise ValueError(f"a sequence is made of Discrete actions; got {describe(action_space)}")
     if isinstance(action_space, Discrete) and (
         config.genome == "sequence" or isinstance(observation_space, Discrete)
     ):

@@ -12,7 +12,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 from numpy.typing import NDArray
 
 from ...caching import compiled
-from ..spaces import PLANES_LAST, sizes, told
+from ..spaces import PLANES_LAST, describe, sizes
 
 MAX_INPUTS = 1024
 """More inputs than this are refused."""
@@ -77,7 +77,7 @@ class Features(NamedTuple):
 
 
 @compiled(nogil=True)
-def sense(row, cells, inputs, listed, met):
+def gather_inputs(row, cells, inputs, listed, met):
     """Computes the inputs of one row that are not zero, since grids are mostly empty.
 
     Args:
@@ -149,7 +149,7 @@ def make_features(space: Space, retina: Retina) -> Features:
     else:
         raise ValueError("a network needs observations that are arrays or numbers")
     if len(fields) > MAX_INPUTS:
-        raise ValueError(f"a network has at most {MAX_INPUTS} inputs; {told(space)} has more")
+        raise ValueError(f"a network has at most {MAX_INPUTS} inputs; {describe(space)} has more")
     flat = np.array([cell for field in fields for cell in field])
     owners = np.repeat(np.arange(len(fields)), list(map(len, fields)))
     order = flat.argsort()

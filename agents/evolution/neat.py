@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 
 from ..base import Searcher, State, fitting
 from ..checks import check_algorithm
-from .inputs import make_features, sense
+from .inputs import gather_inputs, make_features
 from .neat_genomes import (
     Counter,
     NeatConfig,
@@ -38,7 +38,7 @@ from .neat_genomes import (
     species_to_state,
 )
 from .population import (
-    Actions,
+    ActionDecoder,
     Graph,
     NetworkPolicy,
     borrowed_random,
@@ -66,7 +66,7 @@ def network_outputs(rows, cells, networks, genomes):
     met = np.empty(num_inputs, np.uint32)
     values = np.zeros(num_inputs + np.max(np.diff(networks.nodes)))
     for b in range(len(rows)):
-        count = sense(rows[b], cells, inputs, listed, met)
+        count = gather_inputs(rows[b], cells, inputs, listed, met)
         for i in met[:count]:
             values[i] = inputs[i]
         g = genomes[b]
@@ -138,7 +138,7 @@ class Neat(Searcher):
         self.config = config
         with fitting("neat", observation_space, action_space):
             self.features = make_features(observation_space, config.retina)
-            self.actions = Actions(action_space)
+            self.actions = ActionDecoder(action_space)
         self._random = random.Random(int(rng.integers(2**63)))
         self._neat: Any = neat_config(config, len(self.features.names), self.actions.num_outputs)
         reporters = ReporterSet()
@@ -169,7 +169,7 @@ class Neat(Searcher):
 
     def _breed(self) -> dict[int, neat.DefaultGenome]:
         """The next generation, drawn from the module `random`."""
-        config, size = self._neat, self.config.population
+        config, size = self._neat, self.config.population_size
         if not self.population.genomes:
             return self._reproduction.create_new(config.genome_type, config.genome_config, size)
         return self._reproduction.reproduce(config, self._species, size, self.generation - 1)
@@ -177,7 +177,9 @@ class Neat(Searcher):
     def _settle(self, genomes: dict[int, neat.DefaultGenome]) -> None:
         """Makes genomes the present generation, and divides them into species."""
         species, wanted = self._species, self.config.species
-        most = self.config.population // (2 * self.config.elites)  # with more there'd be no room for children
+        most = self.config.population_size // (
+            2 * self.config.elites
+        )  # with more there'd be no room for children
         while True:
             species.speciate(self._neat, genomes, max(self.generation - 1, 0))
             if len(species.species) <= most:
@@ -249,7 +251,7 @@ class Neat(Searcher):
             ValueError: when the state is another algorithm's, or of other spaces or settings.
         """
         check_algorithm(state, self.name)
-        genomes, size = genomes_from_state(state, self._neat.genome_config), self.config.population
+        genomes, size = genomes_from_state(state, self._neat.genome_config), self.config.population_size
         if len(genomes) not in (0, size, size + 1):
             raise ValueError(f"the population is {size}; the state holds {len(genomes)} genomes")
         self._best = genomes.pop() if len(genomes) > size else None

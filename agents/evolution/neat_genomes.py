@@ -50,7 +50,7 @@ class NeatConfig:
         ValueError: for a value out of its range.
     """
 
-    population: int = 150
+    population_size: int = 150
     """Genomes in a generation."""
     retina: Retina = field(default_factory=Retina)
     """What a network sees of a grid."""
@@ -72,20 +72,20 @@ class NeatConfig:
     """Chance of a child that a connection is added."""
     delete_connection: float = 0.1
     """Chance of a child that a connection is deleted."""
-    mutation: float = 0.8
+    mutation_rate: float = 0.8
     """Chance of each weight to be changed; a tenth as often it is drawn anew."""
-    step: float = 0.4
+    sigma: float = 0.4
     """Standard deviation of a weight's change."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
         at_least(self, 1, "species", "elites", "stagnation")
-        if self.population < 2 * self.species * self.elites:
+        if self.population_size < 2 * self.species * self.elites:
             raise ValueError(f"{self.species} species of {self.elites} elites need a larger population")
         within(self, 0.0, 1.0, "connected", "survival")
         within(self, 0.0, 1.0, "add_node", "delete_node", "add_connection", "delete_connection")
-        within(self, 0.0, 0.9, "mutation")
-        within(self, 0.0, 10.0, "step", left_open=True)
+        within(self, 0.0, 0.9, "mutation_rate")
+        within(self, 0.0, 10.0, "sigma", left_open=True)
 
 
 def neat_config(config: NeatConfig, num_inputs: int, num_outputs: int) -> neat.Config:
@@ -94,9 +94,9 @@ def neat_config(config: NeatConfig, num_inputs: int, num_outputs: int) -> neat.C
     real = {"init_mean": 0, "init_stdev": 1, "init_type": "gaussian"}
     real |= {"max_value": LARGEST, "min_value": -LARGEST}
     real |= {
-        "mutate_power": config.step,
-        "mutate_rate": config.mutation,
-        "replace_rate": 0.1 * config.mutation,
+        "mutate_power": config.sigma,
+        "mutate_rate": config.mutation_rate,
+        "replace_rate": 0.1 * config.mutation_rate,
     }
     one = {"init_mean": 1, "max_value": 1, "min_value": 1} | fixed
     attributes = {
@@ -128,7 +128,7 @@ def neat_config(config: NeatConfig, num_inputs: int, num_outputs: int) -> neat.C
     parser.read_dict(
         {
             "NEAT": {
-                "pop_size": config.population,
+                "pop_size": config.population_size,
                 "fitness_criterion": "max",
                 "fitness_threshold": 0,
                 "no_fitness_termination": True,

@@ -19,8 +19,8 @@ from numpy.typing import NDArray
 
 from ...caching import compiled
 from ..base import Memory, Policy, State
-from ..spaces import told
-from .inputs import Features, sense
+from ..spaces import describe
+from .inputs import Features, gather_inputs
 
 nogil = compiled(nogil=True)
 
@@ -28,7 +28,7 @@ nogil = compiled(nogil=True)
 # --- From outputs to actions ----------------------------------------------------------------------------
 
 
-class Actions:
+class ActionDecoder:
     """How a network's outputs become actions of a space.
 
     Of a Discrete space that with the highest output is taken, the first among equals. Outputs of a Box are
@@ -47,7 +47,7 @@ class Actions:
         elif isinstance(space, Box) and space.is_bounded():
             self.num_outputs = int(np.prod(space.shape))
         else:
-            raise ValueError(f"a network needs Discrete actions or a Box with bounds; got {told(space)}")
+            raise ValueError(f"a network needs Discrete actions or a Box with bounds; got {describe(space)}")
         self.space = space
 
     def choose(self, outputs: NDArray, mask: NDArray | None) -> NDArray:
@@ -93,7 +93,7 @@ class NetworkPolicy(PopulationPolicy):
     """Networks over features; a subclass computes their outputs."""
 
     def __init__(
-        self, genes: Any, genomes: NDArray[np.int64] | None, features: Features, actions: Actions
+        self, genes: Any, genomes: NDArray[np.int64] | None, features: Features, actions: ActionDecoder
     ) -> None:
         super().__init__(genes, genomes)
         self.features = features
@@ -129,7 +129,7 @@ def mlp_outputs(rows, cells, genes, genomes, num_hidden, num_outputs):
     hidden = np.empty(num_hidden, np.float32)
     every = np.arange(num_hidden).astype(np.uint32)
     for b in range(len(rows)):
-        count = sense(rows[b], cells, inputs, listed, met)
+        count = gather_inputs(rows[b], cells, inputs, listed, met)
         genome = genes[genomes[b]]
         if num_hidden == 0:
             layer(inputs, met[:count], genome, outputs[b])
@@ -162,7 +162,7 @@ class MlpPolicy(NetworkPolicy):
         genes: NDArray[np.float32],
         genomes: NDArray[np.int64] | None,
         features: Features,
-        actions: Actions,
+        actions: ActionDecoder,
         num_hidden: int,
     ) -> None:
         super().__init__(genes, genomes, features, actions)

@@ -109,7 +109,7 @@ class SB3TD3(BoxTrainer):
     def _settings(self) -> dict[str, Any]:
         size = int(np.prod(self.actions.space.shape or ()))
         names = ("policy_delay", "target_policy_noise", "target_noise_clip")
-        noise = NormalActionNoise(np.zeros(size), np.full(size, self.config.noise))
+        noise = NormalActionNoise(np.zeros(size), np.full(size, self.config.action_noise))
         return (
             super()._settings()
             | {name: getattr(self.config, name) for name in names}
@@ -119,7 +119,7 @@ class SB3TD3(BoxTrainer):
     def _chosen(self, obs: Tensor, rng: np.random.Generator | None, mask: NDArray | None) -> NDArray:
         """The actor's action, with noise when it explores; masks do not apply."""
         values = self.model.actor(obs).cpu().numpy()
-        return values if rng is None else values + self.config.noise * rng.normal(size=values.shape)
+        return values if rng is None else values + self.config.action_noise * rng.normal(size=values.shape)
 
     def state_dict(self) -> State:
         """As `SB3Trainer`, and the number of updates, of which the actor has every second one."""

@@ -44,7 +44,7 @@ class ActorCriticConfig(SB3Config):
     """A gradient that is longer is shortened to this length."""
     shared_net: bool = False
     """One network with two heads, instead of one for the policy and one for the values."""
-    n_steps: int = 5
+    num_steps: int = 5
     """Steps of each environment between two updates."""
     gae_lambda: float = 1.0
     """How far advantages look ahead before they trust the values (Schulman et al. 2016), from 0 to 1."""
@@ -57,7 +57,7 @@ class ActorCriticConfig(SB3Config):
         """Checks the fields."""
         super().__post_init__()
         above(self, 0, "max_grad_norm")
-        at_least(self, 1, "n_steps")
+        at_least(self, 1, "num_steps")
         within(self, 0.0, 1.0, "gae_lambda")
         at_least(self, 0, "ent_coef", "vf_coef")
 
@@ -82,13 +82,13 @@ class PPOConfig(ActorCriticConfig):
         ValueError: for a value out of its range.
     """
 
-    n_steps: int = 128
+    num_steps: int = 128
     """Steps of each environment between two updates."""
     gae_lambda: float = 0.95
     """How far advantages look ahead before they trust the values (Schulman et al. 2016), from 0 to 1."""
-    batch_size: int = 256
-    """Transitions of a minibatch."""
-    n_epochs: int = 4
+    num_minibatches: int = 32
+    """Parts that the transitions of an update are shared out to."""
+    update_epochs: int = 4
     """Passes over the transitions in an update."""
     clip_range: float = 0.2
     """How far the probability of an action may move in an update, as a share."""
@@ -96,8 +96,7 @@ class PPOConfig(ActorCriticConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        at_least(self, 2, "batch_size")  # advantages are normalised over it
-        at_least(self, 1, "n_epochs")
+        at_least(self, 1, "num_minibatches", "update_epochs")
         above(self, 0, "clip_range")
 
 
@@ -149,7 +148,7 @@ class DQNConfig(ReplayConfig):
 
     max_grad_norm: float = 10.0
     """A gradient that is longer is shortened to this length."""
-    epsilon: Schedule = Schedule(1.0, 0.05, 100_000)
+    exploration: Schedule = Schedule(1.0, 0.05, 100_000)
     """Share of steps that are taken at random while learning, in all environments at once."""
     target_update_interval: int = 1_000
     """Transitions between two copies of the network to the target network."""
@@ -159,7 +158,7 @@ class DQNConfig(ReplayConfig):
         super().__post_init__()
         at_least(self, 1, "target_update_interval")
         above(self, 0, "max_grad_norm")
-        within(self, 0.0, 1.0, "epsilon.start", "epsilon.end")
+        within(self, 0.0, 1.0, "exploration.start", "exploration.end")
 
     @property
     def most_envs(self) -> int:
@@ -221,7 +220,7 @@ class TD3Config(BoxConfig):
 
     learning_rate: Schedule = Schedule(1e-3, 1e-3, 0)
     """Step size of the optimiser (Adam)."""
-    noise: float = 0.1
+    action_noise: float = 0.1
     """Standard deviation of what is added to actions while learning; they run from -1 to 1."""
     policy_delay: int = 2
     """Updates of the critics for each of the actor."""
@@ -234,4 +233,4 @@ class TD3Config(BoxConfig):
         """Checks the fields."""
         super().__post_init__()
         at_least(self, 1, "policy_delay")
-        at_least(self, 0, "noise", "target_policy_noise", "target_noise_clip")
+        at_least(self, 0, "action_noise", "target_policy_noise", "target_noise_clip")

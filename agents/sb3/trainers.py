@@ -271,8 +271,8 @@ class ActorCritic(SB3Trainer):
     takes = (Discrete, MultiDiscrete, Box)
 
     def _settings(self) -> dict[str, Any]:
-        names = ("n_steps", "gae_lambda", "ent_coef", "vf_coef", "max_grad_norm")
-        return {name: getattr(self.config, name) for name in names}
+        names = ("gae_lambda", "ent_coef", "vf_coef", "max_grad_norm")
+        return {name: getattr(self.config, name) for name in names} | {"n_steps": self.config.num_steps}
 
     def _policy_settings(self) -> dict[str, Any]:
         return {"share_features_extractor": self.config.shared_net}
@@ -332,8 +332,19 @@ class SB3PPO(ActorCritic):
     model_class = PPO
 
     def _settings(self) -> dict[str, Any]:
-        names = ("batch_size", "n_epochs", "clip_range")
-        return super()._settings() | {name: getattr(self.config, name) for name in names}
+        config, size = self.config, self.config.num_steps * self.num_envs
+        if (
+            size % config.num_minibatches or size == config.num_minibatches
+        ):  # advantages are normalised over each
+            raise ValueError(
+                "num_minibatches must divide num_steps * num_envs, and leave two transitions to each; "
+                f"got {config.num_minibatches} and {size}"
+            )
+        return super()._settings() | {
+            "batch_size": size // config.num_minibatches,
+            "n_epochs": config.update_epochs,
+            "clip_range": config.clip_range,
+        }
 
 
 class _Replay(ReplayBuffer):
@@ -406,7 +417,7 @@ class SB3DQN(OffPolicy):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         """See `OffPolicy`."""
         super().__init__(*args, **kwargs)
-        epsilon = self.config.epsilon
+        epsilon = self.config.exploration
         self.model.exploration_schedule = lambda _: epsilon.value(self.model.num_timesteps)
 
     def _settings(self) -> dict[str, Any]:
@@ -419,7 +430,7 @@ class SB3DQN(OffPolicy):
 
     def explored(self, scores: NDArray, rng: np.random.Generator) -> NDArray:
         """Random values instead, in a share epsilon of the rows."""
-        random = rng.random((len(scores), 1)) < self.config.epsilon.value(self.model.num_timesteps)
+        random = rng.random((len(scores), 1)) < self.config.exploration.value(self.model.num_timesteps)
         return np.where(random, rng.random(scores.shape), scores)
 
     def state_dict(self) -> State:

@@ -51,13 +51,13 @@ def configured(agent: str, num_envs: int, settings: Settings, precision: str) ->
     }
     if agent == "dqn":
         changes |= {
-            "agent__replay": max(200_000, 8 * num_envs),
-            "agent__warm_up": 4 * num_envs,
+            "agent__buffer_size": max(200_000, 8 * num_envs),
+            "agent__learning_starts": 4 * num_envs,
             "agent__batch_size": 4096,
-            "agent__updates_per_step": 1 / 4096,
+            "agent__replay_ratio": 1 / 4096,
         }
     else:
-        changes |= {"agent__minibatches": max(8, num_envs * 32 // 32768)}
+        changes |= {"agent__num_minibatches": max(8, num_envs * 32 // 32768)}
     return preset(agent, "city", num_envs=num_envs, **changes)
 
 

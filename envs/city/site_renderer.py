@@ -26,7 +26,7 @@ NUM_TREES = 3
 
 
 def _shade(color: Color, percent: int) -> Color:
-    """A lighter (above 100) or darker colour."""
+    """A lighter (above 100) or darker color."""
     red, green, blue = (min(255, value * percent // 100) for value in color)
     return red, green, blue
 

@@ -36,15 +36,15 @@ def _unbound(*_: Any) -> Any:
 
 
 # The names that `bind` gives a meaning.
-reset_one: Callable = _unbound
-step_one: Callable = _unbound
-observe_one: Callable = _unbound
-mask_one: Callable = _unbound
-act_one: Callable = _unbound
-write_numbers: Callable = _unbound
-write_counts: Callable = _unbound
-write_flags: Callable = _unbound
-write_parts: Callable = _unbound
+reset_one: Callable[..., Any] = _unbound
+step_one: Callable[..., Any] = _unbound
+observe_one: Callable[..., Any] = _unbound
+mask_one: Callable[..., Any] = _unbound
+act_one: Callable[..., Any] = _unbound
+write_numbers: Callable[..., Any] = _unbound
+write_counts: Callable[..., Any] = _unbound
+write_flags: Callable[..., Any] = _unbound
+write_parts: Callable[..., Any] = _unbound
 
 
 def _advance_rows(
@@ -144,7 +144,7 @@ def _keep_column(block, i, kept):
         kept[k, i] = block[k, i]
 
 
-def bind_loop(world: World) -> Callable:
+def bind_loop(world: World) -> Callable[..., Any]:
     """Binds the batch loop to a world; the same kernels and records give the same loop.
 
     Args:
@@ -157,21 +157,21 @@ def bind_loop(world: World) -> Callable:
     return _bind_loop(world.kernels, _records(world.params(), world.state_dtype))
 
 
-def _records(params: Any, state_dtype: np.dtype) -> tuple[np.dtype, ...]:
+def _records(params: Any, state_dtype: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:
     """The types of all records that a loop meets: numba's names for them change from process to process."""
     arrays = (table.dtype for table in params or () if isinstance(table, np.ndarray))
     return state_dtype, *(dtype for dtype in arrays if dtype.names)
 
 
 @cache
-def _bind_loop(kernels: Kernels, records: tuple[np.dtype, ...]) -> Callable:
+def _bind_loop(kernels: Kernels, records: tuple[np.dtype[Any], ...]) -> Callable[..., Any]:
     functions = {**kernels._asdict(), "mask_one": kernels.mask_one or _no_mask, **Reports(records[0]).writers}
     name = f"{kernels.step_one.__module__}.{kernels.observe_one.__name__}"
     return bind(_advance_rows, name, functions, records)
 
 
 @cache
-def bind_policy(act_one: Callable) -> Callable[[Any, NDArray], NDArray[np.int64]]:
+def bind_policy(act_one: Callable[..., Any]) -> Callable[[Any, NDArray[Any]], NDArray[np.int64]]:
     """Makes a reference policy of a jitted scalar function.
 
     Args:
@@ -181,7 +181,7 @@ def bind_policy(act_one: Callable) -> Callable[[Any, NDArray], NDArray[np.int64]
         `(params, state) -> (N,) int64 actions`.
     """
 
-    def act(params: Any, state: NDArray) -> NDArray[np.int64]:
+    def act(params: Any, state: NDArray[Any]) -> NDArray[np.int64]:
         action = np.empty(len(state), np.int64)
         _bind_policy(act_one, _records(params, state.dtype))(params, state, action)
         return action
@@ -190,14 +190,14 @@ def bind_policy(act_one: Callable) -> Callable[[Any, NDArray], NDArray[np.int64]
 
 
 @cache
-def _bind_policy(act_one: Callable, records: tuple[np.dtype, ...]) -> Callable:
+def _bind_policy(act_one: Callable[..., Any], records: tuple[np.dtype[Any], ...]) -> Callable[..., Any]:
     return bind(_act_rows, f"{act_one.__module__}.{act_one.__name__}", {"act_one": act_one}, records)
 
 
 class Outputs(NamedTuple):
     """What a step fills: one row an environment."""
 
-    obs: NDArray
+    obs: NDArray[Any]
     mask: NDArray[np.uint8]
     reward: NDArray[np.float64]
     terminated: NDArray[np.bool_]
@@ -215,7 +215,7 @@ class Outputs(NamedTuple):
 class Finals(NamedTuple):
     """What SAME_STEP sets aside before a reset: the end of the episode, in the rows where one ended."""
 
-    obs: NDArray
+    obs: NDArray[Any]
     mask: NDArray[np.uint8]
     numbers: NDArray[np.float64]
     counts: NDArray[np.int64]
@@ -239,7 +239,7 @@ class Batch:
     slice_seconds = 2e-4
 
     def __init__(
-        self, world: World, num_envs: int = 1, num_threads: int = 1, loop: Callable | None = None
+        self, world: World, num_envs: int = 1, num_threads: int = 1, loop: Callable[..., Any] | None = None
     ) -> None:
         """Makes N records that await their first reset.
 
@@ -268,8 +268,9 @@ class Batch:
         self.state = np.zeros(num_envs, world.state_dtype)
         self.reports = Reports(world.state_dtype)
         self.loop = bind_loop(world) if loop is None else loop
-        self._advance_rows: Callable | None = None  # the loop, compiled for the types of this batch's arrays
-        self._find_wrong: Callable | None = None
+        # The loop, and the check of actions, compiled for the types of this batch's arrays.
+        self._advance_rows: Callable[..., Any] | None = None
+        self._find_wrong: Callable[..., Any] | None = None
         self._row_seconds = 1e-6  # it took for a row of the last call
         space, n = world.observation_space, self.num_envs
         seen = ((n, *(space.shape or ())), space.dtype), ((n, self.num_actions * self.has_mask), np.uint8)
@@ -292,7 +293,7 @@ class Batch:
         obs, mask = self._outputs[:2]
         return Outputs(np.empty(*obs), np.empty(*mask), *others[2:])
 
-    def columns(self) -> dict[str, NDArray]:
+    def columns(self) -> dict[str, NDArray[Any]]:
         """Fresh arrays for what a step reports, by the names that `Outputs` has for them."""
         names = Columns._fields
         return {name: np.empty(*each) for name, each in zip(names, self._outputs[5:], strict=True)}
@@ -349,7 +350,7 @@ class Batch:
         obs = self.finals.obs if len(self.finals.obs) else np.empty(*self._outputs[0])
         return Finals._make([obs, *(np.zeros(*each) for each in self._finals)])
 
-    def observe(self) -> tuple[NDArray, NDArray[np.uint8]]:
+    def observe(self) -> tuple[NDArray[Any], NDArray[np.uint8]]:
         """Observations and masks of the current states, in fresh arrays."""
         out = self.outputs()
         self._advance(np.full(self.num_envs, KEEP), out)
@@ -385,7 +386,7 @@ class Batch:
         """Whether every row has been reset once: a stream that was never seeded is all zeros."""
         return bool(self.state["rng"].any(axis=1).all())
 
-    def get_state(self, indices: ArrayLike | None = None) -> NDArray:
+    def get_state(self, indices: ArrayLike | None = None) -> NDArray[Any]:
         """Copies records.
 
         Args:
@@ -398,7 +399,7 @@ class Batch:
         chosen = records.copy() if indices is None else records[np.atleast_1d(np.asarray(indices))]
         return chosen.view(self.state.dtype)
 
-    def set_state(self, records: NDArray, indices: ArrayLike | None = None) -> None:
+    def set_state(self, records: NDArray[Any], indices: ArrayLike | None = None) -> None:
         """Puts records back, of this batch or of another of the same world.
 
         Args:
@@ -422,7 +423,7 @@ class Batch:
         self._check(records)
         self._bytes(self.state)[rows] = self._bytes(records)
 
-    def _check(self, records: NDArray) -> None:
+    def _check(self, records: NDArray[Any]) -> None:
         """Raises ValueError for records that kernels can't be trusted with."""
         begun = records["rng"].any(axis=1)
         if not begun.all():
@@ -445,7 +446,7 @@ class Batch:
         return int.from_bytes(digest.digest(), "little")
 
     @staticmethod
-    def _bytes(records: NDArray) -> NDArray:
+    def _bytes(records: NDArray[Any]) -> NDArray[Any]:
         """The records as opaque bytes, so that copies include those between the fields."""
         return records.view(np.dtype((np.void, records.dtype.itemsize)))
 
@@ -468,7 +469,7 @@ class Batch:
 
 
 @cache
-def _field_bytes(dtype: np.dtype) -> NDArray[np.bool_]:
+def _field_bytes(dtype: np.dtype[Any]) -> NDArray[np.bool_]:
     """Which bytes of a record belong to a field."""
     if dtype.subdtype is not None:
         base, shape = dtype.subdtype
@@ -480,7 +481,7 @@ def _field_bytes(dtype: np.dtype) -> NDArray[np.bool_]:
     return used
 
 
-def _rebuild_batch(world: type[World], config: Any, num_threads: int, state: NDArray) -> Batch:
+def _rebuild_batch(world: type[World], config: Any, num_threads: int, state: NDArray[Any]) -> Batch:
     batch = Batch(world(config), len(state), num_threads)
     batch.set_state(state)
     return batch

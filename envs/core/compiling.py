@@ -6,6 +6,7 @@ Loops over single bytes stay loops, since the compiler can't know that two array
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 from llvmlite import ir
@@ -17,7 +18,7 @@ from numpy.typing import NDArray
 from ...kernels import Kernel
 
 
-def kernel(function: Callable) -> Kernel:
+def kernel(function: Callable[..., Any]) -> Kernel:
     """Compiles a scalar function for use inside kernels.
 
     Its callers take it in whole, and it counts no references: a world's params are a dozen arrays, and
@@ -28,7 +29,7 @@ def kernel(function: Callable) -> Kernel:
     return Kernel(function, forceinline=True)
 
 
-def rare_kernel(function: Callable) -> Kernel:
+def rare_kernel(function: Callable[..., Any]) -> Kernel:
     """Compiles a scalar function that is called now and then, and not worth a copy in each of its callers.
 
     It must not be a closure: its compiled name would not tell what it closes over (see `binding`).
@@ -36,7 +37,7 @@ def rare_kernel(function: Callable) -> Kernel:
     return Kernel(function)
 
 
-def copy_bytes(source: NDArray, first: int, target: NDArray, at: int, count: int) -> None:
+def copy_bytes(source: NDArray[Any], first: int, target: NDArray[Any], at: int, count: int) -> None:
     """Copies `source[first : first + count]` to `target[at : at + count]`; a constant count is fastest.
 
     Args:
@@ -69,7 +70,7 @@ def _compiled_copy(source, first, target, at, count):
     return lambda source, first, target, at, count: _copy(source, first, target, at, count)  # type: ignore[call-arg]
 
 
-def word_of(source: NDArray, first: int) -> np.uint64:
+def word_of(source: NDArray[Any], first: int) -> np.uint64:
     """Eight bytes as one number, `source[first]` the lowest.
 
     Args:
@@ -79,7 +80,7 @@ def word_of(source: NDArray, first: int) -> np.uint64:
     return source[int(first) : int(first) + 8].view(np.uint64)[0]
 
 
-def put_word(target: NDArray, first: int, word: np.uint64) -> None:
+def put_word(target: NDArray[Any], first: int, word: np.uint64) -> None:
     """Writes eight bytes; see `word_of`."""
     target[int(first) : int(first) + 8].view(np.uint64)[0] = word
 

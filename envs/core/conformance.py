@@ -82,7 +82,7 @@ class _Case:
         """Environments on the case's world."""
         return WorldVectorEnv(self.world, num_envs, **arguments)
 
-    def actions(self, masks: NDArray, rng: np.random.Generator) -> NDArray[np.int64]:
+    def actions(self, masks: NDArray[Any], rng: np.random.Generator) -> NDArray[np.int64]:
         """Random possible actions: (N,) of (N, A) masks."""
         return (rng.random(masks.shape) * (masks + 1e-9)).argmax(axis=1)
 
@@ -186,7 +186,7 @@ def _declares_what_it_tells(case: _Case) -> None:
     _makes_measures(world, {name: np.array(values) for name, values in counted.items()})
 
 
-def _makes_measures(world: World, counted: Mapping[str, NDArray]) -> None:
+def _makes_measures(world: World, counted: Mapping[str, NDArray[Any]]) -> None:
     """Has the measures that are made of others told of episodes of one step, with and without a reference."""
     for measure, best in itertools.product(world.measures, (None, counted)):
         if measure.of is None:
@@ -420,7 +420,7 @@ def _limit(case: _Case) -> int:
     return max(3, case.steps // 7)
 
 
-def _differing(one: NDArray, other: NDArray) -> str:
+def _differing(one: NDArray[Any], other: NDArray[Any]) -> str:
     names = one.dtype.names or ()
     fields = [name for name in names if one[name].tobytes() != other[name].tobytes()]
     return f"fields {fields or 'none; bytes between them'} differ"

@@ -39,13 +39,13 @@ class WorldAccess:
         return self._batch.params
 
     @property
-    def state(self) -> NDArray:
+    def state(self) -> NDArray[Any]:
         """The live (N,) state records, not writable here: `set_state` writes."""
         view = self._batch.state.view()
         view.flags.writeable = False
         return view
 
-    def get_state(self, indices: ArrayLike | None = None) -> NDArray:
+    def get_state(self, indices: ArrayLike | None = None) -> NDArray[Any]:
         """Copies state records: random stream, elapsed steps and pending autoreset included.
 
         Args:
@@ -56,7 +56,7 @@ class WorldAccess:
         """
         return self._batch.get_state(indices)
 
-    def set_state(self, records: NDArray, indices: ArrayLike | None = None) -> None:
+    def set_state(self, records: NDArray[Any], indices: ArrayLike | None = None) -> None:
         """Puts state records back, of this or another environment of the same world and config.
 
         Args:
@@ -232,7 +232,7 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         """(A,) actions possible in the current state, 1 where possible (sb3-contrib asks by this name)."""
         return vector_masks(self._batch)[0]
 
-    def set_state(self, records: NDArray, indices: ArrayLike | None = None) -> None:
+    def set_state(self, records: NDArray[Any], indices: ArrayLike | None = None) -> None:
         """Puts a state record back (see `WorldAccess.set_state`); `observe()` then gives its observation."""
         super().set_state(records, indices)
         self._playing = self._batch.ready and not self._batch.state["done"][0]
@@ -263,7 +263,7 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         """Closes the window."""
         self._close()
 
-    def _observation(self, obs: NDArray) -> Any:
+    def _observation(self, obs: NDArray[Any]) -> Any:
         return obs.item() if self._number_obs else obs[0]
 
     def _info(self, mask: NDArray[np.uint8]) -> dict[str, Any]:

@@ -20,11 +20,11 @@ def _check_name(kind: str, name: str) -> None:
 class Played(NamedTuple):
     """What is known of E episodes that are over."""
 
-    counted: Mapping[str, NDArray]
+    counted: Mapping[str, NDArray[Any]]
     """Name to (E,) values: `return`, `length`, and what was counted of the infos."""
     config: Any
     """The world's config."""
-    best: Mapping[str, NDArray] | None = None
+    best: Mapping[str, NDArray[Any]] | None = None
     """The same as `counted`, of the world's best reference in the same episodes, where it has played them."""
 
 
@@ -53,7 +53,7 @@ class Measure:
     """Whether it stands on the line that shows how training goes on."""
     told: bool = True
     """Whether it is shown; False for what is counted only to make others of it."""
-    of: Callable[[Played], NDArray | None] | None = None
+    of: Callable[[Played], NDArray[Any] | None] | None = None
     """Makes the values that are told of what was counted; None where they are not known. They may be fewer
     than the episodes."""
 
@@ -107,7 +107,7 @@ class Target:
     name: str
     note: str
     """What it is, in a line that begins in lower case and ends without a full stop."""
-    of: Callable[[Any, NDArray], NDArray]
+    of: Callable[[Any, NDArray[Any]], NDArray[Any]]
     """`(params, state) -> (N,) float32`, of (N,) records, to which it must not write."""
     low: float = -math.inf
     high: float = math.inf

@@ -89,7 +89,7 @@ class Sprites:
             name: of the file, without its ending.
             scale: pixels for each pixel of the file.
             angle: by how many of the `ANGLES` it is turned clockwise.
-            tint: colour of the light that falls on it.
+            tint: color of the light that falls on it.
         """
         kind = name.split("_")[0]
         sprite = self._load(name)

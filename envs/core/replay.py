@@ -81,7 +81,7 @@ class ReplayStep:
     reward: float
     terminated: bool
     info: dict[str, Any]
-    state: NDArray
+    state: NDArray[Any]
     """(1,) record after the step, for a renderer."""
 
 

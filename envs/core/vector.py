@@ -108,7 +108,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         *,
         seed: int | Sequence[int | None] | None = None,
         options: Mapping[str, Any] | None = None,
-    ) -> tuple[NDArray, dict[str, Any]]:
+    ) -> tuple[NDArray[Any], dict[str, Any]]:
         """Begins episodes in all environments, or in those of a mask.
 
         Args:
@@ -142,7 +142,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
 
     def step(
         self, actions: ArrayLike
-    ) -> tuple[NDArray, NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         """Takes one step in every environment.
 
         Args:
@@ -184,7 +184,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
 
     # ------------------------------------------------------------ states
 
-    def set_state(self, records: NDArray, indices: ArrayLike | None = None) -> None:
+    def set_state(self, records: NDArray[Any], indices: ArrayLike | None = None) -> None:
         """Puts state records back (see `WorldAccess.set_state`); `observe()` gives their observations."""
         super().set_state(records, indices)
         self._ready = self._batch.ready
@@ -193,7 +193,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         """Names states in 64 bits: (K,) digests of the records' bytes."""
         return self._batch.state_hash(indices)
 
-    def observe(self) -> NDArray:
+    def observe(self) -> NDArray[Any]:
         """(N, ...) observations of the current states, for use after `set_state`."""
         return self._batch.observe()[0]
 
@@ -226,7 +226,7 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
 
     def _streams(
         self, seed: int | Sequence[int | None] | None, rows: NDArray[np.bool_]
-    ) -> tuple[NDArray, NDArray]:
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
         """What a reset does with each row, and its seed; rows that never had a seed get one."""
         n = self.num_envs
         if isinstance(seed, Iterable):

@@ -31,7 +31,9 @@ CORE_FIELDS: tuple[tuple, ...] = (
 )
 
 
-def state_dtype(fields: Sequence[tuple], info: Sequence[tuple] = (), parts: Sequence[str] = ()) -> np.dtype:
+def state_dtype(
+    fields: Sequence[tuple], info: Sequence[tuple] = (), parts: Sequence[str] = ()
+) -> np.dtype[Any]:
     """Builds a world's state record.
 
     Args:
@@ -52,7 +54,7 @@ def state_dtype(fields: Sequence[tuple], info: Sequence[tuple] = (), parts: Sequ
     return np.dtype([*CORE_FIELDS, *nested, *fields], align=True)
 
 
-def check_ranges(state: NDArray, ranges: Mapping[str, tuple[float, float]]) -> None:
+def check_ranges(state: NDArray[Any], ranges: Mapping[str, tuple[float, float]]) -> None:
     """Checks fields of state records, for a world's `check_state`.
 
     Args:
@@ -100,19 +102,19 @@ class Kernels(NamedTuple):
     `params` is the world's read-only NamedTuple, `state` the batch of records, `i` the environment.
     """
 
-    reset_one: Callable
+    reset_one: Callable[..., Any]
     """`(params, state, i) -> None`: begins an episode, drawing from the record's own stream. It leaves
     nothing of the episode before: a used and a new record with the same stream become equal bytes."""
-    step_one: Callable
+    step_one: Callable[..., Any]
     """`(params, state, i, action) -> (int64, bool)`: reward in 1/1024, terminated. `elapsed` already counts
     this step."""
-    observe_one: Callable
+    observe_one: Callable[..., Any]
     """`(params, state, i, obs) -> None`: writes all of `obs[i]`, and nothing to the state."""
-    mask_one: Callable | None = None
+    mask_one: Callable[..., Any] | None = None
     """`(params, state, i, mask) -> None`: writes `mask[i]`, uint8, 1 where the action is possible."""
 
 
-Sight: TypeAlias = tuple[NDArray, Sequence[NDArray | None]]
+Sight: TypeAlias = tuple[NDArray[Any], Sequence[NDArray[Any] | None]]
 """What is to be seen of a search at one time: (N,) records, and for each of them what the renderer marks."""
 
 
@@ -134,7 +136,7 @@ class Renderer(ABC):
 
     @abstractmethod
     def draw(
-        self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
+        self, state: NDArray[Any], i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
     ) -> NDArray[np.uint8]:
         """Draws environment `i`.
 
@@ -148,11 +150,11 @@ class Renderer(ABC):
             (height, width, 3) uint8 picture.
         """
 
-    def between(self, before: NDArray, after: NDArray, phase: float) -> NDArray:
+    def between(self, before: NDArray[Any], after: NDArray[Any], phase: float) -> NDArray[Any]:
         """(N,) states to be drawn on the way from one step's to the next's; by default the latter."""
         return after
 
-    def spots(self, state: NDArray, i: int = 0) -> NDArray[np.float64]:
+    def spots(self, state: NDArray[Any], i: int = 0) -> NDArray[np.float64]:
         """(A, 2) pixels of the picture where each action acts, x and y, NaN where it can't."""
         raise NotImplementedError("a renderer that draws the cursor tells where the actions are")
 
@@ -166,7 +168,7 @@ class World(ABC):
     config: Any
     """Frozen dataclass, checked on construction; its fields are the keyword arguments of `make`."""
     kernels: Kernels
-    state_dtype: np.dtype
+    state_dtype: np.dtype[Any]
     observation_space: Space
     action_space: Space
 
@@ -197,7 +199,7 @@ class World(ABC):
             raise ValueError(f"{type(self).__name__} takes no reset options, got {', '.join(options)}")
         return {}
 
-    def check_state(self, state: NDArray) -> None:  # noqa: B027, not every kernel trusts a number
+    def check_state(self, state: NDArray[Any]) -> None:  # noqa: B027, not every kernel trusts a number
         """Refuses records with which a kernel could leave its tables: they may come from a stranger's file.
 
         A world needs it whose kernels trust numbers of the record, such as indices: they check no bounds
@@ -213,11 +215,11 @@ class World(ABC):
 
     # What stands beside a score: who knows the true state.
 
-    def references(self) -> Mapping[str, Callable[[Any, NDArray], NDArray]]:
+    def references(self) -> Mapping[str, Callable[[Any, NDArray[Any]], NDArray[Any]]]:
         """Named reference policies `(params, state) -> (N,) actions` that read the true state."""
         return {}
 
-    def sights(self, name: str, state: NDArray) -> Iterator[Sight]:
+    def sights(self, name: str, state: NDArray[Any]) -> Iterator[Sight]:
         """Shows how a policy searches from some states, before its first step; by default nothing.
 
         Args:

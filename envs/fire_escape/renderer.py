@@ -17,7 +17,7 @@ ARROW = np.array([-9 - 4j, 2 - 4j, 2 - 10j, 12, 2 + 10j, 2 + 4j, -9 + 4j])
 GOOD, BAD, AGENT, SKIN = (96, 214, 130), (255, 110, 104), (40, 120, 255), (240, 206, 172)
 SHIRTS = (222, 168, 70), (176, 110, 170), (90, 150, 110), (206, 104, 96)
 LEGEND = "agent", "others", "exit", "door", "smoke", "fire"
-FLAMES = ((222, 58, 26), 13), ((255, 140, 36), 9), ((255, 226, 128), 5)  # colours, and radii in pixels
+FLAMES = ((222, 58, 26), 13), ((255, 140, 36), 9), ((255, 226, 128), 5)  # colors, and radii in pixels
 
 
 class FireEscapeRenderer(Renderer):
@@ -59,22 +59,22 @@ class FireEscapeRenderer(Renderer):
 
     def _flame(self, foot: Sequence[float], scale: float, flicker: np.random.Generator) -> None:
         x, y = foot
-        for colour, radius in FLAMES:
+        for color, radius in FLAMES:
             size = radius * scale
             tip = x + scale * flicker.uniform(-7, 7), y - size * flicker.uniform(1.9, 2.8)
-            pygame.draw.polygon(self._frame, colour, [tip, (x - size, y - size), (x + size, y - size)])
-            pygame.draw.aacircle(self._frame, colour, (x, y - size), size)
+            pygame.draw.polygon(self._frame, color, [tip, (x - size, y - size), (x + size, y - size)])
+            pygame.draw.aacircle(self._frame, color, (x, y - size), size)
 
     def _person(self, place: Sequence[float], k: int, scale: float = 1.0) -> None:
-        for colour, radius in (("white", 15 * (k == 0)), (SHIRTS[k % 4] if k else AGENT, 12), (SKIN, 6)):
-            pygame.draw.aacircle(self._frame, colour, place, radius * scale)
+        for color, radius in (("white", 15 * (k == 0)), (SHIRTS[k % 4] if k else AGENT, 12), (SKIN, 6)):
+            pygame.draw.aacircle(self._frame, color, place, radius * scale)
 
     def _write(self, e: np.void, hud: Mapping[str, str]) -> None:
         panel, info = self._panel, e["info"]
-        colour = GOOD if info["health"] > 50 else BAD
+        color = GOOD if info["health"] > 50 else BAD
         panel.begin()
-        panel.row("health", f"{info['health']} %", colour)
-        panel.bar(info["health"] / 100, colour)
+        panel.row("health", f"{info['health']} %", color)
+        panel.bar(info["health"] / 100, color)
         panel.row("burning", f"{e['num_burning']} cells", BAD)
         panel.row("others out", f"{info['out']} of {np.count_nonzero(e['people'][1:]) + info['out']}")
         panel.rule()
@@ -93,6 +93,6 @@ class FireEscapeRenderer(Renderer):
             elif name == "fire":
                 self._flame((x, middle[1] + 8), 0.6, np.random.default_rng(0))
             else:
-                colour = {"exit": GROUND[EXIT], "door": GROUND[DOOR], "smoke": (110, 106, 104)}[name]
-                self._frame.fill(colour, (x - 8, middle[1] - 8, 16, 16))
+                color = {"exit": GROUND[EXIT], "door": GROUND[DOOR], "smoke": (110, 106, 104)}[name]
+                self._frame.fill(color, (x - 8, middle[1] - 8, 16, 16))
             self._panel.write(name, self._panel.MARGIN + 32, middle[1] - 5, (150, 158, 178), 19)

@@ -95,9 +95,9 @@ class FireEscape(World):
         """The number of the observation `index` in words."""
         sign, last, *around = np.unravel_index(int(observation), (4, 5, 4, 4, 4, 4))
         ways, what = self.action_names[1:], ("free", "wall or people", "smoke", "fire")
-        moved = "waited" if last == 4 else f"came going {ways[last]}"
-        sides = [f"{way}: {what[code]}" for way, code in zip(ways, around, strict=True)]
-        return [f"sign points {ways[sign]}", moved, *sides]
+        moved = "waited" if last == 4 else f"came going {ways[int(last)]}"
+        sides = [f"{way}: {what[int(code)]}" for way, code in zip(ways, around, strict=True)]
+        return [f"sign points {ways[int(sign)]}", moved, *sides]
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`rules` is what one would program first; `expert` knows the true state, and is the best."""

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...caching import compiled
-from .objective import Judge
+from .objective import Valuation
 
 POPULATION = 64
 TOURNAMENT = 2
@@ -27,7 +27,7 @@ PATIENCE = 30
 
 
 def evolve(
-    judge: Judge,
+    valuation: Valuation,
     costs: NDArray[np.int64],
     free: NDArray[np.bool_],
     k: int,
@@ -37,7 +37,7 @@ def evolve(
     """Breeds sets of sites.
 
     Args:
-        judge: their fitness.
+        valuation: their fitness.
         costs: (S, N) costs of service, by which children drop sites.
         free: (S,) which sites may be chosen.
         k: how many are to be chosen.
@@ -58,7 +58,7 @@ def evolve(
 
     def individual(sites: NDArray) -> Placement:
         made = np.sort(sites).view(Placement)
-        made.fitness = Fitness((float(judge.cost(judge.of(np.asarray(made)))),))
+        made.fitness = Fitness((float(valuation.cost(valuation.of(np.asarray(made)))),))
         return made
 
     candidates, by_point = np.flatnonzero(free), np.ascontiguousarray(costs.T)

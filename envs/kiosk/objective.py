@@ -77,7 +77,7 @@ def attractions(instance: Instance, radius: int) -> NDArray[np.int32]:
     return np.maximum(np.rint(ATTRACTION / (far * far)), 1).astype(np.int32)
 
 
-class Judge:
+class Valuation:
     """Values many placements at once.
 
     What matters of a placement is one number a point: the distance to the nearest kiosk, or for revenue the
@@ -121,5 +121,5 @@ class Judge:
 
 def value(instance: Instance, objective: Objective, sites: NDArray) -> int:
     """The objective of kiosks on some sites, (K,), at least one."""
-    judge = Judge(instance, objective)
-    return int(judge.value(judge.of(sites)))
+    valuation = Valuation(instance, objective)
+    return int(valuation.value(valuation.of(sites)))

@@ -14,7 +14,7 @@ from ..core.splits import shown_name
 from ..core.world import Renderer
 from .objective import Objective
 from .pool import Pool
-from .scene import BINS, LAWN, City, Histogram, Scene, colour
+from .scene import BINS, LAWN, City, Histogram, Scene, color
 from .state import KioskParams
 from .validate import with_kiosks
 
@@ -23,10 +23,10 @@ MAP = 768
 PANEL_WIDTH = 280
 GROUND = (236, 230, 214)
 NOBODYS = (122, 120, 118)
-"""Colour of people while there is no kiosk."""
+"""Color of people while there is no kiosk."""
 SITE = (176, 168, 150)
 REALM = 46
-"""How strongly a kiosk colours its realm, of 255."""
+"""How strongly a kiosk colors its realm, of 255."""
 THREAD = 90
 """The same, for the lines from people to their kiosk."""
 RIVAL_TINT = (150, 154, 168)
@@ -38,7 +38,7 @@ LEGEND_LINE = 30
 BEST_SITES = 8
 """Sites of which the agent's values are written on the map."""
 WHITE = (255, 255, 255)
-"""Light that leaves a sprite's colours as they are."""
+"""Light that leaves a sprite's colors as they are."""
 HISTOGRAM = 130
 """Pixels of height."""
 
@@ -132,8 +132,8 @@ class KioskRenderer(Renderer):
         realms = self._scene.realms(e)
         if realms is None:
             return
-        colours = np.array([colour(k) for k in range(len(e["kiosks"]))])
-        tints = (np.array(GROUND) * (255 - REALM) + colours * REALM) // 255
+        colors = np.array([color(k) for k in range(len(e["kiosks"]))])
+        tints = (np.array(GROUND) * (255 - REALM) + colors * REALM) // 255
         surface = pygame.surfarray.make_surface(tints[realms].swapaxes(0, 1))
         self._map.blit(pygame.transform.scale(surface, (MAP, MAP)), (0, 0))
 
@@ -164,7 +164,7 @@ class KioskRenderer(Renderer):
         threads = self._map.copy()
         for j in np.flatnonzero(visits >= 0):
             site = e["kiosks"][visits[j]]
-            pygame.draw.aaline(threads, colour(visits[j]), homes[j], corners[site])
+            pygame.draw.aaline(threads, color(visits[j]), homes[j], corners[site])
         threads.set_alpha(THREAD)
         self._map.blit(threads, (0, 0))
         weights = city.instance.weights
@@ -174,7 +174,7 @@ class KioskRenderer(Renderer):
             if weight == 0:
                 continue
             radius = max(2.0, scale * math.sqrt(weight / mean))
-            inside = NOBODYS if visit < 0 else colour(int(visit))
+            inside = NOBODYS if visit < 0 else color(int(visit))
             pygame.draw.circle(self._map, GROUND, (x, y), radius + 1.2)
             pygame.draw.circle(self._map, inside, (x, y), radius)
 
@@ -197,7 +197,7 @@ class KioskRenderer(Renderer):
                 place = city.corners[site] * MAP
                 if number == e["elapsed"] - 1:
                     place = place - (0, DROP * (1 - phase) ** 2)
-                stalls.append((place, "kiosk", colour(number)))
+                stalls.append((place, "kiosk", color(number)))
         for place, name, tint in sorted(stalls, key=lambda stall: stall[0][1]):
             self._draw_stall(self._map, (float(place[0]), float(place[1])), name, tint, round(scale, 2))
 
@@ -211,9 +211,9 @@ class KioskRenderer(Renderer):
 
     def _draw_marks(self, places: NDArray) -> None:
         for number, (x, y) in enumerate(places * MAP):
-            for width, color in ((7, GROUND), (3, colour(number))):
+            for width, shade in ((7, GROUND), (3, color(number))):
                 for dx, dy in ((8, 8), (8, -8)):
-                    pygame.draw.line(self._map, color, (x - dx, y - dy), (x + dx, y + dy), width)
+                    pygame.draw.line(self._map, shade, (x - dx, y - dy), (x + dx, y + dy), width)
 
     def _draw_values(self, places: NDArray, values: NDArray) -> None:
         known = np.flatnonzero(~np.isnan(values) & ~np.isnan(places[:, 0]))
@@ -267,7 +267,7 @@ class KioskRenderer(Renderer):
         panel.row("city", shown_name(city.instance.name))
         instance = self._params.instances[e["instance"]]
         panel.row("kiosks", f"{e['placed']} of {instance['num_kiosks']}")
-        self._write_colours(e, int(instance["num_kiosks"]))
+        self._write_colors(e, int(instance["num_kiosks"]))
         panel.row("people", f"{instance['people']}")
         if len(city.instance.rivals):
             panel.row("rivals", f"{len(city.instance.rivals)}")
@@ -282,24 +282,24 @@ class KioskRenderer(Renderer):
         if panel.y <= legend_top:
             self._write_legend(legend_top, rivals)
 
-    def _write_colours(self, e: np.void, count: int) -> None:
-        """Shows the colour of each kiosk, filled where it stands."""
+    def _write_colors(self, e: np.void, count: int) -> None:
+        """Shows the color of each kiosk, filled where it stands."""
         panel = self._panel
         width = panel.surface.get_width() - 2 * panel.MARGIN
         for number in range(count):
             left, right = (panel.MARGIN + width * k // count for k in (number, number + 1))
             rect = pygame.Rect(left, panel.y, max(2, right - left - 2), 8)
             stands = e["kiosks"][number] >= 0
-            pygame.draw.rect(panel.surface, colour(number), rect, 0 if stands else 1)
+            pygame.draw.rect(panel.surface, color(number), rect, 0 if stands else 1)
         panel.y += 16
 
     def _write_legend(self, y: int, rivals: bool) -> None:
         panel = self._panel
         middle = panel.MARGIN + 14
-        stalls = [("kiosk", colour(0), "kiosk"), ("rival", RIVAL_TINT, "rival")][: 1 + rivals]
+        stalls = [("kiosk", color(0), "kiosk"), ("rival", RIVAL_TINT, "rival")][: 1 + rivals]
         for number, text in enumerate(
             [text for *_, text in stalls]
-            + ["site where one may be placed", "people, coloured by kiosk", "mean walk"]
+            + ["site where one may be placed", "people, colored by kiosk", "mean walk"]
         ):
             panel.write(text, middle + 30, y + number * LEGEND_LINE + 8, FAINT, 19)
         for name, tint, _ in stalls:
@@ -307,7 +307,7 @@ class KioskRenderer(Renderer):
             y += LEGEND_LINE
         y += LEGEND_LINE // 2
         pygame.draw.rect(panel.surface, SITE, (middle - 4, y - 4, 8, 8), 2)
-        pygame.draw.circle(panel.surface, colour(0), (middle, y + LEGEND_LINE), 6)
+        pygame.draw.circle(panel.surface, color(0), (middle, y + LEGEND_LINE), 6)
         y += 2 * LEGEND_LINE
         pygame.draw.line(panel.surface, TEXT, (middle, y - 8), (middle, y + 8))
 
@@ -344,7 +344,7 @@ class KioskRenderer(Renderer):
         panel.row("0 steps", f"{city.reach} or more", FAINT)
 
     def _draw_bars(self, histogram: Histogram, city: City, room: pygame.Rect) -> None:
-        """Draws how many people walk how far, each kiosk's in its colour, and a line at the mean."""
+        """Draws how many people walk how far, each kiosk's in its color, and a line at the mean."""
         surface = self._panel.surface
         # A sixth of the people in one bar fill the room, unless a bar has more.
         unit = room.height / max(histogram.people.sum(axis=0).max(), histogram.people.sum() / 6)
@@ -353,7 +353,7 @@ class KioskRenderer(Renderer):
             for number, people in enumerate(histogram.people[:, column]):
                 top = y - people * unit
                 rect = round(x), round(top), round(room.width / BINS) - 1, round(y) - round(top)
-                pygame.draw.rect(surface, colour(number), rect)
+                pygame.draw.rect(surface, color(number), rect)
                 y = top
         x = room.x + min(1.0, histogram.mean / city.reach) * room.width
         pygame.draw.line(surface, TEXT, (x, room.y), (x, room.bottom))

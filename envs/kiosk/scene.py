@@ -52,8 +52,8 @@ class Histogram(NamedTuple):
     """Steps."""
 
 
-def colour(number: int) -> tuple[int, int, int]:
-    """The colour of a kiosk, by its number."""
+def color(number: int) -> tuple[int, int, int]:
+    """The color of a kiosk, by its number."""
     hue = (0.02 + number * GOLDEN_ANGLE) % 1.0
     # Every other round through the hues is darker, so that near hues differ, too.
     red, green, blue = colorsys.hls_to_rgb(hue, (0.52, 0.4)[number // 7 % 2], 0.72)
@@ -114,26 +114,26 @@ class Scene:
         return kiosks[steps.argmin(axis=0)].reshape(REALM_CELLS, REALM_CELLS)
 
     def plan(self, record: np.void) -> NDArray[np.uint8] | None:
-        """(H, W, 3) colours of the cells of a city with streets, None for others.
+        """(H, W, 3) colors of the cells of a city with streets, None for others.
 
-        What people walk on has the colour of the kiosk nearest to it on foot.
+        What people walk on has the color of the kiosk nearest to it on foot.
         """
         instance = self.city(record).instance
         streets, sites = instance.streets, instance.sites
         if streets is None or sites is None:
             return None
-        colours = np.array([HOUSE, PAVEMENT, STREET, STREET, STREET], np.uint8)[streets.kind]
-        colours[streets.ground] = LAWN
+        colors = np.array([HOUSE, PAVEMENT, STREET, STREET, STREET], np.uint8)[streets.kind]
+        colors[streets.ground] = LAWN
         chosen = record["kiosks"][record["kiosks"] >= 0]
         if len(chosen):
             metres = streets.cell_metres or 1
             x, y = np.rint(sites[chosen].T / metres).astype(int)
             ways = np.empty((len(chosen), *streets.kind.shape), np.uint16)
             distances(walkable(streets), y * streets.kind.shape[1] + x, ways)
-            tints = np.array([colour(k) for k in range(len(chosen))])[ways.argmin(axis=0)]
+            tints = np.array([color(k) for k in range(len(chosen))])[ways.argmin(axis=0)]
             walked = ways.min(axis=0) < UNREACHABLE
-            colours[walked] = (colours[walked] + tints[walked]) // 2
-        return colours
+            colors[walked] = (colors[walked] + tints[walked]) // 2
+        return colors
 
     def histogram(self, record: np.void) -> Histogram:
         """Who walks how far; there must be a kiosk."""

@@ -33,7 +33,7 @@ from .exact import Proof, prove
 from .genetic import PATIENCE as GENETIC_PATIENCE
 from .genetic import evolve
 from .instances import Instance
-from .objective import Judge, Objective
+from .objective import Objective, Valuation
 
 INTERCHANGE_PATIENCE = 300
 """Rounds without an improvement after which the search ends, if no time limit is given."""
@@ -77,7 +77,7 @@ class _Task:
 
     instance: Instance
     objective: Objective
-    judge: Judge
+    valuation: Valuation
     random: np.random.Generator
     deadline: float | None
     """On the clock of `time.perf_counter`; None: until patience is at an end."""
@@ -108,7 +108,7 @@ class _Task:
         return ((self.instance.distances > radius) & self.occupied).astype(np.int64)
 
     def cost(self, sites: NDArray) -> int:
-        return int(self.judge.cost(self.judge.of(sites)))
+        return int(self.valuation.cost(self.valuation.of(sites)))
 
     def is_over(self) -> bool:
         return self.deadline is not None and time.perf_counter() > self.deadline
@@ -159,7 +159,7 @@ def solve(
     task = _Task(
         instance,
         objective,
-        Judge(instance, objective),
+        Valuation(instance, objective),
         np.random.default_rng(seed),
         None if time_limit is None else began + time_limit,
         cost_target,
@@ -195,19 +195,19 @@ def _greedy(task: _Task) -> NDArray[np.int64]:
 
 def _fill(task: _Task, sites: list[int]) -> NDArray[np.int64]:
     """Adds the best site until there are enough; of equals the one that spares most walking."""
-    judge, burdens = task.judge, task.burdens
+    valuation, burdens = task.valuation, task.burdens
     open_sites = task.instance.free.copy()
     open_sites[sites] = False
-    placed = judge.of(np.array(sites)) if sites else judge.nothing
+    placed = valuation.of(np.array(sites)) if sites else valuation.nothing
     walked = burdens[sites].min(axis=0) if sites else burdens.max(axis=0) + 1
     while len(sites) < task.k:
         candidates = np.flatnonzero(open_sites)
-        costs = judge.cost(judge.join(placed, judge.table[candidates]))
+        costs = valuation.cost(valuation.join(placed, valuation.table[candidates]))
         walks = np.minimum(walked, burdens[candidates]).sum(axis=1)
         site = int(candidates[np.lexsort((walks, costs))[0]])
         sites = [*sites, site]
         open_sites[site] = False
-        placed, walked = judge.join(placed, judge.table[site]), np.minimum(walked, burdens[site])
+        placed, walked = valuation.join(placed, valuation.table[site]), np.minimum(walked, burdens[site])
     return np.array(sites)
 
 
@@ -327,14 +327,14 @@ def _swap_revenue(task: _Task) -> NDArray[np.int64]:
 
 
 def _best_swaps(task: _Task, sites: NDArray) -> NDArray[np.int64]:
-    judge, sites = task.judge, sites.copy()
+    valuation, sites = task.valuation, sites.copy()
     cost = task.cost(sites)
     while not task.is_over():
         candidates = np.setdiff1d(np.flatnonzero(task.instance.free), sites)
         least, slot, site = cost, -1, -1
         for k in range(len(sites)):
-            rest = judge.of(np.delete(sites, k)) if len(sites) > 1 else judge.nothing
-            costs = judge.cost(judge.join(rest, judge.table[candidates]))
+            rest = valuation.of(np.delete(sites, k)) if len(sites) > 1 else valuation.nothing
+            costs = valuation.cost(valuation.join(rest, valuation.table[candidates]))
             if len(costs) and costs.min() < least:
                 least, slot, site = int(costs.min()), k, int(candidates[costs.argmin()])
         if slot < 0:
@@ -345,7 +345,7 @@ def _best_swaps(task: _Task, sites: NDArray) -> NDArray[np.int64]:
 
 def _genetic(task: _Task) -> NDArray[np.int64]:
     stop = task.stop(GENETIC_PATIENCE, task.target)
-    return evolve(task.judge, task.burdens, task.instance.free, task.k, task.random, stop)
+    return evolve(task.valuation, task.burdens, task.instance.free, task.k, task.random, stop)
 
 
 # ------------------------------------------------------------ proofs
@@ -418,8 +418,8 @@ def frames(
     """
     objective = Objective() if objective is None else objective
     objective.check(instance)
-    judge = Judge(instance, objective)
-    task = _Task(instance, objective, judge, np.random.default_rng(seed), None, None)
+    valuation = Valuation(instance, objective)
+    task = _Task(instance, objective, valuation, np.random.default_rng(seed), None, None)
     if name == "k-means":
         steps = _lloyd(task)
     elif name == "interchange" and objective.kind in ("p-median", "coverage"):

@@ -162,10 +162,10 @@ def _reduced(name: str, outline: tuple[int, int, int] | None = None) -> NDArray[
 
     Args:
         name: of its file.
-        outline: colour that counts only where there is no other, so that small sprites are not dull.
+        outline: color that counts only where there is no other, so that small sprites are not dull.
 
     Returns:
-        (height, width, 4), the colours those of what is solid.
+        (height, width, 4), the colors those of what is solid.
     """
     from imageio.v3 import imread
 

@@ -41,7 +41,7 @@ def measured_in(env: VectorEnv) -> tuple[Measure, ...]:
     return measures_of(world_of(env))
 
 
-def told(
+def reported(
     counted: Mapping[str, NDArray],
     measures: Sequence[Measure] = STANDARD,
     config: Any = None,

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-COLOURS = (
+COLORS = (
     "#2f83c5",
     "#dd8327",
     "#2a9d76",
@@ -30,14 +30,14 @@ COLOURS = (
     "#808993",
     "#6f9a2c",
 )
-"""For series, in this order; readable on white and on black, and told apart by the colour-blind (after Okabe
+"""For series, in this order; readable on white and on black, and told apart by the color-blind (after Okabe
 and Ito). Dashes tell them apart once more."""
 DASHES = ("-", "--", "-.", ":")
-FOR, AGAINST = COLOURS[0], COLOURS[6]
+FOR, AGAINST = COLORS[0], COLORS[6]
 """Behind the cells of a table whose numbers speak for the row, or against it."""
 
 TEXT = "#010203"
-"""Stands for the page's own colour of text while a plot is drawn, so that it follows light and dark. What is
+"""Stands for the page's own color of text while a plot is drawn, so that it follows light and dark. What is
 written into a plot by hand needs it as well: `axes.text(..., color=TEXT)`."""
 STYLE: Any = {
     "svg.fonttype": "none",  # text stays text: it can be read aloud, searched and scaled
@@ -93,8 +93,8 @@ def new_figure(columns: int = 1) -> tuple[Figure, Any]:
 
 
 def style_of(index: int) -> dict[str, Any]:
-    """Colour and dashes of a series by its number."""
-    return {"color": COLOURS[index % len(COLOURS)], "linestyle": DASHES[index % len(DASHES)]}
+    """Color and dashes of a series by its number."""
+    return {"color": COLORS[index % len(COLORS)], "linestyle": DASHES[index % len(DASHES)]}
 
 
 def legend_below(axes: Axes, columns: int = 2, enlarged: float = 1) -> None:
@@ -170,7 +170,7 @@ class Page:
         Args:
             columns: their names; the first one stays in sight on narrow screens.
             rows: cells of each row.
-            tones: of each row's cells after the first what colour stands behind them, from -1 (against) to 1
+            tones: of each row's cells after the first what color stands behind them, from -1 (against) to 1
                 (for).
         """
         behind = [["", *map(_behind, each)] for each in tones or ()] or [[""] * len(columns)] * len(rows)

@@ -4,19 +4,56 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from ...envs.core.measures import Measure
-from .measures import STANDARD, Episodes, told
+from .measures import STANDARD, Episodes, reported
 from .statistics import statistics
 from .tables import print_rows
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Scores of agents in the same episodes."""
+
+    env: str
+    """Id of the environment."""
+    episodes: int
+    """Episodes of each agent."""
+    first_seed: int
+    """Episode k began from this plus k."""
+    of: Mapping[str, Mapping[str, Mapping[str, Any]]]
+    """An agent's name to its measures, and these to their statistics: `mean`, `iqm`, and 95 % intervals."""
+
+    def __getitem__(self, agent: str) -> Mapping[str, Mapping[str, Any]]:
+        """The statistics of an agent's measures."""
+        return self.of[agent]
+
+    @property
+    def records(self) -> list[dict[str, str | float | None]]:
+        """A plain record for each agent and measure, as `pandas.DataFrame` takes them."""
+        records: list[dict[str, str | float | None]] = []
+        for agent, measures in self.of.items():
+            for measure, statistic in measures.items():
+                record: dict[str, str | float | None] = {"agent": agent, "measure": measure}
+                for name in ("mean", "iqm"):
+                    low, high = statistic[f"{name}_95"] or (None, None)
+                    record |= {name: statistic[name], f"{name}_low": low, f"{name}_high": high}
+                records.append(record)
+        return records
+
+    def plain(self) -> dict[str, Any]:
+        """What is written as JSON."""
+        seeds = [self.first_seed, self.first_seed + self.episodes - 1]
+        return {"env": self.env, "episodes": self.episodes, "seeds": seeds, "scores": dict(self.of)}
 
 
 def score(
     episodes: Episodes, measures: Sequence[Measure] = STANDARD, config: Any = None
 ) -> dict[str, dict[str, Any]]:
     """Statistics of each measure that is told of episodes; see `measures.told`."""
-    return {name: statistics(each) for name, each in told(episodes.measures, measures, config).items()}
+    return {name: statistics(each) for name, each in reported(episodes.measures, measures, config).items()}
 
 
 def print_table(

@@ -94,5 +94,5 @@ def _places(columns: list[list[int]], height: int) -> dict[int, tuple[float, flo
 
 
 def _mix(color: tuple[int, int, int], share: float) -> Any:
-    """A colour faded into the background."""
+    """A color faded into the background."""
     return tuple(round(b + (c - b) * share) for c, b in zip(color, BACKGROUND, strict=True))

@@ -12,15 +12,16 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ...agents import checkpoint
 from ...agents.base import State
+from ..reporting.scores import Scores
 from .config import RunConfig
-from .evaluation import Judge
+from .evaluation import Evaluator
 from .folder import RunDir, restore
 from .metrics import MetricsLog
 from .progress import ProgressLine
 from .rollout import Rollout, Savable
 
 
-class Run(ABC):
+class Job(ABC):
     """A run: environment, agent, and where they stand.
 
     What it does depends on how far it is alone, so a run that was killed and resumed goes through the same
@@ -37,15 +38,15 @@ class Run(ABC):
     Attributes:
         env: the environments that the agent learns in.
         agent: who is trained.
-        judge: plays the evaluations.
+        evaluator: plays the evaluations.
         log: where metrics are written.
     """
 
     def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
         self.config, self.run = config, run
         self.env = self._make_env()
-        self.agent: Any = config.make_learner(self.env, config.settings.device)
-        self.judge = Judge(config)
+        self.agent: Any = config.make_agent(self.env, config.settings.device)
+        self.evaluator = Evaluator(config)
         self._seconds, self._anew = 0.0, False
         self._begin()
         if start is not None:
@@ -89,7 +90,7 @@ class Run(ABC):
         return ()
 
     @property
-    def losses(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """Why a resumed run differs from one that never stopped, if it does."""
         if not isinstance(self.env.unwrapped, Savable):
             return [f"{self.config.environment.id} can't save its state: new episodes begin"]
@@ -107,7 +108,7 @@ class Run(ABC):
 
     def progress(self) -> ProgressLine:
         """What shows how far it is."""
-        return ProgressLine(self.config.settings.steps, self.transitions, measures=self.judge.measures)
+        return ProgressLine(self.config.settings.steps, self.transitions, measures=self.evaluator.measures)
 
     @abstractmethod
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
@@ -117,12 +118,14 @@ class Run(ABC):
     def save(self) -> None:
         """Writes a checkpoint."""
 
-    def compare(self) -> None:
+    def compare(self) -> Scores:
         """Evaluates the agent, the random agent and the world's references; prints and keeps the scores."""
-        self.log.final(self.judge.compare(self.agent.policy, self.run, self.done))
+        scores = self.evaluator.compare(self.agent.policy, self.run, self.done)
+        self.log.final({name: each["mean"] for name, each in scores[self.config.agent.name].items()})
+        return scores
 
     def close(self) -> None:
         """Closes files and environments."""
         self.log.close()
         self.env.close()
-        self.judge.close()
+        self.evaluator.close()

@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ...agents.registry import AgentSpec, make_agent
 from ..setup.kinds import settings_class
+from ..setup.renamed import renewed
 from ..setup.resolve import Environment, environment_of, find_learner, make_vector
 from ..setup.seeds import EVALUATION_SEED, STREAMS, stream_seeds
 from ..setup.settings import from_plain, named_code, to_plain
@@ -64,7 +65,7 @@ class RunConfig:
             render=render,
         )
 
-    def make_learner(self, env: VectorEnv, device: str = "cpu") -> Any:
+    def make_agent(self, env: VectorEnv, device: str = "cpu") -> Any:
         """Makes the run's `Learner` or `Searcher`, untrained.
 
         Args:
@@ -108,6 +109,8 @@ def read_config(
         raise ValueError(f"{file} was cut short or altered") from None
     environment = environment_of(file.parent, env_name, env_id)
     spec = find_learner(agent_name)
+    run_settings = from_plain(settings_class(spec), settings, f"{file}: run")
+    agent_plain = renewed(spec.config_class(), agent_plain, run_settings.num_envs)
     agent_config = from_plain(spec.config_class(), agent_plain, f"{file}: agent")
     if (network := named_code(agent_config)) and network not in networks:
         raise ValueError(
@@ -119,7 +122,7 @@ def read_config(
         agent_config,
         environment,
         from_plain(environment.config, env_plain, f"{file}: env"),
-        from_plain(settings_class(spec), settings, f"{file}: run"),
+        run_settings,
         read_encoding(plain["encoder"], file) if "encoder" in plain else None,
         streams,
     )

@@ -46,7 +46,7 @@ def with_device(config: RunConfig) -> RunConfig:
 
 def _try(config: RunConfig, device: str) -> None:
     with closing(config.make_env(1, AutoresetMode.SAME_STEP)) as env:
-        config.make_learner(env, device).prepare()
+        config.make_agent(env, device).prepare()
         if config.agent.is_taught:
             find_teacher(env, config.environment, config.settings.teacher)
 
@@ -81,7 +81,7 @@ def speed(config: RunConfig, device: str) -> float:
     import torch
 
     with closing(config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)) as env:
-        inner, learner = config.make_learner(env, device).inside(env)
+        inner, learner = config.make_agent(env, device).inside(env)
         rollout = KINDS[config.agent.kind].rollout_class()(inner, learner.policy, config.env_seeds())
 
         def update(until: float) -> int:

@@ -26,7 +26,7 @@ TARGETS = ("action", "return", "steps", "harm")
 
 
 @dataclass(frozen=True)
-class MixtureSettings:
+class PolicyMixtureSettings:
     """Who plays while observations are collected.
 
     Raises:
@@ -48,7 +48,7 @@ class MixtureSettings:
 
 
 @dataclass(frozen=True)
-class FitSettings(MixtureSettings):
+class FitSettings(PolicyMixtureSettings):
     """On what an encoder is fitted.
 
     Raises:

@@ -14,8 +14,8 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from ...agents.base import Policy
 from ...agents.registry import AgentSpec, agent_names, find_agent, make_agent
 from ...envs.core.splits import Split
-from ..reporting.measures import Episodes, measures_of, told
-from ..reporting.scores import print_table, score
+from ..reporting.measures import Episodes, measures_of, reported
+from ..reporting.scores import Scores, print_table, score
 from ..setup.kinds import KINDS
 from ..setup.lengths import outlasting
 from ..setup.presets import default_env_config, default_settings
@@ -93,7 +93,7 @@ def _trained(run: RunDir, environment: Environment, networks: Collection[str], c
     path, words = run.find_checkpoint(checkpoint)
 
     def policy(env: VectorEnv) -> Policy:
-        learner = config.make_learner(env)
+        learner = config.make_agent(env)
         run.load_learner(learner, path)
         return learner.policy
 
@@ -140,15 +140,7 @@ def play_episodes(
     return rollout.evaluate(env, policy, range(first_seed, first_seed + episodes))
 
 
-def evaluation_record(
-    environment: Environment, episodes: int, scores: Mapping[str, Any], first_seed: int = EVALUATION_SEED
-) -> dict[str, Any]:
-    """What is written as JSON."""
-    seeds = [first_seed, first_seed + episodes - 1]
-    return {"env": environment.id, "episodes": episodes, "seeds": seeds, "scores": dict(scores)}
-
-
-class Judge:
+class Evaluator:
     """The evaluations of a run, on maps and seeds that training does not see.
 
     Those on the way have a range of seeds and maps of their own: whoever chooses a checkpoint by them has
@@ -186,7 +178,7 @@ class Judge:
         """
         episodes = self._config.settings.eval_episodes
         counted = play_episodes(self._env, policy, episodes, self._first_seed).measures
-        found = told(counted, self.measures, self._config.env_config)
+        found = reported(counted, self.measures, self._config.env_config)
         return {f"eval_{name}": float(values.mean()) for name, values in found.items()}
 
     def chooses(self, row: Mapping[str, float], run: RunDir) -> bool:
@@ -194,7 +186,7 @@ class Judge:
         best = run.best()
         return self._config.streams > 1 and (best is None or row["eval_return"] >= best[1])
 
-    def compare(self, policy: Policy, run: RunDir, done: str) -> dict[str, float]:
+    def compare(self, policy: Policy, run: RunDir, done: str) -> Scores:
         """Evaluates the run's best checkpoint, the random agent and the world's references.
 
         The scores are printed and kept.
@@ -205,14 +197,14 @@ class Judge:
             done: how far training has come, in words.
 
         Returns:
-            The agent's mean measures.
+            The scores; the agent's stand first.
         """
         config, environment = self._config, self._config.environment
         episodes, agent = config.settings.eval_episodes, config.agent.name
         path, which = run.find_checkpoint("best")
         with closing(self._make("test")) as env, Waiting(f"evaluating {agent}") as waiting:
             if path != run.latest_checkpoint():
-                learner = config.make_learner(env)
+                learner = config.make_agent(env)
                 run.load_learner(learner, path)
                 policy = learner.policy
             scores = {agent: self._score(env, policy)}
@@ -220,15 +212,15 @@ class Judge:
                 waiting.say(f"evaluating {name}")
                 contestant = find_contestant(name, environment, config.env_config)
                 scores[name] = self._score(env, contestant.policy(env))
-        record = evaluation_record(environment, episodes, scores) | {"checkpoint": which}
-        run.write_evaluation(record)
+        found = Scores(environment.id, episodes, EVALUATION_SEED, scores)
+        run.write_evaluation(found.plain() | {"checkpoint": which})
         title = f"{environment.id}, {episodes} episodes, after {done}"
         print_table(title, scores, f"{agent}: the checkpoint {which}. {_settings(config)}", self.measures)
         if scores[agent]["return"]["mean"] <= scores["random"]["return"]["mean"]:
             print(f"{agent} is not above the random agent: {_why(config)}\n")
         elif late := list(outlasting(config.agent_config, run.reached(), warm_ups_alone=True)):
             print(f"{agent} never updated what it began with: {late[0]} is longer than the run\n")
-        return {name: each["mean"] for name, each in scores[agent].items()}
+        return found
 
     def _score(self, env: VectorEnv, policy: Policy) -> dict[str, dict[str, Any]]:
         played = play_episodes(env, policy, self._config.settings.eval_episodes)

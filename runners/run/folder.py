@@ -15,6 +15,7 @@ import re
 import subprocess
 import time
 from collections.abc import Collection, Mapping
+from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from ...agents import checkpoint
 from ...agents.base import OutdatedError, Policy, State, Trainable
 from ...files import replaced
 from ...version import __version__
+from ..reporting.scores import Scores
 from ..setup.errors import refusal
 from ..setup.files import new_folder, read_json, read_versioned, write_json
 from .config import RunConfig, read_config
@@ -38,6 +40,24 @@ STEP = re.compile(r"step-([0-9]{12,18})\.safetensors")
 """Names of checkpoints."""
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished training run."""
+
+    path: Path
+    """Its folder, which all commands take."""
+    scores: Scores
+    """The agent's, the random agent's and the references', on what training has not seen."""
+    named_again: tuple[str, ...] = ()
+    """What commands need beside the folder, where the environment lies in another package."""
+
+    @property
+    def metrics(self) -> list[dict[str, float]]:
+        """The rows of `metrics.csv`: what was measured on the way, as `pandas.DataFrame` takes it."""
+        rows = read_rows(self.path / METRICS)
+        return [{name: float(value) for name, value in row.items() if value} for row in rows]
 
 
 class RunDir:
@@ -257,14 +277,31 @@ def load(
     checkpoint: str = "best",
     render_mode: str | None = None,
 ) -> tuple[Policy, VectorEnv]:
-    """Loads a trained policy and its environment (autoreset `NEXT_STEP`); see `meze.load`."""
+    """Loads a trained policy and its environment, for a notebook.
+
+    Args:
+        run: the run's folder.
+        env_id: `package.module:Id`, needed where the environment lies in another package.
+        network: `package.module:Class`, needed where the network does.
+        num_envs: environments of the batch.
+        checkpoint: `best` by the evaluations during training, `newest`, or the step after which it was
+            written.
+        render_mode: `rgb_array`, if the environment is to be drawn.
+
+    Returns:
+        The policy, which explores only if told to, and the vector environment it was trained on (autoreset
+        `NEXT_STEP`).
+
+    Raises:
+        ValueError: one line, when the run can't be used.
+    """
     folder = RunDir.open(run)
     config = folder.config(env_id, [network] if network else [])
     if render_mode not in (None, "rgb_array"):
         raise ValueError(f"render_mode is rgb_array or nothing; got {render_mode!r}")
     env = config.make_env(num_envs, AutoresetMode.NEXT_STEP, render=bool(render_mode))
     try:
-        learner = config.make_learner(env)
+        learner = config.make_agent(env)
         folder.load_learner(learner, folder.find_checkpoint(checkpoint)[0])
     except BaseException:
         env.close()

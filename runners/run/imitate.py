@@ -14,15 +14,15 @@ from ...agents import checkpoint
 from ...agents.base import State, decide
 from ...agents.checks import check_range
 from ...agents.memory import leaves
-from .base import Run
+from .base import Job
 from .folder import pack, unpack
 from .progress import ProgressLine
-from .recording import Mixture, collect, find_teacher
+from .recording import PolicyMixture, collect, find_teacher
 from .rollout import Rollout
 from .stopwatch import duration
 
 
-class Imitation(Run):
+class Imitation(Job):
     """The run of an imitator: environment, teacher, data.
 
     Each round goes on with the episodes of the one before, and is saved with all that was recorded so far.
@@ -35,7 +35,7 @@ class Imitation(Run):
         self.action = np.zeros(0, np.int64)
         rng = np.random.default_rng(config.settings.seed)
         actions = int(self.env.single_action_space.n)  # type: ignore[attr-defined]
-        self._mixture = Mixture([self.teacher], 0.0, actions, rng, self.teacher)
+        self._mixture = PolicyMixture([self.teacher], 0.0, actions, rng, self.teacher)
         self._rollout = Rollout(self.env, self._mixture, config.env_seeds())
 
     def _restore(self, state: State) -> None:
@@ -92,7 +92,7 @@ class Imitation(Run):
                 row = self.agent.imitate(self.obs, self.action)
             self._seconds += time.perf_counter() - begun
             with progress.busy("evaluating"):
-                row |= self.judge.evaluate(self.agent.policy)
+                row |= self.evaluator.evaluate(self.agent.policy)
             progress.evaluated(self.transitions, row)
             self.log.write(self.transitions, {"seconds": self._seconds, **row})
             self.save()

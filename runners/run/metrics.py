@@ -18,7 +18,7 @@ import numpy as np
 
 from ...envs.core.measures import Measure
 from ...files import check_regular, open_own, replaced
-from ..reporting.measures import STANDARD, Episodes, told
+from ..reporting.measures import STANDARD, Episodes, reported
 from ..setup.files import read_json
 
 METRICS = "metrics.csv"
@@ -59,7 +59,7 @@ class Meter:
             name: np.concatenate([column[name] for column in columns])
             for name in (columns[0] if columns else ())
         }
-        found = told(counted, self._measures, self._config)
+        found = reported(counted, self._measures, self._config)
         row |= {name: float(values.mean()) for name, values in found.items() if len(values)}
         row |= {name: float(total) / count for name, (total, count) in self._sums.items()}
         self._clear()
@@ -160,7 +160,7 @@ def _tag(column: str) -> str:
 
 
 def _settings(folder: Path) -> dict[str, str | float]:
-    """The settings in a run's `config.json` by their names, such as `agent.epsilon.start`."""
+    """The settings in a run's `config.json` by their names, such as `agent.exploration.start`."""
     path = folder / "config.json"
     plain = read_json(path) if path.exists() else {}
     found: dict[str, str | float] = {}

@@ -28,7 +28,7 @@ from ..setup.files import read_json
 from ..setup.resolve import Environment, make_vector
 from ..setup.seeds import stream_seeds
 from ..setup.text import one_line
-from .encoding import TARGETS, Encoding, FitSettings, MixtureSettings
+from .encoding import TARGETS, Encoding, FitSettings, PolicyMixtureSettings
 from .evaluation import find_contestant
 from .progress import ProgressLine, Waiting
 from .rollout import Rollout
@@ -41,7 +41,7 @@ UNKNOWN = -1
 """Steps that remain in an episode whose end was not seen."""
 
 
-class Mixture(Policy):
+class PolicyMixture(Policy):
     """Policies that share a batch: row b acts as policy b % P says, but for a share of random actions.
 
     Its memory is that of each of them, and last the teacher's.
@@ -174,7 +174,7 @@ class Recorded:
 
 def collect(
     rollout: Rollout,
-    mixture: Mixture,
+    mixture: PolicyMixture,
     num_steps: int,
     folder: Path | None = None,
     tell: Callable[[int], None] = lambda done: None,
@@ -289,8 +289,8 @@ def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> 
 
 
 def find_mixture(
-    env: VectorEnv, environment: Environment, settings: MixtureSettings, seed: int, *, asks: bool
-) -> Mixture:
+    env: VectorEnv, environment: Environment, settings: PolicyMixtureSettings, seed: int, *, asks: bool
+) -> PolicyMixture:
     """Who plays together in an environment.
 
     Args:
@@ -309,11 +309,11 @@ def find_mixture(
     policies = [find_contestant(name, environment).policy(env) for name in settings.policies]
     rng = np.random.default_rng(np.random.SeedSequence([seed, 2]))
     teacher = find_teacher(env, environment, settings.teacher) if asks else None
-    return Mixture(policies, settings.epsilon, int(actions.n), rng, teacher)
+    return PolicyMixture(policies, settings.epsilon, int(actions.n), rng, teacher)
 
 
 def play_mixture(
-    env: VectorEnv, mixture: Mixture, num_steps: int, seed: int, folder: Path | None = None
+    env: VectorEnv, mixture: PolicyMixture, num_steps: int, seed: int, folder: Path | None = None
 ) -> Recorded:
     """Lets a mixture play and records it.
 

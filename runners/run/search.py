@@ -20,7 +20,7 @@ from ...envs.core.env import world_of
 from ...threads import Threads
 from ..reporting.measures import Episodes
 from ..setup.seeds import EVALUATION_SEED
-from .base import Run
+from .base import Job
 from .folder import pack
 from .progress import ProgressLine
 from .rollout import Batches, evaluate, evaluate_at_once
@@ -66,7 +66,7 @@ class _Stopped(Exception):
     """A generation was given up."""
 
 
-class Search(Run):
+class Search(Job):
     """The run of a searcher, whose episodes begin at their generation's seeds: no environment is saved."""
 
     def _make_env(self) -> VectorEnv:
@@ -93,14 +93,14 @@ class Search(Run):
         return f"{self.agent.generation:,} generations" if self.agent.generation else ""
 
     @property
-    def losses(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """None, since no episode goes on."""
         return []
 
     def progress(self) -> ProgressLine:
         """What shows how far it is."""
         total, done = self.config.settings.generations, self.agent.generation
-        return ProgressLine(total, done, self.steps, "generations", self.judge.measures)
+        return ProgressLine(total, done, self.steps, "generations", self.evaluator.measures)
 
     def save(self) -> None:
         """Writes a checkpoint."""
@@ -138,7 +138,7 @@ class Search(Run):
             tenth = (self.steps - steps) * 10 // limit != self.steps * 10 // limit
             if last or tenth or searcher.generation % (settings.eval_every or settings.generations) == 0:
                 with progress.busy("evaluating"):
-                    row |= self.judge.evaluate(searcher.policy)
+                    row |= self.evaluator.evaluate(searcher.policy)
                 progress.evaluated(searcher.generation, row)
                 self.draw()
             self.log.write(self.steps, row)

@@ -15,9 +15,9 @@ from ..setup.lengths import stretched
 from ..setup.plugins import load_plugins
 from ..setup.presets import default_agent_config, default_env_config, default_settings, with_presets_of
 from ..setup.resolve import Environment, find_environment, find_learner
-from ..setup.settings import as_flags, group, override, parse, take_flag, to_plain
+from ..setup.settings import as_words, differences, group, override, parse, take_flag, to_plain
 from ..setup.text import command
-from .base import Run
+from .base import Job
 from .config import RunConfig
 from .device import with_device
 from .encoding import Encoding, FitSettings
@@ -46,7 +46,7 @@ class OutSettings:
     """TOML file of the settings to begin with; by default those that are known to work well."""
 
 
-class Asked(NamedTuple):
+class TrainRequest(NamedTuple):
     """What the words after `meze train` ask for."""
 
     agent: AgentSpec
@@ -65,7 +65,7 @@ class Asked(NamedTuple):
 
 def usual(
     spec: AgentSpec, environment: Environment, chain: EncoderChain | None = None, mode: str | None = None
-) -> Asked:
+) -> TrainRequest:
     """A run of the usual length with the settings that are known to work well.
 
     Args:
@@ -83,10 +83,10 @@ def usual(
         env=default_env_config(environment, spec, encoded=encoded),
         **({} if chain is None else {"encoder": chain.config_class()(), "fit": FitSettings()}),
     )
-    return Asked(spec, environment, chain, given)
+    return TrainRequest(spec, environment, chain, given)
 
 
-def stretch(asked: Asked, usual_run: RunSettings, kept: Collection[str] = ()) -> Asked:
+def stretch(asked: TrainRequest, usual_run: RunSettings, kept: Collection[str] = ()) -> TrainRequest:
     """The same with schedules that are as long, for its run, as they were for a run of the usual length.
 
     Args:
@@ -102,7 +102,7 @@ def stretch(asked: Asked, usual_run: RunSettings, kept: Collection[str] = ()) ->
     return asked._replace(given=dataclasses.replace(asked.given, agent=agent))
 
 
-def ask(names: Sequence[str], args: Sequence[str]) -> Asked:
+def read_request(names: Sequence[str], args: Sequence[str]) -> TrainRequest:
     """Reads what follows `meze train`.
 
     Args:
@@ -140,12 +140,12 @@ def words(config: RunConfig) -> list[str]:
     if encoding:
         given = dataclasses.replace(given, encoder=encoding.config, fit=encoding.fit)
         names += ["--encoder", encoding.chain.name]
-    return [*names, *as_flags(given, dataclasses.replace(as_long, run=default.given.run))]
+    return [*names, *as_words(differences(given, dataclasses.replace(as_long, run=default.given.run)))]
 
 
 def new_run(names: Sequence[str], args: Sequence[str]) -> tuple[RunConfig, RunDir]:
     """Begins the run that is asked for; see `ask` and `begin`."""
-    asked = ask(names, args)
+    asked = read_request(names, args)
     return begin(asked.config, asked.given.files.out, [*names, *args])
 
 
@@ -200,6 +200,6 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
     return config, run
 
 
-def make_training(config: RunConfig, run: RunDir) -> Run:
+def make_training(config: RunConfig, run: RunDir) -> Job:
     """What trains this kind of agent, where its newest checkpoint stands."""
     return KINDS[config.agent.kind].run_class()(config, run, run.newest_sound())

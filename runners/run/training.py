@@ -8,8 +8,9 @@ from functools import partial
 
 from ...agents import checkpoint
 from ...agents.base import State
+from ..reporting.scores import Scores
 from ..setup.kinds import KINDS
-from .base import Run
+from .base import Job
 from .folder import pack, unpack
 from .metrics import Meter
 from .progress import ProgressLine
@@ -20,12 +21,12 @@ ROWS = 100
 """Rows of metrics.csv in a run, apart from those of evaluations and checkpoints."""
 
 
-class Training(Run):
+class Training(Job):
     """The run of a learner or trainer; everything happens at points that depend on its transitions alone."""
 
     def _begin(self) -> None:
         self.step = 0
-        self._stopwatch, self._meter = Stopwatch(), Meter(self.judge.measures, self.config.env_config)
+        self._stopwatch, self._meter = Stopwatch(), Meter(self.evaluator.measures, self.config.env_config)
         self._rollout = self._begun(self.config.env_seeds())
 
     def _begun(self, seeds: Sequence[int]) -> Rollout:
@@ -56,9 +57,9 @@ class Training(Run):
         return self.agent.notes
 
     @property
-    def losses(self) -> list[str]:
+    def caveats(self) -> list[str]:
         """The same as of all runs, and whether the replay is lost."""
-        return super().losses + ([] if self.agent.exact else ["the replay was not saved: it begins empty"])
+        return super().caveats + ([] if self.agent.exact else ["the replay was not saved: it begins empty"])
 
     def save(self) -> None:
         """Writes a checkpoint."""
@@ -96,19 +97,19 @@ class Training(Run):
             row |= self._meter.take()
             if evaluation:
                 with progress.busy("evaluating"):
-                    row |= self.judge.evaluate(self.agent.policy)
+                    row |= self.evaluator.evaluate(self.agent.policy)
                 progress.evaluated(self.step, row)
             self.log.write(self.step, row)
-            if saving or evaluation and self.judge.chooses(row, self.run):
+            if saving or evaluation and self.evaluator.chooses(row, self.run):
                 self.save()
             mark = seconds, self.step
             stopwatch.start()  # evaluating and saving are not training
         return self.step >= settings.steps
 
-    def compare(self) -> None:
-        """Tells where the time went, and evaluates; see `Run.compare`."""
+    def compare(self) -> Scores:
+        """Tells where the time went, and evaluates; see `Job.compare`."""
         print(f"trained for {self._stopwatch.summary()}")
-        super().compare()
+        return super().compare()
 
 
 def _crossed(before: int, after: int, every: int) -> bool:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from ...agents.base import OutdatedError
-from .interrupts import exit_code, hear_sigterm
+from .interrupts import Saved, exit_code, hear_sigterm
 from .text import one_line, printable
 
 
@@ -21,6 +21,8 @@ def run_command(command: Callable[[Sequence[str]], int], args: Sequence[str]) ->
         return command(args)
     except SystemExit as stop:  # after --help
         return int(stop.code or 0)
+    except Saved as stop:
+        return stop.code
     except KeyboardInterrupt as error:
         return fail("interrupted", exit_code(error))
     except Exception as error:

@@ -17,7 +17,7 @@ import numpy as np
 from gymnasium.spaces import Box, Dict, Discrete, Space, Tuple
 from gymnasium.vector import VectorEnv, VectorWrapper
 
-from ...agents.spaces import told
+from ...agents.spaces import describe
 
 Plain = bool | int | float | str | None
 """What an argument may be whose type nobody tells: the first of these that a word can be read as."""
@@ -256,20 +256,22 @@ def _check_obs(env: gym.Env, space: Space, obs: Any, name: str) -> None:
         is_kind = isinstance(obs, dict if isinstance(space, Dict) else tuple)
         keys = set(obs) if isinstance(obs, dict) else set(range(len(obs))) if is_kind else None
         if keys != set(parts):
-            raise broken(env, f"its {name} is {_kind(obs)}, its observation space {told(space)}")
+            raise broken(env, f"its {name} is {_kind(obs)}, its observation space {describe(space)}")
         for key, part in parts.items():
             _check_obs(env, part, obs[key], f"{name}[{key!r}]")
     elif space.shape is not None and space.dtype is not None:
         try:
             array = np.asarray(obs)
         except ValueError:  # rows of different lengths
-            raise broken(env, f"its {name} is {_kind(obs)}, its observation space {told(space)}") from None
+            raise broken(
+                env, f"its {name} is {_kind(obs)}, its observation space {describe(space)}"
+            ) from None
         if array.shape != space.shape or not np.can_cast(array.dtype, space.dtype, "same_kind"):
-            raise broken(env, f"its {name} is {_shape(obs)}, its observation space {told(space)}")
+            raise broken(env, f"its {name} is {_shape(obs)}, its observation space {describe(space)}")
         if array.dtype.kind == "f" and not np.isfinite(array).all():
             raise broken(env, f"its {name} of shape {array.shape} holds {_strange(array)}")
         if not isinstance(space, Box) and not space.contains(obs):
-            raise broken(env, f"its {name} is {' '.join(str(obs).split())}, outside {told(space)}")
+            raise broken(env, f"its {name} is {' '.join(str(obs).split())}, outside {describe(space)}")
 
 
 def broken(env: gym.Env | str, what: str) -> ValueError:

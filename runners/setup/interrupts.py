@@ -16,6 +16,18 @@ class Terminated(KeyboardInterrupt):
     """SIGTERM."""
 
 
+class Saved(KeyboardInterrupt):
+    """Work that was interrupted has been saved, and it was said how it goes on.
+
+    Attributes:
+        code: exit code of a command.
+    """
+
+    def __init__(self, code: int) -> None:
+        super().__init__("saved")
+        self.code = code
+
+
 def exit_code(error: KeyboardInterrupt) -> int:
     """The exit code after an interruption."""
     return TERMINATED if isinstance(error, Terminated) else INTERRUPTED

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from ...agents.schedules import Schedule
 
-WARM_UPS = ("warm_up", "learning_starts")
-"""Settings that say after how many transitions learning begins; a longer run needs no longer ones."""
+WARM_UP = "learning_starts"
+"""The setting that says after how many transitions learning begins; a longer run needs no longer one."""
 
 Config = TypeVar("Config")
 
@@ -20,7 +20,7 @@ def stretched(config: Config, scale: float, kept: Collection[str] = (), prefix: 
     Args:
         config: its settings for the usual length.
         scale: the new length, in usual ones.
-        kept: flags whose values stay as they are, such as `--agent.epsilon.steps`.
+        kept: flags whose values stay as they are, such as `--agent.exploration.steps`.
         prefix: of the flags of these settings.
 
     Returns:
@@ -34,7 +34,7 @@ def stretched(config: Config, scale: float, kept: Collection[str] = (), prefix: 
                 changes[field.name] = dataclasses.replace(value, steps=max(1, round(value.steps * scale)))
         elif dataclasses.is_dataclass(value):
             changes[field.name] = stretched(value, scale, kept, flag)
-        elif field.name in WARM_UPS and flag not in kept:
+        elif field.name == WARM_UP and flag not in kept:
             changes[field.name] = min(value, max(1, round(value * scale)))
     return dataclasses.replace(config, **changes)  # type: ignore[type-var]
 
@@ -50,5 +50,5 @@ def outlasting(
                 yield f"{flag}.steps {value.steps:,}"
         elif dataclasses.is_dataclass(value):
             yield from outlasting(value, steps, flag, warm_ups_alone=warm_ups_alone)
-        elif field.name in WARM_UPS and value >= steps:
+        elif field.name == WARM_UP and value >= steps:
             yield f"{flag} {value:,}"

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
 from ...checking import did_you_mean
+from .renamed import called_now
 
 Settings = TypeVar("Settings")
 
@@ -131,7 +132,8 @@ def parse(default: Settings, args: Sequence[str], *, prog: str, description: str
             raise ValueError(f"unexpected {flag!r}; see {prog} --help")
         if flag == "--env.kwargs":
             raise ValueError("--env-kwargs needs an environment named with its package: package.module:Id")
-        hint = did_you_mean(flag.replace("_", "-"), flags(default), f"see {prog} --help")
+        there = flags(default)
+        hint = called_now(flag, there) or did_you_mean(flag.replace("_", "-"), there, f"see {prog} --help")
         raise ValueError(f"unknown flag {flag}{hint}")
     return settings
 
@@ -236,7 +238,8 @@ def override(settings: Settings, changes: Mapping[str, Any], prefix: str = "") -
     for key, value in changes.items():
         head, dot, rest = key.replace("-", "_").partition(".")
         if head not in there or dot and not dataclasses.is_dataclass(there[head]):
-            raise ValueError(f"there is no setting {prefix}{key}")
+            hint = called_now(key.replace("_", "-"), flags(settings, ""))
+            raise ValueError(f"there is no setting {prefix}{key}{hint}")
         if dot:
             parts.setdefault(head, {})[rest] = value
         else:
@@ -246,23 +249,36 @@ def override(settings: Settings, changes: Mapping[str, Any], prefix: str = "") -
     return dataclasses.replace(settings, **there)  # type: ignore[type-var]
 
 
-def as_flags(settings: Any, default: Any, prefix: str = "--") -> list[str]:
-    """The words from which `parse` makes settings of a default."""
+def as_words(values: Mapping[str, Any]) -> list[str]:
+    """Settings as the words of a command line.
+
+    Args:
+        values: names of flags without dashes, `agent.gamma`, to values; lists are several words.
+    """
     words: list[str] = []
-    for field in dataclasses.fields(settings):
-        value, usual = getattr(settings, field.name), getattr(default, field.name)
-        flag = prefix + field.name.replace("_", "-")
-        if dataclasses.is_dataclass(value):
-            words += as_flags(value, usual, prefix if field.name in PLAIN else f"{flag}.")
-        elif value == usual:
-            continue
-        elif isinstance(value, bool):
-            words.append(flag if value else f"{prefix}no-{field.name.replace('_', '-')}")
-        elif isinstance(value, tuple):
+    for name, value in values.items():
+        group, dot, last = name.replace("_", "-").rpartition(".")
+        flag = f"--{group}{dot}{last}"
+        if isinstance(value, bool):
+            words.append(flag if value else f"--{group}{dot}no-{last}")
+        elif isinstance(value, (list, tuple)):
             words += [flag, *map(str, value)]
         else:
             words += [f"{flag}={value}"] if str(value).startswith("-") else [flag, str(value)]
     return words
+
+
+def differences(settings: Any, default: Any, prefix: str = "") -> dict[str, Any]:
+    """What differs from a default, by the names of the flags; see `as_words`."""
+    found: dict[str, Any] = {}
+    for field in dataclasses.fields(settings):
+        value, usual = getattr(settings, field.name), getattr(default, field.name)
+        name = prefix + field.name.replace("_", "-")
+        if dataclasses.is_dataclass(value):
+            found |= differences(value, usual, prefix if field.name in PLAIN else f"{name}.")
+        elif value != usual:
+            found[name] = value
+    return found
 
 
 def to_plain(settings: Any) -> Any:

@@ -19,7 +19,7 @@ FAINT = (140, 146, 158)
 BAR = (84, 118, 168)
 BEST = (240, 176, 64)
 RAMP = ((12, 14, 20), (70, 104, 158), (255, 232, 178))
-"""Colours of the least, the middle and the greatest number of a plane."""
+"""Colors of the least, the middle and the greatest number of a plane."""
 GAP = 8
 LINE = 20
 LETTERS, SMALL = 20, 17
@@ -258,7 +258,7 @@ def _draw_planes(surface: pygame.Surface, planes: Sequence[Plane], room: pygame.
             line = shortened(line, SMALL, size[0] + GAP - 2)
             write(surface, line, (x, y + k * (SMALL - 3)), FAINT, SMALL)
         place = pygame.Rect(x, y + head, *size)
-        surface.blit(pygame.transform.scale(_surface(coloured(plane)), size), place)
+        surface.blit(pygame.transform.scale(_surface(colored(plane)), size), place)
         if plane.values.min() == plane.values.max() and plane.values.size > 1:
             _stamp(surface, number_text(float(plane.values.flat[0])), place)
     if shared:
@@ -283,14 +283,14 @@ def _stamp(surface: pygame.Surface, text: str, place: pygame.Rect) -> None:
 def _draw_scale(surface: pygame.Surface, plane: Plane, place: tuple[int, int]) -> None:
     low, high = number_text(plane.low), number_text(plane.high)
     x = place[0] + font(SMALL).size(low)[0] + 5
-    ramp = coloured(Plane("", np.linspace(0, 1, 120)[None], 0, 1))
+    ramp = colored(Plane("", np.linspace(0, 1, 120)[None], 0, 1))
     write(surface, low, place, FAINT, SMALL)
     surface.blit(pygame.transform.scale(_surface(ramp), (120, 10)), (x, place[1]))
     write(surface, high, (x + 125, place[1]), FAINT, SMALL)
 
 
-def coloured(plane: Plane) -> NDArray[np.uint8]:
-    """(height, width, 3) colours of a plane's numbers."""
+def colored(plane: Plane) -> NDArray[np.uint8]:
+    """(height, width, 3) colors of a plane's numbers."""
     share = (plane.values - plane.low) / max(plane.high - plane.low, 1e-9)
     channels = [np.interp(share, (0, 0.5, 1), [color[k] for color in RAMP]) for k in range(3)]
     return np.stack(channels, axis=-1).astype(np.uint8)

@@ -136,7 +136,7 @@ def generation_viewer(
     """
     assert source.run and source.config
     probe = make_env(source.environment, env_config, 1, settings.max_episode_steps)
-    searcher = source.config.make_learner(probe)
+    searcher = source.config.make_agent(probe)
     kept = Kept(source.run, searcher, settings)
     policy = GenerationPolicy(searcher)
     world = world_of(probe)

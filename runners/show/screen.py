@@ -20,11 +20,11 @@ from ...envs.core.renderer import to_array
 NOWHERE = ("offscreen", "dummy")
 """What SDL falls back to where there is no display; nobody would see the window."""
 PALETTE_ERROR = 4.0
-"""Mean difference from the true colours, of 255, at which a GIF takes a new palette."""
+"""Mean difference from the true colors, of 255, at which a GIF takes a new palette."""
 
 
 class Palette:
-    """The 255 colours that suit a frame best, and for every colour the nearest of them.
+    """The 255 colors that suit a frame best, and for every color the nearest of them.
 
     Args:
         frame: (height, width, 3) uint8.
@@ -36,19 +36,19 @@ class Palette:
 
         # Median cut, the default, gives large areas many shades and small bright things none.
         chosen = Image.fromarray(frame).quantize(255, Image.Quantize.FASTOCTREE).getpalette() or []
-        self.colours = np.array(chosen, np.uint8).reshape(-1, 3)
-        shades = np.arange(32) * 8 + 4  # five bits a channel tell colours apart finely enough
+        self.colors = np.array(chosen, np.uint8).reshape(-1, 3)
+        shades = np.arange(32) * 8 + 4  # five bits a channel tell colors apart finely enough
         every = np.stack(np.meshgrid(shades, shades, shades, indexing="ij"), axis=-1).reshape(-1, 3)
-        self._nearest = np.asarray(KDTree(self.colours).query(every)[1], np.uint8)
+        self._nearest = np.asarray(KDTree(self.colors).query(every)[1], np.uint8)
 
     def reduce(self, frame: NDArray[np.uint8]) -> NDArray[np.uint8]:
-        """The (height, width) numbers of a frame's colours."""
+        """The (height, width) numbers of a frame's colors."""
         red, green, blue = (frame[..., channel].astype(np.int32) >> 3 for channel in range(3))
         return self._nearest[red << 10 | green << 5 | blue]
 
     def error(self, frame: NDArray[np.uint8]) -> float:
         """Mean difference of a frame from its reduced one, of 255."""
-        return float(np.abs(self.colours[self.reduce(frame)].astype(np.int16) - frame).mean())
+        return float(np.abs(self.colors[self.reduce(frame)].astype(np.int16) - frame).mean())
 
 
 def write_gif(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> None:
@@ -65,7 +65,7 @@ def write_gif(path: Path, frames: Iterable[NDArray[np.uint8]], fps: float) -> No
                 palette = Palette(frame)
             reduced = palette.reduce(frame)
             image = Image.fromarray(reduced)
-            image.putpalette(palette.colours.tobytes())
+            image.putpalette(palette.colors.tobytes())
             yield image
 
     first, *rest = images()

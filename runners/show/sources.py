@@ -175,7 +175,7 @@ def _run_source(run: RunDir, env_id: str | None, networks: Collection[str]) -> S
     config = run.config(env_id, networks)
 
     def act(env: VectorEnv, settings: WatchSettings) -> Actor:
-        learner = config.make_learner(env)
+        learner = config.make_agent(env)
         kept = Kept(run, learner, settings)
         return Actor(learner.policy, kept, lambda: kept.words)
 

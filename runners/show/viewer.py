@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from ...envs.core.env import world_of
 from ...envs.core.measures import Measure
 from ...envs.core.splits import shown_seed
-from ..reporting.measures import LENGTH, RETURN, measured_in, told
+from ..reporting.measures import LENGTH, RETURN, measured_in, reported
 from ..reporting.scores import short
 from .board import View
 from .seen import see
@@ -115,7 +115,7 @@ class Viewer:
     def _lines(self, moment: Moment, i: int) -> dict[str, str]:
         """The lines of the panel: who acts, and what the episode comes to so far."""
         counted = {name: values[i : i + 1] for name, values in moment.measures.items()}
-        found = told(counted, self._measures, self._world and self._world.config)
+        found = reported(counted, self._measures, self._world and self._world.config)
         shown = (each for each in self._measures if each not in (RETURN, LENGTH) and each.name in found)
         return self._hud(moment, i) | {each.title: _value(each, found[each.name][0]) for each in shown}
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..reporting.page import COLOURS, TEXT, legend_below, new_figure, style
+from ..reporting.page import COLORS, TEXT, legend_below, new_figure, style
 from ..run.recording import UNKNOWN
 from .samples import SHOWN, EncoderJudge
 from .traffic import HOURS, JamStudy
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 Plots = list[tuple["Figure", str]]
 """Figures and their captions."""
 GROUPS = 8
-"""Clusters by which states are coloured: as many as colours can be told apart."""
+"""Clusters by which states are colored: as many as colors can be told apart."""
 NEIGHBOURS = 30
 """t-SNE's perplexity."""
 DOTS = 200
@@ -28,7 +28,7 @@ DOT: Any = {"s": 5, "linewidths": 0, "rasterized": True}
 
 
 def state_plots(judge: EncoderJudge, seed: int) -> Plots:
-    """Held-out states in the plane, by PCA and by t-SNE, coloured by value, cluster and time to go.
+    """Held-out states in the plane, by PCA and by t-SNE, colored by value, cluster and time to go.
 
     PCA and the clusters are fitted on training episodes; t-SNE (van der Maaten & Hinton 2008), which has no
     map from states to points, on the states shown, after PCA to 50 numbers as its authors advise.
@@ -58,12 +58,12 @@ def state_plots(judge: EncoderJudge, seed: int) -> Plots:
     for name, points in places.items():
         note = notes[name]
         cloud = _cloud(points, shown.value, f"{name}: return to come")
-        plots.append((cloud, f"{note}. Colour: the discounted return."))
+        plots.append((cloud, f"{note}. Color: the discounted return."))
         cloud = _groups(points, np.asarray(clusters), f"{name}: k-means, {GROUPS} groups")
-        plots.append((cloud, f"{note}. Colour: a state's group; beside it the group's share of the states."))
+        plots.append((cloud, f"{note}. Color: a state's group; beside it the group's share of the states."))
         if ended.any():
             cloud = _cloud(points[ended], shown.steps[ended], f"{name}: steps to go")
-            plots.append((cloud, f"{note}. Colour: steps to the episode's end, where it was seen."))
+            plots.append((cloud, f"{note}. Color: steps to the episode's end, where it was seen."))
     return plots
 
 
@@ -77,9 +77,9 @@ def _points(title: str) -> tuple[Figure, Any]:
 
 @style()
 def _cloud(points: NDArray, values: NDArray, title: str) -> Figure:
-    """(N, 2) points coloured by (N,) values."""
+    """(N, 2) points colored by (N,) values."""
     figure, axes = _points(title)
-    low, high = np.quantile(values, (0.05, 0.95))  # a few far values would leave one colour to the others
+    low, high = np.quantile(values, (0.05, 0.95))  # a few far values would leave one color to the others
     cloud = axes.scatter(*points.T, c=values, vmin=low, vmax=high, **DOT)
     figure.colorbar(cloud, ax=axes, extend="both").outline.set_visible(False)
     return figure
@@ -87,12 +87,12 @@ def _cloud(points: NDArray, values: NDArray, title: str) -> Figure:
 
 @style()
 def _groups(points: NDArray, groups: NDArray, title: str) -> Figure:
-    """(N, 2) points coloured by (N,) numbers of their groups, and which colour is whose."""
+    """(N, 2) points colored by (N,) numbers of their groups, and which color is whose."""
     figure, axes = _points(title)
     for group in range(GROUPS):
         own = groups == group
         label = f"{group + 1}: {100 * own.mean():.0f} %"
-        axes.scatter(*points[own].T, color=COLOURS[group], label=label, **DOT)
+        axes.scatter(*points[own].T, color=COLORS[group], label=label, **DOT)
     legend_below(axes, GROUPS // 2, enlarged=2)
     return figure
 
@@ -128,11 +128,11 @@ def _by_hour(study: JamStudy, truth: NDArray, found: NDArray, name: str) -> Figu
     order = np.argsort(found[8])
     chosen = {"fullest": order[-1], "middle": order[len(order) // 2], "emptiest": order[0]}
     hours = np.arange(HOURS)
-    for (what, place), colour in zip(chosen.items(), COLOURS, strict=False):
+    for (what, place), color in zip(chosen.items(), COLORS, strict=False):
         seen = truth[:, :, place]
-        axes.fill_between(hours, seen.min(axis=0), seen.max(axis=0), color=colour, alpha=0.25, linewidth=0)
-        axes.plot(hours, seen.mean(axis=0), ".", color=colour)
-        axes.plot(hours, found[:, place], color=colour, label=what)
+        axes.fill_between(hours, seen.min(axis=0), seen.max(axis=0), color=color, alpha=0.25, linewidth=0)
+        axes.plot(hours, seen.mean(axis=0), ".", color=color)
+        axes.plot(hours, found[:, place], color=color, label=what)
     axes.set(
         xlabel="hour of the day", ylabel="share of cells taken", ylim=(0, None), xticks=range(0, HOURS, 4)
     )
@@ -146,7 +146,7 @@ def _against(truth: NDArray, found: NDArray, name: str) -> Figure:
     figure.set_dpi(DOTS)
     top = max(truth.max(), found.max())
     wide = np.broadcast_to(found, truth.shape)
-    axes.scatter(wide, truth, s=4, alpha=0.25, color=COLOURS[0], linewidths=0, rasterized=True)
+    axes.scatter(wide, truth, s=4, alpha=0.25, color=COLORS[0], linewidths=0, rasterized=True)
     axes.plot([0, top], [0, top], color=TEXT, linewidth=0.8, linestyle="--")
     axes.set(xlabel="predicted share of cells taken", ylabel="truth", title=name)
     return figure

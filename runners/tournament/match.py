@@ -27,7 +27,7 @@ from ...envs.core.replay import Replay
 from ...envs.core.replay import load as load_replay
 from ...envs.core.replay import play as play_again
 from ..reporting.measures import Episodes, measured_in
-from ..run.base import Run
+from ..run.base import Job
 from ..run.evaluation import find_contestant, make_evaluation_env, play_episodes
 from ..run.folder import RunDir
 from ..run.metrics import METRICS, read_rows
@@ -111,7 +111,7 @@ def _train(
     return run, _curve(run.path / METRICS), steps, seconds, ended
 
 
-def _train_for(training: Run, limit: float, stop: threading.Event) -> bool:
+def _train_for(training: Job, limit: float, stop: threading.Event) -> bool:
     """Trains for so many seconds at most; returns whether it came to its end before."""
     ended = threading.Event()
 

@@ -162,7 +162,7 @@ def _explained(found: Mapping[str, Any], name: str) -> str:
 
 
 def _styles(found: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
-    """Each agent's colour and dashes, the same in all plots."""
+    """Each agent's color and dashes, the same in all plots."""
     return {name: style_of(k) for k, name in enumerate(found["agents"])}
 
 

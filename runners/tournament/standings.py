@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...envs.core.measures import Measure
-from ..reporting.measures import measures_of, told
+from ..reporting.measures import measures_of, reported
 from ..reporting.statistics import (
     interquartile_mean,
     interval,
@@ -139,19 +139,19 @@ class Scale:
         low, high = bounds
         return (returns - low) / (high - low)
 
-    def told(self, entry: Entry, result: Result) -> dict[str, NDArray[np.float64]]:
+    def reported(self, entry: Entry, result: Result) -> dict[str, NDArray[np.float64]]:
         """An entry's (E,) measures, with those that need a yardstick; replays have episodes of their own."""
         others = {} if entry.kind == "replays" else self._by_world.get(entry.world, {})
         best = others.get(self.reference or "")
         config = from_plain(self._environment.config, entry.env, entry.name)
-        return told(result.measures, self.measures, config, best and best.measures)
+        return reported(result.measures, self.measures, config, best and best.measures)
 
 
 def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, Any]:
     """What is told of one entry."""
     runs = []
     for seed, result in sorted(results.items()):
-        measures = scale.told(entry, result)
+        measures = scale.reported(entry, result)
         runs.append(
             {
                 "seed": seed,
@@ -180,7 +180,9 @@ def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, 
         found["score"] = statistics(scale.score(entry, first, first.measures["return"]))
         # In one run the score is a mean: quarters of the episodes are not left out.
         found["score"] |= {"iqm": found["score"]["mean"], "iqm_95": found["score"]["mean_95"]}
-        found["measures"] = {name: statistics(values) for name, values in scale.told(entry, first).items()}
+        found["measures"] = {
+            name: statistics(values) for name, values in scale.reported(entry, first).items()
+        }
     found["interval_over"] = "runs" if len(runs) > 1 else "episodes"
     return found
 

@@ -30,7 +30,7 @@ from ..run.config import RunConfig, read_config
 from ..run.encoding import FitSettings
 from ..run.evaluation import on_split
 from ..run.folder import RunDir
-from ..run.start import ask, stretch, usual, words
+from ..run.start import read_request, stretch, usual, words
 from ..setup.files import read_versioned, write_json
 from ..setup.kinds import KINDS
 from ..setup.presets import default_env_config
@@ -303,7 +303,7 @@ def _of_words(plain: Any, environment: Environment) -> dict[str, Any]:
     strange = [word for word in flags if word.startswith("-") and not EARLIER.fullmatch(word)]
     if not agent or strange:
         raise ValueError(f"{plain['name']}: {' '.join(strange) or 'its words'} can't stand in a tournament")
-    asked = ask([*agent, environment.id], flags)
+    asked = read_request([*agent, environment.id], flags)
     return plain | {"paths": [], "settings": asked.config.described()}
 
 

@@ -24,15 +24,15 @@ from recalling_agent import Recalling, RecallingPolicy
 SMALL, FAST, ONE = NetworkConfig(hidden=(32,)), Schedule(3e-3, 1e-3, 20_000), Schedule(1.0, 1.0, 0)
 CONFIGS = {  # where the defaults are for longer training
     "dqn": DQNConfig(
-        net=SMALL, learning_rate=FAST, epsilon=ONE, replay=2_000, warm_up=100, batch_size=64, target_every=20,
-        replay_checkpoint="full",
+        net=SMALL, learning_rate=FAST, exploration=ONE, buffer_size=2_000, learning_starts=100, batch_size=64,
+        target_update_interval=320, buffer_checkpoint="full",
     ),
-    "pqn": PQNConfig(net=SMALL, learning_rate=FAST, epsilon=ONE, rollout=8, minibatches=2),
-    "ppo": PPOConfig(net=SMALL, learning_rate=FAST, rollout=8),
-    "sb3-ppo": SB3PPOConfig(net=SMALL, learning_rate=FAST, n_steps=32, batch_size=64),
+    "pqn": PQNConfig(net=SMALL, learning_rate=FAST, exploration=ONE, num_steps=8, num_minibatches=2),
+    "ppo": PPOConfig(net=SMALL, learning_rate=FAST, num_steps=8),
+    "sb3-ppo": SB3PPOConfig(net=SMALL, learning_rate=FAST, num_steps=32, num_minibatches=2),
     "sb3-a2c": A2CConfig(net=SMALL, learning_rate=FAST),
     "sb3-dqn": SB3DQNConfig(
-        net=SMALL, learning_rate=FAST, epsilon=ONE, buffer_size=2_000, learning_starts=100, train_freq=1,
+        net=SMALL, learning_rate=FAST, exploration=ONE, buffer_size=2_000, learning_starts=100, train_freq=1,
         target_update_interval=100,
     ),
 }  # fmt: skip
@@ -208,7 +208,7 @@ class NoPolicy(Searcher):
 
 @dataclass
 class LooseConfig:
-    step_size: float = 0.1
+    learning_rate: float = 0.1
 
 
 class Loose(RandomPolicy):
@@ -248,7 +248,7 @@ def test_a_broken_agent_is_found(agent, promise):
 
 
 def test_a_healthy_class_passes_with_its_own_settings():
-    config = dataclasses.replace(TabularConfig(), step_size=Schedule(0.5, 0.1, 5_000))
+    config = dataclasses.replace(TabularConfig(), learning_rate=Schedule(0.5, 0.1, 5_000))
     check_agent(Own, modes=("index",), config=config, steps=4_000)
     check_agent("meze.agents.tabular:Sarsa", modes=("index",))
 

@@ -19,18 +19,18 @@ TABLE = NetworkConfig(hidden=(64,))
 FAST = Schedule(3e-2, 1e-3, 20_000)
 ONE = Schedule(1.0, 1.0, 0)
 DQN_FAST = DQNConfig(
-    net=TABLE, learning_rate=FAST, epsilon=ONE, gamma=0.9, replay=2_000, warm_up=200, target_every=20,
-    updates_per_step=0.05, batch_size=64, loss="mse",
+    net=TABLE, learning_rate=FAST, exploration=ONE, gamma=0.9, buffer_size=2_000, learning_starts=200,
+    target_update_interval=400, replay_ratio=0.05, batch_size=64, loss="mse",
 )  # fmt: skip
 PQN_FAST = PQNConfig(
-    net=TABLE, learning_rate=FAST, epsilon=ONE, gamma=0.9, rollout=4, minibatches=1, loss="mse",
-    trace_decay=0.0,
+    net=TABLE, learning_rate=FAST, exploration=ONE, gamma=0.9, num_steps=4, num_minibatches=1, loss="mse",
+    q_lambda=0.0,
 )  # fmt: skip
 LEARNERS = {
     "dqn": (DQN, dataclasses.replace(DQN_FAST, double=False)),
     "double": (DQN, DQN_FAST),
     "dueling": (DQN, dataclasses.replace(DQN_FAST, net=NetworkConfig(hidden=(64,), dueling=True))),
-    "prioritised": (DQN, dataclasses.replace(DQN_FAST, prioritised=True, priority_correction=ONE)),
+    "prioritized": (DQN, dataclasses.replace(DQN_FAST, prioritized=True, priority_correction=ONE)),
     "pqn": (PQN, PQN_FAST),
 }
 learners = pytest.mark.parametrize("name", LEARNERS)
@@ -102,7 +102,7 @@ def test_truncation_is_no_end():
     """One state, a reward of 1 a step, cut off at every second step, is worth 1 / (1 - gamma)."""
     for kind, config in LEARNERS.values():
         if kind is DQN:  # values creep up by a step with each move of the target network
-            config = dataclasses.replace(config, target_every=4)
+            config = dataclasses.replace(config, target_update_interval=4)
         learner = make(kind, Discrete(1), 2, config, num_envs=8)
         one, no = np.zeros(8, np.int64), np.zeros(8, np.bool_)
         for step in range(800):
@@ -168,7 +168,7 @@ def test_lambda_returns_are_mixtures_of_n_step_returns():
 def test_goes_on_as_if_never_stopped(name):
     kind, config = LEARNERS[name]
     if kind is DQN:
-        config = dataclasses.replace(config, replay_checkpoint="full")
+        config = dataclasses.replace(config, buffer_checkpoint="full")
 
     def run(mdp, learner, steps):
         for _ in range(steps):
@@ -238,7 +238,7 @@ def test_frames_are_remembered_by_policy_and_learner(kind):
     config = DQN_FAST if kind is DQN else PQN_FAST
     errors = []
     for frames in (1, 2):
-        settings = dataclasses.replace(config, frames=frames, gamma=0.0, net=NetworkConfig(hidden=(32,)))
+        settings = dataclasses.replace(config, frame_stack=frames, gamma=0.0, net=NetworkConfig(hidden=(32,)))
         learner = make(kind, Box(-1, 1, (1,), np.float32), 2, settings, num_envs=16)
         rng, memory, no = np.random.default_rng(0), None, np.zeros(16, np.bool_)
         obs, before = np.ones((2, 16, 1), np.float32)
@@ -261,7 +261,7 @@ def test_frames_are_remembered_by_policy_and_learner(kind):
 @pytest.mark.parametrize("kind", [DQN, PQN])
 def test_what_the_policy_tells_is_what_the_learner_would_find(kind, frames):
     """With extras it learns the same as without, where it carries and computes all of it again."""
-    config = dataclasses.replace(DQN_FAST if kind is DQN else PQN_FAST, frames=frames)
+    config = dataclasses.replace(DQN_FAST if kind is DQN else PQN_FAST, frame_stack=frames)
     states = []
     for told in (True, False):
         learner = make(kind, Box(-1, 1, (2,), np.float32), 3, config, num_envs=8)
@@ -307,18 +307,18 @@ def test_cuda_where_there_is_none_is_refused():
 @pytest.mark.parametrize(
     ("kind", "setting"),
     [
-        (DQNConfig, {"replay": 10, "batch_size": 20}),
-        (DQNConfig, {"updates_per_step": 0.0}),
-        (DQNConfig, {"target_rate": 0.0}),
+        (DQNConfig, {"buffer_size": 10, "batch_size": 20}),
+        (DQNConfig, {"replay_ratio": 0.0}),
+        (DQNConfig, {"tau": 0.0}),
         (DQNConfig, {"n_step": 0}),
         (DQNConfig, {"loss": "l1"}),
         (DQNConfig, {"precision": "float16"}),
-        (DQNConfig, {"replay_checkpoint": "half"}),
+        (DQNConfig, {"buffer_checkpoint": "half"}),
         (PQNConfig, {"loss": "l1"}),
-        (PQNConfig, {"trace_decay": 1.5}),
-        (PQNConfig, {"rollout": 0}),
+        (PQNConfig, {"q_lambda": 1.5}),
+        (PQNConfig, {"num_steps": 0}),
         (PQNConfig, {"gamma": 2.0}),
-        (PQNConfig, {"epsilon": Schedule(2.0, 0.0, 1)}),
+        (PQNConfig, {"exploration": Schedule(2.0, 0.0, 1)}),
     ],
 )
 def test_bad_settings_are_refused(kind, setting):
@@ -329,4 +329,4 @@ def test_bad_settings_are_refused(kind, setting):
 
 def test_minibatches_must_share_the_rollout_evenly():
     with pytest.raises(ValueError, match="minibatches must divide"):
-        make(PQN, Discrete(2), 2, dataclasses.replace(PQN_FAST, minibatches=3))
+        make(PQN, Discrete(2), 2, dataclasses.replace(PQN_FAST, num_minibatches=3))

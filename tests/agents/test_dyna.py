@@ -18,7 +18,7 @@ def constant(value):
 
 
 def made(name, states=STATES, **settings):
-    config = CONFIGS[name](**{"gamma": GAMMA, "step_size": constant(1.0), **settings})
+    config = CONFIGS[name](**{"gamma": GAMMA, "learning_rate": constant(1.0), **settings})
     return make_agent(name, Discrete(states), Discrete(ACTIONS), num_envs=1, config=config, seed=0)
 
 
@@ -60,7 +60,7 @@ def test_value_iteration_finds_the_exact_values_of_what_was_seen():
 def test_dyna_q_comes_to_them_by_remembering():
     mdp = small_mdp(np.random.default_rng(1))
     rounds = 20
-    learner = made("dyna-q", memory=4, planning=2000, step_size=Schedule(0.1, 1e-4, rounds * 72))
+    learner = made("dyna-q", memory=4, planning_steps=2000, learning_rate=Schedule(0.1, 1e-4, rounds * 72))
     for _ in range(rounds):  # the same 72 transitions again and again, all of which are remembered
         for seen in every_outcome(mdp):
             learner.learn(seen)
@@ -76,7 +76,7 @@ def corridor(n):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_one_walk_is_enough_to_know_the_whole_way(name):
-    more = {"dyna-q": {"planning": 500}, "value-iteration": {"plan_every": 1}}[name]
+    more = {"dyna-q": {"planning_steps": 500}, "value-iteration": {"plan_every": 1}}[name]
     learner = made(name, states=10, **more)
     simple = make_agent("q-learning", Discrete(10), Discrete(ACTIONS), num_envs=1, seed=0)
     for step in corridor(10):
@@ -96,7 +96,7 @@ def test_what_has_changed_is_forgotten(name):
 
 @pytest.mark.parametrize("name", CONFIGS)
 def test_masks_and_ends_are_remembered(name):
-    more = {"dyna-q": {"planning": 200}, "value-iteration": {"plan_every": 1}}[name]
+    more = {"dyna-q": {"planning_steps": 200}, "value-iteration": {"plan_every": 1}}[name]
     learner = made(name, **more)
     nothing = np.array([[1, 1, 1]], np.int8)
     learner.learn(batch([1], [2], [100.0], [5], np.array([True]), nothing))
@@ -131,7 +131,7 @@ def test_saved_it_goes_on_the_same_and_damaged_it_is_refused(name):
 
 
 def test_settings_that_mean_nothing_are_refused():
-    for settings in ({"planning": 0}, {"memory": 0}):
+    for settings in ({"planning_steps": 0}, {"memory": 0}):
         with pytest.raises(ValueError, match="must be at least 1; got 0"):
             DynaConfig(**settings)
     with pytest.raises(ValueError, match="a model of 1000000 states and 3 actions does not fit in memory"):

@@ -13,7 +13,7 @@ VECTOR, FEW = Box(-1, 1, (5,)), Discrete(3)
 
 
 def make(name="genetic", spaces=(VECTOR, FEW), seed=0, **settings):
-    config = GeneticConfig(**{"population": 60, "hidden": 0, "elites": 4, **settings})
+    config = GeneticConfig(**{"population_size": 60, "hidden": 0, "elites": 4, **settings})
     return make_agent(name, *spaces, num_envs=1, config=config, seed=seed)
 
 
@@ -43,7 +43,7 @@ def test_it_finds_the_optimum_of_a_function_and_its_steps_shrink(blend) -> None:
 
 
 def test_whole_genes_find_theirs() -> None:
-    searcher = make(spaces=(Discrete(40), FEW), mutation=0.02)
+    searcher = make(spaces=(Discrete(40), FEW), mutation_rate=0.02)
     metrics = search(searcher, matches, 60)
     assert metrics[-1]["best"] == 40 and "mutation_step" not in metrics[-1]
     assert searcher.population.min() == 0 and searcher.population.max() == 2
@@ -76,7 +76,7 @@ def test_elites_live_on_unchanged_and_the_others_are_new(name) -> None:
 
 
 def test_scripts_have_actions_and_lengths_in_their_ranges() -> None:
-    searcher = make(genome="sequence", runs=10, longest_run=7, mutation=0.5)
+    searcher = make(genome="sequence", runs=10, longest_run=7, mutation_rate=0.5)
     search(searcher, lambda population: population.sum(axis=1).astype(float), 5)
     actions, lengths = searcher.population[:, ::2], searcher.population[:, 1::2]
     assert (actions.min(), actions.max(), lengths.min(), lengths.max()) == (0, 2, 1, 7)
@@ -133,7 +133,7 @@ def test_a_state_of_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match="random-search can't go on from a state of genetic"):
         make("random-search").load_state_dict(state)
     with pytest.raises(ValueError, match="population is"):
-        make(population=61).load_state_dict(state)
+        make(population_size=61).load_state_dict(state)
     with pytest.raises(ValueError, match="population is"):
         make(spaces=(Discrete(18), FEW)).load_state_dict(state)
     table = make(spaces=(Discrete(9), FEW))
@@ -166,13 +166,13 @@ def test_a_misfit_is_told_in_one_line(spaces, settings, words) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population": 1}, "population"),
+        ({"population_size": 1}, "population_size"),
         ({"elites": 60}, "fewer than the population"),
         ({"genome": "polcy"}, "genome is one of policy, sequence; got 'polcy'"),
-        ({"mutation": 1.5}, "mutation"),
-        ({"step": 0.0}, "step"),
+        ({"mutation_rate": 1.5}, "mutation_rate"),
+        ({"sigma": 0.0}, "sigma"),
         ({"hidden": -1}, "hidden"),
-        ({"tournament": 0}, "tournament"),
+        ({"tournament_size": 0}, "tournament_size"),
     ],
 )
 def test_settings_are_checked(settings, words) -> None:

@@ -19,24 +19,29 @@ pytestmark = [
 SHARED = {
     "net": NetworkConfig(hidden=(64,)),
     "learning_rate": Schedule(1e-2, 1e-3, 20_000),
-    "epsilon": Schedule(1.0, 1.0, 0),
+    "exploration": Schedule(1.0, 1.0, 0),
     "gamma": 0.9,
     "loss": "mse",
 }
 CASES = {
-    "dqn": (DQN, DQNConfig(**SHARED, replay=2_000, warm_up=200, target_every=20, updates_per_step=0.05)),
-    "prioritised": (
+    "dqn": (
+        DQN,
+        DQNConfig(
+            **SHARED, buffer_size=2_000, learning_starts=200, target_update_interval=400, replay_ratio=0.05
+        ),
+    ),
+    "prioritized": (
         DQN,
         DQNConfig(
             **SHARED,
-            replay=2_000,
-            warm_up=200,
-            target_every=20,
-            updates_per_step=0.05,
-            prioritised=True,
+            buffer_size=2_000,
+            learning_starts=200,
+            target_update_interval=400,
+            replay_ratio=0.05,
+            prioritized=True,
         ),
     ),
-    "pqn": (PQN, PQNConfig(**SHARED, rollout=4, minibatches=1, trace_decay=0.0)),
+    "pqn": (PQN, PQNConfig(**SHARED, num_steps=4, num_minibatches=1, q_lambda=0.0)),
 }
 
 

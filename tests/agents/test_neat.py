@@ -16,7 +16,7 @@ PAIR = Box(-1, 1, (2,)), Discrete(2)
 
 
 def make(spaces=PAIR, seed=0, **settings):
-    config = NeatConfig(**{"population": 60, "species": 5, **settings})
+    config = NeatConfig(**{"population_size": 60, "species": 5, **settings})
     return make_agent("neat", *spaces, num_envs=1, config=config, seed=seed)
 
 
@@ -47,7 +47,7 @@ def distinct(genomes):
 
 @pytest.mark.slow
 def test_it_grows_the_hidden_node_that_exclusive_or_needs() -> None:
-    searcher = make(population=120)
+    searcher = make(population_size=120)
     metrics = evolve(searcher, 1)
     assert metrics[0]["nodes"] == 2
     while searcher.policy.act(CORNERS, explore=False)[0].tolist() != [0, 1, 1, 0]:
@@ -177,7 +177,7 @@ def test_a_state_of_something_else_is_refused() -> None:
     with pytest.raises(ValueError, match="neat can't go on from a state of genetic"):
         make().load_state_dict({**state, "algorithm": "genetic"})
     with pytest.raises(ValueError, match="the population is 50"):
-        make(population=50).load_state_dict(state)
+        make(population_size=50).load_state_dict(state)
 
 
 @pytest.mark.parametrize(
@@ -211,11 +211,11 @@ def test_tables_that_do_not_fit_are_refused(column, change, words) -> None:
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"population": 15}, "larger population"),
+        ({"population_size": 15}, "larger population"),
         ({"elites": 0}, "elites"),
         ({"connected": 1.5}, "connected"),
-        ({"mutation": 0.95}, "mutation"),
-        ({"step": 0.0}, "step"),
+        ({"mutation_rate": 0.95}, "mutation_rate"),
+        ({"sigma": 0.0}, "sigma"),
         ({"spaces": (Text(2), Discrete(2))}, "observations that are arrays"),
         ({"spaces": (Discrete(2), MultiBinary(2))}, "Discrete actions or a Box"),
     ],

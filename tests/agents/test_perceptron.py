@@ -31,7 +31,7 @@ def observations(space: Box, count: int) -> np.ndarray:
 
 def make(space: Box, num_envs: int = 4, *, hidden=(7, 6), layer_norm=False, **settings) -> PQN:
     net = NetworkConfig(kind="mlp", hidden=hidden, layer_norm=layer_norm)
-    settings = {"rollout": 4, "minibatches": 2, "learning_rate": Schedule(1e-2, 1e-3, 400)} | settings
+    settings = {"num_steps": 4, "num_minibatches": 2, "learning_rate": Schedule(1e-2, 1e-3, 400)} | settings
     config, rng = PQNConfig(net=net, **settings), np.random.default_rng(0)
     return PQN(space, Discrete(3), num_envs=num_envs, config=config, rng=rng)
 
@@ -182,8 +182,10 @@ def test_damaged_weights_are_one_line() -> None:
 def test_dqn_learns_what_it_learns_by_torch(double) -> None:
     schedule = Schedule(1e-2, 1e-3, 400)
     net = NetworkConfig(kind="mlp", hidden=(7, 6), layer_norm=True)
-    config = DQNConfig(net=net, learning_rate=schedule, replay=200, warm_up=20, batch_size=40, n_step=2)
-    config = dataclasses.replace(config, updates_per_step=0.25, target_every=3, double=double)
+    config = DQNConfig(
+        net=net, learning_rate=schedule, buffer_size=200, learning_starts=20, batch_size=40, n_step=2
+    )
+    config = dataclasses.replace(config, replay_ratio=0.25, target_update_interval=12, double=double)
     learners = [
         DQN(GRID, Discrete(3), num_envs=4, config=config, rng=np.random.default_rng(0)) for _ in range(2)
     ]

@@ -8,7 +8,7 @@ import pytest
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Text
 from meze.agents.evolution.inputs import MAX_INPUTS, Retina, make_features
 from meze.agents.evolution.population import (
-    Actions,
+    ActionDecoder,
     MlpPolicy,
     SequencePolicy,
     SitesPolicy,
@@ -125,7 +125,7 @@ def test_outputs_are_bit_equal_alone_in_any_batch_and_in_plain_python(num_hidden
     obs = rng.integers(0, 256, (40, *GRID.shape), np.uint8)
     obs[rng.random(obs.shape) < 0.7] = 0
     genomes = rng.integers(9, size=40)
-    actions = Actions(Discrete(num_outputs))
+    actions = ActionDecoder(Discrete(num_outputs))
 
     together = MlpPolicy(genes, genomes, features, actions, num_hidden).outputs(obs)
     for b in range(40):
@@ -148,28 +148,28 @@ def test_outputs_are_bit_equal_alone_in_any_batch_and_in_plain_python(num_hidden
 
 def test_actions_are_the_highest_possible_output_or_lie_within_the_bounds() -> None:
     outputs = np.array([[1.0, 3.0, 3.0], [0.0, -1.0, 2.0]])
-    discrete = Actions(Discrete(3, start=5))
+    discrete = ActionDecoder(Discrete(3, start=5))
     assert discrete.choose(outputs, None).tolist() == [6, 7]
     assert discrete.choose(outputs, np.array([[1, 0, 0], [1, 1, 0]])).tolist() == [5, 5]
     space = Box(np.array([[-2], [0]], np.float32), np.array([[2], [10]], np.float32))
-    box = Actions(space)
+    box = ActionDecoder(space)
     chosen = box.choose(np.array([[0.0, 0.0], [1e30, -1e30], [1.0, 1.0]]), None)
     assert box.num_outputs == 2 and chosen.dtype == np.float32 and chosen.shape == (3, 2, 1)
     assert np.allclose(chosen[:, :, 0], [[0, 5], [2, 0], [1, 7.5]])
     for space in (Box(-np.inf, np.inf, (2,)), MultiBinary(2)):
         with pytest.raises(ValueError, match="Discrete actions or a Box with bounds"):
-            Actions(space)
+            ActionDecoder(space)
 
 
 def test_rows_of_a_table_are_scored_alike() -> None:
     rng = np.random.default_rng(0)
-    features, actions = make_features(Box(0, 9, (3,)), Retina()), Actions(Discrete(5))
+    features, actions = make_features(Box(0, 9, (3,)), Retina()), ActionDecoder(Discrete(5))
     genes = rng.normal(size=(2, 4 * 4 + 5)).astype(np.float32)
     genomes = np.array([0, 1, 1])
     table = rng.integers(0, 9, (3, 5, 3)).astype(np.float32)
     scores = SitesPolicy(genes, genomes, features, actions, 4).outputs(table)
     for k in range(5):
-        alone = MlpPolicy(genes, genomes, features, Actions(Box(-1, 1, (1,))), 4).outputs(table[:, k])
+        alone = MlpPolicy(genes, genomes, features, ActionDecoder(Box(-1, 1, (1,))), 4).outputs(table[:, k])
         assert (scores[:, k] == alone[:, 0]).all()
 
 

@@ -18,9 +18,9 @@ from torch import distributions as theirs
 SMALL = PPOConfig(
     net=NetworkConfig(hidden=(16,)),
     learning_rate=Schedule(1e-2, 1e-2, 0),
-    entropy=Schedule(0.01, 0.01, 0),
-    rollout=8,
-    minibatches=2,
+    ent_coef=Schedule(0.01, 0.01, 0),
+    num_steps=8,
+    num_minibatches=2,
     gamma=0.5,
 )
 NO = np.zeros(4, np.bool_)
@@ -190,7 +190,7 @@ ACTIONS = {
     "changes",
     [
         {},
-        {"shared_net": True, "clip_values": True, "normalise_observations": True, "normalise_rewards": True},
+        {"shared_net": True, "clip_values": True, "normalize_observations": True, "normalize_rewards": True},
     ],
 )
 def test_it_learns_what_pays_and_goes_on_bit_for_bit(kind, changes, tmp_path) -> None:
@@ -227,7 +227,7 @@ def test_it_tells_probabilities_and_what_it_expects() -> None:
 
 
 def test_what_was_seen_stands_still_when_it_only_acts() -> None:
-    config = dataclasses.replace(SMALL, normalise_observations=True)
+    config = dataclasses.replace(SMALL, normalize_observations=True)
     learner = make(Discrete(3, start=2), config=config)
     steps(learner, 16, Discrete(3, start=2))
     before = learner.network.norm.mean.clone()
@@ -250,13 +250,19 @@ def test_a_misfit_is_one_line(space, config, words) -> None:
 
 
 def test_normalisation_needs_vectors() -> None:
-    config = dataclasses.replace(SMALL, normalise_observations=True)
+    config = dataclasses.replace(SMALL, normalize_observations=True)
     with pytest.raises(MisfitError, match="needs vectors of floats"):
         make(Discrete(2), Discrete(5), config)
 
 
 @pytest.mark.parametrize(
-    "changes", [{"clip": Schedule(0.0, 0.0, 0)}, {"gae_lambda": 1.5}, {"epochs": 0}, {"value_weight": -1.0}]
+    "changes",
+    [
+        {"clip_range": Schedule(0.0, 0.0, 0)},
+        {"gae_lambda": 1.5},
+        {"update_epochs": 0},
+        {"vf_coef": -1.0},
+    ],
 )
 def test_settings_out_of_range_are_refused(changes) -> None:
     with pytest.raises(ValueError, match=next(iter(changes))):
@@ -286,15 +292,15 @@ def observed(space: Box, count: int) -> np.ndarray:
 @pytest.mark.parametrize(
     ("space", "changes"),
     [
-        (Box(-1.0, 1.0, (3,), np.float32), {"shared_net": True, "normalise_observations": True}),
-        (Box(-1.0, 1.0, (3,), np.float32), {"normalise_advantages": False, "max_grad_norm": 0.05}),
-        (Box(0, 255, (2, 5, 5), np.uint8), {"clip_values": True, "log_deviation": -0.5}),
+        (Box(-1.0, 1.0, (3,), np.float32), {"shared_net": True, "normalize_observations": True}),
+        (Box(-1.0, 1.0, (3,), np.float32), {"normalize_advantages": False, "max_grad_norm": 0.05}),
+        (Box(0, 255, (2, 5, 5), np.uint8), {"clip_values": True, "log_std_init": -0.5}),
     ],
 )
 def test_a_compiled_fit_is_that_of_torch(kind, space, changes, masked) -> None:
     net = NetworkConfig(kind="mlp", hidden=(8, 6), layer_norm=masked)
-    entropy, clip = Schedule(0.1, 0.1, 0), Schedule(0.05, 0.05, 0)
-    config = dataclasses.replace(SMALL, net=net, entropy=entropy, clip=clip, epochs=3, **changes)
+    constant = {"ent_coef": Schedule(0.1, 0.1, 0), "clip_range": Schedule(0.05, 0.05, 0)}
+    config = dataclasses.replace(SMALL, net=net, update_epochs=3, **constant, **changes)
     one, other = (make(ACTIONS[kind], space, config) for _ in range(2))
     obs, count = torch.from_numpy(observed(space, 90)), 90
     generator = torch.Generator().manual_seed(4)

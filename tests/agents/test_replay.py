@@ -170,7 +170,7 @@ def test_a_replay_that_is_not_full_draws_what_there_is() -> None:
 def test_priorities_are_probabilities_and_weights_make_up_for_them(alpha) -> None:
     beta = 0.7
     config = PriorityConfig(alpha, Schedule(beta, beta, 0))
-    replay, streams = make(3, 60, prioritised=config, n_step=2), Streams(3)
+    replay, streams = make(3, 60, prioritized=config, n_step=2), Streams(3)
     for _ in range(100):
         replay.add(streams.step())
     everything = replay.sample(3000)
@@ -208,7 +208,7 @@ def test_by_priority_the_same_transitions_are_drawn_as_evenly(frames) -> None:
     config = PriorityConfig(0.5, Schedule(0.4, 1.0, 500))
     settings = {"n_step": 3, "frames": frames}
     streams, rng = Streams(4, seed=3, terminated=0.15, truncated=0.15), np.random.default_rng(0)
-    replay = make(4, 40, prioritised=config, **settings)
+    replay = make(4, 40, prioritized=config, **settings)
     slots = slots_of_a_stream(4, 40, **settings)
     for step in range(60):
         replay.add(streams.step())
@@ -239,7 +239,7 @@ def test_sums_stay_exact() -> None:
 
 
 def test_a_beta_goes_along_its_schedule() -> None:
-    replay, streams = make(2, 20, prioritised=PriorityConfig(1.0, Schedule(0.0, 1.0, 100))), Streams(2)
+    replay, streams = make(2, 20, prioritized=PriorityConfig(1.0, Schedule(0.0, 1.0, 100))), Streams(2)
     seen = []
     for _ in range(50):
         replay.add(streams.step())
@@ -250,9 +250,9 @@ def test_a_beta_goes_along_its_schedule() -> None:
     assert 0.6 < seen[25] < 0.8  # half of the way: 2 ** -0.5
 
 
-@pytest.mark.parametrize("prioritised", [None, PriorityConfig(0.6, Schedule(0.4, 1.0, 300))])
+@pytest.mark.parametrize("prioritized", [None, PriorityConfig(0.6, Schedule(0.4, 1.0, 300))])
 @pytest.mark.parametrize("steps", [0, 1, 12, 70])
-def test_a_saved_replay_goes_on_bit_for_bit(tmp_path, steps, prioritised) -> None:
+def test_a_saved_replay_goes_on_bit_for_bit(tmp_path, steps, prioritized) -> None:
     def go_on(replay, steps):
         samples = []
         for _ in range(steps):
@@ -261,7 +261,7 @@ def test_a_saved_replay_goes_on_bit_for_bit(tmp_path, steps, prioritised) -> Non
             replay.prioritise(samples[-1].slot, samples[-1].reward.abs())
         return samples
 
-    settings = {"prioritised": prioritised, "n_step": 3, "frames": 2, "masked": True}
+    settings = {"prioritized": prioritized, "n_step": 3, "frames": 2, "masked": True}
     streams = Streams(4, masked=True)
     first = make(4, 60, **settings)
     go_on(first, steps)
@@ -319,14 +319,14 @@ def test_streams_that_start_anew_after_a_resume_are_not_joined_to_what_was(n_ste
 
 
 def test_a_state_that_does_not_fit_is_refused_in_one_line() -> None:
-    prioritised = PriorityConfig(0.5, Schedule(1.0, 1.0, 0))
-    replay, streams = make(prioritised=prioritised), Streams(3)
+    prioritized = PriorityConfig(0.5, Schedule(1.0, 1.0, 0))
+    replay, streams = make(prioritized=prioritized), Streams(3)
     for _ in range(30):
         replay.add(streams.step())
     state = replay.state_dict()
     for other in ({"num_envs": 2}, {"capacity": 20}, {"n_step": 2}, {"frames": 2}, {"masked": True}):
         with pytest.raises(ValueError, match="the saved replay is of another"):
-            make(**{"prioritised": prioritised, **other}).load_state_dict(state)
+            make(**{"prioritized": prioritized, **other}).load_state_dict(state)
     for broken in ({}, {**state, "ahead": state["ahead"][0]}, {**state, "frame": state["frame"][:, :-1]}):
         with pytest.raises(ValueError, match="the saved replay is of another"):
             replay.load_state_dict(broken)
@@ -376,9 +376,11 @@ def test_masks_are_there_always_or_never() -> None:
 def test_its_size_is_known_and_must_fit(monkeypatch) -> None:
     pixels = Box(0, 255, (64, 64, 3), np.uint8)
     frames = 1_000_000 * 64 * 64 * 3
-    settings = {"num_envs": 64, "n_step": 3, "frames": 4, "masked": True, "prioritised": True}
+    settings = {"num_envs": 64, "n_step": 3, "frames": 4, "masked": True, "prioritized": True}
     assert frames < replay_bytes(pixels, 12, capacity=1_000_000, **settings) < 1.1 * frames
-    with pytest.raises(ValueError, match=r"a replay of 10,000,000,000 .* GiB free: lower --agent.replay$"):
+    with pytest.raises(
+        ValueError, match=r"a replay of 10,000,000,000 .* GiB free: lower --agent.buffer-size$"
+    ):
         make(capacity=10**10)
 
     size = replay_bytes(SPACE, ACTIONS, capacity=30, num_envs=3)
@@ -386,7 +388,7 @@ def test_its_size_is_known_and_must_fit(monkeypatch) -> None:
     replay = make()
     assert replay.nbytes == size == sum(column.nbytes for column in replay._columns.values())
     size -= 1
-    with pytest.raises(ValueError, match="lower --agent.replay"):
+    with pytest.raises(ValueError, match="lower --agent.buffer-size"):
         make()
 
 
@@ -401,8 +403,8 @@ def test_drawing_never_waits_for_the_device() -> None:
                 assert all(index is None or index.dtype == torch.int64 for index in args[1])
             return function(*args, **(kwargs or {}))
 
-    for prioritised in (None, PriorityConfig(0.5, Schedule(1.0, 1.0, 0))):
-        replay = make(n_step=2, frames=2, masked=True, prioritised=prioritised)
+    for prioritized in (None, PriorityConfig(0.5, Schedule(1.0, 1.0, 0))):
+        replay = make(n_step=2, frames=2, masked=True, prioritized=prioritized)
         streams = Streams(3, masked=True)
         for _ in range(20):
             replay.add(streams.step())

@@ -22,10 +22,12 @@ TABLE = NetworkConfig(hidden=(32,))
 FAST = Schedule(1e-2, 1e-3, 4096)
 EPSILON = Schedule(1.0, 0.1, 2048)
 CONFIGS = {
-    SB3PPO: PPOConfig(net=TABLE, learning_rate=FAST, gamma=0.9, n_steps=16, batch_size=64, ent_coef=0.01),
+    SB3PPO: PPOConfig(
+        net=TABLE, learning_rate=FAST, gamma=0.9, num_steps=16, num_minibatches=2, ent_coef=0.01
+    ),
     SB3A2C: A2CConfig(net=TABLE, learning_rate=FAST, gamma=0.9, ent_coef=0.01),
     SB3DQN: DQNConfig(
-        net=TABLE, learning_rate=FAST, gamma=0.9, epsilon=EPSILON, buffer_size=4096, learning_starts=256,
+        net=TABLE, learning_rate=FAST, gamma=0.9, exploration=EPSILON, buffer_size=4096, learning_starts=256,
         train_freq=1, target_update_interval=64,
     ),
 }  # fmt: skip
@@ -113,7 +115,7 @@ def test_acts_on_batches_of_any_observations_the_torso_takes(kind, space) -> Non
 
 @kinds
 def test_masks_are_honoured(kind) -> None:
-    policy = make(kind, epsilon=Schedule(0.5, 0.5, 0)).policy if kind is SB3DQN else make(kind).policy
+    policy = make(kind, exploration=Schedule(0.5, 0.5, 0)).policy if kind is SB3DQN else make(kind).policy
     rng = np.random.default_rng(0)
     obs = rng.integers(8, size=400)
     mask = rng.integers(2, size=(400, 3), dtype=np.int8)
@@ -140,7 +142,7 @@ def test_exploring_draws_from_the_policy_of_ppo() -> None:
 
 
 def test_exploring_takes_a_share_of_dqns_actions_at_random() -> None:
-    trainer = make(SB3DQN, epsilon=Schedule(0.3, 0.3, 0))
+    trainer = make(SB3DQN, exploration=Schedule(0.3, 0.3, 0))
     obs = np.zeros(20_000, int)
     greedy = trainer.policy.act(obs, explore=False)[0]
     share = (trainer.policy.act(obs, explore=True)[0] != greedy).mean()
@@ -276,13 +278,14 @@ def test_spaces_that_do_not_fit_are_refused_by_name(kind, spaces) -> None:
         (lambda: PPOConfig(learning_rate=Schedule(0.0, 0.0, 0)), "learning_rate"),
         (lambda: PPOConfig(learning_rate=Schedule(2.0, 0.0, 0)), "learning_rate"),
         (lambda: PPOConfig(max_grad_norm=0.0), "max_grad_norm"),
-        (lambda: PPOConfig(batch_size=1), "batch_size must be at least 2"),
+        (lambda: PPOConfig(num_minibatches=0), "num_minibatches must be at least 1"),
+        (lambda: make(SB3PPO, num_minibatches=7), r"must divide num_steps \* num_envs"),
         (lambda: PPOConfig(clip_range=0.0), "clip_range"),
-        (lambda: PPOConfig(n_epochs=0), "n_epochs"),
-        (lambda: A2CConfig(n_steps=0), "n_steps must be at least 1"),
+        (lambda: PPOConfig(update_epochs=0), "update_epochs"),
+        (lambda: A2CConfig(num_steps=0), "num_steps must be at least 1"),
         (lambda: A2CConfig(ent_coef=-0.1), "ent_coef"),
         (lambda: A2CConfig(gae_lambda=float("nan")), "gae_lambda"),
-        (lambda: DQNConfig(epsilon=Schedule(2.0, 0.0, 1)), "epsilon"),
+        (lambda: DQNConfig(exploration=Schedule(2.0, 0.0, 1)), "exploration"),
         (lambda: DQNConfig(batch_size=500, buffer_size=400), "below buffer_size = 400; got 500"),
         (lambda: DQNConfig(train_freq=0), "train_freq"),
         (lambda: make(SB3DQN, num_envs=65), "are 64; got num_envs 65"),

@@ -30,8 +30,8 @@ REPLAY = {
 }
 CONFIGS = {
     SB3SAC: SACConfig(**REPLAY, gradient_steps=2),
-    SB3TD3: TD3Config(**REPLAY, gradient_steps=2, noise=0.3),
-    SB3PPO: PPOConfig(net=SMALL, learning_rate=FAST, n_steps=16, batch_size=32, gamma=0.0),
+    SB3TD3: TD3Config(**REPLAY, gradient_steps=2, action_noise=0.3),
+    SB3PPO: PPOConfig(net=SMALL, learning_rate=FAST, num_steps=16, num_minibatches=2, gamma=0.0),
     SB3A2C: A2CConfig(net=SMALL, learning_rate=FAST, gamma=0.0),
 }
 LOW, HIGH = np.array([-1.0, 0.0, 5.0], np.float32), np.array([1.0, 50.0, 10.0], np.float32)
@@ -220,7 +220,7 @@ def test_a_mask_of_combinations_is_met_by_the_joint_distribution() -> None:
         (lambda: SACConfig(ent_coef=-1.0), "ent_coef"),
         (lambda: SACConfig(tau=0.0), "tau"),
         (lambda: TD3Config(policy_delay=0), "policy_delay"),
-        (lambda: TD3Config(noise=-0.1), "noise"),
+        (lambda: TD3Config(action_noise=-0.1), "noise"),
         (lambda: TD3Config(gradient_steps=0), "gradient_steps"),
         (lambda: make(SB3SAC, (SIGHT, Discrete(2))), "it needs Box actions"),
         (lambda: make(SB3TD3, (SIGHT, Box(0, np.inf, (2,)))), "with bounds"),

@@ -7,7 +7,16 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Box, Dict, Discrete, MultiBinary, MultiDiscrete, Text, Tuple, flatten
 from meze.agents.registry import make_agent
-from meze.agents.spaces import MOST_COMBINATIONS, Combined, Flattened, adapted, bounds, numbering, sizes, told
+from meze.agents.spaces import (
+    MOST_COMBINATIONS,
+    Combined,
+    Flattened,
+    adapted,
+    bounds,
+    describe,
+    numbering,
+    sizes,
+)
 
 SEVERAL = [
     MultiDiscrete([2, 3]),
@@ -95,5 +104,5 @@ def test_a_misfit_says_what_fits() -> None:
 
 def test_a_space_is_told_in_one_short_line() -> None:
     long = Box(np.arange(90, dtype=np.float32).reshape(30, 3), 100 * np.ones((30, 3), np.float32))
-    assert told(long) == "Box((30, 3), float32)"
-    assert told(Combined(SEVERAL[1])).count("\n") == 0 and len(told(Tuple([NESTED] * 9))) < 110
+    assert describe(long) == "Box((30, 3), float32)"
+    assert describe(Combined(SEVERAL[1])).count("\n") == 0 and len(describe(Tuple([NESTED] * 9))) < 110

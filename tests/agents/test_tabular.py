@@ -22,8 +22,8 @@ def constant(value):
     return Schedule(value, value, 0)
 
 
-def settings(step_size=0.5, epsilon=0.1, gamma=0.9, **rest):
-    return TabularConfig(constant(step_size), constant(epsilon), gamma, **rest)
+def settings(learning_rate=0.5, epsilon=0.1, gamma=0.9, **rest):
+    return TabularConfig(constant(learning_rate), constant(epsilon), gamma, **rest)
 
 
 def make(rule, num_states=6, num_actions=3, num_envs=1, seed=0, config=None):
@@ -246,7 +246,7 @@ def test_cliff_walking_as_sutton_and_barto_describe(cliff):
 @pytest.mark.parametrize("rule", ["q-learning", "double-q-learning"])
 def test_optimal_on_cliff_walking(rule, cliff):
     exact = value_iteration(*toy_text_model(cliff.table), gamma=1.0)
-    learner = make(rule, 48, 4, num_envs=8, config=settings(step_size=1.0, epsilon=0.2, gamma=1.0))
+    learner = make(rule, 48, 4, num_envs=8, config=settings(learning_rate=1.0, epsilon=0.2, gamma=1.0))
     train(learner, TableEnvs(cliff.table, cliff.start, num_envs=8), 5_000)
     path = greedy_path(learner, cliff.table, 36)
     assert -(len(path) - 1) == exact[36].max() == -13
@@ -259,7 +259,7 @@ def test_optimal_on_taxi_from_every_start():
     assert optimal == pytest.approx(7.93)
 
     # A return of 20 is out of reach, so that the learner tries everything, exploring hardly at all.
-    config = settings(step_size=1.0, epsilon=0.02, gamma=1.0, initial_value=20.0)
+    config = settings(learning_rate=1.0, epsilon=0.02, gamma=1.0, initial_value=20.0)
     learner = make("q-learning", 500, 6, num_envs=256, config=config)
     train(learner, TableEnvs(env.P, env.initial_state_distrib, 256, max_steps=200), 800)
     states = np.arange(500)
@@ -277,7 +277,7 @@ def test_double_q_learning_lacks_the_maximisation_bias():
     left_share = {}
     for rule in ("q-learning", "double-q-learning"):
         rng = np.random.default_rng(0)
-        config = settings(step_size=0.1, epsilon=0.1, gamma=1.0)
+        config = settings(learning_rate=0.1, epsilon=0.1, gamma=1.0)
         learner = make(rule, 2 * num_runs, num_actions, num_runs, config=config)
         in_b = np.zeros(num_runs, bool)
         lefts = visits = 0
@@ -367,7 +367,7 @@ def test_masks_of_any_dtype(dtype):
 
 
 def test_spaces_that_do_not_start_at_zero():
-    config = settings(step_size=1.0, epsilon=0.0)
+    config = settings(learning_rate=1.0, epsilon=0.0)
     spaces = Discrete(3, start=10), Discrete(2, start=-5)
     learner = make_agent("q-learning", *spaces, num_envs=1, config=config, seed=0)
     flag = np.array([False])
@@ -439,9 +439,9 @@ def test_spaces_that_do_not_fit_are_refused():
 @pytest.mark.parametrize(
     "wrong",
     [
-        {"step_size": constant(0.0)},
-        {"step_size": Schedule(0.5, 1.5, 10)},
-        {"epsilon": constant(-0.1)},
+        {"learning_rate": constant(0.0)},
+        {"learning_rate": Schedule(0.5, 1.5, 10)},
+        {"exploration": constant(-0.1)},
         {"gamma": 1.1},
         {"gamma": float("nan")},
         {"initial_value": float("inf")},

@@ -16,9 +16,9 @@ from meze.agents.traces import TINY, NStepSarsaConfig, SarsaLambdaConfig, most_t
 KINDS = ("accumulating", "replacing", "dutch")
 
 
-def make(num_states, num_actions, num_envs=1, *, seed=0, step_size=0.5, epsilon=0.0, gamma=1.0, **rest):
+def make(num_states, num_actions, num_envs=1, *, seed=0, learning_rate=0.5, epsilon=0.0, gamma=1.0, **rest):
     """A learner; which one, `rest` tells."""
-    shared = Schedule(step_size, step_size, 0), Schedule(epsilon, epsilon, 0), gamma
+    shared = Schedule(learning_rate, learning_rate, 0), Schedule(epsilon, epsilon, 0), gamma
     rule, kind = "sarsa", TabularConfig
     if "trace_decay" in rest:
         rule, kind = "sarsa-lambda", SarsaLambdaConfig
@@ -157,7 +157,7 @@ def rows_of(batch, learner):
 def test_traces_equal_the_textbook(kind):
     """Row after row, with a table of traces for each stream."""
     alpha, gamma, decay, size = 0.25, 0.9, 0.8, 16
-    learner = make(6, 3, size, step_size=alpha, epsilon=0.3, gamma=gamma, trace_decay=decay, traces=kind)
+    learner = make(6, 3, size, learning_rate=alpha, epsilon=0.3, gamma=gamma, trace_decay=decay, traces=kind)
     streams, q = Streams(size), learner.q.copy()
     kept = {"accumulating": 1, "replacing": 0, "dutch": 1 - alpha}[kind]
     traces, q_old = np.zeros((size, 6, 3)), np.zeros(size)
@@ -183,7 +183,7 @@ def test_traces_equal_the_textbook(kind):
 @pytest.mark.parametrize("n", [1, 3, 50])
 def test_n_steps_equal_the_textbook(n):
     alpha, gamma, size = 0.25, 0.9, 16
-    learner = make(6, 3, size, step_size=alpha, epsilon=0.3, gamma=gamma, n_step=n)
+    learner = make(6, 3, size, learning_rate=alpha, epsilon=0.3, gamma=gamma, n_step=n)
     streams, q, waiting = Streams(size), learner.q.copy(), [[] for _ in range(size)]
     for _ in range(100):
         batch = streams.step(learner)
@@ -208,7 +208,7 @@ def test_no_error_is_told_where_nothing_was_updated():
 
 @pytest.mark.parametrize("rest", [*({"trace_decay": 0.0, "traces": kind} for kind in KINDS), {"n_step": 1}])
 def test_one_step_is_sarsa_to_the_digit(rest):
-    settings = {"step_size": 0.3, "epsilon": 0.3, "gamma": 0.9}
+    settings = {"learning_rate": 0.3, "epsilon": 0.3, "gamma": 0.9}
     ours, sarsa = make(6, 3, 16, **settings, **rest), make(6, 3, 16, **settings)
     streams, same = Streams(16), Streams(16)
     for _ in range(200):
@@ -225,7 +225,7 @@ def test_one_step_is_sarsa_to_the_digit(rest):
 def test_lambda_of_1_is_monte_carlo_where_nothing_is_visited_twice(kind):
     """Then all values that count are those of the episode's beginning, and errors add up to its return."""
     gamma, alpha = 0.9, 0.3
-    learner = make(20, 1, step_size=alpha, gamma=gamma, trace_decay=1.0, traces=kind)
+    learner = make(20, 1, learning_rate=alpha, gamma=gamma, trace_decay=1.0, traces=kind)
     rng = np.random.default_rng(0)
     learner.q[...] = before = rng.normal(size=(20, 1))
     reward = rng.normal(size=20)
@@ -242,7 +242,7 @@ def test_dutch_traces_look_ahead_exactly_as_lambda_returns_do(size):
     The visits of all streams, in their order, each have a target that comes to look further ahead.
     """
     alpha, gamma, decay = 0.4, 0.95, 0.8
-    learner = make(4, 1, size, step_size=alpha, gamma=gamma, trace_decay=decay, traces="dutch")
+    learner = make(4, 1, size, learning_rate=alpha, gamma=gamma, trace_decay=decay, traces="dutch")
     rng = np.random.default_rng(0)
     learner.q[:, 0] = table = start = rng.normal(size=4)
     episodes, visits = [[] for _ in range(size)], []  # (reward, value of what followed), by steps
@@ -311,7 +311,9 @@ def test_the_random_walk_has_its_best_lambda_between(kind):
     """Figures 12.6 and 12.8, for the step sizes that are good for each lambda."""
 
     def best(trace_decay, *step_sizes):
-        return min(walk_error(step_size=each, trace_decay=trace_decay, traces=kind) for each in step_sizes)
+        return min(
+            walk_error(learning_rate=each, trace_decay=trace_decay, traces=kind) for each in step_sizes
+        )
 
     one_step, between, monte_carlo = best(0.0, 0.6, 0.8), best(0.8, 0.3, 0.4), best(1.0, 0.01, 0.05, 0.2)
     assert 0.24 < between < 0.30
@@ -320,7 +322,7 @@ def test_the_random_walk_has_its_best_lambda_between(kind):
 
 def test_the_random_walk_has_its_best_n_between():
     """Figure 7.2: 4 steps, with a step size of 0.4."""
-    errors = {n: walk_error(step_size=alpha, n_step=n) for n, alpha in ((1, 0.8), (4, 0.4), (64, 0.05))}
+    errors = {n: walk_error(learning_rate=alpha, n_step=n) for n, alpha in ((1, 0.8), (4, 0.4), (64, 0.05))}
     assert 0.24 < errors[4] < 0.30
     assert min(errors[1], errors[64]) > errors[4] + 0.05
 
@@ -332,7 +334,7 @@ def test_the_random_walk_has_its_best_n_between():
 @pytest.mark.parametrize(("gamma", "decay"), [(0.9, 0.9), (1.0, 0.99), (1.0, 1.0), (0.9, 0.0)])
 def test_tiny_traces_are_forgotten_and_there_is_room_for_all_others(kind, gamma, decay):
     num_states, alpha = 300, 0.1
-    learner = make(num_states, 1, step_size=alpha, gamma=gamma, trace_decay=decay, traces=kind)
+    learner = make(num_states, 1, learning_rate=alpha, gamma=gamma, trace_decay=decay, traces=kind)
     room = most_traces(gamma * decay, num_states)
     assert learner.traces.pair.shape == (1, room)
     trace, rng, most, s = np.zeros(num_states), np.random.default_rng(0), 0, 0
@@ -351,7 +353,7 @@ def test_tiny_traces_are_forgotten_and_there_is_room_for_all_others(kind, gamma,
 
 @pytest.mark.parametrize("rest", [*({"trace_decay": 0.9, "traces": kind} for kind in KINDS), {"n_step": 3}])
 def test_resumes_in_the_middle_of_episodes_bit_for_bit(rest, tmp_path):
-    settings = {"step_size": 0.2, "epsilon": 0.3, "gamma": 0.9, **rest}
+    settings = {"learning_rate": 0.2, "epsilon": 0.3, "gamma": 0.9, **rest}
     learner, streams = make(6, 3, 8, **settings), Streams(8, ends=0.01)
     for _ in range(50):
         learner.learn(streams.step(learner))

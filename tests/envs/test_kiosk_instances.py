@@ -400,7 +400,7 @@ def test_unknown_maps_are_refused():
         Kiosk(KioskConfig(map="fremantel"))
 
 
-def test_streets_have_the_colour_of_the_nearest_kiosk_on_foot():
+def test_streets_have_the_color_of_the_nearest_kiosk_on_foot():
     world = Kiosk(KioskConfig(map="west-oakland", pool_size=1, points=30, sites=12, kiosks=2))
     state = np.zeros(1, world.state_dtype)
     state["kiosks"] = [4, 7]

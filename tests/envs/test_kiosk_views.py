@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from kiosk_stage import OBJECTIVES, assert_follows, limits_of, make, town
 from meze.envs.kiosk.instances import Instance
-from meze.envs.kiosk.scene import Scene, colour, laid_out
+from meze.envs.kiosk.scene import Scene, color, laid_out
 from meze.envs.kiosk.state import (
     ALONE,
     FAR_WALK,
@@ -142,7 +142,7 @@ def test_every_set_of_sites_has_a_number_of_its_own():
 
 @pytest.mark.parametrize("objective", OBJECTIVES)
 @pytest.mark.parametrize("cities", (dict(instances=[town(1), town(2, 40, 9)]), FRESH))
-def test_people_have_the_colour_of_their_kiosk(cities, objective):
+def test_people_have_the_color_of_their_kiosk(cities, objective):
     env = make(objective=objective, **cities)
     play(env, 2)
     renderer, before = env.world.renderer(), env.state_hash()
@@ -156,13 +156,13 @@ def test_people_have_the_colour_of_their_kiosk(cities, objective):
         near = abs(stalls - (x, y)).max(axis=1).min() < 70
         others = np.sort(abs(city.homes * 768 - (x, y)).max(axis=1))[1] < 20
         if weight and not near and not others:  # nothing is drawn over it
-            assert tuple(picture[int(y), int(x)]) == colour(int(visit))
+            assert tuple(picture[int(y), int(x)]) == color(int(visit))
             seen += 1
     assert seen >= 2
 
 
-def test_colours_of_many_kiosks_differ():
-    assert len({colour(number) for number in range(200)}) == 200
+def test_colors_of_many_kiosks_differ():
+    assert len({color(number) for number in range(200)}) == 200
 
 
 def test_everybody_stands_in_the_histogram():

@@ -183,7 +183,7 @@ def test_gauges_tell_speeds_jump_and_grace(stage, e):
 
 
 def test_tables_are_made_of_the_shipped_sprites():
-    """By hand: a tile's colour is the mean of 16 pixels of its sprite."""
+    """By hand: a tile's color is the mean of 16 pixels of its sprite."""
     from importlib.resources import files
 
     from imageio.v3 import imread

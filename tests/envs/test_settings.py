@@ -19,7 +19,7 @@ from registered import SPECS
 from toy_world import Corridor, CorridorConfig
 
 
-class Colour(Enum):
+class Color(Enum):
     RED = "red"
 
 
@@ -46,7 +46,7 @@ FITTING = [
     (tuple[float, ...], (1, 2.5), (1.0, 2.5)),
     (tuple[int, ...], (), ()),
     (tuple[tuple[int, str], ...] | None, [[1, "a"]], ((1, "a"),)),
-    (Colour, Colour.RED, Colour.RED),
+    (Color, Color.RED, Color.RED),
     (Sequence[int], [1, "anything"], [1, "anything"]),
     (Callable[[int], int], abs, abs),
     (Any, "anything", "anything"),
@@ -86,7 +86,7 @@ MISFITS = [
     (tuple[int, int], (1, 2.0), "name must be (a whole number, a whole number), got (1, 2.0)"),
     (tuple[int, ...], 5, "name must be (a whole number, ...), got 5"),
     (tuple[int, int], "12", "name must be (a whole number, a whole number), got '12'"),
-    (Colour, "red", "name must be of type Colour, got 'red'"),
+    (Color, "red", "name must be of type Color, got 'red'"),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 from gymnasium.vector import VectorEnv
 from meze.agents import checkpoint
 from meze.runners import cli
-from meze.runners.run.evaluation import Judge, find_contestant
+from meze.runners.run.evaluation import Evaluator, find_contestant
 from meze.runners.run.folder import RunDir
 from meze.runners.run.start import new_run
 from meze.runners.setup.resolve import find_environment
@@ -23,7 +23,7 @@ BEST, NEWEST = 4 * 1024, 5 * 1024
 def scored(monkeypatch):
     """Evaluations on the way find what the list says, one after the other."""
     left = list(SCORES)
-    monkeypatch.setattr(Judge, "evaluate", lambda self, policy: {"eval_return": left.pop(0)})
+    monkeypatch.setattr(Evaluator, "evaluate", lambda self, policy: {"eval_return": left.pop(0)})
 
 
 def train(folder, agent="q-learning", *flags):
@@ -96,7 +96,7 @@ def test_of_an_older_run_the_newest_acts_and_none_is_chosen(tmp_path, scored, ca
     del plain["streams"]  # all its evaluations are on the seeds of the comparison
     file.write_text(json.dumps(plain))
     SCORES_LEFT = [9.0]
-    Judge.evaluate = lambda self, policy: {"eval_return": SCORES_LEFT.pop()}  # undone with the fixture
+    Evaluator.evaluate = lambda self, policy: {"eval_return": SCORES_LEFT.pop()}  # undone with the fixture
     assert cli.main(["train", "--resume", str(run), "--steps", str(NEWEST + 1024)]) == 0
     assert RunDir.open(run).best() is None and not SCORES_LEFT
     assert "newest, at 6,144" in json.loads((run / "evaluation.json").read_text())["checkpoint"]
@@ -118,7 +118,7 @@ def test_what_is_trained_again_after_damage_has_no_best_left(tmp_path, scored, c
     folder = RunDir.open(run)
     for step in (BEST, NEWEST):
         folder.checkpoint_path(step).write_bytes(b"damaged")
-    Judge.evaluate = lambda self, policy: {"eval_return": 0.5}  # undone with the fixture
+    Evaluator.evaluate = lambda self, policy: {"eval_return": 0.5}  # undone with the fixture
     assert cli.main(["train", "--resume", str(run)]) == 0
     assert folder.best() == (2048, 5.0)  # what was evaluated before still counts
 

@@ -31,7 +31,7 @@ from meze.runners.setup.text import printable
         ("train q-learning corridor --env.observation strip", "needs Discrete observations"),
         ("train q-learning corridor --stpes 3", "did you mean --steps?"),
         ("train q-learning corridor --agent.gamma 2", "error: gamma must lie in [0, 1]"),
-        ("train q-learning corridor --agent.epsilon.strat 1", "did you mean --agent.epsilon.start?"),
+        ("train q-learning corridor --agent.exploration.strat 1", "did you mean --agent.exploration.start?"),
         ("train q-learning corridor --env.slip 9999", "error: slip is 0 to 1024"),
         ("train corridor q-learning", "corridor is an environment, where an agent should stand"),
         ("evaluate random corridor", "random is an agent, where an environment should stand"),

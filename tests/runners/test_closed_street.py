@@ -14,7 +14,7 @@ from meze.runners.run.rollout import Rollout
 from meze.runners.setup.resolve import find_environment, make_vector
 
 NUM_ENVS = 128
-SHARED = {"step_size": Schedule(1.0, 1.0, 0), "epsilon": Schedule(0.1, 0.1, 0), "gamma": 0.97}
+SHARED = {"learning_rate": Schedule(1.0, 1.0, 0), "exploration": Schedule(0.1, 0.1, 0), "gamma": 0.97}
 CONFIGS = {"q-learning": TabularConfig(**SHARED), "dyna-q": DynaConfig(**SHARED, memory=1)}
 BEFORE = {"q-learning": 200_000, "dyna-q": 60_000}  # of which each drives well
 AFTER = 40_000

@@ -15,7 +15,7 @@ from meze.envs.core.measures import Target
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
 from meze.runners.run import recording
-from meze.runners.run.recording import Mixture, Recorded, collect, find_targets, read_recorded
+from meze.runners.run.recording import PolicyMixture, Recorded, collect, find_targets, read_recorded
 from meze.runners.run.rollout import Rollout
 from meze.runners.setup.seeds import stream_seeds
 
@@ -82,7 +82,7 @@ class Turning:
 @pytest.mark.parametrize("players", [[Turning()], [Counting(), Turning()]])
 def test_a_teacher_remembers_the_episode(players):
     env = WorldVectorEnv("meze.envs.city.world:City", 16, 50, AutoresetMode.SAME_STEP, pool_size=8)
-    mixture = Mixture(players, 0.5, 4, np.random.default_rng(0), Counting())
+    mixture = PolicyMixture(players, 0.5, 4, np.random.default_rng(0), Counting())
     data = collect(Rollout(env, mixture, seeds=0), mixture, 3000)
     assert data.ended.any(axis=0).all()
     steps = np.zeros(16, np.int64)
@@ -92,7 +92,7 @@ def test_a_teacher_remembers_the_episode(players):
 
 
 def test_who_takes_anothers_place_remembers_nothing_yet():
-    mixture, obs = Mixture([Counting()], 0.0, 4, np.random.default_rng(0), Counting()), np.zeros(3)
+    mixture, obs = PolicyMixture([Counting()], 0.0, 4, np.random.default_rng(0), Counting()), np.zeros(3)
     memory = None
     for _ in range(2):
         action, memory = mixture.act(obs, memory)

@@ -70,7 +70,7 @@ def test_everybody_is_evaluated_and_normalised(whole, capsys):
         *("clone", "meze/City-v0", "--steps", "8000", "--agent.classifier", "tree", "--env.pool-size", "2")
     ]
     (entry,) = (each for each in Tournament.open(folder(out)).entries if each.name == "clone:tree")
-    assert start.ask(said[:2], said[2:]).config == entry.config  # what people are told is what was done
+    assert start.read_request(said[:2], said[2:]).config == entry.config  # what people are told
     both = report["improvement"]
     assert both["q-learning"]["clone:tree"][0] == pytest.approx(1 - both["clone:tree"]["q-learning"][0])
     print_standings(json.loads((folder(out) / "report.json").read_text()))
@@ -137,7 +137,7 @@ def test_minutes_end_training_and_stay_over(tmp_path, monkeypatch):
     args = ["compare", "city", "--agents", "q-learning", "--seeds", "1", "--budget", "0.005min", *CITY]
     assert cli.main([*args, "--out", str(tmp_path)]) == 0
     (run,) = told(tmp_path)["agents"]["q-learning"]["runs"]
-    usual = start.ask(["q-learning", "city"], []).given.run.steps
+    usual = start.read_request(["q-learning", "city"], []).given.run.steps
     assert not run["finished"] and 0 < run["steps"] < usual
     (result,) = folder(tmp_path).glob("results/00-*.npz")
     result.unlink()
@@ -210,14 +210,14 @@ def test_a_budget_that_makes_no_sense_is_refused(text):
 
 def test_schedules_are_stretched_to_the_budget():
     city = find_environment("city")
-    asked = start.ask(["q-learning", "city"], []).given
-    steps, epsilon = 3 * asked.run.steps, asked.agent.epsilon
+    asked = start.read_request(["q-learning", "city"], []).given
+    steps, epsilon = 3 * asked.run.steps, asked.agent.exploration
     config = make_entry("q-learning", city, Budget(steps=steps)).config
-    assert config.settings.steps == steps and config.agent_config.epsilon.steps == 3 * epsilon.steps
+    assert config.settings.steps == steps and config.agent_config.exploration.steps == 3 * epsilon.steps
     assert epsilon.start != epsilon.end
     assert make_entry("q-learning", city, Budget(minutes=1.0)).config.agent_config == asked.agent
     assert make_entry("random-search", city, STEPS).config.settings.max_steps == 2000
-    imitator = start.ask(["clone", "city"], []).given.run.steps
+    imitator = start.read_request(["clone", "city"], []).given.run.steps
     assert make_entry("clone", city, Budget(steps=2 * imitator)).config.settings.steps == imitator
 
 
@@ -310,7 +310,9 @@ def test_behind_a_colon_stands_a_classifier_or_an_encoder():
 def test_settings_follow_the_observation_that_is_asked_for():
     platformer = find_environment("platformer")
     pixels = make_entry("pqn", platformer, STEPS, lambda env: override(env, {"observation": "pixels"})).config
-    asked = start.ask(["pqn", "platformer"], ["--env.observation", "pixels", "--steps", "2000"]).config
+    asked = start.read_request(
+        ["pqn", "platformer"], ["--env.observation", "pixels", "--steps", "2000"]
+    ).config
     assert pixels == asked and pixels.agent_config.net.kind == "cnn"
 
 

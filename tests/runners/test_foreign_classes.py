@@ -93,7 +93,16 @@ def test_what_is_broken_is_one_line_and_leaves_no_folder(line, words, tmp_path, 
     ("env", "words"), [("LateNanReward", "reward"), ("LateNanObservation", "observation")]
 )
 def test_nothing_that_is_no_number_passes_later(agent, env, words, tmp_path, capsys) -> None:
-    flags = ["--generations", "4", "--agent.population", "20", "--eval-episodes", "2", "--out", str(tmp_path)]
+    flags = [
+        "--generations",
+        "4",
+        "--agent.population-size",
+        "20",
+        "--eval-episodes",
+        "2",
+        "--out",
+        str(tmp_path),
+    ]
     assert train(agent, f"broken_envs:{env}", *flags) == 2
     assert f"broken_envs:{env} is broken: its {words}" in capsys.readouterr().err
 
@@ -160,7 +169,16 @@ def test_observations_of_nothing_are_refused_with_their_space(env, words, capsys
 
 
 def test_a_sound_one_trains(tmp_path) -> None:
-    flags = ["--generations", "2", "--agent.population", "20", "--eval-episodes", "2", "--out", str(tmp_path)]
+    flags = [
+        "--generations",
+        "2",
+        "--agent.population-size",
+        "20",
+        "--eval-episodes",
+        "2",
+        "--out",
+        str(tmp_path),
+    ]
     assert train("genetic", "broken_envs:Sound", *flags) == 0
 
 

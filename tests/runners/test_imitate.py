@@ -99,7 +99,7 @@ def test_a_run_with_an_encoder_goes_on_as_if_it_had_never_stopped(tmp_path):
 def test_every_kind_of_agent_takes_codes(agent, tmp_path):
     flags = ["--steps", "3000", "--num-envs", "16"]
     if agent == "genetic":
-        flags = ["--generations", "2", "--episodes", "1", "--agent.population", "20"]
+        flags = ["--generations", "2", "--episodes", "1", "--agent.population-size", "20"]
     flags += ["--eval-episodes", "16", "--env.pool-size", "2"]
     fit = ["--encoder.pca.components", "6", "--fit.samples", "1000", "--fit.target", "return"]
     run = trained(tmp_path, agent, "city", "--encoder", "pca+ridge", *fit, *flags)

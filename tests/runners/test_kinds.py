@@ -20,7 +20,7 @@ def test_whoever_is_trained_has_a_row_of_both_tables():
 @pytest.mark.parametrize("name", KINDS)
 def test_a_row_is_true(name):
     kind = KINDS[name]
-    assert all(hasattr(kind.run_class(), part) for part in ("advance", "save", "compare", "losses", "notes"))
+    assert all(hasattr(kind.run_class(), part) for part in ("advance", "save", "compare", "caveats", "notes"))
     assert kind.rollout is None or issubclass(kind.rollout_class(), Rollout)
     for settings in filter(None, (kind.settings, kind.on_device)):
         may_change = names_of(settings.resume)

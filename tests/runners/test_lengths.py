@@ -7,38 +7,38 @@ from meze.agents.deep.dqn import DQNConfig
 from meze.agents.schedules import Schedule
 from meze.agents.tabular import TabularConfig
 from meze.runners import cli
-from meze.runners.run.start import ask
+from meze.runners.run.start import read_request
 from meze.runners.setup.lengths import outlasting, stretched
 from run_files import only_run
 
-TABLE = TabularConfig(step_size=Schedule(0.2, 0.1, 1000), epsilon=Schedule(0.3, 0.3, 500))
+TABLE = TabularConfig(learning_rate=Schedule(0.2, 0.1, 1000), exploration=Schedule(0.3, 0.3, 500))
 
 
 def test_schedules_are_scaled_and_constants_are_not():
-    assert stretched(TABLE, 0.5).step_size == Schedule(0.2, 0.1, 500)
-    assert stretched(TABLE, 3).step_size.steps == 3000 and stretched(TABLE, 1e-9).step_size.steps == 1
-    assert stretched(TABLE, 0.5).epsilon == TABLE.epsilon
-    assert stretched(TABLE, 0.5, {"--agent.step-size.steps"}) == TABLE
+    assert stretched(TABLE, 0.5).learning_rate == Schedule(0.2, 0.1, 500)
+    assert stretched(TABLE, 3).learning_rate.steps == 3000 and stretched(TABLE, 1e-9).learning_rate.steps == 1
+    assert stretched(TABLE, 0.5).exploration == TABLE.exploration
+    assert stretched(TABLE, 0.5, {"--agent.learning-rate.steps"}) == TABLE
 
 
 def test_warm_ups_become_shorter_but_not_longer():
-    config = DQNConfig(warm_up=10_000)
-    assert stretched(config, 0.1).warm_up == 1000 and stretched(config, 10).warm_up == 10_000
-    assert stretched(config, 0.1, {"--agent.warm-up"}).warm_up == 10_000
+    config = DQNConfig(learning_starts=10_000)
+    assert stretched(config, 0.1).learning_starts == 1000 and stretched(config, 10).learning_starts == 10_000
+    assert stretched(config, 0.1, {"--agent.learning-starts"}).learning_starts == 10_000
 
 
-def test_the_shortest_runs_have_a_warm_up():
-    assert stretched(DQNConfig(warm_up=10_000), 1e-9).warm_up == 1
-    assert stretched(DQNConfig(warm_up=1), 0.1).warm_up == 1
+def test_the_shortest_runs_have_a_learning_starts():
+    assert stretched(DQNConfig(learning_starts=10_000), 1e-9).learning_starts == 1
+    assert stretched(DQNConfig(learning_starts=1), 0.1).learning_starts == 1
 
 
 def test_a_number_given_by_flag_stays():
-    usual = ask(["q-learning", "city"], []).given
+    usual = read_request(["q-learning", "city"], []).given
     steps = usual.run.steps // 4
-    for spelled in (["--agent.epsilon.steps", "77"], ["--agent.epsilon.steps=77"]):
-        given = ask(["q-learning", "city"], ["--steps", str(steps), *spelled]).given
-        assert given.agent.epsilon.steps == 77
-        assert given.agent.step_size.steps == usual.agent.step_size.steps // 4
+    for spelled in (["--agent.exploration.steps", "77"], ["--agent.exploration.steps=77"]):
+        given = read_request(["q-learning", "city"], ["--steps", str(steps), *spelled]).given
+        assert given.agent.exploration.steps == 77
+        assert given.agent.learning_rate.steps == usual.agent.learning_rate.steps // 4
 
 
 def test_resuming_changes_the_length_alone(tmp_path):
@@ -46,8 +46,8 @@ def test_resuming_changes_the_length_alone(tmp_path):
     assert cli.main([*words, "--steps", "2048"]) == 0
     run = only_run(tmp_path)
     before = json.loads((run / "config.json").read_text())["agent"]
-    usual = ask(["q-learning", "corridor"], []).given
-    assert before["config"]["epsilon"]["steps"] == usual.agent.epsilon.steps * 2048 // usual.run.steps
+    usual = read_request(["q-learning", "corridor"], []).given
+    assert before["config"]["exploration"]["steps"] == usual.agent.exploration.steps * 2048 // usual.run.steps
     assert cli.main(["train", "--resume", str(run), "--steps", "4096"]) == 0
     assert json.loads((run / "config.json").read_text())["agent"] == before
 
@@ -57,8 +57,15 @@ def test_resuming_changes_the_length_alone(tmp_path):
     [
         (["--steps", "128", "--num-envs", "16"], "trained for 128 steps, and its preset has 4,096"),
         (
-            ["--agent.epsilon.steps", "5000", "--agent.epsilon.end", "0.9", "--agent.initial-value", "-9"],
-            "longer than the run: --agent.step-size.steps 1,000,000, --agent.epsilon.steps 5,000",
+            [
+                "--agent.exploration.steps",
+                "5000",
+                "--agent.exploration.end",
+                "0.9",
+                "--agent.initial-value",
+                "-9",
+            ],
+            "longer than the run: --agent.learning-rate.steps 1,000,000, --agent.exploration.steps 5,000",
         ),
     ],
 )
@@ -70,8 +77,8 @@ def test_who_has_not_learned_says_why(flags, words, tmp_path, capsys, monkeypatc
 
 
 def test_what_outlasts_a_run():
-    assert list(outlasting(TABLE, 999)) == ["--agent.step-size.steps 1,000"]
+    assert list(outlasting(TABLE, 999)) == ["--agent.learning-rate.steps 1,000"]
     assert list(outlasting(TABLE, 1000)) == []
-    config = DQNConfig(warm_up=50, epsilon=Schedule(1, 0, 900))
-    assert list(outlasting(config, 50, warm_ups_alone=True)) == ["--agent.warm-up 50"]
-    assert "--agent.epsilon.steps 900" in list(outlasting(config, 50))
+    config = DQNConfig(learning_starts=50, exploration=Schedule(1, 0, 900))
+    assert list(outlasting(config, 50, warm_ups_alone=True)) == ["--agent.learning-starts 50"]
+    assert "--agent.exploration.steps 900" in list(outlasting(config, 50))

@@ -16,7 +16,7 @@ from meze.envs.kiosk.world import Kiosk
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.world import Platformer
 from meze.runners import cli
-from meze.runners.reporting.measures import STANDARD, measures_of, told
+from meze.runners.reporting.measures import STANDARD, measures_of, reported
 from meze.runners.run.rollout import Rollout, Tally
 from meze.runners.setup.seeds import EVALUATION_SEED
 from meze.runners.show.show import Show
@@ -130,20 +130,20 @@ def test_a_regret_is_told_where_the_optimum_is_known_or_a_reference_has_played()
     unknown = known | {"regret": np.array([0.0, -1.0])}
     best = {"objective": np.array([4.0, 5.0])}
     measures = measures_of(Kiosk)
-    assert list(told(known, measures)) == ["regret", "objective"]
-    assert told(known, measures)["regret"].tolist() == [0.0, 0.5]
-    assert list(told(unknown, measures)) == ["objective"]
-    assert told(unknown, measures, None, best)["regret"] == pytest.approx([0, 0.2])
+    assert list(reported(known, measures)) == ["regret", "objective"]
+    assert reported(known, measures)["regret"].tolist() == [0.0, 0.5]
+    assert list(reported(unknown, measures)) == ["objective"]
+    assert reported(unknown, measures, None, best)["regret"] == pytest.approx([0, 0.2])
 
 
 def test_a_time_over_par_is_that_of_levels_that_were_cleared() -> None:
     counted = {name: np.array(values, float) for name, values in {
         "length": [10, 20, 30], "clear": [1, 0, 1], "par_time": [40, 40, 0]}.items()}  # fmt: skip
     config, measures = PlatformerConfig(frame_skip=8), measures_of(Platformer)
-    found = told(counted, measures, config)
+    found = reported(counted, measures, config)
     assert list(found) == ["clear", "time_over_par", "length"] and found["time_over_par"].tolist() == [2.0]
-    assert "time_over_par" not in told(counted | {"clear": np.zeros(3)}, measures, config)
-    assert "time_over_par" not in told({"length": counted["length"]}, measures, config)  # of older results
+    assert "time_over_par" not in reported(counted | {"clear": np.zeros(3)}, measures, config)
+    assert "time_over_par" not in reported({"length": counted["length"]}, measures, config)  # older
 
 
 def test_what_is_made_of_something_that_nobody_counts_is_told_and_not_left_out() -> None:
@@ -154,11 +154,11 @@ def test_what_is_made_of_something_that_nobody_counts_is_told_and_not_left_out()
     counted = {"return": np.ones(2), "hope": np.ones(2)}
     for best in (None, counted):
         with pytest.raises(ValueError, match="^measure despair is made of 'hop', which nobody counts$"):
-            told(counted, measures, None, best)
+            reported(counted, measures, None, best)
     declared = (*measures, Measure("hop", "last"))
-    assert "despair" not in told(counted, declared)  # these results are older than the field
-    assert "despair" not in told(counted | {"hop": np.ones(2)}, declared, None, counted)  # or the reference's
-    assert told(counted | {"hop": np.ones(2)}, declared)["despair"].tolist() == [0, 0]
+    assert "despair" not in reported(counted, declared)  # these results are older than the field
+    assert "despair" not in reported(counted | {"hop": np.ones(2)}, declared, None, counted)  # or its
+    assert reported(counted | {"hop": np.ones(2)}, declared)["despair"].tolist() == [0, 0]
 
 
 def test_what_a_step_reports_is_summed_where_the_world_says_so() -> None:

@@ -92,7 +92,7 @@ def test_tensorboard_groups_what_it_shows_and_knows_settings_and_final_scores(tm
     event_accumulator = pytest.importorskip("tensorboard.backend.event_processing.event_accumulator")
     from tensorboard.plugins.hparams import metadata
 
-    agent = {"name": "sarsa", "config": {"gamma": 0.5, "epsilon": {"start": 1.0}}}
+    agent = {"name": "sarsa", "config": {"gamma": 0.5, "exploration": {"start": 1.0}}}
     config = {
         "agent": agent,
         "env": {"id": "toy", "config": {"map": None, "sizes": [1, 2]}},
@@ -119,7 +119,7 @@ def test_tensorboard_groups_what_it_shows_and_knows_settings_and_final_scores(tm
         "final/return": [(10, 6.0)],
     }
     (text,) = found.Tensors("settings")
-    assert "| agent.epsilon.start | 1.0 |" in text.tensor_proto.string_val[0].decode()
+    assert "| agent.exploration.start | 1.0 |" in text.tensor_proto.string_val[0].decode()
     content = found.SummaryMetadata(metadata.SESSION_START_INFO_TAG).plugin_data.content
     hparams = metadata.parse_session_start_info_plugin_data(content).hparams
     assert hparams["agent.gamma"].number_value == 0.5 and hparams["agent.name"].string_value == "sarsa"

@@ -88,7 +88,7 @@ def show(browser, path, size, scheme="light"):
 
 
 def brightness(browser, element, what):
-    """Of an element's colour, 0 to 255."""
+    """Of an element's color, 0 to 255."""
     script = "return getComputedStyle(arguments[0])[arguments[1]].match(/[0-9.]+/g).slice(0, 3).map(Number)"
     return sum(browser.execute_script(script, element, what)) / 3
 

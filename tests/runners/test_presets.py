@@ -8,7 +8,7 @@ import pytest
 from meze.agents.registry import agent_specs, find_agent
 from meze.runners import cli
 from meze.runners.listing import rows_of
-from meze.runners.run.start import ask
+from meze.runners.run.start import read_request
 from meze.runners.setup import presets
 from meze.runners.setup.kinds import settings_class
 from meze.runners.setup.presets import (
@@ -66,7 +66,7 @@ def test_what_is_shipped_is_what_worlds_name() -> None:
 
 FILE = """
 ["*"]
-agent.epsilon.end = 0.25
+agent.exploration.end = 0.25
 agent.net.dueling = true
 
 [q-learning]
@@ -78,7 +78,7 @@ provenance = { by = "search", trials = 20 }
 steps = 128
 num_envs = 4
 agent.gamma = 0.75
-agent.epsilon = { steps = 64 }
+agent.exploration = { steps = 64 }
 
 [dqn]
 agent.net.planes = [0, 1]
@@ -97,33 +97,37 @@ def file(tmp_path):
 
 
 def test_a_file_of_ones_own_takes_the_place_of_the_shipped_one(file) -> None:
-    given = ask(["q-learning", "city"], ["--preset", str(file)]).given
+    given = read_request(["q-learning", "city"], ["--preset", str(file)]).given
     assert (given.run.steps, given.run.num_envs, given.files.preset) == (128, 4, file)
-    assert (given.agent.gamma, given.agent.epsilon.end, given.agent.epsilon.steps) == (0.5, 0.25, 64)
-    assert given.agent.step_size == type(given.agent)().step_size  # nothing of the shipped file is left
-    assert ask(["sarsa", "city"], [f"--preset={file}", "--agent.gamma", "0.1"]).given.agent.gamma == 0.1
-    longer = ask(["q-learning", "CartPole-v1"], ["--preset", str(file), "--steps", "256"]).given
-    assert longer.agent.epsilon.steps == 128  # schedules follow
+    assert (given.agent.gamma, given.agent.exploration.end, given.agent.exploration.steps) == (0.5, 0.25, 64)
+    assert (
+        given.agent.learning_rate == type(given.agent)().learning_rate
+    )  # nothing of the shipped file is left
+    assert (
+        read_request(["sarsa", "city"], [f"--preset={file}", "--agent.gamma", "0.1"]).given.agent.gamma == 0.1
+    )
+    longer = read_request(["q-learning", "CartPole-v1"], ["--preset", str(file), "--steps", "256"]).given
+    assert longer.agent.exploration.steps == 128  # schedules follow
 
 
 def test_where_an_agent_has_no_table_that_of_one_it_is_like_holds(file, tmp_path) -> None:
-    given = ask(["sarsa-lambda", "city"], ["--preset", str(file)]).given
-    assert (given.run.steps, given.agent.gamma, given.agent.epsilon.steps) == (128, 0.75, 64)
-    given = ask(["double-q-learning", "city"], ["--preset", str(file)]).given
+    given = read_request(["sarsa-lambda", "city"], ["--preset", str(file)]).given
+    assert (given.run.steps, given.agent.gamma, given.agent.exploration.steps) == (128, 0.75, 64)
+    given = read_request(["double-q-learning", "city"], ["--preset", str(file)]).given
     assert (given.run.steps, given.agent.gamma) == (128, 0.5)  # of q-learning, which begins with sarsa's
     own, last = tmp_path / "own.toml", tmp_path / "last.toml"
     own.write_text("[sarsa]\nsteps = 128\n[sarsa-lambda]\nagent.trace-decay = 0.5")
-    given = ask(["sarsa-lambda", "city"], ["--preset", str(own)]).given
+    given = read_request(["sarsa-lambda", "city"], ["--preset", str(own)]).given
     assert given.run.steps != 128 and given.agent.trace_decay == 0.5
     last.write_text("[q-learning]\nsteps = 77")
-    assert ask(["n-step-sarsa", "city"], ["--preset", str(last)]).given.run.steps == 77
+    assert read_request(["n-step-sarsa", "city"], ["--preset", str(last)]).given.run.steps == 77
     assert cli.main(["train", "expected-sarsa", "city", "--preset", str(own)]) == 2
 
 
 def test_a_table_may_have_an_agents_short_name(tmp_path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("[ga]\ngenerations = 7")
-    assert ask(["genetic", "city"], ["--preset", str(path)]).given.run.generations == 7
+    assert read_request(["genetic", "city"], ["--preset", str(path)]).given.run.generations == 7
 
 
 def test_presets_hold_however_the_package_of_an_environment_is_named() -> None:
@@ -143,14 +147,14 @@ def test_an_agent_has_all_settings_of_the_one_that_it_is_like() -> None:
 
 def test_observations_have_tables_of_their_own(file) -> None:
     for flags, planes in (([], (0, 1)), (["--env.observation", "pixels"], None)):
-        net = ask(["dqn", "platformer"], ["--preset", str(file), *flags]).given.agent.net
+        net = read_request(["dqn", "platformer"], ["--preset", str(file), *flags]).given.agent.net
         assert (net.planes, net.hidden, net.dueling) == (planes, (8,), True)
 
 
 def test_a_file_of_several_environments_has_their_ids(tmp_path) -> None:
     path = tmp_path / "mine.toml"
     path.write_text("[CartPole-v1.dqn]\nsteps = 77\n[Acrobot-v1.dqn]\nlike = 'CartPole-v1.dqn'\nnum-envs = 1")
-    run = ask(["dqn", "Acrobot-v1"], ["--preset", str(path)]).given.run
+    run = read_request(["dqn", "Acrobot-v1"], ["--preset", str(path)]).given.run
     assert (run.steps, run.num_envs) == (77, 1)
 
 

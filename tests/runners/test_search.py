@@ -25,9 +25,9 @@ from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 
 SMALL = ["--generations", "8", "--episodes", "2", "--eval-episodes", "16"]
 FLAGS = {
-    "genetic": [*SMALL, "--agent.population", "24", "--agent.elites", "2"],
-    "random-search": [*SMALL, "--agent.population", "24", "--agent.elites", "2"],
-    "neat": [*SMALL, "--agent.population", "24", "--agent.species", "3"],
+    "genetic": [*SMALL, "--agent.population-size", "24", "--agent.elites", "2"],
+    "random-search": [*SMALL, "--agent.population-size", "24", "--agent.elites", "2"],
+    "neat": [*SMALL, "--agent.population-size", "24", "--agent.species", "3"],
 }
 
 
@@ -78,7 +78,7 @@ def test_all_at_once_equals_one_by_one(name, world, config, settings, monkeypatc
     population = 24
     sizes = {"elites": 2} if name == "genetic" else {"species": 3}
     made, limit, seeds = make_world(world, config), 30, [5, 9, 2]
-    searcher = searcher_of(made, name, population=population, **sizes, **settings)
+    searcher = searcher_of(made, name, population_size=population, **sizes, **settings)
     searcher.tell(np.random.default_rng(0).random(len(searcher.ask())))
     asked = searcher.ask()
     shrinking = rollout.Batches(made, 3 * population, limit)
@@ -102,7 +102,7 @@ def test_foreign_environments_refilled_equal_one_by_one(name) -> None:
     )
     single = gymnasium.make("CartPole-v1", max_episode_steps=60)
     settings = {"elites": 2} if name == "genetic" else {"species": 3}
-    searcher = searcher_of(single, name, population=24, **settings)
+    searcher = searcher_of(single, name, population_size=24, **settings)
     asked, seeds = searcher.ask(), [3, 4]
     batched = evaluate(env, lambda k: searcher.policy_of(asked, k // 2), seeds * 24)
     returns, lengths = one_by_one(lambda: single, 24, lambda g: searcher.policy_of(asked, g), seeds)
@@ -112,7 +112,7 @@ def test_foreign_environments_refilled_equal_one_by_one(name) -> None:
 
 def test_scripts_begin_anew_in_refilled_environments() -> None:
     made = make_world("toy_world:Corridor", {"slip": 0})
-    searcher = searcher_of(made, "genetic", population=24, elites=2, genome="sequence", runs=5)
+    searcher = searcher_of(made, "genetic", population_size=24, elites=2, genome="sequence", runs=5)
     asked, limit = searcher.ask(), 30
     few = WorldVectorEnv(made, 5, limit, AutoresetMode.DISABLED)
     refilled = evaluate(few, lambda k: searcher.policy_of(asked, k), [7] * 24)
@@ -226,7 +226,7 @@ def test_the_topology_is_a_picture(tmp_path) -> None:
 def test_flags_of_searches_are_their_own(capsys) -> None:
     assert cli.main(["train", "genetic", "corridor", "--help"]) == 0
     said = capsys.readouterr().out
-    assert "--generations" in said and "--agent.population" in said and "--num-envs" not in said
+    assert "--generations" in said and "--agent.population-size" in said and "--num-envs" not in said
     assert cli.main(["train", "genetic", "corridor", "--steps", "5"]) == 2
     assert "unknown flag --steps" in capsys.readouterr().err
     assert cli.main(["train", "genetic", "corridor", "--generations", "0"]) == 2

@@ -79,9 +79,9 @@ def test_a_run_with_several_parts(agent, tmp_path, capsys) -> None:
     """The reward is the first part of the action: five a full episode, and 2.5 by chance."""
     flags = ["--env.observations", "Tuple of numbers", "--env.actions", "MultiDiscrete", "--num-envs", "4"]
     own = {
-        "q-learning": ["--agent.gamma", "0", "--agent.epsilon.steps", "2000"],
+        "q-learning": ["--agent.gamma", "0", "--agent.exploration.steps", "2000"],
         "sb3-ppo": [
-            "--agent.n-steps",
+            "--agent.num-steps",
             "32",
             "--agent.batch-size",
             "64",

@@ -61,9 +61,9 @@ def small(spec):
         return None
     fields = {field.name for field in dataclasses.fields(kind)}
     wanted = {
-        "replay": 64, "warm_up": 4, "buffer_size": 64, "learning_starts": 4, "batch_size": 4, "train_freq": 1,
-        "gradient_steps": 1, "n_steps": 4, "n_epochs": 1, "rollout": 4, "minibatches": 2, "population": 8,
-        "elites": 1, "species": 2, "classifier": "tree", "updates_per_step": 0.5,
+        "buffer_size": 64, "learning_starts": 4, "batch_size": 4, "train_freq": 1,
+        "gradient_steps": 1, "num_steps": 4, "update_epochs": 1, "num_minibatches": 2, "population_size": 8,
+        "elites": 1, "species": 2, "classifier": "tree", "replay_ratio": 0.5,
     }  # fmt: skip
     config = kind(**{name: value for name, value in wanted.items() if name in fields})
     if "net" not in fields:

@@ -51,7 +51,7 @@ def test_a_run(agent, tmp_path, capsys) -> None:
 )
 def test_killed_and_resumed_equals_never_stopped(env, flags, tmp_path) -> None:
     args = ["train", "sarsa", env, "--steps", "200_000", "--num-envs", "16", "--eval-episodes", "16", *flags]
-    args += ["--checkpoint-every", "3000", "--eval-every", "20_000", "--agent.epsilon.end", "0.2"]
+    args += ["--checkpoint-every", "3000", "--eval-every", "20_000", "--agent.exploration.end", "0.2"]
     whole, broken = tmp_path / "whole", tmp_path / "broken"
     assert cli.main([*args, "--out", str(whole)]) == 0
 

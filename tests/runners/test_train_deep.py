@@ -29,7 +29,7 @@ from meze.runners.show import sources
 from meze.runners.show.show import Show
 from run_files import assert_same_end, final, kill_and_resume, only_run
 
-SMALL = ["--agent.net.hidden", "16", "--agent.rollout", "8", "--agent.minibatches", "2"]
+SMALL = ["--agent.net.hidden", "16", "--agent.num-steps", "8", "--agent.num-minibatches", "2"]
 SHORT = ["--steps", "4096", "--num-envs", "32", "--eval-episodes", "16", "--torch-threads", "1"]
 PQN_ARGS = ["train", "pqn", "corridor", *SHORT, *SMALL]
 
@@ -179,12 +179,12 @@ def test_torch_computes_with_so_many_threads(tmp_path, monkeypatch) -> None:
     [
         ("train pqn corridor --device tpu", "Expected one of ('auto', 'cpu', 'cuda')"),
         ("train pqn corridor --torch-threads 0", "torch_threads must be at least 1"),
-        ("train dqn corridor --agent.replay 9 --agent.batch-size 10", "larger than the replay"),
-        ("train dqn corridor --agent.replay 10_000_000_000_000", "lower --agent.replay"),
+        ("train dqn corridor --agent.buffer-size 9 --agent.batch-size 10", "larger than buffer_size"),
+        ("train dqn corridor --agent.buffer-size 10_000_000_000_000", "lower --agent.buffer-size"),
         (
-            "train dqn corridor --env.observation strip --agent.replay 10_000_000_000_000 --encoder pca "
+            "train dqn corridor --env.observation strip --agent.buffer-size 10_000_000_000_000 --encoder pca "
             "--encoder.components 2 --fit.samples 200",
-            "lower --agent.replay",
+            "lower --agent.buffer-size",
         ),
         ("train dqn Pendulum-v1", "Discrete actions"),
         ("train pqn corridor --agent.net.kind cnn", "three axes"),
@@ -327,8 +327,15 @@ def test_an_altered_network_imports_nothing(copy, monkeypatch, capsys, tmp_path)
 # --- Going on --------------------------------------------------------------------------------------------
 
 
-FRAMES = ["--env.observation", "strip", "--agent.frames", "3", "--agent.net.hidden", "16"]
-REPLAY = ["--agent.replay-checkpoint", "full", "--agent.replay", "2000", "--agent.warm-up", "1000"]
+FRAMES = ["--env.observation", "strip", "--agent.frame-stack", "3", "--agent.net.hidden", "16"]
+REPLAY = [
+    "--agent.buffer-checkpoint",
+    "full",
+    "--agent.buffer-size",
+    "2000",
+    "--agent.learning-starts",
+    "1000",
+]
 
 
 class FromOne(gymnasium.Env):
@@ -351,7 +358,7 @@ def test_numbers_need_not_begin_with_0(agent, tmp_path, monkeypatch) -> None:
     monkeypatch.setitem(
         gymnasium.registry, "FromOne-v0", EnvSpec("FromOne-v0", FromOne, max_episode_steps=30)
     )
-    flags = [*REPLAY, "--agent.target-every", "20"] if agent == "dqn" else SMALL
+    flags = [*REPLAY, "--agent.target-update-interval", "20"] if agent == "dqn" else SMALL
     flags = [*flags, "--steps", "10_000", "--agent.gamma", "0.8", "--agent.learning-rate.start", "0.01"]
     assert cli.main(["train", agent, "FromOne-v0", *SHORT, *flags, "--out", str(tmp_path)]) == 0
     scores = json.loads((only_run(tmp_path) / "evaluation.json").read_text())["scores"]
@@ -362,12 +369,20 @@ def test_numbers_need_not_begin_with_0(agent, tmp_path, monkeypatch) -> None:
 @pytest.mark.parametrize(
     ("agent", "flags"),
     [
-        ("pqn", [*SMALL, *FRAMES, "--agent.epsilon.end", "0.2"]),  # checkpoints fall into rollouts
+        ("pqn", [*SMALL, *FRAMES, "--agent.exploration.end", "0.2"]),  # checkpoints fall into rollouts
         (
             "dqn",
-            [*REPLAY, *FRAMES, "--agent.epsilon.end", "0.2", "--agent.n-step", "3", "--agent.prioritised"],
+            [
+                *REPLAY,
+                *FRAMES,
+                "--agent.exploration.end",
+                "0.2",
+                "--agent.n-step",
+                "3",
+                "--agent.prioritized",
+            ],
         ),
-        ("ppo", [*SMALL, *FRAMES, "--agent.normalise-rewards", "--agent.clip-values"]),
+        ("ppo", [*SMALL, *FRAMES, "--agent.normalize-rewards", "--agent.clip-values"]),
     ],
 )
 def test_killed_and_resumed_equals_never_stopped(agent, flags, tmp_path) -> None:
@@ -383,7 +398,7 @@ def test_killed_and_resumed_equals_never_stopped(agent, flags, tmp_path) -> None
 
 
 def test_a_replay_that_was_not_saved_begins_empty(tmp_path, capsys) -> None:
-    args = ["train", "dqn", "corridor", *SHORT, *REPLAY, "--agent.replay-checkpoint", "none"]
+    args = ["train", "dqn", "corridor", *SHORT, *REPLAY, "--agent.buffer-checkpoint", "none"]
     assert cli.main([*args, "--out", str(tmp_path)]) == 0
     assert "replay: 2,000 transitions" in capsys.readouterr().out
     assert cli.main(["train", "--resume", str(only_run(tmp_path)), "--steps", "8192"]) == 0
@@ -446,7 +461,7 @@ def test_a_score_of_sites_serves_other_cities(tmp_path, capsys) -> None:
     city = ["--env.source", "generated", "--env.pool-size", "4", "--env.points", "12", "--env.sites", "12"]
     few = ["--env.most-kiosks", "3", "--env.least-kiosks", "1", "--env.least-points", "6"]
     line = ["train", "pqn", "kiosk", *city, *few, *SHORT, *SMALL, "--out", str(tmp_path), "--device", "cpu"]
-    assert cli.main([*line, "--steps", "416", "--agent.rollout", "10", "--agent.minibatches", "5"]) == 0
+    assert cli.main([*line, "--steps", "416", "--agent.num-steps", "10", "--agent.num-minibatches", "5"]) == 0
     run = str(only_run(tmp_path))
     capsys.readouterr()
     other = ["--env.source", "pmed1", "--episodes", "1"]
@@ -459,10 +474,10 @@ def test_shown_values_are_of_the_frames_that_the_agent_sees() -> None:
     """The policy is greedy, so it took the action of the highest value that was shown before."""
     config = config_of()
     strip = dataclasses.replace(config.env_config, observation="strip")
-    agent = PQNConfig(frames=3, net=NetworkConfig(hidden=(16,)))
+    agent = PQNConfig(frame_stack=3, net=NetworkConfig(hidden=(16,)))
     config = dataclasses.replace(config, env_config=strip, agent_config=agent)
     env = config.make_env(2, AutoresetMode.DISABLED)
-    policy = config.make_learner(env).policy
+    policy = config.make_agent(env).policy
     show, differs = Show(env, policy, lambda k: k), False
     for _ in range(60):
         before = show.moment

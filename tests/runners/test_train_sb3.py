@@ -19,9 +19,16 @@ from run_files import final, only_run, rows
 AGENTS = ("sb3-ppo", "sb3-a2c", "sb3-dqn")
 FAST = ["--agent.net.hidden", "32", "--agent.learning-rate.start", "0.01", "--agent.gamma", "0.9"]
 OWN = {
-    "sb3-ppo": ["--agent.n-steps", "16", "--agent.batch-size", "128"],
+    "sb3-ppo": ["--agent.num-steps", "16", "--agent.num-minibatches", "8"],
     "sb3-a2c": ["--agent.ent-coef", "0.01"],
-    "sb3-dqn": ["--agent.learning-starts", "256", "--agent.train-freq", "1", "--agent.epsilon.steps", "4096"],
+    "sb3-dqn": [
+        "--agent.learning-starts",
+        "256",
+        "--agent.train-freq",
+        "1",
+        "--agent.exploration.steps",
+        "4096",
+    ],
 }
 
 
@@ -97,7 +104,7 @@ def test_stopped_and_resumed(agent, tmp_path, monkeypatch, capsys) -> None:
 
 def test_a_foreign_environment(tmp_path, capsys) -> None:
     args = ["--steps", "2048", "--num-envs", "4", "--eval-episodes", "4", "--out", str(tmp_path)]
-    assert cli.main(["train", "sb3-ppo", "CartPole-v1", *args, "--agent.n-steps", "64"]) == 0
+    assert cli.main(["train", "sb3-ppo", "CartPole-v1", *args, "--agent.num-steps", "64"]) == 0
     run = only_run(tmp_path)
     assert float(rows(run)[-1]["length"]) > 9
     capsys.readouterr()
@@ -114,7 +121,7 @@ def test_a_foreign_environment(tmp_path, capsys) -> None:
         ("train sb3-dqn corridor --num-envs 4096", "got num_envs 4096"),
         ("train sb3-ppo corridor --agent.net.kind cnn", "a cnn needs observations of three axes"),
         ("train sb3-ppo corridor --agent.net.kind os:path", "auto, mlp or cnn"),
-        ("train sb3-a2c corridor --agent.n-stpes 3", "did you mean --agent.n-steps?"),
+        ("train sb3-a2c corridor --agent.n-stpes 3", "did you mean --agent.num-steps?"),
     ],
 )
 def test_bad_input_is_one_line(line, words, capsys, tmp_path, monkeypatch) -> None:

@@ -23,7 +23,7 @@ LIMIT = 40
 def run(request, tmp_path_factory) -> Path:
     out = tmp_path_factory.mktemp("runs")
     sizes = ["--agent.elites", "2"] if request.param == "genetic" else ["--agent.species", "3"]
-    args = ["train", request.param, "corridor", "--generations", "4", "--agent.population", "24", *sizes]
+    args = ["train", request.param, "corridor", "--generations", "4", "--agent.population-size", "24", *sizes]
     assert cli.main([*args, "--eval-episodes", "8", "--out", str(out)]) == 0
     return only_run(out)
 
@@ -31,7 +31,7 @@ def run(request, tmp_path_factory) -> Path:
 def searcher_of(run: Path, generation: int):
     folder = RunDir.open(run)
     config = folder.config()
-    searcher = config.make_learner(config.make_env(1, AutoresetMode.DISABLED))
+    searcher = config.make_agent(config.make_env(1, AutoresetMode.DISABLED))
     folder.load_learner(searcher, folder.checkpoint_path(generation))
     return searcher
 

@@ -19,7 +19,7 @@ from meze.runners import cli
 from meze.runners.run.folder import RunDir
 from meze.runners.run.rollout import ReferencePolicy
 from meze.runners.show import board, screen, sources
-from meze.runners.show.board import Board, View, coloured
+from meze.runners.show.board import Board, View, colored
 from meze.runners.show.films import recording_limit
 from meze.runners.show.screen import write_mp4
 from meze.runners.show.seen import Sees, see
@@ -303,7 +303,7 @@ def test_planes_are_those_of_either_axis_with_one_scale() -> None:
     for seen in (first, last):
         assert len(seen.planes) == 5 and {(plane.low, plane.high) for plane in seen.planes} == {(0, 255)}
         assert [plane.values.max() for plane in seen.planes] == [0, 0, 255, 0, 0]
-    dark, light = (coloured(plane) for plane in first.planes[1:3])
+    dark, light = (colored(plane) for plane in first.planes[1:3])
     assert (light > dark).all() and (dark == board.RAMP[0]).all() and (light == board.RAMP[2]).all()
 
 

@@ -1,0 +1,12 @@
+from .agents.registry import make_agent as make_agent
+from .agents.registry import register_agent as register_agent
+from .envs.core.registry import register_world as register_world
+from .runners.evaluate import evaluate as evaluate
+from .runners.listing import list_agents as list_agents
+from .runners.listing import list_worlds as list_worlds
+from .runners.reporting.scores import Scores as Scores
+from .runners.run.folder import Run as Run
+from .runners.run.folder import load as load
+from .runners.train import resume as resume
+from .runners.train import train as train
+from .version import __version__ as __version__
