@@ -29,7 +29,7 @@ html_theme_options = {"navigation_with_keys": True}
 
 
 def setup(app) -> None:
-    """Leaves what is said of attributes as it stands: napoleon would take words before a colon for their type."""
+    """Leaves what is said of attributes as it stands: napoleon takes words before a colon for a type."""
     said: dict[str, list[str]] = {}
 
     def keep(app, what, name, thing, options, lines) -> None:

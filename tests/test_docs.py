@@ -1,7 +1,8 @@
-"""The documentation is true: it builds without a warning, its links lead somewhere, its commands and code run.
+"""The documentation is true: it builds without a warning, links lead somewhere, commands and code run.
 
-Commands that would take long are cut short by `MEZE_DOCS_STEPS`, the transitions of a training that says nothing
-of its length. Windows become recordings of a few steps, and `meze play`, which waits for keys, tells its flags.
+Commands that would take long are cut short by `MEZE_DOCS_STEPS`, the transitions of a training that says
+nothing of its length. Windows become recordings of a few steps, and `meze play`, which waits for keys, tells
+its flags.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ sys.exit(main(words))
 
 def blocks(page: Path) -> list[tuple[str, str]]:
     """Languages and texts of a page's code; those of `console` and `text` are only shown."""
-    return re.findall(r"^```(sh|python)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return re.findall(
+        r"^```(sh|python)\n(.*?)^```$", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL
+    )
 
 
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=lambda page: page.stem)
@@ -67,7 +70,9 @@ def test_what_a_page_says_can_be_done(page: Path, tmp_path: Path) -> None:
     home.mkdir()
     for language, text in blocks(page):
         command = ["sh", "-e", "-c", text] if language == "sh" else [sys.executable, "-c", text]
-        done = subprocess.run(command, cwd=home, env=os.environ | {"PATH": path}, capture_output=True, text=True)
+        done = subprocess.run(
+            command, cwd=home, env=os.environ | {"PATH": path}, capture_output=True, text=True
+        )
         assert done.returncode == 0, text + done.stdout + done.stderr
 
 

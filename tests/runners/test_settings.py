@@ -7,7 +7,16 @@ from typing import Literal
 
 import pytest
 from meze.agents.schedules import Schedule
-from meze.runners.setup.settings import as_flags, flags, from_plain, group, override, parse, to_plain
+from meze.runners.setup.settings import (
+    as_words,
+    differences,
+    flags,
+    from_plain,
+    group,
+    override,
+    parse,
+    to_plain,
+)
 
 
 @dataclass(frozen=True)
@@ -118,9 +127,9 @@ class Switched:
 )
 def test_flags_say_again_what_was_read(settings, words) -> None:
     default = type(settings)()
-    assert as_flags(settings, default) == words and read(words, default) == settings
+    assert as_words(differences(settings, default)) == words and read(words, default) == settings
     both = [group("Both", run=Inner(count=n), agent=each) for n, each in ((3, default), (4, settings))]
-    again = read(as_flags(both[1], both[0]), both[0])
+    again = read(as_words(differences(both[1], both[0])), both[0])
     assert (again.run, again.agent) == (Inner(count=4), settings)
 
 
