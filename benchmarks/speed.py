@@ -1,5 +1,5 @@
-"""Steps a second of every world in batches of 1 to 65,536, default settings, as a table and a plot; then of 1,024
-environments in each observation mode.
+"""Steps a second of every world in batches of 1 to 65,536, default settings, as a table and a plot; then of
+1,024 environments in each observation mode.
 
     python benchmarks/speed.py            # writes benchmarks/results/speed.txt and docs/speed.png
 
