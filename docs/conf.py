@@ -18,6 +18,7 @@ myst_heading_anchors = 3
 autodoc_member_order = "bysource"
 autodoc_typehints = "none"  # docstrings give shapes, dtypes and units beside them
 napoleon_google_docstring = True
+viewcode_follow_imported_members = False
 copybutton_exclude = ".linenos, .gp, .go"
 
 html_theme = "furo"

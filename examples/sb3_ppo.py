@@ -5,7 +5,7 @@ Takes about a minute: python examples/sb3_ppo.py
 
 import sys
 
-from meze.agents.sb3.vec_env import MezeVecEnv
+from meze.agents.sb3 import MezeVecEnv
 from stable_baselines3 import PPO
 from stable_baselines3.common.evaluation import evaluate_policy
 

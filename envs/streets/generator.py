@@ -1,6 +1,6 @@
 """Draws cities: a jittered lattice of streets, thinned out while every street can still reach every other.
 
-The drawing uses the characters of the ASCII maps (see `streets.py`), so a generated map goes through the same
+The drawing uses the characters of the ASCII maps (see `maps.py`), so a generated map goes through the same
 reading and the same checks as a hand-made one.
 """
 

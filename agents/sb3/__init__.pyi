@@ -1,0 +1,2 @@
+from .trainers import TorsoExtractor as TorsoExtractor
+from .vec_env import MezeVecEnv as MezeVecEnv
