@@ -101,8 +101,7 @@ def cartpole_dqn(seed: int) -> Theirs:
 
 def city_dqn(seed: int, num_envs: int) -> Theirs:
     """stable-baselines3's DQN with our network and learning rate; its own defaults otherwise."""
-    from meze.agents.sb3.trainers import TorsoExtractor
-    from meze.agents.sb3.vec_env import MezeVecEnv
+    from meze.agents.sb3 import MezeVecEnv, TorsoExtractor
     from stable_baselines3 import DQN
 
     ours = preset("dqn", "city", **CITY)
@@ -115,7 +114,7 @@ def city_dqn(seed: int, num_envs: int) -> Theirs:
         env,
         learning_rate=ours.agent_config.learning_rate.start,
         gamma=ours.agent_config.gamma,
-        buffer_size=ours.agent_config.replay,
+        buffer_size=ours.agent_config.buffer_size,
         policy_kwargs={
             "features_extractor_class": TorsoExtractor,
             "features_extractor_kwargs": {"net": ours.agent_config.net},
@@ -147,7 +146,7 @@ def cartpole_ppo(seed: int) -> Theirs:
         batch_size=256,
         gae_lambda=0.8,
         gamma=0.98,
-        update_epochs=20,
+        n_epochs=20,
         seed=seed,
         device="cpu",
     )
@@ -161,8 +160,7 @@ def cartpole_ppo(seed: int) -> Theirs:
 
 def city_ppo(seed: int, *, zoo: bool) -> Theirs:
     """stable-baselines3's PPO on the native batch, with our network and rewards divided as ours are."""
-    from meze.agents.sb3.trainers import TorsoExtractor
-    from meze.agents.sb3.vec_env import MezeVecEnv
+    from meze.agents.sb3 import MezeVecEnv, TorsoExtractor
     from stable_baselines3 import PPO
     from stable_baselines3.common.vec_env import VecNormalize
 
@@ -172,13 +170,13 @@ def city_ppo(seed: int, *, zoo: bool) -> Theirs:
     limit = ours.environment.max_episode_steps
     env = MezeVecEnv("meze/City-v0", num_envs, max_episode_steps=limit, **env_settings)
     # Of RL Zoo's settings for Atari's games, which are its only ones for planes, what does not say otherwise.
-    rates = {"n_steps": 128, "batch_size": 256, "update_epochs": 4, "ent_coef": 0.01, "learning_rate": 2.5e-4}
+    rates = {"n_steps": 128, "batch_size": 256, "n_epochs": 4, "ent_coef": 0.01, "learning_rate": 2.5e-4}
     if not zoo:
         rates = {
-            "n_steps": config.rollout,
-            "batch_size": config.rollout * num_envs // config.minibatches,
-            "update_epochs": config.epochs,
-            "ent_coef": config.entropy.start,
+            "n_steps": config.num_steps,
+            "batch_size": config.num_steps * num_envs // config.num_minibatches,
+            "n_epochs": config.update_epochs,
+            "ent_coef": config.ent_coef.start,
         }
     model: Any = PPO(
         "MlpPolicy",
