@@ -1,8 +1,8 @@
 """The documentation is true: it builds without a warning, links lead somewhere, commands and code run.
 
 Commands that would take long are cut short by `MEZE_DOCS_STEPS`, the transitions of a training that says
-nothing of its length. Windows become recordings of a few steps, and `meze play`, which waits for keys, tells
-its flags.
+nothing of its length. Windows become recordings of a few steps; `meze play`, which waits for keys, and `meze
+bench`, which measures for minutes, tell their flags.
 """
 
 from __future__ import annotations
@@ -45,10 +45,8 @@ if command == "watch" and "--record" not in words and "replays" not in words:
     words += ["--record", "watched.gif"]
 if command == "watch" and "--steps" not in words and "replays" not in words:
     words += ["--steps", "3"]
-if command == "play":
+if command in ("play", "bench"):
     words.append("--help")
-if command == "bench":
-    words += ["--num-envs", "64", "--runs", "1"]
 sys.exit(main(words))
 """
 
