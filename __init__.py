@@ -45,6 +45,16 @@ register_world(
 )
 
 register_world(
+    id="meze/Tram-v0",
+    name="tram",
+    world=f"{__name__}.envs.tram.world:Tram",
+    config=f"{__name__}.envs.tram.config:TramConfig",
+    max_episode_steps=64,
+    presets=_PRESETS / "tram.toml",
+    summary="Drive a tram to the end of the line, and choose whom that harms.",
+)
+
+register_world(
     id="meze/FireEscape-v0",
     name="fire-escape",
     world=f"{__name__}.envs.fire_escape.world:FireEscape",

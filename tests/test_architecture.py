@@ -20,8 +20,10 @@ FOLDERS = ("agents", "envs", "runners")
 
 EXAMPLE = "envs.fire_escape"
 """The world that shows how one is written: with public names alone, in few lines."""
+PUBLIC_ALONE = EXAMPLE, "envs.tram"
+"""Worlds that use public names alone, as those of other packages do."""
 OPEN = ".envs.core", ".envs.core.eight"
-"""What it may import: names of the former, and the latter whole."""
+"""What they may import: names of the former, and the latter whole."""
 
 WINDOWS = {
     "envs.core.window_process",
@@ -124,8 +126,8 @@ def own_import_fault(imp: Import) -> str | None:
         known = (".envs.core", "." + home, *([] if home == "envs.core" else [".envs.streets"]))
         if below(imp.target, ".envs") and not below(imp.target, *known):
             return "a world imports envs.core, envs.streets and itself only"
-        if home == EXAMPLE and below(imp.target, ".envs.core") and imp.target not in OPEN:
-            return "the example uses public names of envs.core only"
+        if home in PUBLIC_ALONE and below(imp.target, ".envs.core") and imp.target not in OPEN:
+            return "this world uses public names of envs.core only"
     if top == "agents" and below(imp.target, ".agents"):
         own, other = family(imp.module), family(imp.target[1:])
         if other and own != other and (own, other) != ("sb3", "deep"):

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ..core.batch import bind_policy
 from ..core.measures import COST, SUCCESS, Measure, Target
-from ..core.world import REWARD_SCALE, Kernels, Renderer, World, asked
+from ..core.world import REWARD_SCALE, Kernels, Renderer, World, reset_choice
 from ..streets.maps import STEPS
 from .config import CityConfig
 from .jams import Segments, find_segments, road_ahead
@@ -230,7 +230,7 @@ class City(World):
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the options `map` (number in the pool) and `hour` (0 to 23), scalars or (N,) arrays."""
-        return asked(options, {"map": len(self.maps), "hour": 24})
+        return reset_choice(options, {"map": len(self.maps), "hour": 24})
 
     @cached_property
     def _state_check(self) -> StateCheck:

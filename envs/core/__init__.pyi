@@ -8,6 +8,7 @@ from .conformance import check_world as check_world
 from .env import WorldEnv as WorldEnv
 from .measures import COST as COST
 from .measures import SUCCESS as SUCCESS
+from .measures import Cost as Cost
 from .measures import Measure as Measure
 from .measures import Played as Played
 from .measures import Target as Target
@@ -24,10 +25,14 @@ from .rng import next_u64 as next_u64
 from .rng import skip as skip
 from .rng import uniform_int as uniform_int
 from .settings import check_settings as check_settings
+from .splits import Split as Split
+from .splits import first_seed as first_seed
+from .textfile import read_text as read_text
 from .vector import WorldVectorEnv as WorldVectorEnv
 from .world import REWARD_SCALE as REWARD_SCALE
 from .world import Kernels as Kernels
 from .world import Renderer as Renderer
 from .world import World as World
 from .world import check_ranges as check_ranges
+from .world import reset_choice as reset_choice
 from .world import state_dtype as state_dtype

@@ -169,7 +169,8 @@ def _declares_what_it_tells(case: _Case) -> None:
     names = [target.name for target in world.targets]
     assert len(set(names)) == len(names), f"one of {', '.join(names)} is declared twice"
     for env, _, reward, _, info in case.trajectory(SEED):
-        missing = [each.name for each in world.measures if each.how and each.name not in info]
+        declared = [*(each for each in world.measures if each.how), *world.costs]
+        missing = [each.name for each in declared if each.name not in info]
         assert not missing, f"its infos have no {missing[0]}"
         for each in (*BY_NAME, *world.measures):
             if each.name in info:

@@ -97,6 +97,24 @@ def check_measures(measures: Sequence[Measure]) -> None:
 
 
 @dataclass(frozen=True)
+class Cost:
+    """What a world tells apart beside its reward, so that somebody may say what it counts.
+
+    Raises:
+        ValueError: for a name that can't be a column's.
+    """
+
+    name: str
+    """Of an info field: how much of it a step costs, at least 0."""
+    note: str
+    """What it is, in a line that begins in lower case and ends without a full stop."""
+
+    def __post_init__(self) -> None:
+        """Checks the name."""
+        _check_name("cost", self.name)
+
+
+@dataclass(frozen=True)
 class Target:
     """What a world can tell of its states that encoders may learn to predict from observations.
 

@@ -17,7 +17,7 @@ from gymnasium.spaces import Space
 from numpy.typing import ArrayLike, NDArray
 
 from ...checking import did_you_mean, load_object, unknown
-from .measures import Measure, Target
+from .measures import Cost, Measure, Target
 from .settings import settle
 
 REWARD_SCALE = 1024
@@ -72,7 +72,7 @@ def check_ranges(state: NDArray[Any], ranges: Mapping[str, tuple[float, float]])
             raise ValueError(f"no state of this world: {name} is {wrong}, and must lie in {low} .. {high}")
 
 
-def asked(options: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, ArrayLike]:
+def reset_choice(options: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, ArrayLike]:
     """Reads reset options that are numbers from 0, for a world's `reset_fields`.
 
     Args:
@@ -233,6 +233,8 @@ class World(ABC):
     measures: ClassVar[Sequence[Measure]] = ()
     """What its episodes are measured by, in the order of tables: fields of its infos, or made of them. Return
     and length need not be named, nor `success` and `cost` where the infos have them."""
+    costs: ClassVar[Sequence[Cost]] = ()
+    """What it tells apart in its infos, for those who say what it counts (`--weights`)."""
     targets: ClassVar[Sequence[Target]] = ()
     """What can be told of its states that encoders may learn to predict."""
 

@@ -10,7 +10,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.measures import Measure, Played
-from ..core.world import Kernels, Renderer, Sight, World, asked
+from ..core.world import Kernels, Renderer, Sight, World, reset_choice
 from .config import KioskConfig
 from .instances import Instance, InstanceError
 from .kernels import mask_one, reset_one, step_one
@@ -194,7 +194,7 @@ class Kiosk(World):
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the option `instance` (number in the pool), a scalar or an (N,) array."""
-        return asked(options, {"instance": len(self._params.instances)})
+        return reset_choice(options, {"instance": len(self._params.instances)})
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words: the city, and which sites are taken."""

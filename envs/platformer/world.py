@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.measures import Measure, Played
-from ..core.world import REWARD_SCALE, Kernels, Renderer, World, asked
+from ..core.world import REWARD_SCALE, Kernels, Renderer, World, reset_choice
 from .config import PlatformerConfig
 from .kernels import reset_one, step_one
 from .levels import Level, build_pool, capacity_for
@@ -238,7 +238,7 @@ class Platformer(World):
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Takes the option `level` (number in the pool), a scalar or an (N,) array."""
-        return asked(options, {"level": len(self.levels)})
+        return reset_choice(options, {"level": len(self.levels)})
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records that are no states of these levels; see `World.check_state`."""

@@ -11,9 +11,10 @@ from typing import Any, Literal
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ...agents.registry import AgentSpec, make_agent
+from ..setup.costs import read_weights
 from ..setup.kinds import settings_class
 from ..setup.renamed import renewed
-from ..setup.resolve import Environment, environment_of, find_learner, make_vector
+from ..setup.resolve import Environment, environment_of, find_learner, make_vector, world_class
 from ..setup.seeds import EVALUATION_SEED, STREAMS, stream_seeds
 from ..setup.settings import from_plain, named_code, to_plain
 from .encoding import Encoding, read_encoding
@@ -64,6 +65,23 @@ class RunConfig:
             max_episode_steps=self.settings.max_episode_steps,
             render=render,
         )
+
+    @property
+    def weights(self) -> dict[str, float]:
+        """What costs count to who learns.
+
+        Raises:
+            ValueError: one line, when the world does not tell them, or the agent does not take them.
+        """
+        text = getattr(self.settings, "weights", None)
+        if text is None:
+            return {}
+        if self.agent.kind != "learner":
+            raise ValueError(
+                f"{self.agent.name} does not learn from single transitions, so it takes no weights"
+            )
+        world = world_class(self.environment)
+        return read_weights(text, world.costs if world else ())
 
     def make_agent(self, env: VectorEnv, device: str = "cpu") -> Any:
         """Makes the run's `Learner` or `Searcher`, untrained.

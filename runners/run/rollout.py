@@ -159,12 +159,19 @@ class Rollout:
         policy: chooses the actions, exploring.
         seeds: of the environments, as `env.reset` takes them: one each, or s for s + i.
         stopwatch: measures what the environment and the policy take.
+        weights: what costs count to who learns: names of infos to numbers. Rewards that are measured stay.
     """
 
     def __init__(
-        self, env: VectorEnv, policy: Policy, seeds: int | Sequence[int], stopwatch: Stopwatch | None = None
+        self,
+        env: VectorEnv,
+        policy: Policy,
+        seeds: int | Sequence[int],
+        stopwatch: Stopwatch | None = None,
+        weights: Mapping[str, float] | None = None,
     ) -> None:
         self.env = env
+        self._weights = dict(weights or {})
         self.policy = policy
         self._stopwatch = stopwatch or Stopwatch()
         self._memory: Memory = None
@@ -213,6 +220,9 @@ class Rollout:
             The number of transitions, the agent's metrics, and the episodes that ended (None where none did).
         """
         transition, episodes = self.step()
+        if self._weights:
+            paid = sum(weight * self.measured(name) for name, weight in self._weights.items())
+            transition = transition._replace(reward=transition.reward - paid)
         metrics = agent.learn(transition)
         self._stopwatch.lap("learning")
         return len(transition.reward), metrics, episodes

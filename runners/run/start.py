@@ -158,6 +158,7 @@ def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig,
         said: the words after `meze train`, to be kept.
     """
     settings, encoding = config.settings, config.encoding
+    _ = config.weights  # which checks them
     tenth = max(1, getattr(settings, KINDS[config.agent.kind].length) // 10)
     intervals = ("eval_every", "checkpoint_every")
     unset = {name: tenth for name in intervals if getattr(settings, name, tenth) is None}

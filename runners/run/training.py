@@ -33,7 +33,8 @@ class Training(Job):
         """New episodes."""
         rollout = KINDS[self.config.agent.kind].rollout_class()
         env, self._inside = self.agent.inside(self.env)
-        return rollout(env, self._inside.policy, seeds, self._stopwatch)
+        weights = {"weights": self.config.weights} if self.config.weights else {}
+        return rollout(env, self._inside.policy, seeds, self._stopwatch, **weights)
 
     def _restore(self, state: State) -> None:
         self.step = count(state["step"])

@@ -98,6 +98,8 @@ class TrainSettings(RunSettings):
     """Transitions between two checkpoints; by default a tenth of all."""
     max_episode_steps: int | None = None
     """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
+    weights: str | None = None
+    """What costs count, beside the reward, that the world tells apart: `harm_outside=10,harm_aboard=3`."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""

@@ -83,8 +83,8 @@ def test_a_run_with_several_parts(agent, tmp_path, capsys) -> None:
         "sb3-ppo": [
             "--agent.num-steps",
             "32",
-            "--agent.batch-size",
-            "64",
+            "--agent.num-minibatches",
+            "2",
             "--agent.learning-rate.start",
             "0.01",
         ],

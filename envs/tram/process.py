@@ -1,0 +1,114 @@
+"""A scene as the finite process that it is: where each action leads from each state, and what it costs.
+
+Nothing of the dynamics is written a second time: the world's own kernels take each step, once for each set of
+people who might hear the bell, with certain ears in place of chances.
+"""
+
+from __future__ import annotations
+
+import copy
+from itertools import product
+from typing import Any, NamedTuple
+
+import numpy as np
+from gymnasium.vector import AutoresetMode
+from numpy.typing import NDArray
+
+from ..core import WorldVectorEnv
+from .state import BELL, STATE, TramParams
+
+COSTS = "harm_outside", "harm_aboard", "delay"
+DIGITS = "cell", "speed", "aside", "waiting"
+"""What a state is, beside its scene."""
+
+
+class Process(NamedTuple):
+    """S states that a scene can come to, first its start; of A actions each leads to one of K states."""
+
+    numbers: NDArray[np.int64]
+    """(S,) what states are called: `DIGITS`, in `TramParams.sizes`."""
+    after: NDArray[np.int64]
+    """(S, A, K) states."""
+    chance: NDArray[np.float64]
+    """(S, A, K) how likely each is."""
+    cost: NDArray[np.float64]
+    """(S, A, 3) what is to be expected of `COSTS`."""
+    possible: NDArray[np.bool_]
+    """(S, A) whether the mask allows it; nothing is, once the tram has arrived."""
+
+
+def process_of(world: Any, scene: int) -> Process:
+    """The process of one scene of a `Tram`.
+
+    Args:
+        world: the world.
+        scene: number of the scene in its pool.
+    """
+    layout, sizes = world.params().scenes[scene], world.params().sizes
+    start = 0, layout["speed"], 0, (1 << layout["places"]) - 1
+    found = [np.atleast_1d(np.ravel_multi_index(start, sizes))]
+    known, parts = found[0], []
+    while len(found[-1]):
+        parts.append(_steps(world, layout, found[-1]))
+        new = np.setdiff1d(parts[-1][0], known)
+        known = np.concatenate([known, new])
+        found.append(new)
+    numbers = np.concatenate(found)
+    after, chance, cost, possible = (np.concatenate(part) for part in zip(*parts, strict=True))
+    order = np.argsort(numbers)
+    return Process(numbers, order[np.searchsorted(numbers, after, sorter=order)], chance, cost, possible)
+
+
+def _steps(world: Any, layout: NDArray[np.void], numbers: NDArray[np.int64]) -> tuple[NDArray, ...]:
+    """Rows of a `Process` for some states; what follows is told by its number."""
+    sizes, num_actions = world.params().sizes, int(world.action_space.n)
+    records = np.zeros(len(numbers), STATE)
+    records["rng"] = 1
+    for name, values in zip(DIGITS, np.unravel_index(numbers, sizes), strict=True):
+        records[name] = values
+    ears = np.flatnonzero(layout["hears"] > 0)
+    cases = list(product((False, True), repeat=len(ears)))
+    shape = len(numbers), num_actions, len(cases)
+    after, chance, cost = np.zeros(shape, np.int64), np.zeros(shape), np.zeros((*shape, len(COSTS)))
+    possible = np.zeros(shape[:2], np.bool_)
+    for k, heard in enumerate(cases):
+        certain = layout.copy()
+        certain["hears"][ears], certain["falls"] = np.where(heard, 1024, 0), 1024
+        fixed = copy.copy(world)
+        fixed._params = TramParams(certain[None], sizes)
+        env = WorldVectorEnv(fixed, len(numbers), autoreset_mode=AutoresetMode.DISABLED)
+        likely = np.where(heard, layout["hears"][ears], 1024 - layout["hears"][ears]) / 1024
+        for action in range(num_actions):
+            env.set_state(records)
+            possible[:, action] = env.action_masks()[:, action]
+            infos = env.step(np.full(len(numbers), action))[-1]
+            ended = env.get_state()
+            after[:, action, k] = np.ravel_multi_index([ended[name] for name in DIGITS], sizes)
+            chance[:, action, k] = likely.prod() if action == BELL else k == 0
+            cost[:, action, k] = np.stack([infos[name] for name in COSTS], axis=1)
+        env.close()
+    cost[..., 1] *= layout["falls"] / 1024
+    over = layout["ahead"][records["cell"], 0] < 0
+    return after, chance, (cost * chance[..., None]).sum(axis=2), possible & ~over[:, None]
+
+
+def solve(process: Process, weights: NDArray[np.float64], sweeps: int = 1000) -> NDArray[np.int64]:
+    """The policy of the least expected sum of weighted costs, by value iteration (Bellman 1957).
+
+    Args:
+        process: of a scene.
+        weights: (3,) what each of `COSTS` counts; the last is above 0, so that who never arrives pays for it.
+        sweeps: at most.
+
+    Returns:
+        (S,) actions.
+    """
+    value, paid = np.zeros(len(process.numbers)), process.cost @ weights
+    over = ~process.possible.any(axis=1)
+    for _ in range(sweeps):
+        worth = np.where(process.possible, paid + (process.chance * value[process.after]).sum(axis=2), np.inf)
+        better = np.where(over, 0.0, worth.min(axis=1))
+        if np.abs(better - value).max() < 1e-9:
+            break
+        value = better
+    return worth.argmin(axis=1)

@@ -1,0 +1,146 @@
+"""A tram that must choose, as a world: its manual, its spaces and its scenes."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from numpy.typing import ArrayLike, NDArray
+
+from ..core import COST, SUCCESS, Cost, Kernels, Measure, Renderer, World, check_ranges, reset_choice
+from . import kernels
+from .config import TramConfig
+from .pool import load_scenes
+from .scene import lay_out
+from .state import HEIGHT, MOST_CELLS, STATE, TOP_SPEED, TramParams
+
+
+class Tram(World):
+    """Drive a tram to the end of the line, and choose whom that harms.
+
+    ## Description
+    A tram runs down a branching line. People stand on the rails: some hear the bell and step off, with a
+    known chance; before a tram that stands all do, up to three columns ahead. Passengers stand in the tram,
+    and fall when it brakes hard, with a known chance. There is a timetable. What counts how much is not the
+    world's to say: its reward is the timetable's alone, and each step tells three costs apart.
+
+    ## Action Space
+    `Discrete(5)`: coast (a cell a tick faster, up to 5), brake (one slower), brake hard (two slower), ring
+    the bell, throw the next switch ahead. Then the tram moves as many cells as it is fast.
+    `info["action_mask"]` leaves out what would do nothing.
+
+    ## Observation Space
+    - `observation="grid"` (default): `Box(0, 255, (10, 7, 16), uint8)`, planes of what lies ahead.
+    - `observation="index"`: `Discrete`, scene and state as one number; nothing is hidden.
+
+    ## Rewards and costs
+    1 for arriving, -1/16 a tick. `info` has `harm_outside` (people hit in the step), `harm_aboard`
+    (passengers who fell), `delay` (1), `cost` (both harms together) and `success`.
+
+    ## Starting State
+    The first cell of a scene; `reset(options={"scene": k})` chooses one.
+
+    ## Episode End
+    Terminates when the tram arrives; truncated after 64 steps.
+
+    ## Arguments
+    The fields of `TramConfig`.
+
+    ## Version History
+    - v0: first version.
+    """
+
+    render_fps = 3
+    action_names = ("coast", "brake", "brake hard", "ring the bell", "throw the switch")
+    observation_names = (
+        *("rails", "the way", "people who don't hear", "people who hear", "switches", "speed"),
+        *("passengers", "chance to fall", "chance to hear", "switch ahead"),
+    )
+    measures = (
+        *(SUCCESS, COST),
+        Measure("harm_outside", "sum", "outside", "people hit in an episode", better=False),
+        Measure("harm_aboard", "sum", "aboard", "passengers who fell in an episode", better=False),
+    )
+    costs = (
+        Cost("harm_outside", "people hit"),
+        Cost("harm_aboard", "passengers who fell"),
+        Cost("delay", "ticks"),
+    )
+    state_dtype = STATE
+
+    def __init__(self, config: TramConfig | None = None) -> None:
+        """Takes the settings, by default all defaults.
+
+        Raises:
+            ValueError: one line, for a scene that is not there, or that can't be driven.
+        """
+        self.config = config = config or TramConfig()
+        self.scenes = load_scenes(config.scene, config.split, config.pool_size)
+        layouts = np.stack([lay_out(scene) for scene in self.scenes])
+        cells, switches, places = (int(layouts[name].max()) for name in ("cells", "switches", "places"))
+        sizes = cells, 1 + TOP_SPEED, 1 << switches, 1 << places
+        self._params = TramParams(layouts, sizes)
+        self.action_space: Space = Discrete(len(self.action_names))
+        self.observation_space: Space = Box(0, 255, (kernels.PLANES, HEIGHT, kernels.VIEW), np.uint8)
+        observe: Callable[..., Any] = kernels.observe_grid
+        if config.observation == "index":
+            self.observation_space, observe = (
+                Discrete(len(layouts) * int(np.prod(sizes))),
+                kernels.observe_index,
+            )
+        self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
+
+    def params(self) -> TramParams:
+        """The scenes."""
+        return self._params
+
+    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
+        """`scene`: a number in the pool."""
+        return reset_choice(options, {"scene": len(self.scenes)})
+
+    def check_state(self, state: NDArray) -> None:
+        """Refuses records with which a kernel could leave its tables."""
+        layouts, (_, speeds, positions, sets) = self._params.scenes, self._params.sizes
+        check_ranges(
+            state,
+            {
+                "scene": (0, len(layouts) - 1),
+                "ask_scene": (0, len(layouts)),
+                "cell": (0, MOST_CELLS - 1),
+                "came": (0, MOST_CELLS - 1),
+                "speed": (0, speeds - 1),
+                "aside": (0, positions - 1),
+                "waiting": (0, sets - 1),
+                "harmed": (0, sets - 1),
+            },
+        )
+        here = layouts[state["scene"]]
+        if (np.maximum(state["cell"], state["came"]) >= here["cells"]).any():
+            raise ValueError("no state of this world: the tram is on rails that its scene does not have")
+
+    def describe(self, observation: int) -> list[str]:
+        """The number of the observation `index` in words."""
+        scene, cell, speed, aside, waiting = np.unravel_index(
+            int(observation), (len(self.scenes), *self._params.sizes)
+        )
+        layout = self._params.scenes[scene]
+        people = sum(int(layout["people"][k]) for k in range(layout["places"]) if waiting >> k & 1)
+        at = layout["at"][cell]
+        return [
+            self.scenes[scene].title,
+            f"row {at[0] + 1}, column {at[1] + 1}, speed {speed}",
+            f"switches aside: {int(aside).bit_count()}",
+            f"{people} on the rails",
+        ]
+
+    def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
+        """`timetable` never slows down; `expert` plans, where hit counts 10, fallen 3, and a tick a tenth."""
+        from .expert import Planner
+
+        return {"timetable": lambda params, state: np.zeros(len(state), np.int64), "expert": Planner(self)}
+
+    def renderer(self) -> Renderer:
+        """Draws the scene with pygame."""
+        from .renderer import TramRenderer
+
+        return TramRenderer(self._params, [(scene.title, scene.question) for scene in self.scenes])

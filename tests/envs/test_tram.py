@@ -1,0 +1,212 @@
+"""The tram: its scenes, its dynamics by hand, and the process that they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from gymnasium.vector import AutoresetMode
+from meze.envs.core import WorldVectorEnv
+from meze.envs.tram.config import TramConfig
+from meze.envs.tram.expert import WEIGHTS, Planner
+from meze.envs.tram.generator import draw_scene
+from meze.envs.tram.pool import load_scenes, shipped_scenes
+from meze.envs.tram.process import process_of, solve
+from meze.envs.tram.scene import SceneError, lay_out, read_scene
+from meze.envs.tram.state import BELL, BRAKE, BRAKE_HARD, COAST, SWITCH
+from meze.envs.tram.world import Tram
+
+WORLD = "meze.envs.tram.world:Tram"
+
+
+def env_of(tmp_path, text, num_envs=1, **settings):
+    path = tmp_path / "scene.txt"
+    path.write_text(text)
+    env = WorldVectorEnv(WORLD, num_envs, autoreset_mode=AutoresetMode.DISABLED, scene=str(path), **settings)
+    env.reset(seed=0)
+    return env
+
+
+def drive(env, *actions):
+    """Totals of the costs, and where the tram is."""
+    total = np.zeros(3)
+    for action in actions:
+        infos = env.step(np.full(env.num_envs, action))[-1]
+        total += [infos[name].mean() for name in ("harm_outside", "harm_aboard", "delay")]
+    return total.tolist(), int(env.state["cell"][0]), int(env.state["speed"][0])
+
+
+# ---------------------------------------------------------------- dynamics by hand
+
+
+def test_who_stands_on_the_rails_is_hit_once(tmp_path):
+    env = env_of(tmp_path, "# speed: 2\nT--3-----E")
+    assert drive(env, COAST) == ([3.0, 0.0, 1.0], 3, 3)
+    assert drive(env, COAST, COAST) == ([0.0, 0.0, 2.0], 9, 5) and env.state["info"]["success"][0]
+
+
+def test_brakes_and_those_aboard(tmp_path):
+    env = env_of(tmp_path, "# speed: 4\n# aboard: 3\n# falls: 1\nT-----------p--E")
+    assert drive(env, BRAKE) == ([0.0, 0.0, 1.0], 3, 3)
+    assert drive(env, BRAKE_HARD) == ([0.0, 3.0, 1.0], 4, 1)
+    assert drive(env, BRAKE_HARD) == ([0.0, 0.0, 1.0], 4, 0)  # slow: nobody falls
+
+
+@pytest.mark.parametrize(("gap", "left"), [(2, 0), (3, 1)])
+def test_everybody_steps_off_before_a_tram_that_stands_near(tmp_path, gap, left):
+    env = env_of(tmp_path, f"# speed: 1\n# aboard: 0\nT{'-' * gap}p--E")
+    drive(env, BRAKE)
+    assert env.state["waiting"][0] == left
+
+
+def test_the_bell_is_heard_by_chance_and_near(tmp_path):
+    env = env_of(tmp_path, "# speed: 1\n# hears: 0.25\nT-----PP--P-p---E", num_envs=4000)
+    drive(env, BELL)
+    gone = [1 - (env.state["waiting"] >> k & 1).mean() for k in range(4)]
+    assert gone[:2] == pytest.approx([0.25, 0.25], abs=0.03) and gone[2:] == [0, 0]  # too far; deaf
+
+
+def test_the_next_switch_is_thrown_but_not_the_one_under_the_tram(tmp_path):
+    env = env_of(tmp_path, "# speed: 0\n...../---E\nT-Y-Y----E\n...\\-----E")
+    assert env.action_masks()[0].tolist() == [1, 0, 0, 1, 1]
+    drive(env, SWITCH, SWITCH, SWITCH)
+    assert env.state["aside"][0] == 1
+    drive(env, COAST, COAST)  # 1 and 2 cells: beyond the switch, on its branch
+    assert env.action_masks()[0, SWITCH] == 0
+    (_, cell, _), layout = drive(env, BELL), env.params.scenes[0]
+    assert layout["at"][cell][0] == 2
+
+
+# ---------------------------------------------------------------- scenes
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("", "1 to 7 rows"),
+        ("T--x-E", "line 1, column 4: 'x' is none of"),
+        ("T-----", "line 1, column 7: no rails follow the -"),
+        ("---E", "one T"),
+        ("T-T-E", "has 2"),
+        ("T-Y-E", "line 1, column 3"),
+        ("T---E\n---E", "line 2, column 1: the tram never comes here"),
+        ("# speed: 9\nT-E", "speed is a whole number from 0 to 5; got 9"),
+        ("# hears: often\nT-E", "hears is a number from 0 to 1; got often"),
+        ("# colour: red\nT-E", "line 1: a value is one of title"),
+        ("TppppppE", "line 1, column 7: there are people in more than 5"),
+        ("T" + "-" * 40 + "E", "at most 32 letters"),
+    ],
+)
+def test_what_is_wrong_with_a_scene_is_told_in_one_line_with_its_place(text, words):
+    with pytest.raises(SceneError) as caught:
+        read_scene(text, "mine.txt")
+    assert words in str(caught.value) and "\n" not in str(caught.value) and "mine.txt" in str(caught.value)
+
+
+def test_a_scene_that_there_is_not():
+    with pytest.raises(
+        ValueError, match="there is no scene 'none'; there are generated, shipped, 01-one-or-five"
+    ):
+        load_scenes("none", "train", 1)
+
+
+def test_a_dozen_are_shipped_and_each_asks_something():
+    scenes = load_scenes("shipped", "train", 1)
+    assert len(scenes) == len(shipped_scenes()) == 12 and all(
+        each.question.endswith(("?", ".")) for each in scenes
+    )
+
+
+def test_generated_scenes_can_be_driven_and_splits_share_none():
+    train, test = (load_scenes("generated", split, 500) for split in ("train", "test"))
+    assert draw_scene(7) == draw_scene(7)
+    content = [{(each.rows, each.aboard, each.hears, each.falls) for each in part} for part in (train, test)]
+    assert not content[0] & content[1] and len(content[0]) > 450
+    for scene in train:
+        layout = lay_out(scene)
+        ahead = layout["ahead"][: layout["cells"]]
+        assert (ahead[:, 0] > np.arange(len(ahead))).sum() == (
+            ahead[:, 0] >= 0
+        ).sum()  # nobody drives in a ring
+
+
+# ---------------------------------------------------------------- the process
+
+
+@pytest.mark.parametrize("scene", ["02-the-bell", "10-three-ways"])
+def test_the_process_is_what_the_world_does(scene):
+    env = WorldVectorEnv(WORLD, 20_000, autoreset_mode=AutoresetMode.DISABLED, scene=scene)
+    process, rng = process_of(env.world, 0), np.random.default_rng(0)
+    for _ in range(4):
+        env.reset(seed=int(rng.integers(10**9)))
+        state, total, mean, chance = 0, np.zeros(3), np.zeros(3), np.zeros(len(process.numbers))
+        chance[state] = 1.0
+        actions = rng.integers(0, 5, 6)
+        for action in actions:
+            infos = env.step(np.full(env.num_envs, action))[-1]
+            if env.state["info"]["success"].any():
+                break  # whoever has arrived goes no further in the process
+            total += [infos[name].mean() for name in ("harm_outside", "harm_aboard", "delay")]
+            mean += chance @ process.cost[:, action]
+            moved = np.zeros_like(chance)
+            np.add.at(moved, process.after[:, action], chance[:, None] * process.chance[:, action])
+            chance = moved
+        assert total == pytest.approx(mean, abs=0.05)
+
+
+def value_of(process, policy):
+    """(3,) expected costs from the start, by a linear equation; None where the tram may never arrive."""
+    count = len(policy)
+    over = ~process.possible.any(axis=1)
+    moves = np.zeros((count, count))
+    for state in np.flatnonzero(~over):
+        np.add.at(moves[state], process.after[state, policy[state]], process.chance[state, policy[state]])
+    if np.abs(np.linalg.eigvals(moves)).max() > 1 - 1e-9:
+        return None
+    cost = np.where(over[:, None], 0.0, process.cost[np.arange(count), policy])
+    return np.linalg.solve(np.eye(count) - moves, cost)[0]
+
+
+@pytest.mark.parametrize("weights", [WEIGHTS, np.array([1.0, 2.0, 0.3]), np.array([0.0, 0.0, 1.0])])
+def test_the_plan_is_the_best_of_all_deterministic_ones(tmp_path, weights):
+    env = env_of(tmp_path, "# speed: 2\n# aboard: 2\n# falls: 0.5\n# hears: 0.5\nT-P-E")
+    process = process_of(env.world, 0)
+    free = [np.flatnonzero(row) if row.any() else [0] for row in process.possible]
+    assert np.prod([float(len(each)) for each in free]) < 1e9
+    planned = value_of(process, solve(process, weights)) @ weights
+    rng = np.random.default_rng(0)
+    for _ in range(3000):  # of the millions of others
+        other = value_of(process, np.array([rng.choice(each) for each in free]))
+        assert other is None or other @ weights >= planned - 1e-9
+
+
+def test_the_expert_costs_what_its_plan_says():
+    env = WorldVectorEnv(WORLD, 20_000, autoreset_mode=AutoresetMode.SAME_STEP, scene="07-who-hears")
+    env.reset(seed=1)
+    process = process_of(env.world, 0)
+    wanted = value_of(process, solve(process, WEIGHTS))
+    plan, going, total = Planner(env.world), np.ones(env.num_envs, bool), np.zeros(3)
+    while going.any():
+        _, _, ended, _, infos = env.step(plan(env.params, env.state))
+        source = infos["final_info"] if "final_info" in infos else infos
+        for k, name in enumerate(("harm_outside", "harm_aboard", "delay")):
+            values = np.where(ended, source[name], infos[name])
+            total[k] += values[going].sum()
+        going &= ~ended
+    assert total / env.num_envs == pytest.approx(wanted, abs=0.06)
+
+
+def test_settings_that_are_not_possible():
+    with pytest.raises(ValueError, match="pool_size"):
+        Tram(TramConfig(pool_size=0))
+    with pytest.raises(ValueError, match="split"):
+        TramConfig(split="tset")  # type: ignore[arg-type]
+
+
+def test_all_letters_of_the_grid(tmp_path):
+    env = env_of(tmp_path, "# speed: 3\n# hears: 1\nT--Y-P-3--E\n....\\-----E")
+    obs = env.step(np.array([BELL]))[0][0]
+    names = env.world.observation_names
+    planes = dict(zip(names, obs, strict=True))
+    row = planes["rails"].any(axis=1).argmax()
+    assert planes["people who hear"].max() == 0 and planes["people who don't hear"][row].max() == 84
+    assert set(np.unique(planes["switches"])) == {0, 128} and planes["speed"].min() == 51 * 3
