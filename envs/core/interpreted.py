@@ -66,7 +66,8 @@ def _argument(value: Any) -> Any:
     if isinstance(value, np.ndarray):
         return value.view(_Array)
     if isinstance(value, tuple):
-        return type(value)(*map(_argument, value))
+        make = getattr(value, "_make", tuple)  # of a named tuple
+        return make(map(_argument, value))
     return value
 
 

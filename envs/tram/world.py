@@ -77,6 +77,7 @@ class Tram(World):
         self.config = config = config or TramConfig()
         self.scenes = load_scenes(config.scene, config.split, config.pool_size)
         layouts = np.stack([lay_out(scene) for scene in self.scenes])
+        layouts.flags.writeable = False
         cells, switches, places = (int(layouts[name].max()) for name in ("cells", "switches", "places"))
         sizes = cells, 1 + TOP_SPEED, 1 << switches, 1 << places
         self._params = TramParams(layouts, sizes)
