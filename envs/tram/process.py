@@ -112,3 +112,30 @@ def solve(process: Process, weights: NDArray[np.float64], sweeps: int = 1000) ->
             break
         value = better
     return worth.argmin(axis=1)
+
+
+def expected_costs(process: Process, policy: NDArray[np.int64]) -> NDArray[np.float64] | None:
+    """What a policy costs from the start, exactly.
+
+    Args:
+        process: of a scene.
+        policy: (S,) actions.
+
+    Returns:
+        (3,) of `COSTS`; None where the tram might never arrive.
+    """
+    count, rows = len(policy), np.arange(len(policy))
+    going: NDArray[np.bool_] = process.possible.any(axis=1)
+    moves = np.zeros((count, count))
+    np.add.at(
+        moves, (rows[:, None], process.after[rows, policy]), process.chance[rows, policy] * going[:, None]
+    )
+    reached = np.zeros(count, np.bool_)
+    reached[0] = True
+    while (more := reached | (reached @ moves > 0)).sum() > reached.sum():
+        reached = more
+    left = reached & going
+    within = np.eye(left.sum()) - moves[np.ix_(left, left)]
+    if not left[0] or np.linalg.cond(within) > 1e10:
+        return None
+    return np.linalg.solve(within, process.cost[rows, policy][left])[0]

@@ -5,12 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from meze.agents.fronts import coverage_set
 from meze.envs.core import WorldVectorEnv
 from meze.envs.tram.config import TramConfig
 from meze.envs.tram.expert import WEIGHTS, Planner
 from meze.envs.tram.generator import draw_scene
 from meze.envs.tram.pool import load_scenes, shipped_scenes
-from meze.envs.tram.process import process_of, solve
+from meze.envs.tram.process import expected_costs, process_of, solve
 from meze.envs.tram.scene import SceneError, lay_out, read_scene
 from meze.envs.tram.state import BELL, BRAKE, BRAKE_HARD, COAST, SWITCH
 from meze.envs.tram.world import Tram
@@ -153,29 +154,16 @@ def test_the_process_is_what_the_world_does(scene):
         assert total == pytest.approx(mean, abs=0.05)
 
 
-def value_of(process, policy):
-    """(3,) expected costs from the start, by a linear equation; None where the tram may never arrive."""
-    count = len(policy)
-    over = ~process.possible.any(axis=1)
-    moves = np.zeros((count, count))
-    for state in np.flatnonzero(~over):
-        np.add.at(moves[state], process.after[state, policy[state]], process.chance[state, policy[state]])
-    if np.abs(np.linalg.eigvals(moves)).max() > 1 - 1e-9:
-        return None
-    cost = np.where(over[:, None], 0.0, process.cost[np.arange(count), policy])
-    return np.linalg.solve(np.eye(count) - moves, cost)[0]
-
-
 @pytest.mark.parametrize("weights", [WEIGHTS, np.array([1.0, 2.0, 0.3]), np.array([0.0, 0.0, 1.0])])
 def test_the_plan_is_the_best_of_all_deterministic_ones(tmp_path, weights):
     env = env_of(tmp_path, "# speed: 2\n# aboard: 2\n# falls: 0.5\n# hears: 0.5\nT-P-E")
     process = process_of(env.world, 0)
     free = [np.flatnonzero(row) if row.any() else [0] for row in process.possible]
     assert np.prod([float(len(each)) for each in free]) < 1e9
-    planned = value_of(process, solve(process, weights)) @ weights
+    planned = expected_costs(process, solve(process, weights)) @ weights
     rng = np.random.default_rng(0)
     for _ in range(3000):  # of the millions of others
-        other = value_of(process, np.array([rng.choice(each) for each in free]))
+        other = expected_costs(process, np.array([rng.choice(each) for each in free]))
         assert other is None or other @ weights >= planned - 1e-9
 
 
@@ -183,7 +171,7 @@ def test_the_expert_costs_what_its_plan_says():
     env = WorldVectorEnv(WORLD, 20_000, autoreset_mode=AutoresetMode.SAME_STEP, scene="07-who-hears")
     env.reset(seed=1)
     process = process_of(env.world, 0)
-    wanted = value_of(process, solve(process, WEIGHTS))
+    wanted = expected_costs(process, solve(process, WEIGHTS))
     plan, going, total = Planner(env.world), np.ones(env.num_envs, bool), np.zeros(3)
     while going.any():
         _, _, ended, _, infos = env.step(plan(env.params, env.state))
@@ -193,6 +181,20 @@ def test_the_expert_costs_what_its_plan_says():
             total[k] += values[going].sum()
         going &= ~ended
     assert total / env.num_envs == pytest.approx(wanted, abs=0.06)
+
+
+@pytest.mark.parametrize("scene", shipped_scenes())
+def test_the_front_of_a_scene_has_what_is_best_for_any_weights(scene):
+    process = process_of(Tram(TramConfig(scene=scene)), 0)
+
+    def best(weights):
+        return expected_costs(process, solve(process, np.maximum(weights, 1e-6)))
+
+    front = coverage_set(best, 3)
+    some = np.random.default_rng(0).dirichlet(np.ones(3) * 0.5, 40)
+    for weights in np.maximum(some, 1e-4):
+        assert (front @ weights).min() == pytest.approx(best(weights) @ weights, abs=1e-5)
+    assert 1 <= len(front) < 60
 
 
 def test_settings_that_are_not_possible():
