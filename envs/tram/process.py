@@ -125,7 +125,7 @@ def expected_costs(process: Process, policy: NDArray[np.int64]) -> NDArray[np.fl
         (3,) of `COSTS`; None where the tram might never arrive.
     """
     count, rows = len(policy), np.arange(len(policy))
-    going: NDArray[np.bool_] = process.possible.any(axis=1)
+    going = np.asarray(process.possible.any(axis=1))
     moves = np.zeros((count, count))
     np.add.at(
         moves, (rows[:, None], process.after[rows, policy]), process.chance[rows, policy] * going[:, None]
