@@ -11,7 +11,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
 from ..core.batch import bind_policy
-from ..core.measures import COST, SUCCESS, Measure, Target
+from ..core.measures import COST, SUCCESS, Cost, Measure, Target
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World, reset_choice
 from ..streets.maps import STEPS
 from .config import CityConfig
@@ -107,6 +107,11 @@ class City(World):
             share=True,
             better=False,
         ),
+    )
+    costs = (
+        Cost("harm_car", "collisions with cars"),
+        Cost("harm_person", "people hit"),
+        Cost("harm_ambulance", "collisions with the ambulance"),
     )
     targets = (Target("jam", "how jammed the road ahead is", road_ahead, 0, 1),)
 

@@ -29,7 +29,9 @@ def measures_of(world: World | type[World] | None) -> tuple[Measure, ...]:
     own = () if world is None else tuple(world.measures)
     check_measures(own)
     names = {measure.name for measure in own}
-    return (RETURN, *(each for each in BY_NAME if each.name not in names), *own, LENGTH)
+    costs = () if world is None else (each for each in world.costs if each.name not in names)
+    apart = (Measure(each.name, "sum", note=f"{each.note}, in an episode", better=False) for each in costs)
+    return (RETURN, *(each for each in BY_NAME if each.name not in names), *own, LENGTH, *apart)
 
 
 STANDARD = measures_of(None)
