@@ -5,6 +5,7 @@ from .compiling import put_word as put_word
 from .compiling import rare_kernel as rare_kernel
 from .compiling import word_of as word_of
 from .conformance import check_world as check_world
+from .env import MOWorldEnv as MOWorldEnv
 from .env import WorldEnv as WorldEnv
 from .measures import COST as COST
 from .measures import SUCCESS as SUCCESS

@@ -11,7 +11,7 @@ import gymnasium
 import numpy as np
 from gymnasium import logger
 from gymnasium.error import ResetNeeded
-from gymnasium.spaces import Discrete
+from gymnasium.spaces import Box, Discrete
 from gymnasium.vector import VectorEnv
 from numpy.typing import ArrayLike, NDArray
 
@@ -271,6 +271,37 @@ class WorldEnv(WorldAccess, gymnasium.Env):
         if self._batch.has_mask:
             info["action_mask"] = mask[0].view(np.int8)
         return info
+
+
+class MOWorldEnv(WorldEnv):
+    """One environment whose reward is a vector, as MO-Gymnasium has it: the world's own, then its costs.
+
+    Costs are negative there, since more of a reward is better. `gymnasium.make` does not make it: its checks
+    want rewards that are numbers.
+
+    Attributes:
+        reward_space: `Box` of (1 + K,) float32 for K costs.
+    """
+
+    def __init__(
+        self, world: str | type[World] | World, render_mode: str | None = None, **settings: Any
+    ) -> None:
+        """See `WorldEnv`.
+
+        Raises:
+            ValueError: when the world tells no costs.
+        """
+        super().__init__(world, render_mode, **settings)
+        self._costs = [cost.name for cost in self.world.costs]
+        if not self._costs:
+            raise ValueError(f"{type(self.world).__name__} tells no costs apart")
+        self.reward_space = Box(-np.inf, np.inf, (1 + len(self._costs),), np.float32)
+
+    def step(self, action: Any) -> tuple[Any, Any, bool, bool, dict[str, Any]]:
+        """Takes one step; the reward is (1 + K,) float32."""
+        obs, reward, terminated, truncated, info = super().step(action)
+        paid = [-float(info[name]) for name in self._costs]
+        return obs, np.array([reward, *paid], np.float32), terminated, truncated, info
 
 
 def seed_keys(seeds: Sequence[int]) -> NDArray[np.uint64]:

@@ -1,5 +1,7 @@
 """What a user may set in a tram that must choose."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass
 from typing import Literal
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from meze.agents.fronts import coverage_set
-from meze.envs.core import WorldVectorEnv
+from meze.envs.core import MOWorldEnv, WorldEnv, WorldVectorEnv
 from meze.envs.tram.config import TramConfig
 from meze.envs.tram.expert import WEIGHTS, Planner
 from meze.envs.tram.generator import draw_scene
@@ -212,3 +212,15 @@ def test_all_letters_of_the_grid(tmp_path):
     row = planes["rails"].any(axis=1).argmax()
     assert planes["people who hear"].max() == 0 and planes["people who don't hear"][row].max() == 84
     assert set(np.unique(planes["switches"])) == {0, 128} and planes["speed"].min() == 51 * 3
+
+
+def test_rewards_may_be_vectors():
+    env, single = MOWorldEnv(WORLD, scene="03-those-aboard"), WorldEnv(WORLD, scene="03-those-aboard")
+    assert env.reward_space.shape == (4,)
+    env.reset(seed=3), single.reset(seed=3)
+    for action in (BRAKE, BRAKE_HARD, COAST):
+        (_, vector, *_), (_, reward, *_, info) = env.step(action), single.step(action)
+        costs = [info[cost.name] for cost in env.world.costs]
+        assert vector in env.reward_space and vector.tolist() == [reward, *(-float(each) for each in costs)]
+    with pytest.raises(ValueError, match="Kiosk tells no costs apart"):
+        MOWorldEnv("meze.envs.kiosk.world:Kiosk")
