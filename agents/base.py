@@ -62,6 +62,8 @@ class Transition(NamedTuple):
     """What `act` was given to remember; not what it returned."""
     extras: Extras = None
     """What `act` returned beside actions and memory; None where it returned nothing."""
+    costs: NDArray[np.float64] | None = None
+    """(B, K) what the world tells apart beside the reward, as far as somebody asked for it."""
 
 
 class Decision(NamedTuple):

@@ -79,6 +79,8 @@ class AgentSpec:
     """Kinds of action spaces that it takes, for messages; empty: not known."""
     like: str | None = None
     """The agent whose presets hold for it where there are none of its own; it has all settings of that."""
+    keeps_rewards: bool = False
+    """Whether it learns again from rewards of long ago, so that what costs count may not change meanwhile."""
 
     @property
     def is_trained(self) -> bool:
@@ -132,8 +134,7 @@ def _tabular(
     entry: str,
     summary: str,
     config: str = ".tabular:TabularConfig",
-    *,
-    like: str | None = None,
+    **others: Any,
 ) -> AgentSpec:
     return AgentSpec(
         name,
@@ -144,11 +145,11 @@ def _tabular(
         modes=("index",),
         numbers_only=True,
         actions=("discrete",),
-        like=like,
+        **others,
     )
 
 
-def _deep(name: str, class_name: str, summary: str, *actions: Any) -> AgentSpec:
+def _deep(name: str, class_name: str, summary: str, *actions: Any, **others: Any) -> AgentSpec:
     return AgentSpec(
         name,
         f".deep.{name}:{class_name}",
@@ -159,6 +160,7 @@ def _deep(name: str, class_name: str, summary: str, *actions: Any) -> AgentSpec:
         extra="torch",
         on_device=True,
         actions=("discrete", *actions),
+        **others,
     )
 
 
@@ -237,14 +239,21 @@ _AGENTS = {
             "Q-learning without its bias (van Hasselt 2010)",
             like="q-learning",
         ),
-        _tabular("dyna-q", ".dyna:DynaQ", "Q-learning that remembers (Sutton 1990)", ".dyna:DynaConfig"),
+        _tabular(
+            "dyna-q",
+            ".dyna:DynaQ",
+            "Q-learning that remembers (Sutton 1990)",
+            ".dyna:DynaConfig",
+            keeps_rewards=True,
+        ),
         _tabular(
             "value-iteration",
             ".dyna:ValueIteration",
             "plans with the model it has learned (Bellman 1957)",
             ".dyna:ModelConfig",
+            keeps_rewards=True,
         ),
-        _deep("dqn", "DQN", "deep Q-network with replay (Mnih et al. 2015)"),
+        _deep("dqn", "DQN", "deep Q-network with replay (Mnih et al. 2015)", keeps_rewards=True),
         _deep("pqn", "PQN", "deep Q-network without replay (Gallici et al. 2024)"),
         _deep("ppo", "PPO", "proximal policy optimisation (Schulman et al. 2017)", "box", "multi"),
         _genetic("genetic", "Genetic", "genetic algorithm with self-adapting mutation (Eiben & Smith 2015)"),

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from ..checking import at_least, within
 from ..envs.core.measures import Measure
 from ..envs.core.splits import LAST_SEED
+from .reporting.limits import limits_told, verdict
 from .reporting.measures import measures_of
 from .reporting.scores import Scores, print_json, print_table, score
 from .run.evaluation import Contestant, find_contestant, make_evaluation_env, on_split, play_episodes
@@ -129,6 +130,7 @@ def _play(
     environment = find_environment(names[0])
     contestants = _find(environment, names[1:], networks, checkpoint)
     scores: dict[str, Any] = {}
+    limits: dict[str, Any] = {}
     measures = measures_of(world_class(environment))
     settings, first = EvaluateSettings(), EVALUATION_SEED
     for contestant in contestants:
@@ -150,7 +152,9 @@ def _play(
         with closing(env), said:
             played = play_episodes(env, contestant.policy(env), settings.episodes, first)
         scores[contestant.name] = score(played, measures, env_config)
-    found = Scores(environment.id, settings.episodes, first, scores)
+        if contestant.limit:
+            limits[contestant.name] = verdict(contestant.limit, played.measures)
+    found = Scores(environment.id, settings.episodes, first, scores, limits)
     return _Evaluation(settings, contestants, measures, found)
 
 
@@ -168,4 +172,6 @@ def main(args: Sequence[str]) -> int:
     notes = [f"{each.name}: the checkpoint {each.checkpoint}." for each in contestants if each.checkpoint]
     title = f"{scores.env}, {scores.episodes} episodes{chosen}"
     print_table(title, scores.of, " ".join(notes), measures)
+    for line in limits_told(scores.limits):
+        print(line)
     return 0

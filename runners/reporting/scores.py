@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ...envs.core.measures import Measure
@@ -25,6 +25,8 @@ class Scores:
     """Episode k began from this plus k."""
     of: Mapping[str, Mapping[str, Mapping[str, Any]]]
     """An agent's name to its measures, and these to their statistics: `mean`, `iqm`, and 95 % intervals."""
+    limits: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    """The name of an agent whose run had a constraint to whether it is kept; see `limits.verdict`."""
 
     def __getitem__(self, agent: str) -> Mapping[str, Mapping[str, Any]]:
         """The statistics of an agent's measures."""
@@ -46,7 +48,8 @@ class Scores:
     def plain(self) -> dict[str, Any]:
         """What is written as JSON."""
         seeds = [self.first_seed, self.first_seed + self.episodes - 1]
-        return {"env": self.env, "episodes": self.episodes, "seeds": seeds, "scores": dict(self.of)}
+        plain = {"env": self.env, "episodes": self.episodes, "seeds": seeds, "scores": dict(self.of)}
+        return plain | ({"limits": dict(self.limits)} if self.limits else {})
 
 
 def score(

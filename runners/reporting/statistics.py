@@ -40,6 +40,25 @@ def statistics(values: NDArray[np.float64]) -> dict[str, Any]:
     return result
 
 
+def cost_interval(values: NDArray[np.float64]) -> tuple[float, float]:
+    """Ends of the 95 % interval of a cost's mean, also where next to no episode costs anything.
+
+    The bootstrap knows nothing of what was not drawn: of 1,000 episodes without harm it says that none are.
+    So no end lies further in than that of the exact interval of the share of episodes that cost something
+    (Clopper & Pearson 1934), times what these cost, or 1 where none does.
+
+    Args:
+        values: (E,) what each episode cost, at least 0.
+    """
+    from scipy.stats import binomtest
+
+    paid = values[values > 0]
+    share = binomtest(len(paid), len(values)).proportion_ci()
+    each = float(paid.mean()) if len(paid) else 1.0
+    low, high = statistics(values)["mean_95"] or (0.0, np.inf)
+    return min(low, share.low * each), max(high, share.high * each)
+
+
 def interquartile_mean(scores: NDArray[np.float64]) -> NDArray[np.float64]:
     """Mean of the middle half of all scores, runs and tasks together.
 

@@ -118,8 +118,12 @@ class Job(ABC):
     def save(self) -> None:
         """Writes a checkpoint."""
 
+    def conclude(self) -> None:  # noqa: B027 most have nothing to do
+        """Chooses who acts for it, where that is not the checkpoint with the highest return."""
+
     def compare(self) -> Scores:
         """Evaluates the agent, the random agent and the world's references; prints and keeps the scores."""
+        self.conclude()
         scores = self.evaluator.compare(self.agent.policy, self.run, self.done)
         self.log.final({name: each["mean"] for name, each in scores[self.config.agent.name].items()})
         return scores

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shlex
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -11,7 +11,8 @@ from typing import Any, Literal
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ...agents.registry import AgentSpec, make_agent
-from ..setup.costs import read_weights
+from ...envs.core.measures import Cost
+from ..setup.costs import Limit, read_limit, read_weights
 from ..setup.kinds import settings_class
 from ..setup.renamed import renewed
 from ..setup.resolve import Environment, environment_of, find_learner, make_vector, world_class
@@ -74,14 +75,36 @@ class RunConfig:
             ValueError: one line, when the world does not tell them, or the agent does not take them.
         """
         text = getattr(self.settings, "weights", None)
+        return {} if text is None else read_weights(text, self._costs("weights"))
+
+    @property
+    def limit(self) -> Limit | None:
+        """What an episode may cost at most, in the mean; None: nothing is limited.
+
+        Raises:
+            ValueError: one line, when the world does not tell it, or the agent does not take it.
+        """
+        text = getattr(self.settings, "constraint", None)
         if text is None:
-            return {}
+            return None
+        limit = read_limit(text, self._costs("constraint"))
+        if limit.cost in self.weights:
+            raise ValueError(f"{limit.cost} has a limit, so what it counts is learned: it takes no weight")
+        if self.agent.keeps_rewards:
+            raise ValueError(
+                f"{self.agent.name} learns again from what costs counted long ago, so it takes no "
+                "constraint; q-learning, pqn and ppo do"
+            )
+        return limit
+
+    def _costs(self, what: str) -> Sequence[Cost]:
+        """What the world tells apart, for an agent that takes it."""
         if self.agent.kind != "learner":
             raise ValueError(
-                f"{self.agent.name} does not learn from single transitions, so it takes no weights"
+                f"{self.agent.name} does not learn from single transitions, so it takes no {what}"
             )
         world = world_class(self.environment)
-        return read_weights(text, world.costs if world else ())
+        return world.costs if world else ()
 
     def make_agent(self, env: VectorEnv, device: str = "cpu") -> Any:
         """Makes the run's `Learner` or `Searcher`, untrained.

@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
+import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ...agents.base import Policy
+from ...agents.costs import best_mixture
 from ...agents.registry import AgentSpec, agent_names, find_agent, make_agent
 from ...envs.core.splits import Split
+from ..reporting.limits import limits_told, verdict
 from ..reporting.measures import Episodes, measures_of, reported
 from ..reporting.scores import Scores, print_table, score
+from ..reporting.statistics import cost_interval
+from ..setup.costs import Limit
 from ..setup.kinds import KINDS
 from ..setup.lengths import outlasting
 from ..setup.presets import default_env_config, default_settings
@@ -34,6 +40,9 @@ from .folder import RunDir
 from .progress import Waiting
 from .rollout import ReferencePolicy
 
+CERTIFIED = 20_000
+"""Episodes that a checkpoint plays which may keep a limit: they tell a cost of 0.01 to within 0.0014."""
+
 
 @dataclass(frozen=True)
 class Contestant:
@@ -45,6 +54,8 @@ class Contestant:
     """Makes the policy for an environment."""
     checkpoint: str = ""
     """Which checkpoint of a run it is, in words."""
+    limit: Limit | None = None
+    """What a run's episodes may cost at most, in the mean."""
 
 
 def find_contestant(
@@ -90,14 +101,9 @@ def _untrained(spec: AgentSpec, env: VectorEnv) -> Policy:
 
 def _trained(run: RunDir, environment: Environment, networks: Collection[str], checkpoint: str) -> Contestant:
     config = run.config(environment.id, networks)
-    path, words = run.find_checkpoint(checkpoint)
-
-    def policy(env: VectorEnv) -> Policy:
-        learner = config.make_agent(env)
-        run.load_learner(learner, path)
-        return learner.policy
-
-    return Contestant(f"{config.agent.name} {run.path.name}", config.env_config, policy, words)
+    chosen, name = run.find_checkpoint(checkpoint), f"{config.agent.name} {run.path.name}"
+    policy = partial(run.policy, config, chosen=chosen)
+    return Contestant(name, config.env_config, policy, chosen.words, config.limit)
 
 
 def on_split(env_config: Any, split: Split = "test") -> Any:
@@ -183,8 +189,47 @@ class Evaluator:
 
     def chooses(self, row: Mapping[str, float], run: RunDir) -> bool:
         """Whether an evaluation is the best so far, so that its checkpoint must be kept."""
+        if limit := self._config.limit:
+            rows = [*run.evaluated().values(), row]
+            return len(rows) - 1 in _mixed(rows, limit, (0.5, 1.0, 2.0))
         best = run.best()
         return self._config.streams > 1 and (best is None or row["eval_return"] >= best[1])
+
+    def mix(self, run: RunDir) -> None:
+        """Chooses the mixture of at most two checkpoints that keeps the run's limit with the highest return.
+
+        Those that may be part of it play `CERTIFIED` more episodes, and what they cost is taken as the upper
+        end of its interval. Where none keeps the limit, the one that costs least is taken.
+
+        Args:
+            run: whose `mixture.json` is written.
+        """
+        limit, found = self._config.limit, run.evaluated()
+        assert limit is not None, "without a limit there is nothing to mix"
+        steps, rows = [*found], [*found.values()]
+        wanted = {steps[k] for k in _mixed(rows, limit, (0.0, 0.25, 0.5, 1.0, 2.0, 4.0))} | {run.steps()[-1]}
+        steps, told = sorted(wanted), []
+        with Waiting("choosing what keeps the limit") as waiting:
+            for k, step in enumerate(steps):
+                waiting.say(f"choosing what keeps the limit, {k + 1} of {len(steps)} checkpoints")
+                policy = run.policy(self._config, self._env, run.find_checkpoint(str(step)))
+                first = self._first_seed + self._config.settings.eval_episodes
+                played = play_episodes(self._env, policy, CERTIFIED, first).measures
+                low, high = cost_interval(played[limit.cost])
+                told.append((float(played["return"].mean()), float(played[limit.cost].mean()), low, high))
+        shares, kept = best_mixture([each[0] for each in told], [each[3] for each in told], limit.most)
+        if not kept:
+            _, cost, low, high = told[int(np.argmax(shares))]
+            least = f"{cost:.4g} ({low:.4g}..{high:.4g})"
+            print(f"no checkpoint keeps {limit}: the least that was reached is {least}")
+        parts = [
+            {"step": step, "share": share, "return": gain, "cost": cost, "cost_95": [low, high]}
+            for step, share, (gain, cost, low, high) in zip(steps, shares.tolist(), told, strict=True)
+            if share > 0
+        ]
+        run.write_mixture(
+            {"constraint": str(limit), "kept": kept, "episodes": CERTIFIED, "checkpoints": parts}
+        )
 
     def compare(self, policy: Policy, run: RunDir, done: str) -> Scores:
         """Evaluates the run's best checkpoint, the random agent and the world's references.
@@ -201,34 +246,41 @@ class Evaluator:
         """
         config, environment = self._config, self._config.environment
         episodes, agent = config.settings.eval_episodes, config.agent.name
-        path, which = run.find_checkpoint("best")
+        chosen = run.find_checkpoint("best")
         with closing(self._make("test")) as env, Waiting(f"evaluating {agent}") as waiting:
-            if path != run.latest_checkpoint():
-                learner = config.make_agent(env)
-                run.load_learner(learner, path)
-                policy = learner.policy
-            scores = {agent: self._score(env, policy)}
+            if chosen.paths != (run.latest_checkpoint(),):
+                policy = run.policy(config, env, chosen)
+            played = play_episodes(env, policy, episodes)
+            scores = {agent: score(played, self.measures, config.env_config)}
             for name in ("random", *reference_names(environment, config.env_config)):
                 waiting.say(f"evaluating {name}")
                 contestant = find_contestant(name, environment, config.env_config)
-                scores[name] = self._score(env, contestant.policy(env))
-        found = Scores(environment.id, episodes, EVALUATION_SEED, scores)
-        run.write_evaluation(found.plain() | {"checkpoint": which})
+                other = play_episodes(env, contestant.policy(env), episodes)
+                scores[name] = score(other, self.measures, config.env_config)
+        limits = {agent: verdict(config.limit, played.measures)} if config.limit else {}
+        found = Scores(environment.id, episodes, EVALUATION_SEED, scores, limits)
+        run.write_evaluation(found.plain() | {"checkpoint": chosen.words})
         title = f"{environment.id}, {episodes} episodes, after {done}"
-        print_table(title, scores, f"{agent}: the checkpoint {which}. {_settings(config)}", self.measures)
+        note = f"{agent}: the checkpoint {chosen.words}. {_settings(config)}"
+        print_table(title, scores, note, self.measures)
+        for line in limits_told(limits):
+            print(line)
         if scores[agent]["return"]["mean"] <= scores["random"]["return"]["mean"]:
             print(f"{agent} is not above the random agent: {_why(config)}\n")
         elif late := list(outlasting(config.agent_config, run.reached(), warm_ups_alone=True)):
             print(f"{agent} never updated what it began with: {late[0]} is longer than the run\n")
         return found
 
-    def _score(self, env: VectorEnv, policy: Policy) -> dict[str, dict[str, Any]]:
-        played = play_episodes(env, policy, self._config.settings.eval_episodes)
-        return score(played, self.measures, self._config.env_config)
-
     def close(self) -> None:
         """Closes the environment."""
         self._env.close()
+
+
+def _mixed(rows: Sequence[Mapping[str, float]], limit: Limit, factors: Sequence[float]) -> set[int]:
+    """Which rows of `metrics.csv` are in the mixture for the limit, or so many times as much."""
+    gains, costs = [row["eval_return"] for row in rows], [row[f"eval_{limit.cost}"] for row in rows]
+    found = [best_mixture(gains, costs, factor * limit.most)[0] for factor in factors]
+    return {int(k) for shares in found for k in np.flatnonzero(shares)}
 
 
 def _settings(config: RunConfig) -> str:

@@ -1,8 +1,8 @@
 """The folder of a training run: what is in it, how it is written, and how it is read again.
 
 `runs/<env>/<agent>/<stamp>-s<seed>/` holds `config.json` (all settings, versions, git commit), `metrics.csv`,
-TensorBoard events, `checkpoints/` and `evaluation.json`. Everything in it is data: what is read back may name
-only what is registered, and is checked.
+TensorBoard events, `checkpoints/` and `evaluation.json`; with a constraint also `mixture.json`. Everything in
+it is data: what is read back may name only what is registered, and is checked.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
@@ -26,11 +26,13 @@ from numpy.typing import NDArray
 
 from ...agents import checkpoint
 from ...agents.base import OutdatedError, Policy, State, Trainable
+from ...agents.costs import MixedPolicy
 from ...files import replaced
 from ...version import __version__
 from ..reporting.scores import Scores
 from ..setup.errors import refusal
 from ..setup.files import new_folder, read_json, read_versioned, write_json
+from ..setup.seeds import EVALUATION_SEED
 from .config import RunConfig, read_config
 from .metrics import METRICS, read_rows
 
@@ -38,6 +40,7 @@ MOST_TOLD = 12
 """Checkpoints that a message names, at most."""
 STEP = re.compile(r"step-([0-9]{12,18})\.safetensors")
 """Names of checkpoints."""
+MIXTURE = "mixture.json"
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
 
@@ -58,6 +61,16 @@ class Run:
         """The rows of `metrics.csv`: what was measured on the way, as `pandas.DataFrame` takes it."""
         rows = read_rows(self.path / METRICS)
         return [{name: float(value) for name, value in row.items() if value} for row in rows]
+
+
+class Chosen(NamedTuple):
+    """Which checkpoints act: one, or several of which each episode draws one."""
+
+    paths: tuple[Path, ...]
+    shares: tuple[float, ...]
+    """How often each is drawn; together 1."""
+    words: str
+    """How they are called in tables: "best, at 18,048"."""
 
 
 class RunDir:
@@ -131,48 +144,87 @@ class RunDir:
         steps = self.steps()
         return self.checkpoint_path(steps[-1]) if steps else None
 
-    def best(self) -> tuple[int, float] | None:
-        """Step and mean return of the checkpoint that was evaluated best; None where that can't be told.
+    def evaluated(self) -> dict[int, dict[str, float]]:
+        """What `metrics.csv` tells of the evaluations of checkpoints, by their steps.
 
-        Older runs have no best: their evaluations are those by which they are judged.
+        Nothing of older runs: their evaluations are those by which they are judged.
         """
         steps = set(self.steps())
+        found = {}
         try:
             if read_json(self.path / "config.json").get("streams", 1) == 1:
-                return None
-            rows = [row for row in read_rows(self.path / METRICS) if row.get("eval_return")]
-            scores = [(float(row["eval_return"]), int(row.get("generation") or row["step"])) for row in rows]
+                return {}
+            for row in read_rows(self.path / METRICS):
+                step = int(row.get("generation") or row["step"])
+                if row.get("eval_return") and step in steps:
+                    found[step] = {name: float(value) for name, value in row.items() if value}
         except (OSError, ValueError, AttributeError):  # saved again by a spreadsheet, say
-            return None
-        found = [each for each in scores if each[1] in steps]
-        score, step = max((each for each in found if math.isfinite(each[0])), default=(math.nan, -1))
-        return (step, score) if step >= 0 else None
+            return {}
+        return {step: row for step, row in found.items() if math.isfinite(row["eval_return"])}
 
-    def find_checkpoint(self, which: str = "best") -> tuple[Path, str]:
-        """Finds a checkpoint by how it is called.
+    def best(self) -> tuple[int, float] | None:
+        """Step and mean return of the checkpoint that was evaluated best; None where that can't be told."""
+        scores = [(row["eval_return"], step) for step, row in self.evaluated().items()]
+        if not scores:
+            return None
+        score, step = max(scores)
+        return step, score
+
+    def write_mixture(self, record: Mapping[str, Any]) -> None:
+        """Writes `mixture.json`: with `step` and `share` of each checkpoint, see `Evaluator.mix`."""
+        write_json(self.path / MIXTURE, {"format": FORMAT, **record})
+
+    def mixture(self) -> dict[int, float]:
+        """Steps and shares of the checkpoints that act for a run with a constraint; empty where none do.
+
+        Raises:
+            ValueError: one line, when the file is damaged.
+        """
+        file = self.path / MIXTURE
+        if not file.exists():
+            return {}
+        plain = read_versioned(file, FORMAT, "a run's mixture")
+        try:
+            found = {int(each["step"]): float(each["share"]) for each in plain["checkpoints"]}
+            sound = (
+                found and all(0 < share <= 1 for share in found.values()) and set(found) <= set(self.steps())
+            )
+            if not sound or abs(sum(found.values()) - 1) > 1e-6:
+                raise ValueError
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise ValueError(f"{file} was cut short or altered") from None
+        return found
+
+    def find_checkpoint(self, which: str = "best") -> Chosen:
+        """Finds checkpoints by how they are called.
 
         Args:
             which: `best` by the evaluations on the way (the newest, where that can't be told), `newest`, or
                 the step after which it was written; of a searcher's run, the generation.
 
         Returns:
-            Its path, and how it is called in tables: "best, at 18,048".
+            The one, or with a constraint those that are mixed.
 
         Raises:
             ValueError: one line, when there is no such checkpoint.
         """
-        steps, best = self.steps(), self.best() if which == "best" else None
+        steps = self.steps()
         if not steps:
             raise ValueError(f"{self.path} has no checkpoint yet")
-        if best:
-            return self.checkpoint_path(best[0]), f"best, at {best[0]:,}"
+        if which == "best":
+            if mixture := self.mixture():
+                parts = [f"{100 * share:.0f} % at {step:,}" for step, share in mixture.items()]
+                words = f"mixture, {' and '.join(parts)}" if len(parts) > 1 else f"best, at {max(mixture):,}"
+                return Chosen(tuple(map(self.checkpoint_path, mixture)), tuple(mixture.values()), words)
+            if best := self.best():
+                return Chosen((self.checkpoint_path(best[0]),), (1.0,), f"best, at {best[0]:,}")
         if which in ("best", "newest"):
-            return self.checkpoint_path(steps[-1]), f"newest, at {steps[-1]:,}"
+            return Chosen((self.checkpoint_path(steps[-1]),), (1.0,), f"newest, at {steps[-1]:,}")
         if not which.isdecimal() or int(which) not in steps:
             found = [str(step) for step in steps]
             there = ", ".join(found if len(found) <= MOST_TOLD else [*found[:3], "...", *found[-3:]])
             raise ValueError(f"checkpoint takes best, newest, or one of {there}; got {which}")
-        return self.checkpoint_path(int(which)), f"at {int(which):,}"
+        return Chosen((self.checkpoint_path(int(which)),), (1.0,), f"at {int(which):,}")
 
     def newest_sound(self) -> Path | None:
         """The newest checkpoint that can be read, or None before the first; says which can't.
@@ -212,6 +264,25 @@ class RunDir:
         with replaced(path) as temporary:
             np.savez(temporary, **batch)  # type: ignore[arg-type]
         return path
+
+    def policy(self, config: RunConfig, env: VectorEnv, chosen: Chosen) -> Policy:
+        """Who acts, as some checkpoints say.
+
+        Args:
+            config: the run's.
+            env: where it is to act.
+            chosen: the checkpoints.
+
+        Raises:
+            ValueError: when a file is damaged or does not fit.
+        """
+        learners = [config.make_agent(env) for _ in chosen.paths]
+        for learner, path in zip(learners, chosen.paths, strict=True):
+            self.load_learner(learner, path)
+        if len(learners) == 1:
+            return learners[0].policy
+        rng = np.random.default_rng(EVALUATION_SEED)
+        return MixedPolicy([learner.policy for learner in learners], chosen.shares, rng)
 
     def load_learner(self, learner: Trainable, path: Path) -> None:
         """Puts a checkpoint's learner into one that is to act, and not to learn.
@@ -301,9 +372,8 @@ def load(
         raise ValueError(f"render_mode is rgb_array or nothing; got {render_mode!r}")
     env = config.make_env(num_envs, AutoresetMode.NEXT_STEP, render=bool(render_mode))
     try:
-        learner = config.make_agent(env)
-        folder.load_learner(learner, folder.find_checkpoint(checkpoint)[0])
+        policy = folder.policy(config, env, folder.find_checkpoint(checkpoint))
     except BaseException:
         env.close()
         raise
-    return learner.policy, env
+    return policy, env

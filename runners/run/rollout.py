@@ -159,7 +159,7 @@ class Rollout:
         policy: chooses the actions, exploring.
         seeds: of the environments, as `env.reset` takes them: one each, or s for s + i.
         stopwatch: measures what the environment and the policy take.
-        weights: what costs count to who learns: names of infos to numbers. Rewards that are measured stay.
+        costs: names of infos that are told to who learns, beside the reward.
     """
 
     def __init__(
@@ -168,10 +168,10 @@ class Rollout:
         policy: Policy,
         seeds: int | Sequence[int],
         stopwatch: Stopwatch | None = None,
-        weights: Mapping[str, float] | None = None,
+        costs: Sequence[str] = (),
     ) -> None:
         self.env = env
-        self._weights = dict(weights or {})
+        self._costs = costs
         self.policy = policy
         self._stopwatch = stopwatch or Stopwatch()
         self._memory: Memory = None
@@ -203,7 +203,8 @@ class Rollout:
                 next_mask = with_rows(mask, rows, 1 if final_mask is None else final_mask)
             self._memory = forget(self._memory, rows)
         seen = self._obs, action, reward, next_obs, terminated, truncated, next_mask
-        transition = Transition(*seen, **known, extras=extras)
+        costs = np.stack([self.measured(name) for name in self._costs], axis=1) if self._costs else None
+        transition = Transition(*seen, **known, extras=extras, costs=costs)
         self._obs, self._mask = obs, mask
         self._stopwatch.lap("other")
         return transition, episodes
@@ -220,9 +221,6 @@ class Rollout:
             The number of transitions, the agent's metrics, and the episodes that ended (None where none did).
         """
         transition, episodes = self.step()
-        if self._weights:
-            paid = sum(weight * self.measured(name) for name, weight in self._weights.items())
-            transition = transition._replace(reward=transition.reward - paid)
         metrics = agent.learn(transition)
         self._stopwatch.lap("learning")
         return len(transition.reward), metrics, episodes

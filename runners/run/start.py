@@ -35,6 +35,11 @@ Ctrl-C saves and stops (exit code 130), and so does SIGTERM (143); `meze train -
 where the run stood. A run whose network is code of another package needs `--network package.module:Class`
 as well."""
 
+EVALUATIONS = 10
+"""Of a run, and checkpoints, by default."""
+CONSTRAINED = 100
+"""The same of a run with a constraint, whose multiplier moves with each evaluation."""
+
 
 @dataclass(frozen=True)
 class OutSettings:
@@ -159,9 +164,13 @@ def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig,
     """
     settings, encoding = config.settings, config.encoding
     _ = config.weights  # which checks them
-    tenth = max(1, getattr(settings, KINDS[config.agent.kind].length) // 10)
-    intervals = ("eval_every", "checkpoint_every")
-    unset = {name: tenth for name in intervals if getattr(settings, name, tenth) is None}
+    length = getattr(settings, KINDS[config.agent.kind].length)
+    intervals = {"eval_every": CONSTRAINED if config.limit else EVALUATIONS, "checkpoint_every": EVALUATIONS}
+    unset = {
+        name: max(1, length // number)
+        for name, number in intervals.items()
+        if getattr(settings, name, length) is None
+    }
     if encoding:
         parts = encoding.chain, encoding.config, encoding.fit
         encoding = fit_encoding(*parts, config.environment, config.env_config, settings.seed)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Sequence
 from functools import partial
 
 from ...agents import checkpoint
 from ...agents.base import State
+from ...agents.costs import Multiplier, Paying
 from ..reporting.scores import Scores
 from ..setup.kinds import KINDS
 from .base import Job
@@ -25,7 +27,8 @@ class Training(Job):
     """The run of a learner or trainer; everything happens at points that depend on its transitions alone."""
 
     def _begin(self) -> None:
-        self.step = 0
+        self.step, self._limit = 0, self.config.limit
+        self._multiplier = Multiplier(self._limit.most if self._limit else math.inf)
         self._stopwatch, self._meter = Stopwatch(), Meter(self.evaluator.measures, self.config.env_config)
         self._rollout = self._begun(self.config.env_seeds())
 
@@ -33,12 +36,24 @@ class Training(Job):
         """New episodes."""
         rollout = KINDS[self.config.agent.kind].rollout_class()
         env, self._inside = self.agent.inside(self.env)
-        weights = {"weights": self.config.weights} if self.config.weights else {}
-        return rollout(env, self._inside.policy, seeds, self._stopwatch, **weights)
+        policy, self._weights = self._inside.policy, self.config.weights
+        self._weigh()
+        if not self._weights:
+            return rollout(env, policy, seeds, self._stopwatch)
+        self._inside = Paying(self._inside, self._weights)
+        return rollout(env, policy, seeds, self._stopwatch, costs=list(self._weights))
+
+    def _weigh(self) -> None:
+        """Lets the cost that has a limit count what its multiplier says."""
+        if self._limit:
+            self._weights[self._limit.cost] = self._multiplier.value
 
     def _restore(self, state: State) -> None:
         self.step = count(state["step"])
         self._stopwatch.restore(state["seconds"])
+        if self._limit:
+            self._multiplier.load_state_dict(unpack(state, "multiplier"))
+            self._weigh()
         anew = partial(self._begun, self.config.env_seeds(self.step))
         self._rollout = self._going_on(self._rollout, anew, unpack(state, "rollout"))
 
@@ -65,6 +80,8 @@ class Training(Job):
     def save(self) -> None:
         """Writes a checkpoint."""
         parts = pack(learner=self.agent.state_dict(), rollout=self._rollout.state_dict())
+        if self._limit:
+            parts |= pack(multiplier=self._multiplier.state_dict())
         state = {"step": self.step, "seconds": self._stopwatch.seconds, **parts}
         checkpoint.save(self.run.checkpoint_path(self.step), state)
 
@@ -87,7 +104,8 @@ class Training(Job):
             self._meter.add(metrics, episodes)
             before, self.step = self.step, self.step + taken
             last = self.step >= settings.steps
-            evaluation = last or _crossed(before, self.step, eval_every)
+            due = _crossed(before, self.step, eval_every)
+            evaluation = last or due
             saving = last or stopping or _crossed(before, self.step, checkpoint_every)
             progress.update(self.step, stopwatch.lap("other"))
             if not (evaluation or saving or _crossed(before, self.step, row_every)):
@@ -99,13 +117,24 @@ class Training(Job):
             if evaluation:
                 with progress.busy("evaluating"):
                     row |= self.evaluator.evaluate(self.agent.policy)
-                progress.evaluated(self.step, row)
+                if self._limit:
+                    if due:  # the end of a run is none of a longer one
+                        self._multiplier.learn(row[f"eval_{self._limit.cost}"])
+                        self._weigh()
+                    row["multiplier"] = self._multiplier.value
+                if saving or not self._limit:  # with a limit there are too many to tell all
+                    progress.evaluated(self.step, row)
             self.log.write(self.step, row)
             if saving or evaluation and self.evaluator.chooses(row, self.run):
                 self.save()
             mark = seconds, self.step
             stopwatch.start()  # evaluating and saving are not training
         return self.step >= settings.steps
+
+    def conclude(self) -> None:
+        """Mixes checkpoints, where a cost has a limit; see `Job.conclude`."""
+        if self._limit:
+            self.evaluator.mix(self.run)
 
     def compare(self) -> Scores:
         """Tells where the time went, and evaluates; see `Job.compare`."""

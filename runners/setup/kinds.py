@@ -100,6 +100,9 @@ class TrainSettings(RunSettings):
     """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
     weights: str | None = None
     """What costs count, beside the reward, that the world tells apart: `harm_outside=10,harm_aboard=3`."""
+    constraint: str | None = None
+    """What an episode may cost at most, in the mean: `harm_outside<=0.01`. What it takes is learned: a
+    multiplier weighs the cost, and of the checkpoints at most two are mixed, episode by episode."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""

@@ -18,7 +18,7 @@ from ...envs.core.replay import Replay
 from ...envs.core.replay import load as load_replay
 from ..run.config import RunConfig
 from ..run.evaluation import find_contestant, on_split
-from ..run.folder import RunDir
+from ..run.folder import Chosen, RunDir
 from ..setup.kinds import KINDS
 from ..setup.resolve import Environment, find_environment, make_vector
 from ..setup.seeds import EVALUATION_SEED
@@ -95,7 +95,7 @@ class Kept:
         if not self._follows:
             if not run.steps():
                 raise ValueError(f"{run.path} has no checkpoint yet; --follow waits for it")
-            self._load(*run.find_checkpoint(settings.checkpoint))
+            self._load(run.find_checkpoint(settings.checkpoint))
         self()
 
     def __call__(self) -> None:
@@ -110,13 +110,13 @@ class Kept:
                 print(f"waiting for the first checkpoint in {self._run.checkpoints}", flush=True)
             said = True
             time.sleep(FOLLOW_SECONDS)
-        path, words = self._run.find_checkpoint("newest")
-        if path != self._loaded:
-            self._load(path, words)
+        newest = self._run.find_checkpoint("newest")
+        if newest.paths[0] != self._loaded:
+            self._load(newest)
 
-    def _load(self, path: Path, words: str) -> None:
-        self._run.load_learner(self._learner, path)
-        self._loaded, self.words = path, words
+    def _load(self, chosen: Chosen) -> None:
+        self._loaded, self.words = chosen.paths[0], chosen.words
+        self._run.load_learner(self._learner, self._loaded)
 
 
 class Actor(NamedTuple):
@@ -175,6 +175,9 @@ def _run_source(run: RunDir, env_id: str | None, networks: Collection[str]) -> S
     config = run.config(env_id, networks)
 
     def act(env: VectorEnv, settings: WatchSettings) -> Actor:
+        mixed = run.find_checkpoint(settings.checkpoint) if run.mixture() and not settings.follow else None
+        if mixed:
+            return Actor(run.policy(config, env, mixed), checkpoint=lambda: mixed.words)
         learner = config.make_agent(env)
         kept = Kept(run, learner, settings)
         return Actor(learner.policy, kept, lambda: kept.words)

@@ -106,6 +106,7 @@ def _train(
         try:
             ended = _train_for(training, 60 * (tournament.budget.minutes or math.inf), stop)
             seconds, steps = training.seconds, training.transitions
+            training.conclude()
         finally:
             training.close()
     return run, _curve(run.path / METRICS), steps, seconds, ended
@@ -140,7 +141,8 @@ def _curve(path: Path) -> NDArray[np.float64]:
 def _evaluated(tournament: Tournament, name: str, entry: Entry) -> Episodes:
     environment = tournament.environment
     env_config = from_plain(environment.config, entry.env, entry.name)
-    contestant = find_contestant(name, environment, env_config, checkpoint="newest")
+    which = "best" if entry.config and entry.config.limit else "newest"
+    contestant = find_contestant(name, environment, env_config, checkpoint=which)
     with closing(make_evaluation_env(environment, env_config, tournament.episodes)) as env:
         return play_episodes(env, contestant.policy(env), tournament.episodes)
 

@@ -106,10 +106,8 @@ def test_without_metrics_that_can_be_read_the_newest_acts(tmp_path, scored, caps
     run = train(tmp_path)
     (run / "metrics.csv").write_text("step;eval_return\n1024;9\n")
     assert RunDir.open(run).best() is None
-    assert RunDir.open(run).find_checkpoint() == (
-        RunDir.open(run).checkpoint_path(NEWEST),
-        f"newest, at {NEWEST:,}",
-    )
+    newest = RunDir.open(run).checkpoint_path(NEWEST)
+    assert RunDir.open(run).find_checkpoint() == ((newest,), (1.0,), f"newest, at {NEWEST:,}")
 
 
 def test_what_is_trained_again_after_damage_has_no_best_left(tmp_path, scored, capsys) -> None:

@@ -380,7 +380,7 @@ def test_the_panel_says_which_checkpoint_is_shown(run) -> None:
     folder, source = RunDir.open(run), find_source([str(run)])
     step = max(int(path.stem.rpartition("-")[2]) for path in folder.checkpoints.glob("step-*.safetensors"))
     for which, words in (
-        ("best", folder.find_checkpoint()[1]),
+        ("best", folder.find_checkpoint().words),
         ("newest", "newest"),
         (str(step), f"at {step:,}"),
     ):

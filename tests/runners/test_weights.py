@@ -64,7 +64,7 @@ def test_a_run_with_weights_goes_on_with_them(tmp_path):
     [
         ("harm=1", COSTS, "no cost 'harm'"),
         ("delai=1", COSTS, "did you mean 'delay'"),
-        ("delay", COSTS, "written as harm_outside=10"),
+        ("delay", COSTS, "written as delay=10"),
         ("delay=1,delay=2", COSTS, "each once"),
         ("delay=-1", COSTS, "at least 0; got '-1'"),
         ("delay=inf", COSTS, "at least 0; got 'inf'"),
