@@ -8,11 +8,12 @@ sequential decision-making"); who mixes policies comes to everything between the
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import linprog
-from scipy.spatial import HalfspaceIntersection, QhullError
+from scipy.spatial import ConvexHull, HalfspaceIntersection, QhullError
 
 Points = NDArray[np.float64]
 
@@ -44,7 +45,7 @@ def coverage_set(
                 points = np.vstack([points, found])
                 break
         else:
-            return _needed(points, tolerance)
+            return needed(points, tolerance)
 
 
 def _corners(points: Points) -> Points:
@@ -67,7 +68,7 @@ def _corners(points: Points) -> Points:
     return np.clip(np.column_stack([found[:, :-1], 1.0 - found[:, :-1].sum(axis=1)]), 0.0, None)
 
 
-def _needed(points: Points, tolerance: float) -> Points:
+def needed(points: Points, tolerance: float) -> Points:
     """Points that cost least somewhere, each once."""
     ordered = points[np.lexsort(points.T[::-1])]
     steps = np.abs(np.diff(ordered, axis=0)).max(axis=1)
@@ -91,19 +92,24 @@ def _is_covered(others: Points, point: NDArray[np.float64], tolerance: float) ->
 
 
 def hypervolume(points: Points, worst: NDArray[np.float64]) -> float:
-    """How much costs less than a reference and no less than some mixture of points, for two costs.
+    """How much costs less than a reference and no less than some mixture of points.
 
     Args:
-        points: (P, 2).
-        worst: (2,) the reference; what costs more in anything counts for nothing.
+        points: (P, N).
+        worst: (N,) the reference; what costs more in anything counts for nothing.
     """
     inside = points[(points <= worst).all(axis=1)]
     if len(inside) == 0:
         return 0.0
-    hull = _needed(inside, 0.0)
-    edge = np.vstack([hull, [worst[0], hull[-1, 1]]])  # from the left; the last is as good as it gets
-    widths, heights = np.diff(edge[:, 0]), worst[1] - edge[:, 1]
-    return float((widths * (heights[:-1] + heights[1:]) / 2).sum())
+    if len(worst) == 1:
+        return float((worst - inside).max())
+    # All that costs more than a mixture is the hull of the boxes between the points and the reference.
+    some = product((False, True), repeat=len(worst))
+    corners = np.concatenate([np.where(mask, worst, inside) for mask in some])
+    try:
+        return float(ConvexHull(corners).volume)
+    except QhullError:  # flat: a point costs as much as the reference
+        return 0.0
 
 
 def largest_regret(front: Points, points: Points) -> float:

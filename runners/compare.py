@@ -13,9 +13,10 @@ from .reporting.page import new_figure
 from .setup.files import held, new_folder, write_json
 from .setup.interrupts import exit_code
 from .setup.presets import default_env_config
-from .setup.resolve import find_environment
+from .setup.resolve import find_environment, world_class
 from .setup.settings import leading_names, parse, reader, take_flag
 from .setup.text import command, printable
+from .tournament.fronts import along, limits, weights_grid
 from .tournament.matches import play_matches
 from .tournament.report import print_standings, write_report
 from .tournament.tournament import Budget, Tournament, make_entries
@@ -54,6 +55,12 @@ class CompareSettings:
     many minutes (5min)."""
     episodes: int = 1000
     """Episodes of each evaluation."""
+    weights_grid: int | None = None
+    """In so many ways costs are weighed, evenly spread: each agent is trained for each, and the report draws
+    the front that it comes to, beside the exact one where the world can be solved."""
+    constraints: str | None = None
+    """The same along limits of a cost: `0,0.01,0.05` of the first that the world tells, or
+    `harm_aboard<=0,0.5`."""
     jobs: int | None = None
     """Matches side by side; by default as many as there are cores."""
     out: Path = Path("tournaments")
@@ -61,7 +68,9 @@ class CompareSettings:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        at_least(self, 1, "seeds", "episodes", "jobs")
+        at_least(self, 1, "seeds", "episodes", "weights_grid", "jobs")
+        if self.weights_grid is not None and self.constraints is not None:
+            raise ValueError("a front is along weights or along constraints; give one of both")
 
 
 @dataclass(frozen=True)
@@ -92,6 +101,12 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | N
         raise ValueError("--agents says who takes part, with commas between them; `meze envs` lists agents")
     budget = Budget.read(settings.budget)
     entries = make_entries(wanted, environment, budget, lambda env: read(env).env)
+    world = world_class(environment)
+    costs = world.costs if world else ()
+    if settings.weights_grid is not None:
+        entries = along(entries, weights_grid(settings.weights_grid, costs))
+    elif settings.constraints is not None:
+        entries = along(entries, limits(settings.constraints, costs))
     new_figure()  # a library that is missing shows before there is a folder, or anything is played
     path = new_folder(settings.out / environment.name, time.strftime("%Y%m%d-%H%M%S"))
     tournament = Tournament(path, environment, entries, settings.seeds, settings.episodes, budget)

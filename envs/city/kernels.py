@@ -80,6 +80,8 @@ def clear_info(e):
     e.info.harm_person = False
     e.info.harm_ambulance = False
     e.info.own_fault = False
+    e.info.ambulance_delayed = False
+    e.info.time = 0
     e.parts.arrival = 0
     e.parts.progress = 0
     e.parts.time = 0
@@ -240,7 +242,9 @@ def step_one(p, s, i, action):
     e.parts.progress = r.reward_progress * (before - distance)
     if action != WAIT and to == cell:
         e.parts.illegal = r.reward_illegal
+    e.info.time = 1
     if delayed:
+        e.info.ambulance_delayed = True
         e.parts.ambulance = r.reward_ambulance
     if harm:
         e.parts.collision = r.reward_collision

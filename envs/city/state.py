@@ -54,6 +54,8 @@ INFO = (
     ("harm_person", np.bool_),
     ("harm_ambulance", np.bool_),
     ("own_fault", np.bool_),  # the harm could have been avoided by the ego car
+    ("ambulance_delayed", np.bool_),  # the ego car held it up
+    ("time", np.int32),  # 1: each tick
 )
 
 

@@ -78,7 +78,7 @@ class City(World):
 
     `info` has further `progress` (0 to 1), `distance`, `hour`, `success`, `cost` (harm done), `harm_car`,
     `harm_person`, `harm_ambulance` and `own_fault`: harm is the car's own fault unless it waited or moved
-    lawfully onto a free cell that nobody had claimed.
+    lawfully onto a free cell that nobody had claimed. `ambulance_delayed`: the car held it up; `time`: 1.
 
     ## Starting State
     A random map of the pool, hour, destination, and start at least `min_distance` cells away; traffic for
@@ -112,6 +112,9 @@ class City(World):
         Cost("harm_car", "collisions with cars"),
         Cost("harm_person", "people hit"),
         Cost("harm_ambulance", "collisions with the ambulance"),
+        Cost("own_fault", "harm by the agent's own fault"),
+        Cost("ambulance_delayed", "ticks in which it held the ambulance up"),
+        Cost("time", "ticks", in_reward=True),
     )
     targets = (Target("jam", "how jammed the road ahead is", road_ahead, 0, 1),)
 

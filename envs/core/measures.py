@@ -108,6 +108,8 @@ class Cost:
     """Of an info field: how much of it a step costs, at least 0."""
     note: str
     """What it is, in a line that begins in lower case and ends without a full stop."""
+    in_reward: bool = False
+    """Whether the reward tells it too: who learns from that alone keeps it low."""
 
     def __post_init__(self) -> None:
         """Checks the name."""

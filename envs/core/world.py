@@ -235,6 +235,18 @@ class World(ABC):
     and length need not be named, nor `success` and `cost` where the infos have them."""
     costs: ClassVar[Sequence[Cost]] = ()
     """What it tells apart in its infos, for those who say what it counts (`--weights`)."""
+
+    def least_costs(self, weights: NDArray[np.float64]) -> NDArray[np.float64] | None:
+        """What an episode of the policy costs, to be expected, that costs least; exactly.
+
+        Args:
+            weights: (K,) what each of `costs` counts.
+
+        Returns:
+            (K,) costs; by default None: the world can't be solved.
+        """
+        return None
+
     targets: ClassVar[Sequence[Target]] = ()
     """What can be told of its states that encoders may learn to predict."""
 

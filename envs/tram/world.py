@@ -1,6 +1,7 @@
 """A tram that must choose, as a world: its manual, its spaces and its scenes."""
 
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ class Tram(World):
     costs = (
         Cost("harm_outside", "people hit"),
         Cost("harm_aboard", "passengers who fell"),
-        Cost("delay", "ticks"),
+        Cost("delay", "ticks", in_reward=True),
     )
     state_dtype = STATE
 
@@ -139,6 +140,22 @@ class Tram(World):
         from .expert import Planner
 
         return {"timetable": lambda params, state: np.zeros(len(state), np.int64), "expert": Planner(self)}
+
+    def least_costs(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
+        """By value iteration in each scene; see `World.least_costs`."""
+        from .process import expected_costs, solve
+
+        prices = np.maximum(weights, 1e-6)  # who pays nothing for a tick need not arrive
+        plans = ((each, solve(each, prices)) for each in self._processes)
+        costs: Any = [expected_costs(each, plan) for each, plan in plans]
+        return np.mean(costs, axis=0)
+
+    @cached_property
+    def _processes(self) -> list[Any]:
+        """Of all scenes."""
+        from .process import process_of
+
+        return [process_of(self, scene) for scene in range(len(self.scenes))]
 
     def renderer(self) -> Renderer:
         """Draws the scene with pygame."""

@@ -128,6 +128,20 @@ def interval(
     return _ends(values)
 
 
+def over_runs(values: NDArray[np.float64]) -> dict[str, Any]:
+    """Mean and interquartile mean of (R,) runs, with their intervals."""
+    scores = values[:, None]
+    mean = with_interval(lambda x: x.mean(axis=(-2, -1)), scores)
+    iqm = with_interval(interquartile_mean, scores)
+    return {"mean": mean[0], "mean_95": mean[1:] or None, "iqm": iqm[0], "iqm_95": iqm[1:] or None}
+
+
+def with_interval(statistic: Any, *scores: NDArray[np.float64]) -> list[Any]:
+    """A statistic and the ends of its interval, if it has one."""
+    ends = interval(statistic, *scores) or ()
+    return [np.asarray(each).tolist() for each in (statistic(*scores), *ends)]
+
+
 def _ends(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Between which 95 % of (RESAMPLES, ...) values lie."""
     low, high = np.quantile(values, (0.025, 0.975), axis=0)

@@ -13,6 +13,7 @@ from ..reporting.measures import LENGTH, RETURN
 from ..reporting.page import Page, legend_below, new_figure, style_of
 from ..reporting.scores import cell
 from ..reporting.tables import print_rows
+from .fronts import print_front, write_front
 from .tournament import Tournament
 
 ROUNDED = 0.05
@@ -94,6 +95,10 @@ def footnote(found: Mapping[str, Any]) -> str:
 
 def print_standings(found: Mapping[str, Any]) -> None:
     """Prints one row an agent, with as many measures as the terminal is wide."""
+    if found["front"]:
+        print_front(found["front"], headline(found))
+    if not found["agents"]:
+        return
     names = [name for name in measure_names(found) if name not in (RETURN.name, LENGTH.name)]
     print_rows(headline(found), column_names(found, names), list(table_rows(found, names)), [footnote(found)])
 
@@ -115,12 +120,26 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
         path: the file.
     """
     page = Page(f"Tournament in {found['env']}", headline(found) + ".")
+    if found["front"]:
+        write_front(found["front"], page)
+    if found["agents"]:
+        _write_scores(found, page)
+    _pictures(page, tournament)
+    page.heading("How it was made")
+    page.paragraph("Each with every seed; what each run was and said is in the tournament's folder.")
+    trained = [entry.words for entry in tournament.entries if entry.kind == "trained"]
+    page.code([f"meze train {shlex.join(words)}" for words in trained])
+    for name, reason in found["failures"].items():
+        page.paragraph(f"Failed: {name}: {reason}")
+    page.save(path)
+
+
+def _write_scores(found: Mapping[str, Any], page: Page) -> None:
+    """Writes the scores of all who are shown, how they learned, and how sure that is."""
     names = measure_names(found)
     page.heading("Scores")
     page.table(column_names(found, names), list(table_rows(found, names)))
     page.paragraph(" ".join(filter(None, [footnote(found), *(_explained(found, name) for name in names)])))
-    for name, reason in found["failures"].items():
-        page.paragraph(f"Failed: {name}: {reason}")
     scores = score_name(found)
     figures = [(score_plot(found), f"Interquartile means of the {scores}s, with their intervals.")]
     beside = next((name for name in names if found["measures"][name]["better"] is False), None)
@@ -148,11 +167,6 @@ def write_report(found: Mapping[str, Any], tournament: Tournament, path: Path) -
         "Interquartile means, profiles and probabilities of improvement are those of Agarwal et al. (2021); "
         "intervals come from the bootstrap over runs. Few runs say little: look at the intervals."
     )
-    _pictures(page, tournament)
-    page.heading("How it was made")
-    page.paragraph("Each with every seed; what each run was and said is in the tournament's folder.")
-    page.code([f"meze train {shlex.join(told['words'])}" for told in _trained(found)])
-    page.save(path)
 
 
 def _explained(found: Mapping[str, Any], name: str) -> str:

@@ -10,14 +10,15 @@ from numpy.typing import NDArray
 from ...envs.core.measures import Measure
 from ..reporting.measures import measures_of, reported
 from ..reporting.statistics import (
-    interquartile_mean,
-    interval,
+    over_runs,
     performance_profile,
     probability_of_improvement,
     statistics,
+    with_interval,
 )
 from ..setup.resolve import world_class
 from ..setup.settings import from_plain
+from .fronts import front_of
 from .tournament import Entry, Result, Tournament, yardsticks
 
 THRESHOLDS = 101
@@ -42,7 +43,7 @@ def standings(tournament: Tournament, failures: dict[str, str]) -> dict[str, Any
     scores = {name: _scores(each) for name, each in agents.items()}
     thresholds = _thresholds(list(scores.values()), scale.normalised)
     for name, each in agents.items():
-        each["profile"] = _with_interval(lambda x: performance_profile(x, thresholds), scores[name])
+        each["profile"] = with_interval(lambda x: performance_profile(x, thresholds), scores[name])
     trained = [entry.name for entry in shown.values() if entry.kind == "trained"]
     return {
         "env": tournament.environment.id,
@@ -56,12 +57,11 @@ def standings(tournament: Tournament, failures: dict[str, str]) -> dict[str, Any
         "elsewhere": _elsewhere(list(shown.values())),
         "thresholds": thresholds.tolist(),
         "improvement": {
-            x: {
-                y: _with_interval(probability_of_improvement, scores[x], scores[y]) for y in trained if y != x
-            }
+            x: {y: with_interval(probability_of_improvement, scores[x], scores[y]) for y in trained if y != x}
             for x in trained
         },
         "failures": failures,
+        "front": front_of(tournament, results),
     }
 
 
@@ -170,12 +170,12 @@ def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, 
     found: dict[str, Any] = {"kind": entry.kind, "words": list(entry.words), "runs": runs}
     if len(runs) > 1:
         scores = np.array([run["score"] for run in runs])
-        found["score"] = _over_runs(scores)
+        found["score"] = over_runs(scores)
         columns: dict[str, list[float]] = {}  # who never cleared a level has no time to the flag
         for run in runs:
             for name, value in run["measures"].items():
                 columns.setdefault(name, []).append(value)
-        found["measures"] = {name: _over_runs(np.array(values)) for name, values in columns.items()}
+        found["measures"] = {name: over_runs(np.array(values)) for name, values in columns.items()}
     else:  # one run has no spread of its own: that of its episodes is told
         found["score"] = statistics(scale.score(entry, first, first.measures["return"]))
         # In one run the score is a mean: quarters of the episodes are not left out.
@@ -190,20 +190,6 @@ def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, 
 def _scores(agent: dict[str, Any]) -> NDArray[np.float64]:
     """(R, 1) scores of an agent's runs in the one task."""
     return np.array([[run["score"]] for run in agent["runs"]])
-
-
-def _over_runs(values: NDArray[np.float64]) -> dict[str, Any]:
-    """Mean and interquartile mean of (R,) runs, with their intervals."""
-    scores = values[:, None]
-    mean = _with_interval(lambda x: x.mean(axis=(-2, -1)), scores)
-    iqm = _with_interval(interquartile_mean, scores)
-    return {"mean": mean[0], "mean_95": mean[1:] or None, "iqm": iqm[0], "iqm_95": iqm[1:] or None}
-
-
-def _with_interval(statistic: Any, *scores: NDArray[np.float64]) -> list[Any]:
-    """A statistic and the ends of its interval, if it has one."""
-    ends = interval(statistic, *scores) or ()
-    return [np.asarray(each).tolist() for each in (statistic(*scores), *ends)]
 
 
 def _thresholds(scores: list[NDArray[np.float64]], normalised: bool) -> NDArray[np.float64]:

@@ -2,7 +2,7 @@
 
 `seen` is what agents see: observations, masks, rewards, ends and infos of every step. `states` names the
 records in memory. Another layout of these changes it, and nothing else: then `states` may be recorded anew,
-and the version stays.
+and the version stays. So it does where infos tell more than before, and `seen` without that is what it was.
 
 To record them anew, and those of a new world: `python tests/envs/test_golden.py`. Each file has scenarios
 with their settings; of a new one only these need be written.

@@ -93,7 +93,7 @@ def test_a_tally_goes_on_with_what_is_still_measured() -> None:
 def test_standard_names_stand_first_and_last_and_are_not_declared_twice() -> None:
     names = {world: [each.name for each in measures_of(world)] for world in (None, City, Kiosk, Corridor)}
     assert names[None] == names[Corridor] == ["return", "success", "cost", "length"]
-    costs = ["harm_car", "harm_person", "harm_ambulance"]  # told apart, behind everything else
+    costs = ["harm_car", "harm_person", "harm_ambulance", "ambulance_delayed", "time"]  # behind all else
     assert names[City] == ["return", "success", "cost", "own_fault", "length", *costs]
     assert names[Kiosk] == ["return", "success", "cost", "regret", "objective", "length"]
 
