@@ -15,6 +15,7 @@ from meze.envs.tram.process import expected_costs, process_of, solve
 from meze.envs.tram.scene import SceneError, lay_out, read_scene
 from meze.envs.tram.state import BELL, BRAKE, BRAKE_HARD, COAST, SWITCH
 from meze.envs.tram.world import Tram
+from scipy.spatial import ConvexHull
 
 WORLD = "meze.envs.tram.world:Tram"
 
@@ -183,18 +184,61 @@ def test_the_expert_costs_what_its_plan_says():
     assert total / env.num_envs == pytest.approx(wanted, abs=0.06)
 
 
+def lower_hull(points):
+    """Some points, less those that no weights of at least 0 prefer; of few only what others dominate."""
+    found = np.zeros((0, 3))
+    for row in np.unique(points.round(9), axis=0):
+        if not (found <= row + 1e-12).all(axis=1).any():
+            found = np.vstack([found, row])
+    if len(found) <= 8:
+        return found
+    away = found.min(axis=0) + 100 * np.eye(3) * (1 + np.ptp(found, axis=0).max())
+    kept = ConvexHull(np.concatenate([found, away]), qhull_options="QJ").vertices
+    return found[kept[kept < len(found)]]
+
+
+def all_policies(process, ticks=60):
+    """(P, 3) what the policies of a process cost, dominated ones left out: convex hull value iteration.
+
+    Each state has a set of points, one for each way to go on, which grows backwards from the end (Barrett &
+    Narayanan 2008, "Learning all optimal policies with multiple criteria").
+    """
+    over = ~process.possible.any(axis=1)
+    ways = [np.zeros((int(each), 3)) for each in over]
+    for _ in range(ticks):
+        before, ways = ways, list(ways)
+        for state in np.flatnonzero(~over):
+            found = [np.zeros((0, 3))]
+            for action in np.flatnonzero(process.possible[state]):
+                after, of_case = np.unique(process.after[state, action], return_inverse=True)
+                chance = np.bincount(of_case, process.chance[state, action])
+                total = process.cost[state, action][None]
+                for successor, share in zip(after[chance > 0], chance[chance > 0], strict=True):
+                    total = (total[:, None] + share * before[successor]).reshape(-1, 3)
+                    total = lower_hull(total)
+                found.append(total)
+            ways[state] = lower_hull(np.concatenate(found))
+        pairs = zip(before, ways, strict=True)
+        if all(len(a) == len(b) and np.allclose(a, b, atol=1e-9) for a, b in pairs):
+            return ways[0]
+    return ways[0]
+
+
 @pytest.mark.parametrize("scene", shipped_scenes())
-def test_the_front_of_a_scene_has_what_is_best_for_any_weights(scene):
-    process = process_of(Tram(TramConfig(scene=scene)), 0)
+def test_the_front_of_a_scene_is_that_of_all_its_policies(scene):
+    world = Tram(TramConfig(scene=scene))
+    front, every = coverage_set(world.least_costs, 3), all_policies(process_of(world, 0))
+    weights = np.maximum(np.random.default_rng(0).dirichlet(np.ones(3) / 2, 2000), 1e-4)
+    assert (front @ weights.T).min(axis=0) == pytest.approx((every @ weights.T).min(axis=0), abs=1e-6)
+    assert len(front) <= len(every)
 
-    def best(weights):
-        return expected_costs(process, solve(process, np.maximum(weights, 1e-6)))
 
-    front = coverage_set(best, 3)
-    some = np.random.default_rng(0).dirichlet(np.ones(3) * 0.5, 40)
-    for weights in np.maximum(some, 1e-4):
-        assert (front @ weights).min() == pytest.approx(best(weights) @ weights, abs=1e-5)
-    assert 1 <= len(front) < 60
+def test_the_front_of_several_scenes_is_that_of_who_knows_in_which_it_drives():
+    several = Tram(TramConfig(scene="shipped"))
+    each = [Tram(TramConfig(scene=name)) for name in shipped_scenes()]
+    for weights in ([1.0, 1.0, 0.1], [30.0, 1.0, 0.2]):
+        alone = [world.least_costs(np.array(weights)) for world in each]
+        assert several.least_costs(np.array(weights)) == pytest.approx(np.mean(alone, axis=0))
 
 
 def test_settings_that_are_not_possible():
