@@ -71,13 +71,14 @@ def main() -> None:
         exact = ""
         if "env.scene" in settings:
             exact = f", {exact_delay(settings['env.scene'], most):.2f} with the best policy"
+        kept = (highs <= SLACK * most).sum()
         print(
-            f"{agent} in {world} {settings or ''}: {cost}<={most} kept in {(highs <= SLACK * most).sum()} of {count} "
-            f"seeds, {episodes:,} episodes each\n"
-            f"    {cost}: {costs.mean():.4f} ({costs.min():.4f} to {costs.max():.4f}), highest upper end "
-            f"{highs.max():.4f}; without the limit {free[cost]['mean']:.4f}\n"
-            f"    ticks: {lengths.mean():.2f} ({lengths.min():.2f} to {lengths.max():.2f}); without the limit "
-            f"{free['length']['mean']:.2f}{exact}",
+            f"{agent} in {world} {settings or ''}: {cost}<={most} kept in {kept} of {count} seeds, "
+            f"{episodes:,} episodes each\n"
+            f"    {cost}: {costs.mean():.4f} ({costs.min():.4f} to {costs.max():.4f}), highest upper "
+            f"end {highs.max():.4f}; without the limit {free[cost]['mean']:.4f}\n"
+            f"    ticks: {lengths.mean():.2f} ({lengths.min():.2f} to {lengths.max():.2f}); without the "
+            f"limit {free['length']['mean']:.2f}{exact}",
             flush=True,
         )
 

@@ -3,8 +3,8 @@
     python benchmarks/tram_fronts.py
     python benchmarks/tram_fronts.py --scenes 07-who-hears --seeds 1
 
-For each scene: `meze compare tram --agents q-learning --weights-grid 36 --budget 300_000`. The hypervolume is a
-share of the exact front's, the regret one of what costs range over; both are means over seeds.
+For each scene: `meze compare tram --agents q-learning --weights-grid 36 --budget 300_000`. The hypervolume is
+a share of the exact front's, the regret one of what costs range over; both are means over seeds.
 """
 
 import argparse
