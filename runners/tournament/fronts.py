@@ -27,6 +27,8 @@ from .tournament import Entry, Result, Tournament
 
 SPAN = 2.0
 """Weights of a grid lie between 10 to the minus this and 10 to this."""
+MARGIN = 0.1
+"""Between the highest costs and those up to which hypervolumes count, as a share of what costs range over."""
 COLUMNS = "agent", "hypervolume", "largest regret", "runs"
 
 
@@ -126,8 +128,10 @@ def front_of(tournament: Tournament, results: Mapping[int, Mapping[int, Result]]
     exact = _exact_front(world, costs)
     every = np.array([each["costs"] for own in points.values() for each in own])
     front = needed(every, 0.0) if exact is None else exact
-    # What is beyond the random agent and all of the front counts for nothing, whoever takes part.
+    # What is far beyond the random agent and all of the front counts for nothing, whoever takes part; what
+    # is just beyond may be so by chance.
     worst = np.maximum(front.max(axis=0), np.array([*others.values(), front[0]]).max(axis=0))
+    worst += MARGIN * (worst - front.min(axis=0))
     agents = {name: _measured(own, front, worst) | {"points": own} for name, own in points.items()}
     return {
         "costs": costs,
