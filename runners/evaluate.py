@@ -22,7 +22,7 @@ from .run.progress import Waiting
 from .setup.presets import default_env_config
 from .setup.resolve import Environment, Vectorization, find_environment, world_class
 from .setup.seeds import EVALUATION_SEED
-from .setup.settings import as_words, group, leading_names, parse, take_flag
+from .setup.settings import as_words, group, leading_names, parse, take_flag, wrapped
 
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
 DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
@@ -173,5 +173,5 @@ def main(args: Sequence[str]) -> int:
     title = f"{scores.env}, {scores.episodes} episodes{chosen}"
     print_table(title, scores.of, " ".join(notes), measures)
     for line in limits_told(scores.limits):
-        print(line)
+        print(wrapped(line))
     return 0

@@ -34,6 +34,7 @@ from ..setup.resolve import (
     world_class,
 )
 from ..setup.seeds import CHOICE_SEED, EVALUATION_SEED
+from ..setup.settings import wrapped
 from . import rollout
 from .config import RunConfig
 from .folder import RunDir
@@ -264,7 +265,7 @@ class Evaluator:
         note = f"{agent}: the checkpoint {chosen.words}. {_settings(config)}"
         print_table(title, scores, note, self.measures)
         for line in limits_told(limits):
-            print(line)
+            print(wrapped(line))
         if scores[agent]["return"]["mean"] <= scores["random"]["return"]["mean"]:
             print(f"{agent} is not above the random agent: {_why(config)}\n")
         elif late := list(outlasting(config.agent_config, run.reached(), warm_ups_alone=True)):

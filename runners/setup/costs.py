@@ -55,9 +55,9 @@ def read_limit(text: str, costs: Sequence[Cost]) -> Limit:
         ValueError: one line, for a cost that the world does not tell, or what is no limit.
     """
     name, sign, value = (each.strip() for each in text.partition("<="))
-    _check_told(name, costs)
     if not sign:
-        raise ValueError(f"a constraint is written as {name}<=0.01; got {text!r}")
+        raise ValueError(f"a constraint is written as harm<=0.01; got {text!r}")
+    _check_told(name, costs)
     return Limit(name, _number(value, f"the limit of {name}"))
 
 
