@@ -59,7 +59,7 @@ def test_a_tournament_along_weights(tmp_path, capsys) -> None:
     assert front["exact"] == front["front"] and len(front["exact"]) == 3
     (told,) = front["agents"].values()
     assert len(told["points"]) == 4 and 0.3 < told["hypervolume"]["mean"] < 1.01
-    assert set(front["others"]) == {"random", "expert"} and not found["agents"]
+    assert set(front["others"]) == {"random", "timetable"} and not found["agents"]
     (folder,) = (tmp_path / "tram").iterdir()
     page = (folder / "report.html").read_text()
     assert "Cost against cost" in page and "exact front" in page and "--weights" in page
