@@ -201,14 +201,20 @@ def mask_one(p, s, i, mask):
 
 
 @kernel
-def way_to_food(p, m, e):
-    """The direction of the nearest pellet, 0 where there is none."""
-    maze, cell = e.maze, int(e.cell[0])
+def nearest_food(p, m, e):
+    """The cell of the nearest pellet; the eater's own where there is none."""
+    cell = int(e.cell[0])
     for k in range(m.cells):
-        to = p.near[maze, cell, k]
+        to = int(p.near[e.maze, cell, k])
         if e.food[m.at[to]] > 0:
-            return int(p.toward[maze, cell, to])
-    return 0
+            return to
+    return cell
+
+
+@kernel
+def way_to_food(p, m, e):
+    """The direction of the nearest pellet."""
+    return int(p.toward[e.maze, e.cell[0], nearest_food(p, m, e)])
 
 
 @kernel

@@ -143,7 +143,9 @@ class MazeWorld(World):
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`rules` is what one would program first; `expert` searches with the true dynamics."""
-        return {"rules": bind_policy(kernels.rules_one)}
+        from .expert import Expert
+
+        return {"rules": bind_policy(kernels.rules_one), "expert": Expert()}
 
     def renderer(self) -> Renderer:
         """Draws the maze with pygame."""
