@@ -26,7 +26,7 @@ PELLET_REWARD, GHOST, CLEARED, CAUGHT, TICK = 128, 512, 5120, -5120, -16  # rewa
 SLOW = 8  # speed of ghosts that are scared
 WAIT = 8  # ticks from one ghost's leaving home to the next one's
 AHEAD = 4  # cells before the eater where it is cut off
-NEAR = (1, 3, 6)  # steps of the classes of distance
+NEAR = (2, 4, 8)  # steps of the classes of distance
 PLANES, AREA = 6, VIEW * VIEW
 
 
@@ -229,27 +229,37 @@ def way_to_prey(p, m, e):
 
 
 @kernel
-def danger(p, m, e, cell):
-    """How far a cell is from where ghosts that hunt come next: 0 (at most a step) to 3 (more than six)."""
-    least = 255
+def threats(p, m, e):
+    """How many steps away the nearest ghost that hunts comes next, on shortest ways in each direction.
+
+    Returns 8 bits for each direction, the first in the lowest; 255 where there is none.
+    """
+    cell, least = e.cell[0], (1 << 32) - 1
     for g in range(p.ghosts):
         if e.mode[g] == HUNTS:
-            least = min(least, int(p.away[e.maze, cell, m.next[e.cell[1 + g], e.heading[1 + g]]]))
-            if e.cell[1 + g] == cell:
-                least = 0
-    return (least > NEAR[0]) + (least > NEAR[1]) + (least > NEAR[2])
+            to = m.next[e.cell[1 + g], e.heading[1 + g]]
+            to = e.cell[1 + g] if to == cell else to
+            shift, steps = 8 * int(p.toward[e.maze, cell, to]), int(p.away[e.maze, cell, to])
+            least += (min(0, steps - (least >> shift & 255))) << shift
+    return least
+
+
+@kernel
+def distance_class(threat, d):
+    """0 (a ghost is at most two steps away in a direction) to 3 (more than eight)."""
+    steps = threat >> 8 * d & 255
+    return (steps > NEAR[0]) + (steps > NEAR[1]) + (steps > NEAR[2])
 
 
 @kernel
 def observe_index(p, s, i, obs):
-    """Hunting or hunted, where prey or food is, and on each side a wall, or how near ghosts are."""
+    """Where prey or food is, the last direction, and on each side a wall, or how near ghosts are that way."""
     e = s[i]
-    m = p.mazes[e.maze]
-    prey = way_to_prey(p, m, e)
-    number = 4 + prey if prey >= 0 else way_to_food(p, m, e)
+    m, prey = p.mazes[e.maze], way_to_prey(p, p.mazes[e.maze], e)
+    number, threat = 4 + prey if prey >= 0 else way_to_food(p, m, e), threats(p, m, e)
+    number = 4 * number + e.heading[0]
     for d in range(4):
-        to = m.next[e.cell[0], d]
-        number = 5 * number + (0 if to == e.cell[0] else 1 + danger(p, m, e, to))
+        number = 5 * number + (0 if m.next[e.cell[0], d] == e.cell[0] else 1 + distance_class(threat, d))
     obs[i] = number
 
 
@@ -290,13 +300,13 @@ def rules_one(p, s, i):
     """What one would program first: go for prey or food, but not where a ghost is near."""
     e = s[i]
     m = p.mazes[e.maze]
-    prey = way_to_prey(p, m, e)
+    prey, threat = way_to_prey(p, m, e), threats(p, m, e)
     aim = prey if prey >= 0 else way_to_food(p, m, e)
     best, most = 0, -1
     for d in range(4):
         to = m.next[e.cell[0], d]
         if to != e.cell[0]:
-            worth = 4 * min(2, danger(p, m, e, to)) + 2 * (d == aim) + (d == e.heading[0])
+            worth = 4 * min(2, distance_class(threat, d)) + 2 * (d == aim) + (d == e.heading[0])
             if worth > most:
                 best, most = d, worth
     return best

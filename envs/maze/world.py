@@ -16,7 +16,7 @@ from .plan import lay_out
 from .pool import load_mazes
 from .state import EYES, FULL, STATE, VIEW, MazeParams
 
-NUM_SITUATIONS = 8 * 5**4
+NUM_SITUATIONS = 8 * 4 * 5**4
 
 
 class MazeWorld(World):
@@ -38,8 +38,9 @@ class MazeWorld(World):
     - `observation="grid"` (default): `Box(0, 255, (6, 11, 11), uint8)`, planes around the eater: free cells,
       food, ghosts that hunt (and half as bright where they come next), scared ones (the brighter, the longer
       power lasts), eyes, and the next cell on the way to the nearest food.
-    - `observation="index"`: `Discrete(5000)`: where the nearest pellet is (4), or a scared ghost that can be
-      caught in time (4); and on each side (5 ** 4) a wall, or how near a ghost is that hunts.
+    - `observation="index"`: `Discrete(20000)`: where the nearest pellet is (4), or a scared ghost that can be
+      caught in time (4); the last direction (4); and in each direction (5 ** 4) a wall, or how near a ghost
+      is that hunts.
 
     ## Rewards
     1/8 for a pellet, 1/2 for a ghost, 5 for the last pellet, -5 for being caught, -1/64 a tick. `info` has
@@ -129,10 +130,13 @@ class MazeWorld(World):
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""
-        aim, *around = np.unravel_index(int(observation), (8, 5, 5, 5, 5))
-        far = "wall", "a ghost beside it", "a ghost within 3", "a ghost within 6", "free"
-        sides = [f"{way}: {far[int(code)]}" for way, code in zip(self.action_names, around, strict=True)]
-        return [f"{'hunt' if aim > 3 else 'food'}: {self.action_names[int(aim) % 4]}", *sides]
+        aim, last, *around = map(int, np.unravel_index(int(observation), (8, 4, 5, 5, 5, 5)))
+        ways, far = (
+            self.action_names,
+            ("wall", "a ghost within 2", "a ghost within 4", "a ghost within 8", "free"),
+        )
+        sides = [f"{way}: {far[code]}" for way, code in zip(ways, around, strict=True)]
+        return [f"{'hunt' if aim > 3 else 'food'}: {ways[aim % 4]}", f"came going {ways[last]}", *sides]
 
     def action_of(self, buttons: Collection[str]) -> int:
         """The direction whose button was pressed last: it holds until the next one, as soon as it is free."""

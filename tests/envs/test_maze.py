@@ -237,8 +237,8 @@ GAMMA = 0.95
 def tiny_model(env):
     """Eater, chaser and three pellets, told anew from the manual, for value iteration.
 
-    A state is (eater, ghost, heading, last, sixteenths gone, pellets left); the ghost chases for ever. Returned
-    are where a direction leads, and a step `(state, direction) -> (reward, state or None)`.
+    A state is (eater, ghost, heading, last, sixteenths gone, pellets left); the ghost chases for ever.
+    Returned are where a direction leads, and a step `(state, direction) -> (reward, state or None)`.
     """
     m = env.params.mazes[0]
     places = [tuple(each) for each in m["place"][: m["cells"]].tolist()]
@@ -467,10 +467,10 @@ def test_the_grid_shows_the_board_around_the_eater():
 def test_the_number_in_words(tmp_path):
     env = env_of(tmp_path, RING, ghosts=1, observation="index")
     put(env, cell=[cell_at(env, 1, 1), cell_at(env, 1, 5), 0, 0, 0], heading=[0, LEFT, 0, 0, 0], last=LEFT)
-    sides = ["up: wall", "right: a ghost within 3", "down: a ghost within 6", "left: wall"]
+    sides = ["came going up", "up: wall", "right: a ghost within 4", "down: free", "left: wall"]
     assert env.world.describe(int(env.observe()[0])) == ["food: right", *sides]
     put(env, mode=SCARED, power=9)
-    sides = ["up: wall", "right: free", "down: free", "left: wall"]
+    sides[2] = "right: free"
     assert env.world.describe(int(env.observe()[0])) == ["hunt: right", *sides]
     put(env, power=3)  # too late
     assert env.world.describe(int(env.observe()[0]))[0] == "food: right"
