@@ -22,7 +22,12 @@ def draw_maze(seed: int, width: int, height: int) -> Maze:
         rows = _draw(rng, width, height)
         digest = hashlib.blake2b("\n".join(rows).encode(), digest_size=1).digest()
         if digest[0] % 2 == is_test:
-            return read_maze("\n".join(rows), f"maze-{seed}")
+            title = (
+                f"# title: Garden {seed - first_seed('test'):,}, unseen"
+                if is_test
+                else f"# title: Garden {seed:,}"
+            )
+            return read_maze("\n".join([title, *rows]), f"maze-{seed}")
 
 
 def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:

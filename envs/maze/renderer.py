@@ -133,18 +133,18 @@ class MazeRenderer(Renderer):
             turn = np.exp(1j * angle) * complex(ahead, side)
             return place[0] + turn.real, place[1] + turn.imag
 
-        pygame.draw.aacircle(self._frame, FACE, at(8, 0), 7.5)
-        pygame.draw.aacircle(self._frame, DARK, at(15, 0), 2.6)
-        for side in (-4, 4):
-            pygame.draw.aacircle(self._frame, DARK, at(10.5, side), 1.7)
-            pygame.draw.aacircle(self._frame, BELLY, at(4.5, 1.7 * side), 3)
-        for color, size, spikes in ((SPIKES, 14.0, 26), (TIPS, 10.0, 22), (SPIKES, 6.0, 16)):
+        for color, size, spikes in ((SPIKES, 16.0, 26), (TIPS, 11.5, 22), (SPIKES, 7.0, 16)):
             turns = np.linspace(0.75, 2 * np.pi - 0.75, spikes)
             fur = [
                 at(r * np.cos(a) - 2, r * np.sin(a))
                 for a, r in zip(turns, np.resize([size, size - 3], spikes), strict=True)
             ]
             pygame.draw.polygon(self._frame, GREY if is_caught else color, fur)
+        pygame.draw.aacircle(self._frame, FACE, at(9, 0), 8)
+        pygame.draw.aacircle(self._frame, DARK, at(17, 0), 3)
+        for side in (-4, 4):
+            pygame.draw.aacircle(self._frame, DARK, at(11.5, 0.9 * side), 2)
+            pygame.draw.aacircle(self._frame, BELLY, at(3, 1.9 * side), 3.4)
 
     def _ghost(
         self, place: tuple[float, float], g: int, mode: int, heading: int, time: float, scale: float = 1.0
