@@ -291,7 +291,7 @@ def observe_grid(p, s, i, obs):
         cell, mode = e.cell[1 + g], e.mode[g]
         if mode == HUNTS:
             mark(m, planes, 2, here, m.next[cell, e.heading[1 + g]], 128)
-        mark(m, planes, 2 + mode, here, cell, min(255, 32 + 4 * e.power) if mode == SCARED else 255)
+        mark(m, planes, 2 + mode, here, cell, 32 + 4 * e.power if mode == SCARED else 255)
     mark(m, planes, 5, here, m.next[here, way_to_food(p, m, e)], 255)
 
 

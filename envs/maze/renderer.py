@@ -16,7 +16,7 @@ UNIT = 32  # pixels of a cell
 PANEL = 216  # width of the text beside it, in pixels
 SIZE = UNIT * WIDTH, UNIT * (HEIGHT + 1)  # of the maze's picture, in pixels; its title stands on top
 PATH, HEDGE, SHADE, LEAF, LIGHT = (38, 40, 62), (40, 96, 74), (20, 24, 40), (52, 122, 88), (86, 160, 108)
-FOOD, GLOW, HOME = (255, 226, 170), (255, 170, 90), (88, 74, 130)
+FOOD, GLOW, DIM, HOME = (255, 226, 170), (255, 170, 90), (104, 78, 70), (88, 74, 130)
 SPIKES, TIPS, BELLY = (150, 92, 54), (222, 164, 104), (236, 170, 150)
 FACE, DARK, GREY = (250, 222, 186), (30, 26, 44), (150, 146, 150)
 COLORS = (255, 112, 88), (255, 212, 96), (112, 222, 176), (190, 146, 255)
@@ -41,6 +41,8 @@ class MazeRenderer(Renderer):
         self._frame = pygame.Surface((SIZE[0] + PANEL, SIZE[1]), 0, 32)
         self._panel = Panel(self._frame.subsurface((SIZE[0], 0, PANEL, SIZE[1])))
         self._garden = lru_cache(16)(self._paint_garden)
+        self._pellet = pygame.Surface((16, 16), pygame.SRCALPHA, 32)
+        pygame.draw.aacircle(self._pellet, FOOD, (8, 8), 3.5)
 
     def draw(
         self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
@@ -52,7 +54,10 @@ class MazeRenderer(Renderer):
         self._frame.blit(self._garden(int(e["maze"])), (0, 0))
         for cell in range(m["cells"]):
             if food := e["food"][m["at"][cell]]:
-                self._food(self._at(m, m["place"][cell]), food == POWER, time)
+                x, y = self._at(m, m["place"][cell])
+                self._frame.blit(self._pellet, (x - 8, y - 8))
+                if food == POWER:
+                    self._power((x, y), time)
         order = [g for g in range(self._params.ghosts) if e["mode"][g] != HUNTS]
         order += [g for g in reversed(range(self._params.ghosts)) if g not in order]
         for g in order:
@@ -71,7 +76,7 @@ class MazeRenderer(Renderer):
         self._write(e, m, hud or {})
         return to_array(self._frame)
 
-    def _spot(self, e: np.void, m: np.void, g: int, phase: float) -> NDArray[np.float64]:
+    def _spot(self, e: np.void, m: NDArray[np.void], g: int, phase: float) -> NDArray[np.float64]:
         """Row and column of a ghost on its way; drawn half a cell behind, its cell is nearest."""
         pace = {HUNTS: self._params.speed, SCARED: FULL // 2, EYES: FULL}[int(e["mode"][g])]
         done = (e["way"][g] - (1 - phase) * pace) / FULL - 0.5
@@ -81,7 +86,7 @@ class MazeRenderer(Renderer):
         return m["place"][e["cell"][1 + g]] + max(-1.0, done) * np.array([ROWS[d], COLUMNS[d]])
 
     @staticmethod
-    def _at(m: np.void, place: NDArray) -> tuple[float, float]:
+    def _at(m: NDArray[np.void], place: NDArray) -> tuple[float, float]:
         height, width = m["corner"].max(axis=0) + 1
         off = (WIDTH - width) / 2, 1 + (HEIGHT - height) / 2
         return (off[0] + place[1] + 0.5) * UNIT, (off[1] + place[0] + 0.5) * UNIT
@@ -116,12 +121,10 @@ class MazeRenderer(Renderer):
         picture.blit(title, (12, 9))
         return picture
 
-    def _food(self, place: tuple[float, float], is_power: bool, time: float) -> None:
-        if is_power:
-            radius = 8 + 1.5 * np.sin(time * 0.9)
-            pygame.draw.aacircle(self._frame, (104, 78, 70), place, radius + 4)
-            pygame.draw.aacircle(self._frame, GLOW, place, radius)
-        pygame.draw.aacircle(self._frame, FOOD, place, 5 if is_power else 3.5)
+    def _power(self, place: tuple[float, float], time: float) -> None:
+        radius = 8 + 1.5 * np.sin(time * 0.9)
+        for color, size in ((DIM, radius + 4), (GLOW, radius), (FOOD, 5)):
+            pygame.draw.aacircle(self._frame, color, place, size)
 
     def _eater(self, place: tuple[float, float], heading: int, time: float, is_caught: bool) -> None:
         """A hedgehog seen from above; it sways while it trots."""
@@ -177,7 +180,7 @@ class MazeRenderer(Renderer):
         pygame.draw.polygon(self._frame, color, points)
         pygame.draw.aalines(self._frame, color, True, points)
 
-    def _write(self, e: np.void, m: np.void, hud: Mapping[str, str]) -> None:
+    def _write(self, e: np.void, m: NDArray[np.void], hud: Mapping[str, str]) -> None:
         panel, info = self._panel, e["info"]
         panel.begin()
         eaten = int(m["pellets"]) - int(e["left"])

@@ -90,7 +90,7 @@ class MazeWorld(World):
         mazes.flags.writeable = pairs.flags.writeable = False
         hard = config.difficulty
         self._params = MazeParams(
-            *(mazes, *pairs, config.ghosts),
+            *(mazes, pairs[0], pairs[1], pairs[2], config.ghosts),
             speed=round(10 + 5 * hard),
             power=round(48 - 32 * hard),
             scatter=round(40 - 24 * hard),
