@@ -55,6 +55,16 @@ register_world(
 )
 
 register_world(
+    id="meze/Maze-v0",
+    name="maze",
+    world=f"{__name__}.envs.maze.world:MazeWorld",
+    config=f"{__name__}.envs.maze.config:MazeConfig",
+    max_episode_steps=512,
+    presets=_PRESETS / "maze.toml",
+    summary="Eat all pellets of a maze before its ghosts catch you, or turn the hunt round.",
+)
+
+register_world(
     id="meze/FireEscape-v0",
     name="fire-escape",
     world=f"{__name__}.envs.fire_escape.world:FireEscape",

@@ -55,7 +55,12 @@ def platformer_policy(env):
     return act
 
 
-POLICIES = {"city": guided_policy, "fire-escape": guided_policy, "platformer": platformer_policy}
+POLICIES = {
+    "city": guided_policy,
+    "fire-escape": guided_policy,
+    "maze": guided_policy,
+    "platformer": platformer_policy,
+}
 """Who walks through worlds in which taking whatever is possible leads nowhere."""
 
 

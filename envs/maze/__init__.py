@@ -1,0 +1,1 @@
+"""A maze of pellets, four ghosts, and power that turns the hunt round."""
