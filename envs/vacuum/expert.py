@@ -73,5 +73,5 @@ def _follow(plan: Plan, state: NDArray) -> NDArray[np.int64]:
     action = far.argmin(axis=0)
     then = after[action, rows]
     is_late = state["battery"] - plan.drain[then] <= plan.home[then] + CAUTION
-    home = np.where(stands, np.inf, plan.home[after]).argmin(axis=0)
+    home = plan.home[after].argmin(axis=0)  # there is no time to wait: a pet that is hit steps aside
     return np.where(is_late, home, action)

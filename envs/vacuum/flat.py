@@ -110,7 +110,7 @@ def way_home(letters: NDArray[np.str_], turns: bool) -> NDArray[np.int64]:
     """(4, CELLS) battery that the way to the dock takes; `NO_WAY` where there is none."""
     flat = letters.ravel()
     is_open, dock = ~np.isin(flat, list(BLOCKED)), flat == "D"
-    drain = np.where(dock, 0, 1 + np.isin(flat, list(CARPETS)))
+    drain = 1 + np.isin(flat, list(CARPETS))
     home = np.where(dock, 0, np.full((4, CELLS), NO_WAY))
     while True:
         after = np.where(is_open, home + drain, NO_WAY)

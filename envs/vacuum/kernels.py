@@ -10,7 +10,7 @@ CLEAN, DONE, TICK, PET, FLAT = 1024, 10240, -32, -256, -10240  # rewards in 1/10
 VIEW, AREA = 9, 81  # side and area of the square that the grid shows, cells
 HALF = VIEW // 2
 PLANES = 10
-CAUTION = 6  # battery that is kept beyond what the way home takes
+CAUTION = 12  # battery that is kept beyond what the way home takes
 CLEAN_UP, EXPLORE, GO_HOME = 0, 1, 2  # what a sign leads to
 NO_SIGN = 12
 NUMBERS = 13 * 4 * 2 * 27  # of the observation `index`
@@ -111,14 +111,20 @@ def move(p, t, e, action):
 
 @kernel
 def move_pet(t, e, to):
-    """The pet now and then takes a step: never onto the dock, nor where the robot was or makes for."""
+    """The pet steps aside when hit, else now and then; not onto the dock, nor where the robot was or goes.
+
+    It takes the first way that is free, from any direction on clockwise.
+    """
     e.pet_came = e.pet
     if e.pet > 0:
         draw = next_u64(e.rng)
-        cell = np.int64(e.pet) + STEPS[np.int64(draw >> np.uint64(62))]
-        moves = np.int64(draw & np.uint64(1023)) < PET_MOVES
-        if moves and has(t.open[0], cell) and cell != e.came and cell != to and cell != t.dock:
-            e.pet = cell
+        if e.info.cost > 0 or np.int64(draw & np.uint64(1023)) < PET_MOVES:
+            first = np.int64(draw >> np.uint64(62))
+            for turn in range(4):
+                cell = np.int64(e.pet_came) + STEPS[(first + turn) & 3]
+                if has(t.open[0], cell) and cell != e.came and cell != to and cell != t.dock:
+                    e.pet = cell
+                    break
 
 
 @kernel

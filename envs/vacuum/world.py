@@ -12,6 +12,7 @@ from ..core import (
     Kernels,
     Measure,
     Played,
+    Renderer,
     World,
     bind_policy,
     check_ranges,
@@ -176,3 +177,9 @@ class Vacuum(World):
             "explorer": bind_policy(kernels.explore_one),
             "expert": Expert(self.flats, self._params.turns),
         }
+
+    def renderer(self) -> Renderer:
+        """Draws the flat with pygame."""
+        from .renderer import VacuumRenderer
+
+        return VacuumRenderer(self._params, self.flats)
