@@ -66,7 +66,8 @@ def find_tour(flat: Flat, turns: bool, width: int = 200) -> Tour:
     to_goals = ticks_to(after, goals)
     legs = to_goals[:, goals].T  # (G, G) from one to another
     to_dock = ticks_to(after, np.arange(4) * CELLS + dock).min(axis=0)[goals]
-    names = np.random.default_rng(0).integers(1, 1 << 62, len(dirty))  # a set is called the sum of its cells'
+    # A set is called the sum of its cells' random names, which leave room for the number of a goal.
+    names = np.random.default_rng(0).integers(1, 1 << 52, len(dirty)) << 10
     cost, last = to_goals[:, dock], np.arange(len(goals))
     visited = np.eye(len(dirty), dtype=np.bool_).repeat(4, axis=0)
     trail = last[:, None]
@@ -80,7 +81,7 @@ def find_tour(flat: Flat, turns: bool, width: int = 200) -> Tour:
             visited[np.arange(len(row)), goal // 4] = True
             trail = np.column_stack([trail[row], goal])
         order = np.argsort(cost, kind="stable")
-        _, first = np.unique(np.stack([visited @ names, last])[:, order], axis=1, return_index=True)
+        _, first = np.unique((visited @ names + last)[order], return_index=True)
         kept = order[np.sort(first)]
         is_best &= len(kept) <= width
         kept = kept[:width]
