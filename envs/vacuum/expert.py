@@ -58,7 +58,13 @@ class Expert:
         ticks = np.concatenate([ticks_to(after, states), ticks_to(after, docked).min(axis=0)[None]])
         carpet = np.unpackbits(layout["carpet"][0].astype("<u8").view(np.uint8), bitorder="little")
         cells = np.append(states % CELLS, layout["dock"])
-        return Plan(cells, ticks, after, layout["home"].ravel().astype(np.int64), np.tile(1 + carpet, 4))
+        return Plan(
+            cells,
+            ticks,
+            after,
+            layout["home"].ravel().astype(np.int64),
+            np.tile(1 + carpet.astype(np.int64), 4),
+        )
 
 
 def _follow(plan: Plan, state: NDArray) -> NDArray[np.int64]:

@@ -163,7 +163,7 @@ def seen_from(down, right, heading):
 @kernel
 def put_line(planes, at, bits, back):
     """Writes nine bits as bytes of 0 or 255, turned round where lines run back."""
-    put_word(planes, at, SPREAD[back, bits >> back & 255])
+    put_word(planes, at, np.uint64(SPREAD[back, bits >> back & 255]))
     planes[at + 8] = 255 * (bits >> (0 if back else 8) & 1)
 
 

@@ -66,10 +66,10 @@ class VacuumRenderer(Renderer):
             self._at(int(e["pet"]))
         )
         if e["pet"]:
-            self._pet(shown + UNIT / 2)
+            self._pet(tuple(shown + UNIT / 2))
         place = (1 - phase) * np.array(self._at(int(e["came"]))) + phase * np.array(self._at(int(e["cell"])))
         turn = (ANGLES[e["heading"]] - ANGLES[e["faced"]] + 180) % 360 - 180
-        self._robot(place + UNIT / 2, ANGLES[e["faced"]] + phase * turn, bool(e["bumped"]))
+        self._robot(tuple(place + UNIT / 2), ANGLES[e["faced"]] + phase * turn, bool(e["bumped"]))
         self._write(e, flat, hud or {})
         return to_array(self._frame)
 
@@ -140,9 +140,9 @@ class VacuumRenderer(Renderer):
             pygame.draw.aacircle(self._frame, (40, 60, 40), at(-6 + 3.4 * side, -4), 1.6 * scale)
         pygame.draw.aacircle(self._frame, PINK, at(-6, 0), 1.5 * scale)
 
-    def _robot(self, middle: Sequence[float], angle: float, bumped: bool, scale: float = 1.0) -> None:
+    def _robot(self, place: Sequence[float], angle: float, bumped: bool, scale: float = 1.0) -> None:
         ahead = np.array([np.sin(np.radians(angle)), -np.cos(np.radians(angle))])
-        aside, middle = np.array([-ahead[1], ahead[0]]), np.array(middle)
+        aside, middle = np.array([-ahead[1], ahead[0]]), np.array(place)
         brush = middle + scale * (9 * ahead + 10 * aside)
         for turn in range(6):
             way = np.array([np.cos(turn * np.pi / 3 + 0.3), np.sin(turn * np.pi / 3 + 0.3)])

@@ -308,6 +308,20 @@ def test_three_flats_are_shipped_and_the_expert_cleans_them():
     assert ended.all() and cleaned.mean() > 0.9
 
 
+def test_pictures_show_what_is_clean_known_and_moved():
+    env = WorldVectorEnv(WORLD, 2, flat="03-the-cat-in-the-door", autoreset_mode=AutoresetMode.DISABLED)
+    env.reset(seed=0)
+    renderer, act = env.world.renderer(), env.reference("expert")
+    pictures = [renderer.draw(env.state, 0)]
+    for _ in range(20):
+        env.step(act())
+    env.step(np.full(2, RIGHT))
+    pictures += [renderer.draw(env.state, 0, phase=phase, hud={"agent": "expert"}) for phase in (0.0, 1.0)]
+    assert all(each.dtype == np.uint8 and each.shape == pictures[0].shape for each in pictures)
+    assert all((a != b).any() for a, b in zip(pictures, pictures[1:], strict=False))
+    assert (renderer.draw(env.state, 0, hud={"agent": "expert"}) == pictures[2]).all()
+
+
 def test_numbers_in_words():
     world = Vacuum(VacuumConfig(observation="index", pool_size=1))
     words = world.describe(int(np.ravel_multi_index((3 * 3 + 1, 2, 1, 0, 1, 2), (13, 4, 2, 3, 3, 3))))
