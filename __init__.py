@@ -65,6 +65,16 @@ register_world(
 )
 
 register_world(
+    id="meze/Vacuum-v0",
+    name="vacuum",
+    world=f"{__name__}.envs.vacuum.world:Vacuum",
+    config=f"{__name__}.envs.vacuum.config:VacuumConfig",
+    max_episode_steps=512,
+    presets=_PRESETS / "vacuum.toml",
+    summary="Clean a flat that you have never seen, and be back at the dock before the battery is flat.",
+)
+
+register_world(
     id="meze/FireEscape-v0",
     name="fire-escape",
     world=f"{__name__}.envs.fire_escape.world:FireEscape",

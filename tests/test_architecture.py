@@ -20,7 +20,7 @@ FOLDERS = ("agents", "envs", "runners")
 
 EXAMPLE = "envs.fire_escape"
 """The world that shows how one is written: with public names alone, in few lines."""
-PUBLIC_ALONE = EXAMPLE, "envs.maze", "envs.tram"
+PUBLIC_ALONE = EXAMPLE, "envs.maze", "envs.tram", "envs.vacuum"
 """Worlds that use public names alone, as those of other packages do."""
 OPEN = ".envs.core", ".envs.core.eight"
 """What they may import: names of the former, and the latter whole."""

@@ -29,6 +29,10 @@ SETTINGS = {
     "fire-escape": {"index": ({"people": 16, "spread": 0.6},)},
     "maze": {"grid": ({"pool_size": 4},), "index": ({"maze": "shipped", "difficulty": 0.0},)},
     "tram": {"grid": ({"pool_size": 8},), "index": ({"scene": "shipped"},)},
+    "vacuum": {
+        "grid": ({"pool_size": 4}, {"flat": "shipped", "actions": "headings", "remembered": False}),
+        "index": ({"pool_size": 4},),
+    },
 }
 """World to observation mode to settings with which it is cheaper, or more goes on, than by default."""
 CASES = [

@@ -1,0 +1,1 @@
+"""A robot vacuum in flats that it has never seen."""

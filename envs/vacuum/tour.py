@@ -1,0 +1,107 @@
+"""Shortest tours: from the dock over all dirty cells and back, in ticks, without a pet and without a battery.
+
+Where nothing is left out the search is dynamic programming over sets of cells (Held & Karp 1962), and exact;
+else it is a beam search over the same states.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .flat import AHEAD, BLOCKED, DIRT, Flat
+from .state import CELLS
+
+STATES = 4 * CELLS  # of a robot: CELLS * heading + cell
+
+
+class Tour(NamedTuple):
+    """A way to clean a flat."""
+
+    ticks: int
+    states: NDArray[np.int64]
+    """(N,) for each dirty cell, in the order in which they are cleaned, where and how the robot arrives."""
+    is_best: bool
+    """Whether there is no shorter one."""
+
+
+def moves(flat: Flat, turns: bool) -> NDArray[np.int64]:
+    """(A, STATES) which state follows, by action; an action that a wall stops changes nothing."""
+    is_open = ~np.isin(flat.letters.ravel(), list(BLOCKED))
+    heading, cell = np.divmod(np.arange(STATES), CELLS)
+    if turns:
+        ahead = np.where(
+            is_open[AHEAD[heading, cell]], heading * CELLS + AHEAD[heading, cell], np.arange(STATES)
+        )
+        return np.stack([ahead, (heading + 3) % 4 * CELLS + cell, (heading + 1) % 4 * CELLS + cell])
+    to = AHEAD[:, cell]
+    return np.where(is_open[to], np.arange(4)[:, None] * CELLS + to, np.arange(STATES))
+
+
+def ticks_to(after: NDArray[np.int64], goals: NDArray[np.int64]) -> NDArray[np.float64]:
+    """(G, STATES) ticks from each state to each of G states, infinite where there is no way."""
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
+    froms = np.tile(np.arange(STATES), len(after))
+    back = csr_array((np.ones(len(froms)), (after.ravel(), froms)), shape=(STATES, STATES))
+    return np.asarray(dijkstra(back, unweighted=True, indices=goals))
+
+
+def find_tour(flat: Flat, turns: bool, width: int = 200) -> Tour:
+    """Looks for a short tour, which begins at the dock, facing up.
+
+    Args:
+        flat: the flat.
+        turns: whether turning takes a tick.
+        width: how many ways are followed at a time, the shortest ones; the tour is the best one where these
+            are all that there are.
+    """
+    letters = flat.letters.ravel()
+    dirty, dock = np.flatnonzero(np.isin(letters, list(DIRT))), int(np.flatnonzero(letters == "D")[0])
+    goals = (np.arange(4) * CELLS + dirty[:, None]).ravel()
+    after = moves(flat, turns)
+    to_goals = ticks_to(after, goals)
+    legs = to_goals[:, goals].T  # (G, G) from one to another
+    to_dock = ticks_to(after, np.arange(4) * CELLS + dock).min(axis=0)[goals]
+    # A set is called the sum of its cells' random names, which leave room for the number of a goal.
+    names = np.random.default_rng(0).integers(1, 1 << 52, len(dirty)) << 10
+    cost, last = to_goals[:, dock], np.arange(len(goals))
+    visited = np.eye(len(dirty), dtype=np.bool_).repeat(4, axis=0)
+    trail = last[:, None]
+    is_best = True
+    for k in range(len(dirty)):
+        if k > 0:
+            longer = cost[:, None] + legs[last]
+            longer[visited.repeat(4, axis=1)] = np.inf
+            row, goal = np.nonzero(np.isfinite(longer))
+            cost, last, visited = longer[row, goal], goal, visited[row]
+            visited[np.arange(len(row)), goal // 4] = True
+            trail = np.column_stack([trail[row], goal])
+        order = np.argsort(cost, kind="stable")
+        _, first = np.unique((visited @ names + last)[order], return_index=True)
+        kept = order[np.sort(first)]
+        is_best &= len(kept) <= width
+        kept = kept[:width]
+        cost, last, visited, trail = cost[kept], last[kept], visited[kept], trail[kept]
+    total = cost + to_dock[last]
+    best = int(total.argmin())
+    return Tour(int(total[best]), goals[trail[best]], bool(is_best))
+
+
+def least_ticks(flat: Flat, turns: bool) -> int:
+    """A number of ticks that no tour is shorter than: the least tree on the cells, and a second way home."""
+    from scipy.sparse.csgraph import minimum_spanning_tree
+
+    letters = flat.letters.ravel()
+    dirty, dock = np.flatnonzero(np.isin(letters, list(DIRT))), np.flatnonzero(letters == "D")
+    places = np.concatenate([dirty, dock])
+    states = (np.arange(4) * CELLS + places[:, None]).ravel()
+    ticks = ticks_to(moves(flat, turns), states)[:, states].reshape(len(places), 4, len(places), 4)
+    apart = ticks.min(axis=(1, 3))
+    apart = np.minimum(apart, apart.T)
+    tree = minimum_spanning_tree(apart[:-1, :-1]).sum()
+    ends = np.sort(apart[-1, :-1])
+    return int(tree + ends[0] + (ends[1] if len(ends) > 1 else ends[0]))

@@ -1,0 +1,185 @@
+"""A robot vacuum as a world: its manual, its spaces and its flats."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+from gymnasium.spaces import Box, Discrete, Space
+from numpy.typing import ArrayLike, NDArray
+
+from ..core import (
+    SUCCESS,
+    Kernels,
+    Measure,
+    Played,
+    Renderer,
+    World,
+    bind_policy,
+    check_ranges,
+    reset_choice,
+)
+from . import kernels
+from .config import VacuumConfig
+from .flat import lay_out
+from .pool import load_flats
+from .state import CELLS, STATE, VacuumParams
+
+AROUND = "ahead", "right", "behind", "left"
+
+
+def _over_best(played: Played) -> NDArray[np.float64] | None:
+    """Of those flats that both cleaned; None where the best one's steps are not known, or there are none."""
+    if played.best is None:
+        return None
+    both = (played.counted["success"] > 0) & (played.best["success"] > 0)
+    return played.counted["length"][both] / played.best["length"][both] if both.any() else None
+
+
+class Vacuum(World):
+    """Clean a flat that you have never seen, and be back at the dock before the battery is flat.
+
+    ## Description
+    A robot vacuum leaves its dock in a flat of rooms, doors, furniture and carpets, of which it knows
+    nothing. It senses the cells around it, and those around each of them that is free; of what it has
+    discovered it keeps a map. It sucks wherever it is. A tick takes 1 of its battery, 2 on carpet; at the
+    dock it is charged at once. A pet now and then takes a step, and stands in the way. Robot and pet move at
+    once: neither enters a cell where the other was.
+
+    ## Action Space
+    - `actions="turns"` (default): `Discrete(3)`: forward, turn left, turn right.
+    - `actions="headings"`: `Discrete(4)`: up, right, down, left.
+
+    ## Observation Space
+    - `observation="grid"` (default): `Box(0, 255, (10, 9, 9), uint8)`, planes of the map around the robot,
+      where ahead is up (with `headings`, up is up).
+    - `observation="index"`: `Discrete(2808)`: where the map leads, the way home, whether it is time for it,
+      and what is at the left, ahead and at the right.
+
+    ## Rewards
+    1 for a cell that is cleaned, 10 for being back at the dock of a clean flat, -10 for a flat battery, -1/4
+    for running into the pet, -1/32 a tick. `info` has `success`, `cost` (ran into the pet in the step),
+    `flat_battery`, `cleaned` (share of the dirty cells that are clean now) and `bumps` (in the step).
+
+    ## Starting State
+    At the dock of a flat, facing up; `reset(options={"flat": k})` chooses one.
+
+    ## Episode End
+    Terminates at the dock of a clean flat, or when the battery is flat; truncated after 512 steps.
+
+    ## Arguments
+    The fields of `VacuumConfig`.
+
+    ## Version History
+    - v0: first version.
+    """
+
+    render_fps = 10
+    observation_names = (
+        *("in the way", "free", "dirt", "carpet", "pet", "dock", "battery"),
+        *("dock behind", "dock to the right", "bumped"),
+    )
+    measures = (
+        SUCCESS,
+        Measure("cleaned", "last", note="share of the dirt that is gone at the end", share=True, better=True),
+        Measure(
+            "flat_battery",
+            "any",
+            "battery flat",
+            "share of episodes that ended with a flat battery",
+            share=True,
+            better=False,
+        ),
+        Measure("cost", "sum", "pet hit", "times that it ran into the pet in an episode", better=False),
+        Measure("bumps", "sum", note="times that something was in the way in an episode", better=False),
+        Measure(
+            "over_best",
+            title="steps / best",
+            note="steps over those of the best reference, in flats that both cleaned",
+            better=False,
+            of=_over_best,
+        ),
+    )
+    state_dtype = STATE
+
+    def __init__(self, config: VacuumConfig | None = None) -> None:
+        """Takes the settings, by default all defaults.
+
+        Raises:
+            ValueError: one line, for a flat that is not there, or that can't be cleaned.
+        """
+        self.config = config = config or VacuumConfig()
+        self.flats = load_flats(config.flat, config.split, config.pool_size)
+        turns = config.actions == "turns"
+        layouts = np.stack([lay_out(flat, turns) for flat in self.flats])
+        layouts.flags.writeable = False
+        self._params = VacuumParams(layouts, turns, config.remembered)
+        self.action_names = (
+            ("forward", "turn left", "turn right") if turns else ("up", "right", "down", "left")
+        )
+        self.action_space: Space = Discrete(len(self.action_names))
+        self.observation_space: Space = Box(0, 255, (kernels.PLANES, kernels.VIEW, kernels.VIEW), np.uint8)
+        observe: Callable[..., Any] = kernels.observe_grid
+        if config.observation == "index":
+            self.observation_space, observe = Discrete(kernels.NUMBERS), kernels.observe_index
+        self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe)
+
+    def params(self) -> VacuumParams:
+        """The flats."""
+        return self._params
+
+    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
+        """`flat`: a number in the pool."""
+        return reset_choice(options, {"flat": len(self.flats)})
+
+    def check_state(self, state: NDArray) -> None:
+        """Refuses records with which a kernel could leave its tables."""
+        flats = self._params.flats
+        check_ranges(state, {"flat": (0, len(flats) - 1), "ask_flat": (0, len(flats))})
+        here = flats[state["flat"]]
+        ranges = {name: (0, CELLS - 1) for name in ("cell", "came", "pet", "pet_came")}
+        ranges |= {
+            "heading": (0, 3),
+            "faced": (0, 3),
+            "bumped": (0, 1),
+            "battery": (0, here["battery"].max()),
+        }
+        check_ranges(state, ranges)
+        rows = np.arange(len(state))
+        ways = np.unpackbits(here["open"][:, 0].astype("<u8").view(np.uint8), axis=1, bitorder="little")
+        for name in ("cell", "came", "pet", "pet_came"):
+            if not (ways[rows, state[name]] | (name.startswith("pet") & (here["pet"] == 0))).all():
+                raise ValueError(f"no state of this world: {name} is in a wall of its flat")
+        if (state["dirt"] & ~here["dirt"]).any():
+            raise ValueError("no state of this world: dirt is where its flat has none")
+        counts = np.bitwise_count(state["dirt"]).sum(axis=2)
+        if (counts != state["dirty"][:, None]).any():
+            raise ValueError("no state of this world: dirty is not the number of dirty cells")
+
+    def describe(self, observation: int) -> list[str]:
+        """The number of the observation `index` in words."""
+        shape = 1 + kernels.NO_SIGN, 4, 2, 3, 3, 3
+        to, home, is_late, *sides = map(int, np.unravel_index(int(observation), shape))
+        purpose = "dirt", "what is unknown", "the dock"
+        what = "clean", "in the way", "dirt"
+        return [
+            "nowhere to go" if to == kernels.NO_SIGN else f"{AROUND[to // 3]}: {purpose[to % 3]}",
+            f"way home: {AROUND[home]}",
+            "time to go home" if is_late else "time left",
+            *(f"{AROUND[k]}: {what[side]}" for k, side in zip((3, 0, 1), sides, strict=True)),
+        ]
+
+    def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
+        """`wall-follower` reads no map, `explorer` follows its own; `expert` knows the flat: the best."""
+        from .expert import Expert
+
+        return {
+            "wall-follower": bind_policy(kernels.follow_one),
+            "explorer": bind_policy(kernels.explore_one),
+            "expert": Expert(self.flats, self._params.turns),
+        }
+
+    def renderer(self) -> Renderer:
+        """Draws the flat with pygame."""
+        from .renderer import VacuumRenderer
+
+        return VacuumRenderer(self._params, self.flats)
