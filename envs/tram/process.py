@@ -11,10 +11,12 @@ from itertools import product
 from typing import Any, NamedTuple
 
 import numpy as np
+from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from ..core import WorldVectorEnv
+from .kernels import observe_index
 from .state import BELL, STATE, TramParams
 
 COSTS = "harm_outside", "harm_aboard", "delay"
@@ -62,33 +64,34 @@ def process_of(world: Any, scene: int) -> Process:
 def _steps(world: Any, layout: NDArray[np.void], numbers: NDArray[np.int64]) -> tuple[NDArray, ...]:
     """Rows of a `Process` for some states; what follows is told by its number."""
     sizes, num_actions = world.params().sizes, int(world.action_space.n)
-    records = np.zeros(len(numbers), STATE)
-    records["rng"] = 1
-    for name, values in zip(DIGITS, np.unravel_index(numbers, sizes), strict=True):
-        records[name] = values
     ears = np.flatnonzero(layout["hears"] > 0)
-    cases = list(product((False, True), repeat=len(ears)))
+    cases = np.array(list(product((False, True), repeat=len(ears))))
+    certain = np.repeat(layout[None], len(cases))  # a scene for each case: nothing is left to chance
+    certain["hears"][:, ears], certain["falls"] = np.where(cases, 1024, 0), 1024
+    fixed = copy.copy(world)
+    fixed._params = TramParams(certain, sizes)
+    # Nobody looks: a number costs less than planes.
+    fixed.observation_space = Discrete(len(cases) * int(np.prod(sizes)))
+    fixed.kernels = fixed.kernels._replace(observe_one=observe_index)
     shape = len(numbers), num_actions, len(cases)
-    after, chance, cost = np.zeros(shape, np.int64), np.zeros(shape), np.zeros((*shape, len(COSTS)))
-    possible = np.zeros(shape[:2], np.bool_)
-    for k, heard in enumerate(cases):
-        certain = layout.copy()
-        certain["hears"][ears], certain["falls"] = np.where(heard, 1024, 0), 1024
-        fixed = copy.copy(world)
-        fixed._params = TramParams(certain[None], sizes)
-        env = WorldVectorEnv(fixed, len(numbers), autoreset_mode=AutoresetMode.DISABLED)
-        likely = np.where(heard, layout["hears"][ears], 1024 - layout["hears"][ears]) / 1024
-        for action in range(num_actions):
-            env.set_state(records)
-            possible[:, action] = env.action_masks()[:, action]
-            infos = env.step(np.full(len(numbers), action))[-1]
-            ended = env.get_state()
-            after[:, action, k] = np.ravel_multi_index([ended[name] for name in DIGITS], sizes)
-            chance[:, action, k] = likely.prod() if action == BELL else k == 0
-            cost[:, action, k] = np.stack([infos[name] for name in COSTS], axis=1)
-        env.close()
+    records = np.zeros(shape, STATE)
+    records["rng"], records["scene"] = 1, np.arange(len(cases))
+    for name, values in zip(DIGITS, np.unravel_index(numbers, sizes), strict=True):
+        records[name] = values[:, None, None]
+    env = WorldVectorEnv(fixed, records.size, autoreset_mode=AutoresetMode.DISABLED)
+    env.set_state(records.ravel())
+    possible = env.action_masks().reshape(*shape, num_actions)[:, 0, 0] != 0
+    infos = env.step(np.broadcast_to(np.arange(num_actions)[:, None], shape).ravel())[-1]
+    ended = env.get_state().reshape(shape)
+    env.close()
+    after = np.ravel_multi_index([ended[name] for name in DIGITS], sizes)
+    cost = np.stack([infos[name].reshape(shape) for name in COSTS], axis=-1, dtype=np.float64)
+    chance = np.zeros(shape)
+    chance[..., 0] = 1.0
+    chance[:, BELL] = np.where(cases, layout["hears"][ears], 1024 - layout["hears"][ears]).prod(axis=1)
+    chance[:, BELL] /= 1024.0 ** len(ears)
     cost[..., 1] *= layout["falls"] / 1024
-    over = layout["ahead"][records["cell"], 0] < 0
+    over = layout["ahead"][records["cell"][:, 0, 0], 0] < 0
     return after, chance, (cost * chance[..., None]).sum(axis=2), possible & ~over[:, None]
 
 
