@@ -9,7 +9,7 @@ PET_MOVES = 256  # chance of 1024 that the pet takes a step
 CLEAN, DONE, TICK, PET, FLAT = 1024, 10240, -32, -256, -10240  # rewards in 1/1024
 VIEW, AREA = 9, 81  # side and area of the square that the grid shows, cells
 HALF = VIEW // 2
-PLANES = 10
+PLANES = 12
 CAUTION = 12  # battery that is kept beyond what the way home takes
 CLEAN_UP, EXPLORE, GO_HOME = 0, 1, 2  # what a sign leads to
 NO_SIGN = 12
@@ -168,12 +168,12 @@ def put_line(planes, at, bits, back):
 
 
 @kernel
-def put_cell(e, cell, heading, planes, plane):
+def put_cell(e, cell, heading, planes, plane, value):
     """Marks a cell in a plane, where it lies in the square."""
     down, right = cell // SIDE - e.cell // SIDE, cell % SIDE - e.cell % SIDE
     if max(abs(down), abs(right)) <= HALF:
         down, right = seen_from(down, right, heading)
-        planes[plane * AREA + (HALF + down) * VIEW + HALF + right] = 255
+        planes[plane * AREA + (HALF + down) * VIEW + HALF + right] = value
 
 
 @kernel
@@ -200,14 +200,19 @@ def observe_grid(p, s, i, obs):
                 planes, 3 * AREA + at, (line_of(t.carpet[lines], k) & known) << HALF >> column & 511, back
             )
     if is_near(e):
-        put_cell(e, np.int64(e.pet), heading, planes, 4)
-    put_cell(e, np.int64(t.dock), heading, planes, 5)
+        put_cell(e, np.int64(e.pet), heading, planes, 4, 255)
+    put_cell(e, np.int64(t.dock), heading, planes, 5, 255)
     down, right = t.dock // SIDE - e.cell // SIDE, t.dock % SIDE - e.cell % SIDE
     down, right = seen_from(down, right, heading)
     planes[6 * AREA : 7 * AREA] = e.battery
     planes[7 * AREA : 8 * AREA] = 128 + 9 * down
     planes[8 * AREA : 9 * AREA] = 128 + 9 * right
-    planes[9 * AREA :] = 255 * e.bumped
+    planes[9 * AREA : 10 * AREA] = 255 * e.bumped
+    planes[10 * AREA :] = 0
+    to, purpose = sign(t, e)
+    if to >= 0:
+        put_cell(e, e.cell + STEPS[to], heading, planes, 10, 255 - 85 * purpose)
+    put_cell(e, e.cell + STEPS[homewards(t, e)], heading, planes, 11, 255 if must_return(t, e) else 85)
 
 
 @kernel

@@ -50,7 +50,7 @@ class Vacuum(World):
     - `actions="headings"`: `Discrete(4)`: up, right, down, left.
 
     ## Observation Space
-    - `observation="grid"` (default): `Box(0, 255, (10, 9, 9), uint8)`, planes of the map around the robot,
+    - `observation="grid"` (default): `Box(0, 255, (12, 9, 9), uint8)`, planes of the map around the robot,
       where ahead is up (with `headings`, up is up).
     - `observation="index"`: `Discrete(2808)`: where the map leads, the way home, whether it is time for it,
       and what is at the left, ahead and at the right.
@@ -76,7 +76,7 @@ class Vacuum(World):
     render_fps = 10
     observation_names = (
         *("in the way", "free", "dirt", "carpet", "pet", "dock", "battery"),
-        *("dock behind", "dock to the right", "bumped"),
+        *("dock behind", "dock to the right", "bumped", "where the map leads", "way home"),
     )
     measures = (
         SUCCESS,
