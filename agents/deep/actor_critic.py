@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from .distributions import Distribution
 from .networks import choose_kind, make_network, share_planes
 from .normalising import RunningNorm
+from .recurrent import Cell, Sequences
 
 
 class ActorCritic(nn.Module):
@@ -27,6 +28,7 @@ class ActorCritic(nn.Module):
 
     Attributes:
         norm: what observations pass first, or None.
+        state_size: numbers that the networks remember.
 
     Raises:
         ValueError: one line, for a space that no network fits.
@@ -43,6 +45,7 @@ class ActorCritic(nn.Module):
         net = replace(config.net, kind=kind)
         self.actor = make_network(space, outputs + config.shared_net, net, config.frame_stack)
         self.critic = None if config.shared_net else make_network(space, 1, net, config.frame_stack)
+        self.state_size = sum(getattr(net, "state_size", 0) for net in self.nets)
         _initialise(self.actor, 1.0 if config.shared_net else 0.01)
         if self.critic is not None:
             _initialise(self.critic, 1.0)
@@ -51,15 +54,27 @@ class ActorCritic(nn.Module):
         self.log_deviation = nn.Parameter(torch.full((free,), config.log_std_init)) if free else None
 
     @property
-    def nets(self) -> list[nn.Module]:
+    def nets(self) -> list[Any]:
         """The networks, whose outputs are one row together."""
         return [self.actor] if self.critic is None else [self.actor, self.critic]
 
-    def forward(self, obs: Tensor) -> Tensor:
-        """(B, ...) observations to (B, outputs + 1) float32."""
+    def forward(self, obs: Tensor, state: Tensor | None = None) -> Any:
+        """(B, ...) observations to (B, outputs + 1) float32; with a state as `Recurrent` does."""
         if self.norm is not None:
             obs = self.norm(obs)
-        return torch.cat([net(obs) for net in self.nets], dim=1)
+        if state is None:
+            return torch.cat([net(obs) for net in self.nets], dim=1)
+        parts = zip(self.nets, state.chunk(len(self.nets), 1), strict=True)
+        outputs, states = zip(*(net(obs, known) for net, known in parts), strict=True)
+        return torch.cat(outputs, dim=1), torch.cat(states, dim=1)
+
+    def unroll(self, obs: Tensor, sequences: Sequences) -> Tensor:
+        """(T * S, ...) observations to (T * S, outputs + 1); see `Recurrent.unroll`."""
+        if self.norm is not None:
+            obs = self.norm(obs)
+        states = sequences.state.chunk(len(self.nets), 1)
+        parts = [sequences._replace(state=known) for known in states]
+        return torch.cat([net.unroll(obs, part) for net, part in zip(self.nets, parts, strict=True)], dim=1)
 
     def split(self, outputs: Tensor) -> tuple[Tensor, Tensor]:
         """(B, outputs + 1) to all (B, P) numbers of the distribution, and (B,) values."""
@@ -75,7 +90,12 @@ def _initialise(network: nn.Module, gain: float) -> None:
     Andrychowicz et al. 2021, "What matters for on-policy deep actor-critic methods?", choices C56 to C58.
     """
     layers = [each for each in network.modules() if isinstance(each, nn.Linear | nn.Conv2d)]
+    gains = dict.fromkeys(layers, math.sqrt(2.0)) | {layers[-1]: gain}
+    cells = [each for each in network.modules() if isinstance(each, Cell)]
+    gains |= {layer: 1.0 for cell in cells for layer in cell.children()}
     for layer in layers:
-        nn.init.orthogonal_(layer.weight, gain if layer is layers[-1] else math.sqrt(2.0))
+        nn.init.orthogonal_(layer.weight, gains[layer])
         if layer.bias is not None:
             nn.init.zeros_(layer.bias)
+    for cell in cells:
+        cell.remember()

@@ -66,6 +66,8 @@ class DQNConfig(QConfig):
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
+        if self.net.memory != "none":
+            raise ValueError("dqn has no memory, since its replay forgets what came before; ppo and pqn have")
         at_least(self, 1, "n_step", "buffer_size", "learning_starts", "batch_size", "target_update_interval")
         if self.batch_size > self.buffer_size:
             raise ValueError(f"batch_size {self.batch_size} is larger than buffer_size {self.buffer_size}")

@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...caching import compiled
-from .layers import BLOCK, FAST, backward, begin, finish, forward, part
+from .layers import backward, begin, block_of, finish, forward
+from .products import FAST, part
 
 FLOOR = np.float32(-1e9)
 """Logit of an impossible action: its probability is 0, and no gradient is infinite."""
@@ -32,7 +33,7 @@ class Aims(NamedTuple):
 
 
 @compiled(nogil=True, _nrt=False, **FAST)
-def fit_values(inputs, order, minibatches, aims, nets, flat, grad, optimizer, scratch, errors):
+def fit_values(inputs, order, minibatches, aims, nets, flat, grad, optimizer, scratch, recall, errors):
     """Steps of Adam, one a minibatch, that bring chosen outputs nearer to their targets.
 
     Args:
@@ -45,6 +46,7 @@ def fit_values(inputs, order, minibatches, aims, nets, flat, grad, optimizer, sc
         grad: room for as many.
         optimizer: both moments, (1,) steps so far, and `FlatAdam.settings`.
         scratch: `Scratch`, with room for transposed weights.
+        recall: `Recall`, where rows are streams; else None.
         errors: (B,) float32, where outputs less targets are written.
     """
     size = len(order) // minibatches
@@ -55,11 +57,11 @@ def fit_values(inputs, order, minibatches, aims, nets, flat, grad, optimizer, sc
         for row in minibatch:
             counted += aims.weight[row] > 0
         share = np.float32(1) / np.float32(max(1, counted))
-        for lo in range(0, size, BLOCK):
-            rows = minibatch[lo : lo + BLOCK]
-            forward(inputs, rows, nets, flat, scratch, scratch.outputs)
+        for lo in range(0, size, len(scratch.rows)):
+            rows = scratch.rows[: block_of(minibatch, lo, scratch.rows, recall)]
+            forward(inputs, rows, nets, flat, scratch, recall, scratch.outputs)
             _value_slopes(rows, aims, share, scratch.outputs, scratch.slopes, errors)
-            backward(inputs, len(rows), nets, flat, grad, scratch)
+            backward(inputs, rows, nets, flat, grad, scratch, recall)
         finish(inputs, nets, flat, grad, optimizer)
 
 
@@ -115,7 +117,9 @@ class Clipping(NamedTuple):
 
 
 @compiled(nogil=True, _nrt=False, **FAST)
-def fit_policy(inputs, order, minibatches, rollout, clipping, nets, flat, grad, optimizer, scratch, told):
+def fit_policy(
+    inputs, order, minibatches, rollout, clipping, nets, flat, grad, optimizer, scratch, recall, told
+):
     """Steps of Adam, one a minibatch, down PPO's loss; outputs are numbers of a distribution, and a value.
 
     Args:
@@ -129,6 +133,7 @@ def fit_policy(inputs, order, minibatches, rollout, clipping, nets, flat, grad, 
         grad: room for as many.
         optimizer: both moments, (1,) steps so far, and `FlatAdam.settings`.
         scratch: `Scratch`, with room for transposed weights.
+        recall: `Recall`, where rows are streams; else None.
         told: (minibatches, 6) float64, where the parts of the loss are written; see `PPO.learn`.
     """
     size = len(order) // minibatches
@@ -139,16 +144,16 @@ def fit_policy(inputs, order, minibatches, rollout, clipping, nets, flat, grad, 
         level = (mean, spread) if clipping.normalise else (np.float32(0), np.float32(1))
         parts = told[number]
         parts[:] = 0
-        for lo in range(0, size, BLOCK):
-            rows = minibatch[lo : lo + BLOCK]
-            forward(inputs, rows, nets, flat, scratch, scratch.outputs)
+        for lo in range(0, size, len(scratch.rows)):
+            rows = scratch.rows[: block_of(minibatch, lo, scratch.rows, recall)]
+            forward(inputs, rows, nets, flat, scratch, recall, scratch.outputs)
             for b in range(len(rows)):
                 y, slope = scratch.outputs[b], scratch.slopes[b]
                 _policy_slope(rows[b], y, slope, rollout, level, clipping, flat, grad, parts)
                 _critic_slope(rows[b], y, slope, rollout, clipping, parts)
                 for n in range(len(slope)):
                     slope[n] /= np.float32(size)
-            backward(inputs, len(rows), nets, flat, grad, scratch)
+            backward(inputs, rows, nets, flat, grad, scratch, recall)
         if len(clipping.choices) == 0:
             for n in range(clipping.deviations, clipping.deviations + rollout.action.shape[1]):
                 grad[n] /= np.float32(size)

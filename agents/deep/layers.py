@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
 from ...caching import compiled
-from ...kernels import Kernel
+from .cells import hidden, recalled, recalled_back
 from .planes import differing_bytes
+from .products import FAST, add_chosen, add_outer, add_product, copy, matrix, part
 
 BLOCK = 32
 """Rows that go through the layers together."""
-FAST: dict[str, Any] = {"fastmath": {"reassoc", "contract", "nsz"}, "error_model": "numpy"}
-"""What the compiler may do: add up several terms at once, and divide without looking out for zeros first."""
 
 
 class Inputs(NamedTuple):
@@ -43,7 +41,7 @@ class Nets(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """Memory for a block on its way through the layers of M networks."""
+    """Memory for a block of at most K rows on its way through the layers of M networks."""
 
     rows: NDArray[np.int64]
     bytes: NDArray[np.uint8]
@@ -55,95 +53,32 @@ class Scratch(NamedTuple):
     start: NDArray[np.float32]
     """(M, units) what the first layers begin with."""
     products: NDArray[np.float32]
-    """(M, BLOCK * units) of all layers, one after another; normalised where they are."""
+    """(M, K * units) of all layers, one after another; normalised where they are."""
     scales: NDArray[np.float32]
-    """(M, L, BLOCK) what was multiplied by to normalise."""
+    """(M, L, K) what was multiplied by to normalise."""
     hidden: NDArray[np.float32]
-    """(M, BLOCK * units) outputs of all layers."""
+    """(M, K * units) outputs of all layers."""
     backs: NDArray[np.float32]
-    """(M, BLOCK * units) gradients of them, then of the products."""
+    """(M, K * units) gradients of them, then of the products."""
     outputs: NDArray[np.float32]
-    """(BLOCK, A) of the heads."""
+    """(K, A) of the heads."""
     slopes: NDArray[np.float32]
-    """(BLOCK, A) gradients of the loss by them."""
+    """(K, A) gradients of the loss by them."""
     transposed: NDArray[np.float32]
     """All weights, transposed."""
 
 
-def scratch_for(inputs: Inputs, nets: Nets, size: int = 0) -> Scratch:
-    """Makes it, and room for so many transposed weights."""
+def scratch_for(inputs: Inputs, nets: Nets, size: int = 0, block: int = BLOCK) -> Scratch:
+    """Makes it for so many rows, with room for so many transposed weights."""
     count, depth, _ = nets.layers.shape
-    units, most = nets.layers[0, :, 1].sum() * BLOCK, BLOCK * len(inputs.where) + 1
+    units, most = nets.layers[0, :, 1].sum() * block, block * len(inputs.where) + 1
     words = np.empty((inputs.run + 7) // 8, np.uint64)
-    lists = words, np.empty(most, np.int32), np.empty(most, np.float32), np.empty(BLOCK + 1, np.int64)
-    seen = [np.empty((BLOCK, each.shape[1]), each.dtype) for each in (inputs.bytes, inputs.numbers)]
-    row = BLOCK, nets.heads[:, 1].sum()
-    shapes = (count, nets.layers[0, 0, 1]), (count, units), (count, depth, BLOCK), *[(count, units)] * 2
+    lists = words, np.empty(most, np.int32), np.empty(most, np.float32), np.empty(block + 1, np.int64)
+    seen = [np.empty((block, each.shape[1]), each.dtype) for each in (inputs.bytes, inputs.numbers)]
+    row = block, nets.heads[:, 1].sum()
+    shapes = (count, nets.layers[0, 0, 1]), (count, units), (count, depth, block), *[(count, units)] * 2
     floats = [np.empty(shape, np.float32) for shape in (*shapes, row, row, size)]
-    return Scratch._make([np.empty(BLOCK, np.int64), *seen, *lists, *floats])
-
-
-# ---------------------------------------------------------------- products
-
-
-def part(function: Callable) -> Kernel:
-    """A kernel that adds up as is fastest."""
-    return Kernel(function, **FAST)
-
-
-@part
-def _add_product(a, b, c):
-    """Adds a @ b to c. Two rows of c and four of b at a time: so no number is read for one product alone."""
-    terms = b.shape[0]
-    fours, pairs = terms - terms % 4, len(c) - len(c) % 2
-    for m in range(0, pairs, 2):
-        row, other = c[m], c[m + 1]
-        for k in range(0, fours, 4):
-            a0, a1, a2, a3 = a[m, k], a[m, k + 1], a[m, k + 2], a[m, k + 3]
-            o0, o1, o2, o3 = a[m + 1, k], a[m + 1, k + 1], a[m + 1, k + 2], a[m + 1, k + 3]
-            b0, b1, b2, b3 = b[k], b[k + 1], b[k + 2], b[k + 3]
-            for i in range(len(row)):
-                x0, x1, x2, x3 = b0[i], b1[i], b2[i], b3[i]
-                row[i] += (a0 * x0 + a1 * x1) + (a2 * x2 + a3 * x3)
-                other[i] += (o0 * x0 + o1 * x1) + (o2 * x2 + o3 * x3)
-        for k in range(fours, terms):
-            ak, ok, bk = a[m, k], a[m + 1, k], b[k]
-            for i in range(len(row)):
-                row[i] += ak * bk[i]
-                other[i] += ok * bk[i]
-    for m in range(pairs, len(c)):
-        row = c[m]
-        for k in range(terms):
-            ak, bk = a[m, k], b[k]
-            for i in range(len(row)):
-                row[i] += ak * bk[i]
-
-
-@njit(inline="always")
-def _matrix(flat, at, rows, columns):
-    return flat[at : at + rows * columns].reshape(rows, columns)
-
-
-@part
-def _add_chosen(index, value, lo, hi, b, row):
-    """Adds chosen rows of b, times their values, to a row; four at a time."""
-    fours = hi - (hi - lo) % 4
-    for n in range(lo, fours, 4):
-        a0, a1, a2, a3 = value[n], value[n + 1], value[n + 2], value[n + 3]
-        b0, b1, b2, b3 = b[index[n]], b[index[n + 1]], b[index[n + 2]], b[index[n + 3]]
-        for i in range(len(row)):
-            row[i] += (a0 * b0[i] + a1 * b1[i]) + (a2 * b2[i] + a3 * b3[i])
-    for n in range(fours, hi):
-        ak, bk = value[n], b[index[n]]
-        for i in range(len(row)):
-            row[i] += ak * bk[i]
-
-
-@part
-def _copy(source, at, target):
-    """Fills a (K,) array from a place in another one on."""
-    for i in range(len(target)):
-        target[i] = source[at + i]
+    return Scratch._make([np.empty(block, np.int64), *seen, *lists, *floats])
 
 
 # ---------------------------------------------------------------- a layer
@@ -201,8 +136,8 @@ def usual_products(inputs, nets, flat, scratch):
     """What the first layers make of the usual observation, bias included."""
     for net in range(len(nets.layers)):
         terms, units, weight, bias = nets.layers[net, 0, :4]
-        columns, start = _matrix(flat, weight, terms, units), scratch.start[net]
-        _copy(flat, bias, start)
+        columns, start = matrix(flat, weight, terms, units), scratch.start[net]
+        copy(flat, bias, start)
         for k in range(len(inputs.usual)):
             x = inputs.scale * np.float32(inputs.usual[k])
             if x != 0:
@@ -212,12 +147,38 @@ def usual_products(inputs, nets, flat, scratch):
 
 
 @part
-def forward(inputs, chosen, nets, flat, scratch, outputs):
-    """Takes chosen rows, a block at most, through all layers; writes (BLOCK, A) outputs."""
+def block_of(minibatch, lo, rows, recall):
+    """Writes which rows of a minibatch, from a place on, go through the layers together; returns how many."""
+    if recall is None:
+        count = min(len(rows), len(minibatch) - lo)
+        for k in range(count):
+            rows[k] = minibatch[lo + k]
+        return count
+    all_streams, first = len(minibatch) // recall.steps, lo // recall.steps
+    streams = min(len(rows) // recall.steps, all_streams - first)
+    for t in range(recall.steps):
+        for k in range(streams):
+            rows[t * streams + k] = minibatch[t * all_streams + first + k]
+    return recall.steps * streams
+
+
+@part
+def forward(inputs, chosen, nets, flat, scratch, recall, outputs):
+    """Takes chosen rows, a block at most, through all layers; writes (rows, A) outputs.
+
+    `recall` is None where nothing is remembered.
+    """
     _read(inputs, chosen, scratch)
+    count = len(chosen)
     for net in range(len(nets.layers)):
-        _hidden_layers(inputs, len(chosen), net, nets.layers[net], flat, scratch)
-        _head(len(chosen), net, nets, flat, scratch, outputs)
+        _hidden_layers(inputs, count, net, nets.layers[net], flat, scratch)
+        y = _last(scratch.hidden[net], nets.layers[net], len(scratch.rows))
+        if recall is None:
+            _head(count, net, nets, flat, y, outputs)
+        else:
+            recalled(count, count + count % 2, chosen, net, y, flat, recall)
+            given = hidden(recall.after[net], recall.cells[net, 1], len(y))
+            _head(count, net, nets, flat, given, outputs)
 
 
 @part
@@ -225,11 +186,11 @@ def _read(inputs, chosen, scratch):
     """What the first layers see of chosen rows."""
     if len(inputs.where) == 0:
         for b in range(len(chosen)):
-            _copy(inputs.numbers[chosen[b]], 0, scratch.numbers[b])
+            copy(inputs.numbers[chosen[b]], 0, scratch.numbers[b])
         return
     rows = scratch.bytes[: len(chosen)]
     for b in range(len(chosen)):
-        _copy(inputs.bytes[chosen[b]], 0, rows[b])
+        copy(inputs.bytes[chosen[b]], 0, rows[b])
     seen = inputs.where, inputs.run, inputs.usual, inputs.scale
     differing_bytes(rows, *seen, scratch.words, scratch.index, scratch.value, scratch.bounds)
 
@@ -237,25 +198,26 @@ def _read(inputs, chosen, scratch):
 @part
 def _hidden_layers(inputs, count, net, layers, flat, scratch):
     """Takes a block through a network's hidden layers."""
+    block = len(scratch.rows)
     even = count + count % 2  # rows are multiplied in pairs, so that none depends on whether it has another
     index, value, bounds, start = scratch.index, scratch.value, scratch.bounds, scratch.start[net]
     products, outputs = scratch.products[net], scratch.hidden[net]
     at = 0
     for number in range(len(layers)):
         terms, units, weight, bias, gain, offset = layers[number]
-        h = _matrix(products, BLOCK * at, BLOCK, units)[:even]
-        y = _matrix(outputs, BLOCK * at, BLOCK, units)[:count]
-        columns = _matrix(flat, weight, terms, units)
+        h = matrix(products, block * at, block, units)[:even]
+        y = matrix(outputs, block * at, block, units)[:count]
+        columns = matrix(flat, weight, terms, units)
         for b in range(even):
-            _copy(flat if number else start, bias if number else 0, h[b])
+            copy(flat if number else start, bias if number else 0, h[b])
         if number > 0:
-            before = _matrix(outputs, BLOCK * (at - terms), BLOCK, terms)
-            _add_product(before[:even], columns, h)
+            before = matrix(outputs, block * (at - terms), block, terms)
+            add_product(before[:even], columns, h)
         elif len(inputs.where) == 0:
-            _add_product(scratch.numbers[:even], columns, h)
+            add_product(scratch.numbers[:even], columns, h)
         else:
             for b in range(count):
-                _add_chosen(index, value, bounds[b], bounds[b + 1], columns, h[b])
+                add_chosen(index, value, bounds[b], bounds[b + 1], columns, h[b])
         if gain >= 0:
             _normalise(
                 h[:count],
@@ -272,10 +234,10 @@ def _hidden_layers(inputs, count, net, layers, flat, scratch):
 
 
 @part
-def _head(count, net, nets, flat, scratch, outputs):
+def _head(count, net, nets, flat, y, outputs):
     """A network's outputs for a block."""
     terms, units, weight, bias, column = nets.heads[net]
-    y, weights = _last(scratch.hidden[net], nets.layers[net], terms), _matrix(flat, weight, units, terms)
+    weights = matrix(flat, weight, units, terms)
     for b in range(count):
         for n in range(units):
             total = np.float32(0)
@@ -285,30 +247,38 @@ def _head(count, net, nets, flat, scratch, outputs):
 
 
 @njit(inline="always")
-def _last(flat, layers, units):
-    """(BLOCK, units) of the last hidden layer."""
-    return _matrix(flat, BLOCK * (layers[:, 1].sum() - units), BLOCK, units)
+def _last(flat, layers, block):
+    """(K, units) of the last hidden layer."""
+    units = layers[-1, 1]
+    return matrix(flat, block * (layers[:, 1].sum() - units), block, units)
 
 
 @part
-def backward(inputs, count, nets, flat, grad, scratch):
+def backward(inputs, chosen, nets, flat, grad, scratch, recall):
     """Adds up what a block's `scratch.slopes` come to for all weights."""
+    count, block = len(chosen), len(scratch.rows)
     for net in range(len(nets.layers)):
-        _head_back(count, net, nets, flat, grad, scratch)
+        y = _last(scratch.hidden[net], nets.layers[net], block)
+        to_y = _last(scratch.backs[net], nets.layers[net], block)
+        if recall is None:
+            _head_back(count, net, nets, flat, grad, scratch.slopes, y, to_y)
+        else:
+            units = recall.cells[net, 1]
+            states, backs = hidden(recall.after[net], units, block), hidden(recall.backs, units, block)
+            _head_back(count, net, nets, flat, grad, scratch.slopes, states, backs)
+            recalled_back(count, chosen, net, y, to_y, flat, grad, recall)
         _hidden_back(inputs, count, net, nets.layers[net], flat, grad, scratch)
 
 
 @part
-def _head_back(count, net, nets, flat, grad, scratch):
-    """From slopes of outputs to those of the last hidden layer, in `scratch.backs`, and of the head."""
+def _head_back(count, net, nets, flat, grad, slopes, y, back):
+    """From slopes of outputs to those of the head, and of what it saw, in `back`."""
     terms, units, weight, bias, column = nets.heads[net]
-    y = _last(scratch.hidden[net], nets.layers[net], terms)
-    back = _last(scratch.backs[net], nets.layers[net], terms)
-    weights, grads = _matrix(flat, weight, units, terms), _matrix(grad, weight, units, terms)
+    weights, grads = matrix(flat, weight, units, terms), matrix(grad, weight, units, terms)
     back[:count] = 0
     for b in range(count):
         for n in range(units):
-            slope = scratch.slopes[b, column + n]
+            slope = slopes[b, column + n]
             if slope != 0:
                 grad[bias + n] += slope
                 for i in range(terms):
@@ -321,14 +291,14 @@ def _hidden_back(inputs, count, net, layers, flat, grad, scratch):
     """Adds up what gradients of the last outputs, in `backs`, come to for the weights of hidden layers."""
     index, value, bounds, backs = scratch.index, scratch.value, scratch.bounds, scratch.backs[net]
     products, outputs, numbers = scratch.products[net], scratch.hidden[net], scratch.numbers
-    at = layers[:, 1].sum()
+    at, block = layers[:, 1].sum(), len(scratch.rows)
     for number in range(len(layers) - 1, -1, -1):
         terms, units, weight, bias, gain, offset = layers[number]
         at -= units
-        y = _matrix(outputs, BLOCK * at, BLOCK, units)
-        back = _matrix(backs, BLOCK * at, BLOCK, units)[:count]
+        y = matrix(outputs, block * at, block, units)
+        back = matrix(backs, block * at, block, units)[:count]
         if gain >= 0:
-            n = _matrix(products, BLOCK * at, BLOCK, units)
+            n = matrix(products, block * at, block, units)
             to_gain, to_offset = grad[gain : gain + units], grad[offset : offset + units]
             _denormalise(
                 back, n, flat[gain : gain + units], scratch.scales[net, number], y, to_gain, to_offset
@@ -337,19 +307,19 @@ def _hidden_back(inputs, count, net, layers, flat, grad, scratch):
             for b in range(count):
                 for i in range(units):
                     back[b, i] = np.float32(0) if y[b, i] <= 0 else back[b, i]
-        to_bias, to_weight = grad[bias : bias + units], _matrix(grad, weight, terms, units)
+        to_bias, to_weight = grad[bias : bias + units], matrix(grad, weight, terms, units)
         for b in range(count):
             row = back[b]
             for i in range(units):
                 to_bias[i] += row[i]
         if number > 0:
-            before = _matrix(outputs, BLOCK * (at - terms), BLOCK, terms)[:count]
-            _add_product(before.T, back, to_weight)
-            further = _matrix(backs, BLOCK * (at - terms), BLOCK, terms)[:count]
+            before = matrix(outputs, block * (at - terms), block, terms)[:count]
+            add_outer(before, back, to_weight)
+            further = matrix(backs, block * (at - terms), block, terms)[:count]
             further[:] = 0
-            _add_product(back, _matrix(scratch.transposed, weight, units, terms), further)
+            add_product(back, matrix(scratch.transposed, weight, units, terms), further)
         elif len(inputs.where) == 0:
-            _add_product(numbers[:count].T, back, to_weight)
+            add_outer(numbers[:count], back, to_weight)
         else:
             for b in range(count):
                 row = back[b]
@@ -369,8 +339,8 @@ def begin(inputs, nets, flat, grad, scratch):
     for net in range(len(nets.layers)):
         for number in range(1, nets.layers.shape[1]):
             terms, units, weight = nets.layers[net, number, :3]
-            to = _matrix(scratch.transposed, weight, units, terms)
-            columns = _matrix(flat, weight, terms, units)
+            to = matrix(scratch.transposed, weight, units, terms)
+            columns = matrix(flat, weight, terms, units)
             for i in range(units):
                 for k in range(terms):
                     to[i, k] = columns[k, i]
@@ -382,7 +352,7 @@ def finish(inputs, nets, flat, grad, optimizer):
     """Adds what the usual observation does to first layers, since all rows saw it; then takes a step."""
     for net in range(len(nets.layers)):
         terms, units, weight, bias = nets.layers[net, 0, :4]
-        to_weight, to_bias = _matrix(grad, weight, terms, units), grad[bias : bias + units]
+        to_weight, to_bias = matrix(grad, weight, terms, units), grad[bias : bias + units]
         for k in range(len(inputs.usual)):
             x = inputs.scale * np.float32(inputs.usual[k])
             if x != 0:
@@ -415,7 +385,7 @@ def _descend(flat, grad, first, second, step, settings):
 
 
 @compiled(nogil=True, _nrt=False, **FAST)
-def all_outputs(inputs, nets, flat, scratch, result):
+def all_outputs(inputs, nets, flat, scratch, recall, result):
     """Writes the (B, A) outputs of networks.
 
     Args:
@@ -423,6 +393,7 @@ def all_outputs(inputs, nets, flat, scratch, result):
         nets: `Nets`.
         flat: all weights.
         scratch: `Scratch`.
+        recall: `Recall` of one step; None where nothing is remembered.
         result: (B, A).
     """
     usual_products(inputs, nets, flat, scratch)
@@ -430,4 +401,4 @@ def all_outputs(inputs, nets, flat, scratch, result):
         rows = scratch.rows[: min(BLOCK, len(result) - lo)]
         for b in range(len(rows)):
             rows[b] = lo + b
-        forward(inputs, rows, nets, flat, scratch, result[lo:])
+        forward(inputs, rows, nets, flat, scratch, recall, result[lo:])

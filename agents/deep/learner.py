@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any, ClassVar, Literal
 
@@ -15,7 +16,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ...checking import above, at_least, one_of, within
-from ..base import Learner, Memory, NonFiniteLossError, Policy, State, fitting
+from ..base import Learner, Memory, NonFiniteLossError, Policy, State, Transition, fitting
 from ..checks import check_algorithm
 from ..schedules import Schedule
 from .adam import FlatAdam
@@ -23,6 +24,7 @@ from .graphs import Recorded
 from .net_config import NetworkConfig
 from .networks import load_usual, saved_usual
 from .perceptron import Perceptron
+from .recurrent import Sequences
 from .tensors import find_device, load_module, to_array, to_device
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -56,6 +58,8 @@ class DeepConfig:
         within(self, 0.0, 1.0, "gamma")
         at_least(self, 1, "frame_stack")
         one_of(self, "precision")
+        if self.frame_stack > 1 and self.net.memory != "none":
+            raise ValueError("the past is seen (frame_stack) or remembered (net.memory), not both")
 
 
 class DeepPolicy(Policy):
@@ -67,6 +71,9 @@ class DeepPolicy(Policy):
         generator: of the device, for exploring.
         frames: observations that the network sees at once; its memory holds all but the newest.
         precision: arithmetic of the network.
+
+    Attributes:
+        state_size: numbers that the network remembers; then the memory is a tensor of (B, state_size).
     """
 
     def __init__(
@@ -82,9 +89,10 @@ class DeepPolicy(Policy):
         self._frames, self._precision = frames, precision
         self._recorded: dict[Any, Recorded] = {}
         self.compiled: Perceptron | None = None
+        self.state_size: int = getattr(network, "state_size", 0)
 
     def forward(self, obs: Tensor, other: tuple[nn.Module, Tensor] | None = None) -> Tensor:
-        """The float32 output of the network for observations on the device, in the precision set.
+        """The float32 output of a network without a state for observations on the device.
 
         Args:
             obs: (B, ...) observations.
@@ -94,14 +102,56 @@ class DeepPolicy(Policy):
         compiled = None if torch.is_grad_enabled() else self.compiled_for(obs)
         if compiled is not None:
             return compiled.outputs(obs, weights)
-        if self._precision != "bfloat16":
-            return network(obs)
-        with torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False):
+        with self._arithmetic():
             return network(obs).float()
+
+    def step(self, obs: Tensor, state: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """As `forward`, with the (B, state_size) state before, if there is one; returns the next one too."""
+        if state is None:
+            return self.forward(obs), None
+        compiled = self.compiled_for(obs)
+        if compiled is not None:
+            return compiled.step(obs, state)
+        with self._arithmetic():
+            outputs, after = self.network(obs, state)
+            return outputs.float(), after.float()
+
+    def unrolled(self, obs: Tensor, sequences: Sequences | None) -> Tensor:
+        """As `forward`, for rows that hang together; see `Sequences`."""
+        if sequences is None:
+            return self.forward(obs)
+        with self._arithmetic():
+            return self.network.unroll(obs, sequences).float()  # type: ignore[operator]
+
+    def _arithmetic(self) -> AbstractContextManager:
+        """The precision that was set."""
+        if self._precision != "bfloat16":
+            return nullcontext()
+        return torch.autocast(self.device.type, torch.bfloat16, cache_enabled=False)
+
+    def state(self, memory: Memory, rows: int) -> Tensor | None:
+        """What the network remembers in so many rows, with (B, state_size) zeros at first."""
+        if not self.state_size:
+            return None
+        return torch.zeros(rows, self.state_size, device=self.device) if memory is None else memory
 
     def compiled_for(self, obs: Tensor) -> Perceptron | None:
         """The network's compiled twin, if it has one that takes such observations."""
         return self.compiled if self.compiled is not None and self.compiled.fits(obs) else None
+
+    def remembered(self, batch: Transition) -> dict[str, Tensor]:
+        """The column `state` of N transitions, if it remembers.
+
+        Raises:
+            ValueError: for transitions of another policy, whose memory it does not have.
+        """
+        if not self.state_size:
+            return {}
+        if batch.extras is None:
+            raise ValueError("with net.memory it learns from what its own policy does alone")
+        state = self.state(batch.memory, len(batch.obs))
+        assert state is not None
+        return {"state": state}
 
     def to_device(self, array: NDArray) -> Tensor:
         """An array on the policy's device; see `to_device`."""
@@ -117,22 +167,41 @@ class DeepPolicy(Policy):
         return frames, frames[:, 1:]
 
     def _decided(
-        self, decide: Callable[..., Any], obs: NDArray, memory: Memory, mask: NDArray | None
+        self, choose: Callable[..., Any], obs: NDArray, memory: Memory, mask: NDArray | None
     ) -> tuple[Tensor, Any, Memory]:
-        """What the network sees of (B, ...) observations, what is decided on that, what to remember."""
-        frames, memory = self._stack(obs, memory)
-        inputs = [self.to_device(frames)]
-        if mask is not None:
-            inputs.append(self.to_device(np.asarray(mask, np.bool_)))
-        with torch.no_grad():
-            return inputs[0], self._run(decide, inputs), memory
+        """Has actions chosen.
 
-    def _run(self, function: Callable[..., Any], inputs: Sequence[Tensor]) -> Any:
+        Args:
+            choose: by the network's (B, A) outputs and a (B, ...) mask or None.
+            obs: (B, ...) observations.
+            memory: what is remembered.
+            mask: what is possible.
+
+        Returns:
+            What the network saw, what was chosen, and what to remember.
+        """
+        frames, memory = self._stack(obs, memory)
+        seen, state = self.to_device(frames), self.state(memory, len(obs))
+        possible = None if mask is None else self.to_device(np.asarray(mask, np.bool_))
+        inputs = {"obs": seen, "state": state, "mask": possible}
+        given = {name: each for name, each in inputs.items() if each is not None}
+        with torch.no_grad():
+            chosen, state = self._run(choose, given)
+        return seen, chosen, memory if state is None else state.clone()
+
+    def _run(self, choose: Callable[..., Any], inputs: dict[str, Tensor]) -> tuple[Any, Tensor | None]:
         """One recorded graph for each shape of a batch."""
-        key = function.__name__, *(given.shape for given in inputs)
+        names = tuple(inputs)
+        key = choose.__name__, names, *(given.shape for given in inputs.values())
+
+        def decide(*given: Tensor) -> tuple[Any, Tensor | None]:
+            known = dict(zip(names, given, strict=True))
+            outputs, state = self.step(known["obs"], known.get("state"))
+            return choose(outputs, known.get("mask")), state
+
         if key not in self._recorded:
-            self._recorded[key] = Recorded(function, self.device, self.generator)
-        return self._recorded[key](*inputs)
+            self._recorded[key] = Recorded(decide, self.device, self.generator)
+        return self._recorded[key](*inputs.values())
 
 
 class DeepLearner(Learner):

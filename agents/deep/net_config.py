@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
+
+from ...checking import one_of
 
 NETWORKS = ("auto", "mlp", "cnn", "sites")
 """Networks of the project; any other name is one of the user's own, as `package.module:Class`."""
@@ -33,9 +36,13 @@ class NetworkConfig:
     """Normalise the units of each hidden layer (Ba et al. 2016)."""
     dueling: bool = False
     """Add up the state's value and the actions' advantages (Wang et al. 2016)."""
+    memory: Literal["none", "gru", "lstm"] = "none"
+    """What remembers earlier observations (`ppo`, `pqn`): a gated recurrent unit (Cho et al. 2014) or long
+    short-term memory (Hochreiter & Schmidhuber 1997), with as many units as the last layer."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
+        one_of(self, "memory")
         if self.kind not in NETWORKS and ":" not in self.kind:
             raise ValueError(
                 f"net.kind is one of {', '.join(NETWORKS)}, or package.module:Class; got {self.kind!r}"

@@ -20,6 +20,7 @@ from ...checking import load_object
 from ..spaces import PLANES_LAST, describe, is_grid, is_table, sizes
 from .net_config import NetworkConfig
 from .planes import Planes, PlanesLinear, by_columns
+from .recurrent import CELLS, Recurrent
 
 SMALL = 8
 """A picture is made smaller by convolutions of stride 2 until no side is longer than this."""
@@ -28,7 +29,7 @@ SMALL = 8
 def make_network(
     observation_space: Space, num_actions: int, config: NetworkConfig, frames: int = 1
 ) -> nn.Module:
-    """Builds a network of action values.
+    """Builds a network of action values; with a memory it is a `Recurrent` one.
 
     Args:
         observation_space: of one environment.
@@ -43,6 +44,8 @@ def make_network(
         stack = Stack(observation_space, frames)
         return nn.Sequential(stack, make_network(stack.space, num_actions, config))
     kind = choose_kind(observation_space, num_actions) if config.kind == "auto" else config.kind
+    if config.memory != "none" and kind not in ("mlp", "cnn"):
+        raise ValueError(f"network {kind} can't remember; with net.memory, net.kind is mlp or cnn")
     if ":" in kind:
         network = _import(kind)(observation_space, num_actions)
     elif kind == "sites":
@@ -58,7 +61,11 @@ def make_network(
         torso = Torso(observation_space, config, kind)
         network = nn.Sequential(torso, Head(torso.width, num_actions, dueling=config.dueling))
     _check(network, kind, observation_space, num_actions)
-    return network
+    if config.memory == "none":
+        return network
+    torso, head = network.children()
+    width = config.hidden[-1]
+    return Recurrent(torso, CELLS[config.memory](width, width), head)
 
 
 def choose_kind(space: Space, num_actions: int) -> str:

@@ -22,9 +22,14 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from .adam import FlatAdam
+from .cells import Recall, recall_for
 from .fitting import Aims, Clipping, Rollout, fit_policy, fit_values
-from .layers import Inputs, Nets, all_outputs, scratch_for
+from .layers import BLOCK, Inputs, Nets, Scratch, all_outputs, scratch_for
 from .networks import Head, Torso, Vector
+from .recurrent import Cell, Recurrent, Sequences
+
+MOST_ROWS = 512
+"""Rows of streams that go through the layers together, where so many hang together."""
 
 
 class Perceptron:
@@ -48,7 +53,7 @@ class Perceptron:
     def __init__(
         self, networks: Sequence[nn.Module], optimizer: FlatAdam, norm: nn.Module | None = None
     ) -> None:
-        torso: Any = networks[0][0]  # type: ignore[index]
+        torso: Any = next(networks[0].children())
         self._planes, sight, self._norm = torso.planes, torso.parts[0], norm
         self._scale: Any = sight.scale.numpy() if isinstance(sight, Vector) else None
         self._optimizer = optimizer
@@ -56,6 +61,9 @@ class Perceptron:
         layers, heads = map(np.array, zip(*places, strict=True))
         heads[:, 4] = heads[:, 1].cumsum() - heads[:, 1]
         self._nets = Nets(layers, heads)
+        cells = [network.cell for network in networks if isinstance(network, Recurrent)]
+        self._cells = np.array([_cell_places(cell, optimizer) for cell in cells])
+        self._kinds = (cells[0].gates, cells[0].kept) if cells else (0, 0)
 
     def __reduce__(self) -> tuple:
         """Copies of a network have weights of their own, and are left to torch."""
@@ -86,8 +94,33 @@ class Perceptron:
         result = np.empty((len(obs), self._nets.heads[:, 1].sum()), np.float32)
         flat = self._optimizer.weights if weights is None else weights.numpy()
         inputs = self.inputs(obs)
-        all_outputs(inputs, self._nets, flat, scratch_for(inputs, self._nets), result)
+        all_outputs(inputs, self._nets, flat, scratch_for(inputs, self._nets), None, result)
         return torch.from_numpy(result)
+
+    def step(self, obs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, A) of (B, ...) observations and the (B, state_size) state before, and the next state."""
+        result = np.empty((len(obs), self._nets.heads[:, 1].sum()), np.float32)
+        before = np.ascontiguousarray(state.numpy())
+        after, nowhere = np.empty_like(before), np.empty((0, 0), np.bool_)
+        inputs = self.inputs(obs)
+        recall = recall_for(self._cells, self._kinds, BLOCK, before, nowhere, after)
+        all_outputs(
+            inputs, self._nets, self._optimizer.weights, scratch_for(inputs, self._nets), recall, result
+        )
+        return torch.from_numpy(result), torch.from_numpy(after)
+
+    def _room(
+        self, inputs: Inputs, size: int, minibatch: int, sequences: Sequences | None
+    ) -> tuple[Scratch, Recall | None]:
+        """Memory for fitting so many weights to so many rows at once."""
+        if sequences is None:
+            return scratch_for(inputs, self._nets, size), None
+        state, begins = (np.ascontiguousarray(each.numpy()) for each in sequences)
+        together = minibatch // len(begins)
+        streams = max(2, min(together + together % 2, MOST_ROWS // len(begins) // 2 * 2))
+        nowhere = np.empty((0, 0), np.float32)
+        recall = recall_for(self._cells, self._kinds, streams, state, begins, nowhere)
+        return scratch_for(inputs, self._nets, size, streams * len(begins)), recall
 
     def fit_values(
         self,
@@ -97,6 +130,7 @@ class Perceptron:
         minibatches: int,
         aims: Aims,
         optimizer: tuple[NDArray, ...],
+        sequences: Sequences | None = None,
     ) -> NDArray[np.float32]:
         """Moves chosen outputs towards targets, one step of the optimiser for each minibatch.
 
@@ -109,6 +143,7 @@ class Perceptron:
             minibatches: their number, which divides B.
             aims: which outputs shall be what.
             optimizer: its `state`.
+            sequences: how rows hang together, where the networks remember.
 
         Returns:
             (B,) outputs less targets, before each step.
@@ -121,13 +156,19 @@ class Perceptron:
             raise IndexError(f"actions are numbers below {outputs}; got {low} to {high}")
         errors = np.empty(len(obs), np.float32)
         inputs = self.inputs(obs)
-        scratch = scratch_for(inputs, self._nets, weights.size)
-        rest = self._nets, weights, np.empty_like(weights), optimizer, scratch
+        room = self._room(inputs, weights.size, len(order) // minibatches, sequences)
+        rest = self._nets, weights, np.empty_like(weights), optimizer, *room
         fit_values(inputs, order, minibatches, aims, *rest, errors)
         return errors
 
     def fit_policy(
-        self, obs: Tensor, order: NDArray[np.int64], minibatches: int, rollout: Rollout, clipping: Clipping
+        self,
+        obs: Tensor,
+        order: NDArray[np.int64],
+        minibatches: int,
+        rollout: Rollout,
+        clipping: Clipping,
+        sequences: Sequences | None = None,
     ) -> NDArray[np.float64]:
         """Moves a policy and its values, one step of the optimiser for each minibatch.
 
@@ -137,6 +178,7 @@ class Perceptron:
             minibatches: their number, which divides that of rows.
             rollout: what was done, and what came of it.
             clipping: settings of the loss.
+            sequences: how rows hang together, where the networks remember.
 
         Returns:
             (minibatches, 6) the loss and its parts; see `PPO.learn`.
@@ -151,14 +193,23 @@ class Perceptron:
             raise IndexError(f"masks of {mask.shape[1]} actions; there are {choices.sum()}")
         told = np.empty((minibatches, 6))
         inputs, weights = self.inputs(obs), self._optimizer.weights
-        scratch = scratch_for(inputs, self._nets, weights.size)
-        rest = self._nets, weights, np.empty_like(weights), self._optimizer.state(), scratch
+        room = self._room(inputs, weights.size, len(order) // minibatches, sequences)
+        rest = self._nets, weights, np.empty_like(weights), self._optimizer.state(), *room
         fit_policy(inputs, order, minibatches, rollout, clipping, *rest, told)
         return told
 
 
+def _ends(network: nn.Module) -> tuple[Any, Any]:
+    """Torso and head of a network that `make_network` made; of others nothing."""
+    if isinstance(network, Recurrent):
+        return network.torso, network.head
+    if isinstance(network, nn.Sequential) and len(network) == 2:
+        return network[0], network[1]
+    return None, None
+
+
 def _compiles(network: nn.Module) -> bool:
-    torso, head = network if isinstance(network, nn.Sequential) and len(network) == 2 else (None, None)
+    torso, head = _ends(network)
     if not isinstance(torso, Torso) or not isinstance(head, Head) or head.value is not None:
         return False
     if torso.planes is None and not isinstance(torso.parts[0], Vector):
@@ -168,7 +219,8 @@ def _compiles(network: nn.Module) -> bool:
 
 def _places(network: Any, optimizer: FlatAdam) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """A network's `Nets.layers` and `Nets.heads`, but for the columns of its outputs."""
-    torso, head, at = network[0], network[1].advantage, optimizer.place
+    torso, last = _ends(network)
+    head, at = last.advantage, optimizer.place
     layers = [part for part in torso.parts if isinstance(part, nn.Linear)]
     norms = [part for part in torso.parts if isinstance(part, nn.LayerNorm)]
     places = np.full((len(layers), 6), -1)
@@ -177,3 +229,9 @@ def _places(network: Any, optimizer: FlatAdam) -> tuple[NDArray[np.int64], NDArr
     for row, norm in zip(places, norms, strict=False):
         row[4:] = at(norm.weight), at(norm.bias)
     return places, np.array([head.in_features, head.out_features, at(head.weight), at(head.bias), 0])
+
+
+def _cell_places(cell: Cell, optimizer: FlatAdam) -> list[int]:
+    """A row of `Recall.cells`."""
+    places = [optimizer.place(each) for part in (cell.seen, cell.known) for each in (part.weight, part.bias)]
+    return [cell.seen.in_features, cell.units, *places]

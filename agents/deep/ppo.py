@@ -9,7 +9,7 @@ passes over minibatches, and the clipped objective keeps it near the one that ac
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -28,6 +28,7 @@ from .fitting import Clipping, Rollout
 from .learner import DeepConfig, DeepLearner, DeepPolicy
 from .normalising import Returns, spread
 from .perceptron import Perceptron
+from .recurrent import Sequences, of_rows
 from .trajectories import Trajectories
 
 
@@ -156,6 +157,8 @@ class Acted(NamedTuple):
     """(B,) how likely it was."""
     value: Tensor
     """(B,) what the observations are worth."""
+    state: Tensor | None = None
+    """(B, state_size) what the network remembers of them, if it does."""
 
 
 class Rows(NamedTuple):
@@ -196,10 +199,12 @@ class PPOPolicy(DeepPolicy):
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> Decided:
         """Chooses (B, ...) actions; see `Policy.act`. Exploring, it returns how it `Acted` too."""
-        decide = self._draw if explore else self._best
-        inputs, (action, *known), memory = self._decided(decide, obs, memory, mask)
+        choose = self._draw if explore else self._best
+        inputs, (action, *known), memory = self._decided(choose, obs, memory, mask)
         chosen = self.distribution.to_space(action.cpu().numpy())
-        return (chosen, memory, Acted(inputs, action, *known)) if explore else (chosen, memory)
+        if not explore:
+            return chosen, memory
+        return chosen, memory, Acted(inputs, action, known[0], known[1], memory if self.state_size else None)
 
     def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64] | None:
         """The (B, A) probabilities of actions that are one number, as if all were possible."""
@@ -211,18 +216,19 @@ class PPOPolicy(DeepPolicy):
 
     @torch.no_grad()
     def _look(self, obs: NDArray, memory: Memory) -> tuple[Tensor, Tensor]:
-        return self.see(self.to_device(self._stack(obs, memory)[0]))
+        inputs = self.to_device(self._stack(obs, memory)[0])
+        return self.read(self.step(inputs, self.state(memory, len(obs)))[0])
 
-    def _draw(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor, Tensor]:
-        given, value = self.see(obs, mask)
+    def _draw(self, outputs: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+        given, value = self.read(outputs, mask)
         return *self.distribution.draw(given, self.generator), value
 
-    def _best(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor]:
-        return (self.distribution.best(self.see(obs, mask)[0]),)
+    def _best(self, outputs: Tensor, mask: Tensor | None) -> tuple[Tensor]:
+        return (self.distribution.best(self.read(outputs, mask)[0]),)
 
-    def see(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """What the network says of (B, ...) observations: (B, P) of the distribution, and (B,) values."""
-        given, value = self.network.split(self.forward(obs))
+    def read(self, outputs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+        """What (B, outputs) of the network say: (B, P) of the distribution, and (B,) values."""
+        given, value = self.network.split(outputs)
         return self.distribution.masked(given, mask), value
 
 
@@ -242,12 +248,12 @@ class PPO(DeepLearner):
         """
         super().__init__(observation_space, *args, **kwargs)
         config, self._observation_space = self.config, observation_space
-        if config.num_steps * self.num_envs % config.num_minibatches:
-            raise ValueError(
-                f"num_minibatches must divide num_steps * num_envs = {config.num_steps * self.num_envs}; "
-                f"got {config.num_minibatches}"
-            )
-        self._trajectories = Trajectories(config.num_steps, self.num_envs, self.device, config.frame_stack)
+        self._trajectories = Trajectories(
+            *(config.num_steps, self.num_envs, self.device),
+            frames=config.frame_stack,
+            state_size=self.policy.state_size,
+        )
+        self._trajectories.check(config.num_minibatches)
         self._returns = Returns(self.num_envs, config.gamma) if config.normalize_rewards else None
 
     def _make_network(self, observation_space: Space, action_space: Space) -> ActorCritic:
@@ -273,20 +279,22 @@ class PPO(DeepLearner):
         self._check_loss()
         if not isinstance(batch.extras, Acted):
             raise ValueError("ppo learns from what its own policy does alone")
-        inputs, action, log_probability, value = batch.extras
+        inputs, action, log_probability, value, after = batch.extras
         if self._returns is not None:
             batch = batch._replace(reward=self._returns.scaled(batch))
         columns = {"action": action, "log_probability": log_probability, "value": value}
         if batch.mask is not None:
             columns["mask"] = self.policy.to_device(np.asarray(batch.mask, np.bool_))
-        self._trajectories.add(batch, inputs, value, **columns)
+        columns |= self.policy.remembered(batch)
+        self._trajectories.add(batch, inputs, value, after, **columns)
         self._advance(self.num_envs)
         return self._learn_rollout() if self._trajectories.full else {}
 
     def _learn_rollout(self) -> dict[str, float | Tensor]:
         """Fits the network to the whole rollout."""
         config = self.config
-        rollout = self._trajectories.finish(lambda obs, _: self.policy.see(obs)[1])
+        policy, trajectories = self.policy, self._trajectories
+        rollout = trajectories.finish(lambda obs, state, _: policy.read(policy.step(obs, state)[0])[1])
         advantage = advantages(
             *(rollout[name] for name in ("reward", "terminated", "truncated", "value", "next_value")),
             gamma=config.gamma,
@@ -295,33 +303,32 @@ class PPO(DeepLearner):
         kept = [rollout[name] for name in ("obs", "action", "log_probability", "value")]
         kept += [advantage, advantage + rollout["value"], *([rollout["mask"]] if "mask" in rollout else [])]
         rows = Rows(*(each.flatten(0, 1) for each in kept))
-        compiled = self.policy.compiled_for(rows.obs)
-        told = self._fit_by_torch(rows) if compiled is None else self._fit_compiled(compiled, rows)
+        compiled, sequences = policy.compiled_for(rows.obs), trajectories.sequences(rollout)
+        parts = trajectories.minibatches(config.update_epochs, config.num_minibatches, self.generator)
+        if compiled is None:
+            told = self._fit_by_torch(rows, parts, sequences)
+        else:
+            told = self._fit_compiled(compiled, rows, parts, sequences)
         if self.network.norm is not None:  # as late as this, so that the policy that acted is the one fitted
             self.network.norm.see(rows.obs)
         means = told.mean(dim=0)
         self._note(means[0])
         return dict(zip(PARTS, means, strict=True))
 
-    def _shuffled(self, count: int) -> Tensor:
-        return torch.randperm(count, device=self.device, generator=self.generator)
-
-    def _fit_by_torch(self, rows: Rows) -> Tensor:
+    def _fit_by_torch(self, rows: Rows, parts: Sequence[Tensor], sequences: Sequences | None) -> Tensor:
         """Fits the network to a rollout; returns what `_fit` does, of each minibatch."""
         columns = [each for each in rows if each is not None]
-        chosen = [
-            part
-            for _ in range(self.config.update_epochs)
-            for part in self._shuffled(len(rows.obs)).chunk(self.config.num_minibatches)
-        ]
-        return torch.stack(
-            [self._update(*(each.index_select(0, part) for each in columns)).clone() for part in chosen]
-        )
+        told = []
+        for part in parts:
+            chosen = (each.index_select(0, part) for each in columns)
+            told.append(self._update(*of_rows(sequences, part), *chosen).clone())
+        return torch.stack(told)
 
-    def _fit_compiled(self, compiled: Perceptron, rows: Rows) -> Tensor:
+    def _fit_compiled(
+        self, compiled: Perceptron, rows: Rows, parts: Sequence[Tensor], sequences: Sequences | None
+    ) -> Tensor:
         """As `_fit_by_torch`, in one call."""
         config, deviation = self.config, self.network.log_deviation
-        order = torch.cat([self._shuffled(len(rows.obs)) for _ in range(config.update_epochs)])
         everything = np.empty((0, self._distribution.size), np.bool_)
         possible = everything if rows.mask is None else rows.mask.numpy()
         known = (each.numpy() for each in rows[2:6])
@@ -337,8 +344,8 @@ class PPO(DeepLearner):
             config.normalize_advantages,
         )
         self._remember(rows)
-        count = config.update_epochs * config.num_minibatches
-        return torch.from_numpy(compiled.fit_policy(rows.obs, order.numpy(), count, rollout, clipping))
+        arguments = rows.obs, torch.cat(list(parts)).numpy(), len(parts), rollout, clipping, sequences
+        return torch.from_numpy(compiled.fit_policy(*arguments))
 
     def _remember(self, rows: Rows) -> None:
         """Keeps what to tell of an update that went wrong."""
@@ -346,8 +353,9 @@ class PPO(DeepLearner):
 
     def _fit(self, *columns: Tensor) -> Tensor:
         """One step of the optimiser on a minibatch of `Rows`; returns `PARTS`."""
-        config, distribution, rows = self.config, self._distribution, Rows(*columns)
-        given, value = self.policy.see(rows.obs, rows.mask)
+        config, distribution, known = self.config, self._distribution, 2 if self.policy.state_size else 0
+        sequences, rows = Sequences(*columns[:2]) if known else None, Rows(*columns[known:])
+        given, value = self.policy.read(self.policy.unrolled(rows.obs, sequences), rows.mask)
         log_ratio = distribution.log_probability(given, rows.action) - rows.log_then
         entropy = distribution.entropy(given).mean()
         advantage = rows.advantage

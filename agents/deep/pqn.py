@@ -7,7 +7,7 @@ transitions are fresh and many, so nothing has to be stored, and more environmen
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any, Literal, NamedTuple
@@ -22,6 +22,7 @@ from ...threads import Threads
 from ..base import State, Transition
 from ..schedules import Schedule
 from .net_config import NetworkConfig
+from .recurrent import Sequences, of_rows
 from .trajectories import Trajectories
 from .values import QConfig, QLearner, Seen, max_value, mean_loss
 
@@ -115,17 +116,14 @@ class PQN(QLearner):
         """
         super().__init__(observation_space, *args, **kwargs)
         self._observation_space = observation_space
-        size = self.config.num_steps * self.num_envs
-        if size % self.config.num_minibatches:
-            raise ValueError(
-                f"num_minibatches must divide num_steps * num_envs = {size}; "
-                f"got {self.config.num_minibatches}"
-            )
         config = self.config
-        sets = 2 if config.overlap else 1
         self._trajectories = Trajectories(
-            config.num_steps, self.num_envs, self.device, config.frame_stack, sets
+            *(config.num_steps, self.num_envs, self.device),
+            frames=config.frame_stack,
+            sets=2 if config.overlap else 1,
+            state_size=self.policy.state_size,
         )
+        self._trajectories.check(config.num_minibatches)
         self._thread = Threads(1)
         self._ahead: Ahead | None = None
 
@@ -137,10 +135,11 @@ class PQN(QLearner):
         """
         self._check_loss()
         told = isinstance(batch.extras, Seen)
-        inputs, values = batch.extras if told else self.policy.see(batch.obs, batch.memory)
+        inputs, values, after = batch.extras if told else self.policy.see(batch.obs, batch.memory)
         mask = None if batch.mask is None else self.policy.to_device(np.asarray(batch.mask, np.bool_))
-        action = self.policy.to_device(np.asarray(batch.action, np.int64) - self._first_action)
-        self._trajectories.add(batch, inputs, max_value(values, mask), action=action)
+        columns = {"action": self.policy.to_device(np.asarray(batch.action, np.int64) - self._first_action)}
+        columns |= self.policy.remembered(batch)
+        self._trajectories.add(batch, inputs, max_value(values, mask), after, **columns)
         self._advance(self.num_envs)
         metrics: dict[str, float | Tensor] = {"epsilon": self.config.exploration.value(self.steps)}
         return metrics | self._learn_rollout() if self._trajectories.full else metrics
@@ -148,7 +147,9 @@ class PQN(QLearner):
     def _learn_rollout(self) -> dict[str, float | Tensor]:
         """Fits the network to the lambda returns of the whole rollout."""
         config = self.config
-        rollout = self._trajectories.finish(lambda obs, mask: max_value(self.policy.forward(obs), mask))
+        rollout = self._trajectories.finish(
+            lambda obs, state, mask: max_value(self.policy.step(obs, state)[0], mask)
+        )
         targets = lambda_returns(
             *(rollout[name] for name in ("reward", "terminated", "truncated", "next_value")),
             gamma=config.gamma,
@@ -156,15 +157,16 @@ class PQN(QLearner):
         )
         data = [each.flatten(0, 1) for each in (rollout["obs"], rollout["action"], targets)]
         metrics: dict[str, float | Tensor] = {"target": targets.mean()}
+        sequences = self._trajectories.sequences(rollout)
+        parts = self._trajectories.minibatches(config.update_epochs, config.num_minibatches, self.generator)
         compiled = self.policy.compiled_for(data[0])
         if compiled is None:
-            return metrics | {"loss": self._fit_by_torch(*data)}
+            return metrics | {"loss": self._fit_by_torch(data, parts, sequences)}
         metrics |= self._take_over()
         obs, action, target = data
         batch = {"obs": obs, "action": action, "target": target}
-        order = torch.cat([self._shuffled(len(data[0])) for _ in range(config.update_epochs)])
-        minibatches, aims = config.update_epochs * config.num_minibatches, self._aims(action, target)
-        arguments = obs, order.numpy(), minibatches, aims, self._optimizer.state()
+        aims, order = self._aims(action, target), torch.cat(parts).numpy()
+        arguments = obs, order, len(parts), aims, self._optimizer.state(), sequences
         if config.overlap:
             weights = self._optimizer.weights.copy()
             self._ahead = Ahead(weights, self._thread.submit(compiled.fit_values, weights, *arguments), batch)
@@ -186,21 +188,19 @@ class PQN(QLearner):
         self._optimizer.flat.copy_(torch.from_numpy(weights))
         return told
 
-    def _shuffled(self, count: int) -> Tensor:
-        return torch.randperm(count, device=self.device, generator=self.generator)
-
-    def _fit_by_torch(self, *data: Tensor) -> Tensor:
+    def _fit_by_torch(
+        self, data: Sequence[Tensor], parts: Sequence[Tensor], sequences: Sequences | None
+    ) -> Tensor:
         """Fits the network to a rollout; returns the mean loss."""
-        losses = [
-            self._note(self._update(*(each.index_select(0, rows) for each in data)))
-            for _ in range(self.config.update_epochs)
-            for rows in self._shuffled(len(data[0])).chunk(self.config.num_minibatches)
-        ]
+        losses = []
+        for rows in parts:
+            chosen = (each.index_select(0, rows) for each in data)
+            losses.append(self._note(self._update(*chosen, *of_rows(sequences, rows))))
         return torch.stack(losses).mean()
 
-    def _fit(self, obs: Tensor, action: Tensor, target: Tensor) -> Tensor:
+    def _fit(self, obs: Tensor, action: Tensor, target: Tensor, *sequences: Tensor) -> Tensor:
         """One step of the optimiser: Q(S_t, A_t) towards G_t."""
-        errors = self._move(obs, action, target)
+        errors = self._move(obs, action, target, sequences=Sequences(*sequences) if sequences else None)
         self._last_batch = {"obs": obs, "action": action, "target": target}
         return mean_loss(errors, self.config.loss)
 

@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike
 from torch import Tensor
 
 from ..base import State, Transition
+from .recurrent import Sequences
 from .tensors import to_array, to_device
 
 Layout = dict[str, tuple[tuple[int, ...], DTypeLike]]
@@ -29,18 +30,27 @@ class Trajectories:
         device: where they are kept.
         frames: observations that a network sees at once.
         sets: how often there is memory for them; with two, what was finished stays until the next time.
+        state_size: numbers that a network remembers; the column `state` holds them as they were before.
 
     Attributes:
         filled: steps so far.
     """
 
     def __init__(
-        self, steps: int, num_envs: int, device: torch.device, frames: int = 1, sets: int = 1
+        self,
+        steps: int,
+        num_envs: int,
+        device: torch.device,
+        *,
+        frames: int = 1,
+        sets: int = 1,
+        state_size: int = 0,
     ) -> None:
+        self._state_size = state_size
         self._spare: list[dict[str, Tensor]] = [{} for _ in range(1, sets)]
         self._size, self._device, self._frames = (steps, num_envs), device, frames
         self._columns: dict[str, Tensor] = {}  # (T, N, ...), made when the first step shows what it holds
-        self._lasts: list[tuple[Tensor, ...]] = []  # places, frames and masks of true final observations
+        self._lasts: list[tuple[Tensor, ...]] = []  # places, frames, states, masks of true final observations
         self.filled = 0
 
     @property
@@ -49,13 +59,22 @@ class Trajectories:
         return self.filled == self._size[0]
 
     @torch.no_grad()
-    def add(self, batch: Transition, inputs: Tensor, value: Tensor, /, **columns: Tensor) -> None:
+    def add(
+        self,
+        batch: Transition,
+        inputs: Tensor,
+        value: Tensor,
+        after: Tensor | None = None,
+        /,
+        **columns: Tensor,
+    ) -> None:
         """Adds a step.
 
         Args:
             batch: N transitions.
             inputs: (N, ...) what the network saw of their observations.
             value: (N,) float32 what these are worth.
+            after: (N, state_size) what it remembers of them, if it does.
             **columns: (N, ...) what else to keep.
         """
         t, num_envs = self.filled, self._size[1]
@@ -76,26 +95,66 @@ class Trajectories:
             final = self._to_device(batch.next_obs[rows])
             if self._frames > 1:
                 final = torch.cat([inputs[chosen, 1:], final[:, None]], dim=1)
+            state = () if after is None else (after[chosen],)
             mask = () if batch.next_mask is None else (self._to_device(batch.next_mask[rows], np.bool_),)
-            self._lasts.append((t * num_envs + chosen, final, *mask))
+            self._lasts.append((t * num_envs + chosen, final, *state, *mask))
 
     @torch.no_grad()
-    def finish(self, value: Callable[[Tensor, Tensor | None], Tensor]) -> dict[str, Tensor]:
+    def finish(self, value: Callable[[Tensor, Tensor | None, Tensor | None], Tensor]) -> dict[str, Tensor]:
         """Values the final observations, and begins anew.
 
         Args:
-            value: (B, ...) what the network sees, and (B, A) masks or None, to (B,) values.
+            value: (B, ...) what the network sees, its (B, state_size) state before or None, and (B, A) masks
+                or None, to (B,) values.
 
         Returns:
             The (T, N, ...) columns, with `next_value`; the next steps overwrite them.
         """
-        place, final, *mask = (torch.cat(parts) for parts in zip(*self._lasts, strict=True))
-        self._columns["next_value"].view(-1)[place] = value(final, *(mask or [None]))
+        place, final, *known = (torch.cat(parts) for parts in zip(*self._lasts, strict=True))
+        state = known.pop(0) if self._state_size else None
+        self._columns["next_value"].view(-1)[place] = value(final, state, known[0] if known else None)
         self._lasts.clear()
         self.filled = 0
         self._spare.append(self._columns)
         self._columns = self._spare.pop(0)
         return self._spare[-1] if self._spare else self._columns
+
+    def sequences(self, rollout: Mapping[str, Tensor]) -> Sequences | None:
+        """How the rows of what was finished hang together; None where nothing is remembered."""
+        if not self._state_size:
+            return None
+        begins = torch.zeros_like(rollout["terminated"])
+        torch.logical_or(rollout["terminated"][:-1], rollout["truncated"][:-1], out=begins[1:])
+        return Sequences(rollout["state"][0], begins)
+
+    def minibatches(self, epochs: int, count: int, generator: torch.Generator) -> list[Tensor]:
+        """Shares rows out to so many parts, once an epoch; where something is remembered, whole streams.
+
+        Returns:
+            (rows,) int64 of each part; of streams, a step of all after the other.
+        """
+        steps, num_envs = self._size
+        whole = num_envs if self._state_size else steps * num_envs
+        parts: list[Tensor] = []
+        for _ in range(epochs):
+            parts += torch.randperm(whole, device=self._device, generator=generator).chunk(count)
+        if not self._state_size:
+            return parts
+        firsts = num_envs * torch.arange(steps, device=self._device)[:, None]
+        return [(firsts + part).flatten() for part in parts]
+
+    def check(self, minibatches: int) -> None:
+        """Refuses parts that would not be equal.
+
+        Raises:
+            ValueError: one line.
+        """
+        steps, num_envs = self._size
+        count, name = steps * num_envs, "num_steps * num_envs"
+        if self._state_size:
+            count, name = num_envs, "num_envs, since net.memory keeps streams whole"
+        if count % minibatches:
+            raise ValueError(f"num_minibatches must divide {name} = {count}; got {minibatches}")
 
     def _to_device(self, array: Any, dtype: Any = None) -> Tensor:
         return to_device(np.asarray(array, dtype), self._device)
@@ -132,8 +191,10 @@ class Trajectories:
             raise ValueError(f"{filled} steps of a rollout of {steps}")
         found = {name[8:]: np.array(rows) for name, rows in state.items() if name.startswith("rollout.")}
         found.pop("next_mask", None)
-        lasts = [np.array(state[f"lasts.{number}"]) for number in range(3) if f"lasts.{number}" in state]
-        layout = layout | dict.fromkeys(("reward", "next_value"), ((), np.float32))
+        lasts = [np.array(state[f"lasts.{number}"]) for number in range(4) if f"lasts.{number}" in state]
+        known = [((self._state_size,), np.float32)] if self._state_size else []
+        layout = layout | dict.fromkeys(["state"][: len(known)], ((self._state_size,), np.float32))
+        layout |= dict.fromkeys(("reward", "next_value"), ((), np.float32))
         layout |= dict.fromkeys(("terminated", "truncated"), ((), np.bool_))
         wanted = {
             name: ((filled, num_envs, *shape), np.dtype(dtype)) for name, (shape, dtype) in layout.items()
@@ -142,11 +203,10 @@ class Trajectories:
             wanted if found or filled else {}
         )
         if lasts:
-            count, (shape, dtype) = lasts[0].size, layout["obs"]
-            rows = [((count,), np.int64), ((count, *shape), dtype), ((count, num_actions), np.bool_)][
-                : len(lasts)
-            ]
-            fits = fits and len(lasts) > 1 and [(each.shape, each.dtype) for each in lasts] == rows
+            parts = [((), np.int64), layout["obs"], *known, ((num_actions,), np.bool_)][: len(lasts)]
+            rows = [((lasts[0].size, *shape), dtype) for shape, dtype in parts]
+            fits = fits and len(lasts) > 1 + len(known)
+            fits = fits and [(each.shape, each.dtype) for each in lasts] == rows
             fits = fits and not ((lasts[0] < 0) | (lasts[0] >= filled * num_envs)).any()
         if not fits:
             raise ValueError("the unfinished rollout is damaged")

@@ -18,6 +18,7 @@ from ..schedules import Schedule
 from .fitting import Aims
 from .learner import DeepConfig, DeepLearner, DeepPolicy
 from .networks import make_network
+from .recurrent import Sequences
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,8 @@ class Seen(NamedTuple):
     """(B, ...) what the network saw, on the device."""
     values: Tensor
     """(B, A) the values that it gave; recorded graphs overwrite them when the policy acts again."""
+    state: Tensor | None = None
+    """(B, state_size) what it remembers of that, if it does."""
 
 
 class QPolicy(DeepPolicy):
@@ -93,10 +96,12 @@ class QPolicy(DeepPolicy):
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> Decided:
         """Chooses (B,) actions; see `Policy.act`. Exploring, it returns what it has `Seen` too."""
-        decide = self._explore if explore else self._exploit
-        inputs, (action, values), memory = self._decided(decide, obs, memory, mask)
+        choose = self._explore if explore else self._exploit
+        inputs, (action, values), memory = self._decided(choose, obs, memory, mask)
         action = action.cpu().numpy() + self._first_action
-        return (action, memory, Seen(inputs, values)) if explore else (action, memory)
+        if not explore:
+            return action, memory
+        return action, memory, Seen(inputs, values, memory if self.state_size else None)
 
     def action_values(self, obs: NDArray, memory: Memory = None) -> NDArray[np.float64]:
         """The (B, A) values of all actions, as `act` would see them."""
@@ -106,14 +111,12 @@ class QPolicy(DeepPolicy):
     def see(self, obs: NDArray, memory: Memory = None) -> Seen:
         """What the network makes of (B, ...) observations."""
         inputs = self.to_device(self._stack(obs, memory)[0])
-        return Seen(inputs, self.forward(inputs))
+        return Seen(inputs, *self.step(inputs, self.state(memory, len(obs))))
 
-    def _exploit(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        values = self.forward(obs)
+    def _exploit(self, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         return masked(values, mask).argmax(dim=1), values
 
-    def _explore(self, obs: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        values = self.forward(obs)
+    def _explore(self, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         drawn = torch.rand(values.shape, device=self.device, generator=self.generator)
         random = torch.rand((len(values), 1), device=self.device, generator=self.generator) < self.epsilon
         return masked(torch.where(random, drawn, values), mask).argmax(dim=1), values
@@ -144,11 +147,18 @@ class QLearner(DeepLearner):
         weight = torch.ones(len(action)) if weight is None else weight
         return Aims(action.numpy(), target.numpy(), weight.numpy(), self.config.loss == "huber")
 
-    def _move(self, obs: Tensor, action: Tensor, target: Tensor, weight: Tensor | None = None) -> Tensor:
+    def _move(
+        self,
+        obs: Tensor,
+        action: Tensor,
+        target: Tensor,
+        weight: Tensor | None = None,
+        sequences: Sequences | None = None,
+    ) -> Tensor:
         """One step of the optimiser: Q(S, A) towards targets; returns the (B,) errors before it."""
         compiled, optimizer = self.policy.compiled_for(obs), self._optimizer
         if compiled is None:
-            errors = self.policy.forward(obs).gather(1, action[:, None]).squeeze(1) - target
+            errors = self.policy.unrolled(obs, sequences).gather(1, action[:, None]).squeeze(1) - target
             optimizer.descend(mean_loss(errors, self.config.loss, weight))
             return errors.detach()
         aims, order = self._aims(action, target, weight), np.arange(len(obs))

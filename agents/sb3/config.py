@@ -26,8 +26,10 @@ class SB3Config:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if self.net.kind not in ("auto", "mlp", "cnn") or self.net.dueling:
-            raise ValueError("networks of stable-baselines3's agents are auto, mlp or cnn, and not dueling")
+        if self.net.kind not in ("auto", "mlp", "cnn") or self.net.dueling or self.net.memory != "none":
+            raise ValueError(
+                "networks of stable-baselines3's agents are auto, mlp or cnn, not dueling and without memory"
+            )
         within(self, 0.0, 1.0, "learning_rate.start", left_open=True)
         within(self, 0.0, 1.0, "learning_rate.end", "gamma")
 
