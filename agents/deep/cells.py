@@ -36,8 +36,10 @@ class Recall(NamedTuple):
     """(M, K * gates) how far the gates are open, and what is new."""
     after: NDArray[np.float32]
     """(M, K * size) states after."""
+    given: NDArray[np.float32]
+    """(M, K * units) what heads see."""
     backs: NDArray[np.float32]
-    """(K * size) gradients of them."""
+    """(K * size) gradients of that, then of states after."""
     to_seen: NDArray[np.float32]
     """(K * gates) gradients of the products with what is seen."""
     to_known: NDArray[np.float32]
@@ -68,7 +70,7 @@ def recall_for(
     gates, size = (each * units for each in kinds)
     steps = max(1, len(begins))
     count, rows = len(cells), steps * streams
-    shapes = [(count, rows * each) for each in (size, gates, gates, size)]
+    shapes = [(count, rows * each) for each in (size, gates, gates, size, units)]
     shapes += [(rows * each,) for each in (size, gates, gates)] + [(gates * (inputs + units),)]
     return Recall(cells, steps, state, begins, ends, *[np.empty(shape, np.float32) for shape in shapes])
 
@@ -120,7 +122,7 @@ def recalled(count, even, chosen, net, x, flat, recall):
         net: which network.
         x: (K, inputs) what the cell sees.
         flat: all weights.
-        recall: `Recall`, where states after are written.
+        recall: `Recall`, where states after, and what the head sees, are written.
     """
     inputs, units, seen, seen_bias, known, known_bias = recall.cells[net]
     rows, width = len(x), recall.known.shape[1] // len(x)
@@ -153,6 +155,10 @@ def recalled(count, even, chosen, net, x, flat, recall):
                 _gru(gates[b], products[b], h[b], h_after[b])
             else:
                 _lstm(gates[b], products[b], c[b], h_after[b], c_after[b])
+    given = hidden(recall.given[net], units, rows)
+    for b in range(count):
+        for i in range(units):
+            given[b, i] = x[b, i] + h_after[b, i]
     if len(recall.ends):
         for b in range(count - streams, count):
             ends = recall.ends[chosen[b] % len(recall.state), net * size : (net + 1) * size]
@@ -189,7 +195,7 @@ def _lstm(gates, known, c, after, c_after):
 
 @part
 def recalled_back(count, chosen, net, x, to_x, flat, grad, recall):
-    """From gradients of what a cell gives, in `recall.backs`, to those of what it sees, and of its weights.
+    """From gradients of what a head saw, in `recall.backs`, to those of what a cell saw, and of its weights.
 
     Args:
         count: rows of the block.
@@ -205,6 +211,9 @@ def recalled_back(count, chosen, net, x, to_x, flat, grad, recall):
     rows, width = len(x), recall.known.shape[1] // len(x)
     h = hidden(recall.before[net], units, rows)
     to_seen, to_known = matrix(recall.to_seen, 0, rows, width), matrix(recall.to_known, 0, rows, width)
+    back = hidden(recall.backs, units, rows)
+    for b in range(count):
+        copy(back[b], 0, to_x[b])
     to_state = matrix(recall.transposed, 0, width, units)
     _transpose(matrix(flat, known, units, width), to_state)
     _through_time(count, chosen, net, units, to_state, recall)
@@ -218,7 +227,6 @@ def recalled_back(count, chosen, net, x, to_x, flat, grad, recall):
             to_known_bias[i] += other[i]
     to_inputs = matrix(recall.transposed, width * units, width, inputs)
     _transpose(matrix(flat, seen, inputs, width), to_inputs)
-    to_x[:count] = 0
     add_product(to_seen[:count], to_inputs, to_x[:count])
 
 

@@ -177,7 +177,7 @@ def forward(inputs, chosen, nets, flat, scratch, recall, outputs):
             _head(count, net, nets, flat, y, outputs)
         else:
             recalled(count, count + count % 2, chosen, net, y, flat, recall)
-            given = hidden(recall.after[net], recall.cells[net, 1], len(y))
+            given = hidden(recall.given[net], recall.cells[net, 1], len(y))
             _head(count, net, nets, flat, given, outputs)
 
 
@@ -264,8 +264,8 @@ def backward(inputs, chosen, nets, flat, grad, scratch, recall):
             _head_back(count, net, nets, flat, grad, scratch.slopes, y, to_y)
         else:
             units = recall.cells[net, 1]
-            states, backs = hidden(recall.after[net], units, block), hidden(recall.backs, units, block)
-            _head_back(count, net, nets, flat, grad, scratch.slopes, states, backs)
+            given, back = hidden(recall.given[net], units, block), hidden(recall.backs, units, block)
+            _head_back(count, net, nets, flat, grad, scratch.slopes, given, back)
             recalled_back(count, chosen, net, y, to_y, flat, grad, recall)
         _hidden_back(inputs, count, net, nets.layers[net], flat, grad, scratch)
 

@@ -1,6 +1,7 @@
 """Networks that remember: between torso and head stands a cell, whose state goes from step to step.
 
-All zeros is the state with which an episode begins.
+The head sees the sum of what the torso and the cell give (He et al. 2016): so what needs no memory is learned
+as without one. All zeros is the state with which an episode begins.
 """
 
 from __future__ import annotations
@@ -102,8 +103,8 @@ class Recurrent(nn.Module):
 
     Args:
         torso: makes (B, width) features of (B, ...) observations.
-        cell: of these.
-        head: makes outputs of what the cell gives.
+        cell: of these, with as many units.
+        head: makes outputs of features and what the cell gives.
     """
 
     def __init__(self, torso: nn.Module, cell: Cell, head: nn.Module) -> None:
@@ -113,13 +114,14 @@ class Recurrent(nn.Module):
 
     def forward(self, obs: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
         """(B, ...) observations and the (B, state_size) state before them to (B, A), and the next state."""
-        state = self.cell(self.torso(obs), state)
-        return self.head(state[:, : self.cell.units]), state
+        features = self.torso(obs)
+        state = self.cell(features, state)
+        return self.head(features + state[:, : self.cell.units]), state
 
     def unroll(self, obs: Tensor, sequences: Sequences) -> Tensor:
         """(T * S, ...) observations to (T * S, A), as `forward` would give them step by step."""
-        state, given = sequences.state, []
-        for x, begins in zip(self.torso(obs).chunk(len(sequences.begins)), sequences.begins, strict=True):
+        features, state, given = self.torso(obs), sequences.state, []
+        for x, begins in zip(features.chunk(len(sequences.begins)), sequences.begins, strict=True):
             state = self.cell(x, state.masked_fill(begins[:, None], 0.0))
             given.append(state[:, : self.cell.units])
-        return self.head(torch.cat(given))
+        return self.head(features + torch.cat(given))

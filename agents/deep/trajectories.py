@@ -150,11 +150,11 @@ class Trajectories:
             ValueError: one line.
         """
         steps, num_envs = self._size
-        count, name = steps * num_envs, "num_steps * num_envs"
-        if self._state_size:
-            count, name = num_envs, "num_envs, since net.memory keeps streams whole"
-        if count % minibatches:
-            raise ValueError(f"num_minibatches must divide {name} = {count}; got {minibatches}")
+        whole = f"num_envs = {num_envs}, since net.memory keeps streams whole"
+        if not self._state_size:
+            whole = f"num_steps * num_envs = {steps * num_envs}"
+        if (num_envs if self._state_size else steps * num_envs) % minibatches:
+            raise ValueError(f"num_minibatches must divide {whole}; got {minibatches}")
 
     def _to_device(self, array: Any, dtype: Any = None) -> Tensor:
         return to_device(np.asarray(array, dtype), self._device)

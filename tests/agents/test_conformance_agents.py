@@ -49,6 +49,14 @@ def test_our_agents_conform(name):
     check_agent(name, config=CONFIGS.get(name))
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "memory"), [("pqn", "gru"), ("pqn", "lstm"), ("ppo", "gru")])
+def test_agents_with_a_memory_conform(name, memory):
+    """Among other things they recall a cue, which is what `recalls_what_it_remembers` asks of them."""
+    net = dataclasses.replace(SMALL, memory=memory)
+    check_agent(name, config=dataclasses.replace(CONFIGS[name], net=net))
+
+
 # ---------------------------------------------------------------- broken agents
 
 

@@ -328,6 +328,7 @@ def test_an_altered_network_imports_nothing(copy, monkeypatch, capsys, tmp_path)
 
 
 FRAMES = ["--env.observation", "strip", "--agent.frame-stack", "3", "--agent.net.hidden", "16"]
+REMEMBERS = ["--env.observation", "strip", "--agent.net.hidden", "16", "--agent.net.memory"]
 REPLAY = [
     "--agent.buffer-checkpoint",
     "full",
@@ -383,6 +384,8 @@ def test_numbers_need_not_begin_with_0(agent, tmp_path, monkeypatch) -> None:
             ],
         ),
         ("ppo", [*SMALL, *FRAMES, "--agent.normalize-rewards", "--agent.clip-values"]),
+        ("pqn", [*SMALL, *REMEMBERS, "gru", "--agent.overlap"]),
+        ("ppo", [*SMALL, *REMEMBERS, "lstm", "--agent.shared-net"]),
     ],
 )
 def test_killed_and_resumed_equals_never_stopped(agent, flags, tmp_path) -> None:
@@ -470,11 +473,14 @@ def test_a_score_of_sites_serves_other_cities(tmp_path, capsys) -> None:
     assert scores[f"pqn {Path(run).name}"]["regret"]["mean"] > 0
 
 
-def test_shown_values_are_of_the_frames_that_the_agent_sees() -> None:
+@pytest.mark.parametrize(
+    "past", [{"frame_stack": 3, "net": NetworkConfig(hidden=(16,))}, {"net": NetworkConfig(memory="gru")}]
+)
+def test_shown_values_are_of_what_the_agent_sees_and_remembers(past) -> None:
     """The policy is greedy, so it took the action of the highest value that was shown before."""
     config = config_of()
     strip = dataclasses.replace(config.env_config, observation="strip")
-    agent = PQNConfig(frame_stack=3, net=NetworkConfig(hidden=(16,)))
+    agent = PQNConfig(**past)
     config = dataclasses.replace(config, env_config=strip, agent_config=agent)
     env = config.make_env(2, AutoresetMode.DISABLED)
     policy = config.make_agent(env).policy
@@ -487,6 +493,12 @@ def test_shown_values_are_of_the_frames_that_the_agent_sees() -> None:
             assert show.moment.actions[0] == values[0].argmax()
             differs |= bool(np.abs(before.values - policy.action_values(before.obs)).max() > 1e-6)
     assert differs
+    for _ in range(9):
+        show.back()
+    values, rewound = show.moment.values, show.moment
+    show.forward()
+    show.back()
+    assert show.moment is rewound and np.array_equal(show.moment.values, values)
 
 
 def test_a_deep_agent_is_watched(finished, tmp_path) -> None:
