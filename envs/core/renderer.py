@@ -5,7 +5,7 @@ Sprites have premultiplied alpha: paint is blitted with `BLEND_PREMULTIPLIED`, l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
 
@@ -174,6 +174,23 @@ class Panel:
         """Draws a line between two groups."""
         pygame.draw.line(self.surface, RULE, (self._left, self.y + 4), (self._right - 1, self.y + 4))
         self.y += 14
+
+    def legend(self, names: Sequence[str], paint: Callable[[int, int, int], None]) -> None:
+        """Writes names at the bottom, if there is still room for all, and has what they mean painted.
+
+        Args:
+            names: from top to bottom.
+            paint: `(n, x, y) -> None`: paints what name n means before it, around a pixel of the picture of
+                which the board is a part.
+        """
+        top = self.surface.get_height() - self.MARGIN - self.LINE * len(names)
+        if self.y > top:
+            return
+        left, above = self.surface.get_offset()
+        for n, name in enumerate(names):
+            y = top + 8 + n * self.LINE
+            paint(n, left + self._left + 10, above + y)
+            self.write(name, self._left + 32, y - 5, FAINT, 19)
 
     def _render(self, text: str, color: Color, size: int, width: int) -> pygame.Surface:
         text = "".join(letter if letter.isprintable() else "?" for letter in text)

@@ -72,6 +72,20 @@ def check_ranges(state: NDArray[Any], ranges: Mapping[str, tuple[float, float]])
             raise ValueError(f"no state of this world: {name} is {wrong}, and must lie in {low} .. {high}")
 
 
+def refuse_if(wrong: ArrayLike, problem: str) -> None:
+    """Refuses state records in which anything is wrong, for a world's `check_state`.
+
+    Args:
+        wrong: whether it is, of any shape.
+        problem: what it is, in words that name the field.
+
+    Raises:
+        ValueError: one line, if any is True.
+    """
+    if np.any(wrong):
+        raise ValueError(f"no state of this world: {problem}")
+
+
 def reset_choice(options: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, ArrayLike]:
     """Reads reset options that are numbers from 0, for a world's `reset_fields`.
 

@@ -6,7 +6,7 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core import Panel, Renderer, to_array
+from ..core import BAD, GOOD, Panel, Renderer, to_array
 from .state import DOOR, EXIT, FIRE, HEIGHT, WALL, WIDTH
 
 UNIT = 32  # pixels of a cell
@@ -14,7 +14,7 @@ PANEL = 216  # width of the text beside it, in pixels
 SIZE = UNIT * (WIDTH - 2), UNIT * (HEIGHT - 2)  # of the building's picture, in pixels
 GROUND = np.array([(204, 194, 176), (158, 116, 76), (36, 168, 92), (86, 92, 110), (38, 42, 54)], np.uint8)
 ARROW = np.array([-9 - 4j, 2 - 4j, 2 - 10j, 12, 2 + 10j, 2 + 4j, -9 + 4j])
-GOOD, BAD, AGENT, SKIN = (96, 214, 130), (255, 110, 104), (40, 120, 255), (240, 206, 172)
+AGENT, SKIN = (40, 120, 255), (240, 206, 172)
 SHIRTS = (222, 168, 70), (176, 110, 170), (90, 150, 110), (206, 104, 96)
 LEGEND = "agent", "others", "exit", "door", "smoke", "fire"
 FLAMES = ((222, 58, 26), 13), ((255, 140, 36), 9), ((255, 226, 128), 5)  # colors, and radii in pixels
@@ -80,19 +80,13 @@ class FireEscapeRenderer(Renderer):
         panel.rule()
         end = "escaped" if info["success"] else "harmed" if info["cost"] else "not yet"
         panel.rows({"end": end, **hud})
-        y = SIZE[1] - panel.MARGIN - panel.LINE * len(LEGEND)
-        if panel.y <= y:
-            self._legend(y)
+        panel.legend(LEGEND, self._sample)
 
-    def _legend(self, y: int) -> None:
-        x = SIZE[0] + self._panel.MARGIN + 9
-        for n, name in enumerate(LEGEND):
-            middle = x, y + 8 + n * self._panel.LINE
-            if n < 2:
-                self._person(middle, n, 0.6)
-            elif name == "fire":
-                self._flame((x, middle[1] + 8), 0.6, np.random.default_rng(0))
-            else:
-                color = {"exit": GROUND[EXIT], "door": GROUND[DOOR], "smoke": (110, 106, 104)}[name]
-                self._frame.fill(color, (x - 8, middle[1] - 8, 16, 16))
-            self._panel.write(name, self._panel.MARGIN + 32, middle[1] - 5, (150, 158, 178), 19)
+    def _sample(self, n: int, x: int, y: int) -> None:
+        if n < 2:
+            self._person((x, y), n, 0.6)
+        elif LEGEND[n] == "fire":
+            self._flame((x, y + 8), 0.6, np.random.default_rng(0))
+        else:
+            color = {"exit": GROUND[EXIT], "door": GROUND[DOOR], "smoke": (110, 106, 104)}[LEGEND[n]]
+            self._frame.fill(color, (x - 8, y - 8, 16, 16))

@@ -6,11 +6,11 @@ import hashlib
 
 import numpy as np
 
-from ..core import first_seed
-from .plan import Maze, read_maze
+from ..core import Drawing, first_seed
+from .plan import read_maze
 
 
-def draw_maze(seed: int, width: int, height: int) -> Maze:
+def draw_maze(seed: int, width: int, height: int) -> Drawing:
     """The maze of a seed.
 
     A maze's content says on which side it is: seeds of the test split draw until it is on theirs, all others
@@ -22,12 +22,8 @@ def draw_maze(seed: int, width: int, height: int) -> Maze:
         rows = _draw(rng, width, height)
         digest = hashlib.blake2b("\n".join(rows).encode(), digest_size=1).digest()
         if digest[0] % 2 == is_test:
-            title = (
-                f"# title: Garden {seed - first_seed('test'):,}, unseen"
-                if is_test
-                else f"# title: Garden {seed:,}"
-            )
-            return read_maze("\n".join([title, *rows]), f"maze-{seed}")
+            title = f"{seed - first_seed('test'):,}, unseen" if is_test else f"{seed:,}"
+            return read_maze("\n".join([f"# title: Garden {title}", *rows]), f"maze-{seed}")
 
 
 def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:
@@ -65,12 +61,9 @@ def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:
     tunnel = int(rng.choice([each for each in range(3, height - 2, 2)]))
     free[tunnel, [0, width - 1]] = True
     for place in [half[k] for k in rng.permutation(len(half))]:
-        shut = [
-            other
-            for other in beside(place)
-            if not free[(place[0] + other[0]) // 2, (place[1] + other[1]) // 2]
-        ]
-        ways = len(beside(place)) - len(shut) + (place == (tunnel, 1))
+        between = {other: ((place[0] + other[0]) // 2, (place[1] + other[1]) // 2) for other in beside(place)}
+        shut = [other for other in between if not free[between[other]]]
+        ways = len(between) - len(shut) + (place == (tunnel, 1))
         if place[1] == middle:  # its right side mirrors its left one, of which `beside` knows only one
             ways = sum(free[place[0] + dr, place[1] + dc] for dr, dc in ((-1, 0), (0, 1), (1, 0), (0, -1)))
         if shut and (ways < 2 or rng.random() < 0.12):

@@ -9,7 +9,7 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core import Panel, Renderer, to_array
+from ..core import BAD, GOOD, Panel, Renderer, to_array
 from .state import COLUMNS, EYES, FULL, GHOSTS, HEIGHT, HUNTS, POWER, ROWS, SCARED, WIDTH, MazeParams
 
 UNIT = 32  # pixels of a cell
@@ -21,7 +21,6 @@ SPIKES, TIPS, BELLY = (150, 92, 54), (222, 164, 104), (236, 170, 150)
 FACE, DARK, GREY = (250, 222, 186), (30, 26, 44), (150, 146, 150)
 COLORS = (255, 112, 88), (255, 212, 96), (112, 222, 176), (190, 146, 255)
 AFRAID, FADING = (70, 92, 214), (226, 232, 255)
-GOOD, BAD, FAINT = (96, 214, 130), (255, 110, 104), (150, 158, 178)
 LEGEND = "chases", "cuts off", "circles", "wanders", "is afraid", "goes home"
 FADES = 12  # ticks before power ends in which ghosts flicker
 
@@ -192,14 +191,8 @@ class MazeRenderer(Renderer):
         panel.rule()
         end = "cleared" if info["success"] else "caught" if info["cost"] else "not yet"
         panel.rows({"end": end, **hud})
-        y = SIZE[1] - panel.MARGIN - panel.LINE * len(LEGEND)
-        if panel.y <= y:
-            self._legend(y)
+        panel.legend(LEGEND, self._sample)
 
-    def _legend(self, y: int) -> None:
-        x = SIZE[0] + self._panel.MARGIN + 10
-        for n, name in enumerate(LEGEND):
-            middle = x, y + 8 + n * self._panel.LINE
-            mode = HUNTS if n < GHOSTS else SCARED if n == GHOSTS else EYES
-            self._ghost(middle, min(n, GHOSTS - 1), mode, 1, 0.0, 0.7)
-            self._panel.write(name, self._panel.MARGIN + 32, middle[1] - 5, FAINT, 19)
+    def _sample(self, n: int, x: int, y: int) -> None:
+        mode = HUNTS if n < GHOSTS else SCARED if n == GHOSTS else EYES
+        self._ghost((x, y), min(n, GHOSTS - 1), mode, 1, 0.0, 0.7)

@@ -6,7 +6,7 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core import Panel, Renderer, to_array
+from ..core import BAD, GOOD, Drawing, Panel, Renderer, to_array
 from .state import HEIGHT, TOP_SPEED, WIDTH, TramParams
 
 UNIT = 30  # pixels of a cell
@@ -16,7 +16,6 @@ TOP = 3  # rows of cells above the line, for its title and question
 GRASS, BED, RAIL, WAY = (96, 132, 84), (126, 118, 106), (196, 200, 208), (250, 214, 110)
 BODY, WINDOW, STOP = (214, 60, 52), (196, 226, 240), (52, 92, 150)
 SKIN, DEAF, HEARS, HIT = (240, 206, 172), (70, 74, 92), (54, 132, 214), (150, 40, 40)
-GOOD, BAD, FAINT = (96, 214, 130), (255, 110, 104), (150, 158, 178)
 LEGEND = "tram", "does not hear", "hears the bell", "was hit", "the way"
 
 
@@ -24,14 +23,14 @@ class TramRenderer(Renderer):
     """Draws one environment of a batch.
 
     Args:
-        params: the scenes.
-        words: title and question of each.
+        params: the scenes as kernels take them.
+        scenes: as they were written.
     """
 
     panel_width = PANEL
 
-    def __init__(self, params: TramParams, words: Sequence[tuple[str, str]]) -> None:
-        self._params, self._words = params, words
+    def __init__(self, params: TramParams, scenes: Sequence[Drawing]) -> None:
+        self._params, self._scenes = params, scenes
         self._frame = pygame.Surface((SIZE[0] + PANEL, SIZE[1]), 0, 32)
         self._panel = Panel(self._frame.subsurface((SIZE[0], 0, PANEL, SIZE[1])))
 
@@ -109,8 +108,8 @@ class TramRenderer(Renderer):
                 pygame.draw.aacircle(self._frame, shade, (x, y), radius * scale)
 
     def _write(self, e: np.void, layout: NDArray[np.void], hud: Mapping[str, str]) -> None:
-        title, question = self._words[e["scene"]]
-        for text, y, size in ((title, 10, 28), (question, 38, 21)):
+        scene = self._scenes[e["scene"]]
+        for text, y, size in ((scene.title, 10, 28), (scene.values["question"], 38, 21)):
             self._frame.blit(self._panel.image(text, (255, 255, 255), size, SIZE[0] - 24), (12, y))
         panel, info = self._panel, e["info"]
         panel.begin()
@@ -127,18 +126,12 @@ class TramRenderer(Renderer):
         panel.row("who stands falls", f"{layout['falls'] / 10.24:.0f} %")
         panel.rule()
         panel.rows({"end": "arrived" if info["success"] else "not yet", **hud})
-        y = SIZE[1] - panel.MARGIN - panel.LINE * len(LEGEND)
-        if panel.y <= y:
-            self._legend(y)
+        panel.legend(LEGEND, self._sample)
 
-    def _legend(self, y: int) -> None:
-        x = SIZE[0] + self._panel.MARGIN + 10
-        for n, name in enumerate(LEGEND):
-            middle = x, y + 8 + n * self._panel.LINE
-            if n == 0:
-                self._tram((x + 4, middle[1]), 0.55)
-            elif name == "the way":
-                self._frame.fill(WAY, (x - 10, middle[1] - 2, 20, 4))
-            else:
-                self._people(middle, 1, (DEAF, HEARS, HIT)[n - 1])
-            self._panel.write(name, self._panel.MARGIN + 32, middle[1] - 5, FAINT, 19)
+    def _sample(self, n: int, x: int, y: int) -> None:
+        if n == 0:
+            self._tram((x + 4, y), 0.55)
+        elif LEGEND[n] == "the way":
+            self._frame.fill(WAY, (x - 10, y - 2, 20, 4))
+        else:
+            self._people((x, y), 1, (DEAF, HEARS, HIT)[n - 1])

@@ -6,8 +6,8 @@ import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core import Panel, Renderer, to_array
-from .flat import CARPETS, DIRT, Flat
+from ..core import BAD, GOOD, Drawing, Panel, Renderer, to_array
+from .flat import CARPETS, DIRT, cells_of, letters_of
 from .state import SIDE, VacuumParams
 
 UNIT = 36  # pixels of a cell
@@ -21,7 +21,6 @@ DUST = (82, 66, 52), (112, 92, 72), (58, 48, 40)
 DOCK, BOLT, SHINE = (38, 46, 62), (120, 232, 150), (255, 255, 255)
 SHELL, RING, EYE = (44, 48, 60), (236, 240, 246), (96, 200, 255)
 FUR, STRIPE, PINK = (238, 158, 72), (196, 112, 40), (250, 196, 180)
-GOOD, BAD, FAINT = (96, 214, 130), (255, 110, 104), (150, 158, 178)
 LEGEND = "robot", "dock", "pet", "dirt", "carpet", "furniture", "not yet seen"
 ANGLES = 0, 90, 180, 270  # degrees clockwise of the headings
 
@@ -36,7 +35,7 @@ class VacuumRenderer(Renderer):
 
     panel_width = PANEL
 
-    def __init__(self, params: VacuumParams, flats: Sequence[Flat]) -> None:
+    def __init__(self, params: VacuumParams, flats: Sequence[Drawing]) -> None:
         self._params, self._flats = params, flats
         self._frame = pygame.Surface((SIZE + PANEL, SIZE), 0, 32)
         self._panel = Panel(self._frame.subsurface((SIZE, 0, PANEL, SIZE)))
@@ -48,16 +47,12 @@ class VacuumRenderer(Renderer):
         e, flat = state[i], self._flats[state["flat"][i]]
         rows, columns = len(flat.rows), max(map(len, flat.rows))
         self._left, self._top = UNIT * (SIDE - columns) // 2, UNIT * (SIDE - rows) // 2
-        dirt, known = (
-            np.unpackbits(e[name][0].astype("<u8").view(np.uint8), bitorder="little")
-            for name in ("dirt", "known")
-        )
-        dirt, known = dirt.reshape(SIDE, SIDE), known.reshape(SIDE, SIDE)
+        dirt, known = (cells_of(e[name]).reshape(SIDE, SIDE) for name in ("dirt", "known"))
         self._frame.fill(OUTSIDE, (0, 0, SIZE, SIZE))
-        letters = flat.letters
+        letters = letters_of(flat.rows)
         for row, column in np.ndindex(rows, columns):
             self._tile(letters, row, column)
-            if letters[row, column] in DIRT:
+            if str(letters[row, column]) in DIRT:
                 corner = self._at(SIDE * row + column)
                 self._dust(corner, SIDE * row + column) if dirt[row, column] else self._shine(corner)
         self._dock(self._at(int(self._params.flats[e["flat"]]["dock"])))
@@ -70,7 +65,7 @@ class VacuumRenderer(Renderer):
         place = (1 - phase) * np.array(self._at(int(e["came"]))) + phase * np.array(self._at(int(e["cell"])))
         turn = (ANGLES[e["heading"]] - ANGLES[e["faced"]] + 180) % 360 - 180
         self._robot(tuple(place + UNIT / 2), ANGLES[e["faced"]] + phase * turn, bool(e["bumped"]))
-        self._write(e, flat, hud or {})
+        self._write(e, hud or {})
         return to_array(self._frame)
 
     def _at(self, cell: int) -> tuple[int, int]:
@@ -155,7 +150,7 @@ class VacuumRenderer(Renderer):
         pygame.draw.lines(self._frame, BAD if bumped else EYE, False, arc, max(2, round(4 * scale)))
         pygame.draw.aacircle(self._frame, GOOD, tuple(middle - 3 * scale * ahead), 2.2 * scale)
 
-    def _write(self, e: np.void, flat: Flat, hud: Mapping[str, str]) -> None:
+    def _write(self, e: np.void, hud: Mapping[str, str]) -> None:
         panel, info = self._panel, e["info"]
         left = e["battery"] / self._params.flats[e["flat"]]["battery"]
         panel.begin()
@@ -168,26 +163,18 @@ class VacuumRenderer(Renderer):
         panel.rule()
         end = "done" if info["success"] else "battery flat" if info["flat_battery"] else "not yet"
         panel.rows({"end": end, **hud})
-        y = SIZE - panel.MARGIN - panel.LINE * len(LEGEND)
-        if panel.y <= y:
-            self._legend(y)
+        panel.legend(LEGEND, self._sample)
 
-    def _legend(self, y: int) -> None:
-        x = SIZE + self._panel.MARGIN + 10
-        plain = {"carpet": RUG, "furniture": SEAT, "not yet seen": (52, 54, 64)}
-        for n, name in enumerate(LEGEND):
-            middle = x, y + 8 + n * self._panel.LINE
-            if name == "robot":
-                self._robot(middle, 45, False, 0.6)
-            elif name == "dock":
-                self._dock((x - 9, middle[1] - 9), 0.5)
-            elif name == "pet":
-                self._pet(middle, 0.6)
-            elif name == "dirt":
-                self._frame.fill(PLANKS[0], (x - 8, middle[1] - 8, 16, 16))
-                for k in range(5):
-                    spot = x - 4 + 2 * k, middle[1] + (3 * k) % 7 - 3
-                    pygame.draw.aacircle(self._frame, DUST[k % 3], spot, 2)
-            else:
-                self._frame.fill(plain[name], (x - 8, middle[1] - 8, 16, 16))
-            self._panel.write(name, self._panel.MARGIN + 32, middle[1] - 5, FAINT, 19)
+    def _sample(self, n: int, x: int, y: int) -> None:
+        name = LEGEND[n]
+        if name == "robot":
+            self._robot((x, y), 45, False, 0.6)
+        elif name == "dock":
+            self._dock((x - 9, y - 9), 0.5)
+        elif name == "pet":
+            self._pet((x, y), 0.6)
+        else:
+            plain = {"dirt": PLANKS[0], "carpet": RUG, "furniture": SEAT, "not yet seen": (52, 54, 64)}
+            self._frame.fill(plain[name], (x - 8, y - 8, 16, 16))
+            for k in range(5 if name == "dirt" else 0):
+                pygame.draw.aacircle(self._frame, DUST[k % 3], (x - 4 + 2 * k, y + (3 * k) % 7 - 3), 2)
