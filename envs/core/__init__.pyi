@@ -24,6 +24,7 @@ from .registry import world_specs as world_specs
 from .renderer import BAD as BAD
 from .renderer import GOOD as GOOD
 from .renderer import Panel as Panel
+from .renderer import PanelRenderer as PanelRenderer
 from .renderer import to_array as to_array
 from .replay import Replay as Replay
 from .rng import chance as chance
@@ -42,5 +43,4 @@ from .world import Renderer as Renderer
 from .world import World as World
 from .world import check_ranges as check_ranges
 from .world import refuse_if as refuse_if
-from .world import reset_choice as reset_choice
 from .world import state_dtype as state_dtype

@@ -5,13 +5,17 @@ Sprites have premultiplied alpha: paint is blitted with `BLEND_PREMULTIPLIED`, l
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
+
+from .world import Renderer
 
 Color = tuple[int, int, int]
 
@@ -195,3 +199,47 @@ class Panel:
     def _render(self, text: str, color: Color, size: int, width: int) -> pygame.Surface:
         text = "".join(letter if letter.isprintable() else "?" for letter in text)
         return font(size).render(shortened(text, size, width), True, color)
+
+
+class PanelRenderer(Renderer):
+    """A picture with a panel of text at its right: worlds paint the one and write the other.
+
+    Args:
+        width: of the picture without the panel, in pixels.
+        height: of both.
+    """
+
+    panel_width = 216
+    legend: Sequence[str] = ()
+    """Names of what is painted, which stand at the panel's bottom."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.frame = pygame.Surface((width + self.panel_width, height), 0, 32)
+        self.panel = Panel(self.frame.subsurface((width, 0, self.panel_width, height)))
+
+    def draw(
+        self, state: NDArray[Any], i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
+    ) -> NDArray[np.uint8]:
+        """Draws environment `i`; see `Renderer`."""
+        self.paint(state[i], phase)
+        self.panel.begin()
+        self.tell(state[i])
+        self.panel.rows(hud or {})
+        self.panel.legend(self.legend, self.sample)
+        return to_array(self.frame)
+
+    @abstractmethod
+    def paint(self, e: np.void, phase: float) -> None:
+        """Paints a record's picture on `frame`; what comes to lie on the panel is wiped off.
+
+        Args:
+            e: the record.
+            phase: how far the last step has been shown, from 0 to 1.
+        """
+
+    @abstractmethod
+    def tell(self, e: np.void) -> None:
+        """Writes on `panel` what a record has to tell; lines of others follow."""
+
+    def sample(self, n: int, x: int, y: int) -> None:
+        """Paints what name `n` of the legend means, around a pixel of `frame`."""

@@ -35,15 +35,7 @@ LETTERS = "X.o-SG"
 
 
 def read_maze(text: str, name: str) -> Drawing:
-    """Reads a maze.
-
-    Args:
-        text: what the file holds.
-        name: what errors call it.
-
-    Raises:
-        DrawingError: one line, with line and column.
-    """
+    """Reads a maze, and refuses one that can't be played; see `read_drawing`."""
     maze = read_drawing(text, name, LETTERS, high=(SMALLEST, HEIGHT), wide=(SMALLEST, WIDTH))
     for r, row in enumerate(maze.rows):
         if len(row) != len(maze.rows[0]):

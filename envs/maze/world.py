@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
 from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..core import Kernels, Measure, Renderer, World, bind_policy, check_ranges, refuse_if, reset_choice
+from ..core import Kernels, Measure, Renderer, World, bind_policy, check_ranges, refuse_if
 from . import kernels
 from .config import MazeConfig
 from .generator import draw_maze
@@ -103,16 +103,13 @@ class MazeWorld(World):
         observe: Callable[..., Any] = kernels.observe_grid
         if config.observation == "index":
             self.observation_space, observe = Discrete(NUM_SITUATIONS), kernels.observe_index
+        self.reset_choices = {"maze": len(self.mazes)}
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
         self._held: list[str] = []
 
     def params(self) -> MazeParams:
         """The mazes, and how hard they are."""
         return self._params
-
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """`maze`: a number in the pool."""
-        return reset_choice(options, {"maze": len(self.mazes)})
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""

@@ -35,15 +35,7 @@ RAILS = "T-Y\\/E" + PEOPLE
 
 
 def read_scene(text: str, name: str) -> Drawing:
-    """Reads a scene.
-
-    Args:
-        text: what the file holds.
-        name: what errors call it.
-
-    Raises:
-        DrawingError: one line, with line and column.
-    """
+    """Reads a scene, and refuses one that can't be driven; see `read_drawing`."""
     scene = read_drawing(text, name, RAILS + ".", high=(1, HEIGHT), wide=(1, WIDTH), values=VALUES, blank=".")
     lay_out(scene)
     return scene

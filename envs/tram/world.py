@@ -1,12 +1,12 @@
 """A tram that must choose, as a world: its manual, its spaces and its scenes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..core import (
     COST,
@@ -18,7 +18,6 @@ from ..core import (
     World,
     check_ranges,
     refuse_if,
-    reset_choice,
 )
 from . import kernels
 from .config import TramConfig
@@ -99,15 +98,12 @@ class Tram(World):
         if config.observation == "index":
             self.observation_space = Discrete(len(layouts) * int(np.prod(sizes)))
             observe = kernels.observe_index
+        self.reset_choices = {"scene": len(self.scenes)}
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
 
     def params(self) -> TramParams:
         """The scenes."""
         return self._params
-
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """`scene`: a number in the pool."""
-        return reset_choice(options, {"scene": len(self.scenes)})
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""

@@ -28,16 +28,7 @@ SPARE = 24  # battery that is left, at least, after the way to any dirt and back
 
 
 def read_flat(text: str, name: str) -> Drawing:
-    """Reads a flat.
-
-    Args:
-        text: what the file holds.
-        name: what errors call it.
-
-    Raises:
-        DrawingError: one line, with line and column where there is one: for a flat that is open or not
-            connected, or takes more battery than it says.
-    """
+    """Reads a flat, and refuses one that can't be cleaned; see `read_drawing`."""
     sides = 3, SIDE
     values = {"battery": (1, MOST_BATTERY, 200)}
     flat = read_drawing(text, name, LETTERS, high=sides, wide=sides, values=values, blank="X")

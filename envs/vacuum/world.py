@@ -1,11 +1,11 @@
 """A robot vacuum as a world: its manual, its spaces and its flats."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..core import (
     SUCCESS,
@@ -17,7 +17,6 @@ from ..core import (
     bind_policy,
     check_ranges,
     refuse_if,
-    reset_choice,
 )
 from . import kernels
 from .config import VacuumConfig
@@ -115,15 +114,12 @@ class Vacuum(World):
         observe: Callable[..., Any] = kernels.observe_grid
         if config.observation == "index":
             self.observation_space, observe = Discrete(kernels.NUMBERS), kernels.observe_index
+        self.reset_choices = {"flat": len(self.flats)}
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe)
 
     def params(self) -> VacuumParams:
         """The flats."""
         return self._params
-
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """`flat`: a number in the pool."""
-        return reset_choice(options, {"flat": len(self.flats)})
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""
