@@ -23,7 +23,11 @@ ANGLES = 64  # steps of a full turn
 NEUTRAL = (255, 255, 255)
 BOARD, RULE = (33, 37, 48), (62, 68, 86)
 TEXT, FAINT = (236, 238, 244), (150, 158, 178)
-GOOD, BAD, ACCENT = (96, 214, 130), (255, 110, 104), (255, 204, 64)
+ACCENT = 255, 204, 64
+GOOD = 96, 214, 130
+"""Color of what is well, on panels."""
+BAD = 255, 110, 104
+"""Color of what is not."""
 
 
 def to_array(surface: pygame.Surface) -> NDArray[np.uint8]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..core import Drawing, first_seed
 from .plan import read_maze
+from .state import COLUMNS, ROWS
 
 
 def draw_maze(seed: int, width: int, height: int) -> Drawing:
@@ -29,7 +30,7 @@ def draw_maze(seed: int, width: int, height: int) -> Drawing:
 def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:
     """Places lie on odd rows and columns, ways between them; what is drawn on the left is mirrored."""
     free = np.zeros((height, width), bool)
-    middle = width // 2
+    middle, sides = width // 2, list(zip(ROWS, COLUMNS, strict=True))
     home, start = 2 * (height // 4) + 1, height - 2
     half = [(r, c) for r in range(1, height, 2) for c in range(1, middle + 1, 2)]
 
@@ -42,7 +43,7 @@ def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:
 
     def beside(place: tuple[int, int]) -> list[tuple[int, int]]:
         r, c = place
-        found = [(r + 2 * dr, c + 2 * dc) for dr, dc in ((-1, 0), (0, 1), (1, 0), (0, -1))]
+        found = [(r + 2 * dr, c + 2 * dc) for dr, dc in sides]
         return [(v, u) for v, u in found if 0 < v < height and 0 < u < width and u <= middle + 1]
 
     visited, trail = {half[0]}, [half[0]]
@@ -63,9 +64,7 @@ def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:
     for place in [half[k] for k in rng.permutation(len(half))]:
         between = {other: ((place[0] + other[0]) // 2, (place[1] + other[1]) // 2) for other in beside(place)}
         shut = [other for other in between if not free[between[other]]]
-        ways = len(between) - len(shut) + (place == (tunnel, 1))
-        if place[1] == middle:  # its right side mirrors its left one, of which `beside` knows only one
-            ways = sum(free[place[0] + dr, place[1] + dc] for dr, dc in ((-1, 0), (0, 1), (1, 0), (0, -1)))
+        ways = sum(free[place[0] + dr, place[1] + dc] for dr, dc in sides)
         if shut and (ways < 2 or rng.random() < 0.12):
             join(place, shut[rng.integers(len(shut))])
     letters = np.where(free, ".", "X")

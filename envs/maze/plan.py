@@ -16,20 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Drawing, Shelf, read_drawing
-from .state import (
-    COLUMNS,
-    EDGE,
-    GHOSTS,
-    HEIGHT,
-    LAYOUT,
-    MOST_CELLS,
-    PELLET,
-    POWER,
-    ROWS,
-    SMALLEST,
-    STRIDE,
-    WIDTH,
-)
+from .state import COLUMNS, EDGE, HEIGHT, LAYOUT, MOST_CELLS, PELLET, POWER, ROWS, SMALLEST, STRIDE, WIDTH
 
 LETTERS = "X.o-SG"
 
@@ -109,8 +96,7 @@ def lay_out(maze: Drawing) -> tuple[np.void, NDArray[np.uint8]]:
         m["onward"][:count, d] = np.where(ways.sum(axis=1) == 1, ways.argmax(axis=1), -1)
     m["place"][:count] = cells
     m["at"][:count] = [EDGE + row * STRIDE + column for row, column in cells]
-    ends = (0, width - 1), (0, 0), (height - 1, width - 1), (height - 1, 0)
-    m["corner"] = ends[:GHOSTS]
+    m["corner"] = (0, width - 1), (0, 0), (height - 1, width - 1), (height - 1, 0)
     letters = "".join(maze.rows).replace("X", "")
     worth = {".": PELLET, "o": POWER}
     m["free"][m["at"][:count]] = 255

@@ -61,9 +61,8 @@ class MazeRenderer(PanelRenderer):
         start, end = (m["place"][e[name][0]].astype(float) for name in ("came", "cell"))
         if np.abs(end - start).max() > 1:  # out of a tunnel
             start = end - (ROWS[e["heading"][0]], COLUMNS[e["heading"][0]])
-        self._eater(
-            self._at(m, start + (end - start) * phase), int(e["heading"][0]), time, e["info"]["cost"] > 0
-        )
+        place = self._at(m, start + (end - start) * phase)
+        self._eater(place, int(e["heading"][0]), time, e["info"]["cost"] > 0)
 
     def _spot(self, e: np.void, m: NDArray[np.void], g: int, phase: float) -> NDArray[np.float64]:
         """Row and column of a ghost on its way; drawn half a cell behind, its cell is nearest."""
@@ -117,9 +116,8 @@ class MazeRenderer(PanelRenderer):
 
     def _eater(self, place: tuple[float, float], heading: int, time: float, is_caught: bool) -> None:
         """A hedgehog seen from above; it sways while it trots."""
-        angle = np.arctan2(ROWS[heading], COLUMNS[heading]) + (
-            0 if is_caught else 0.12 * np.sin(2 * np.pi * time)
-        )
+        sway = 0 if is_caught else 0.12 * np.sin(2 * np.pi * time)
+        angle = np.arctan2(ROWS[heading], COLUMNS[heading]) + sway
 
         def at(ahead: float, side: float) -> tuple[float, float]:
             turn = np.exp(1j * angle) * complex(ahead, side)
@@ -152,9 +150,8 @@ class MazeRenderer(PanelRenderer):
             eye = x + side * scale, y - 3 * scale
             if mode in (HUNTS, EYES):
                 pygame.draw.aacircle(self.frame, (250, 250, 255), eye, 4.4 * scale)
-                pygame.draw.aacircle(
-                    self.frame, (40, 44, 110), (eye[0] + look[0], eye[1] + look[1]), 2.3 * scale
-                )
+                pupil = eye[0] + look[0], eye[1] + look[1]
+                pygame.draw.aacircle(self.frame, (40, 44, 110), pupil, 2.3 * scale)
             else:
                 pygame.draw.aacircle(self.frame, FOOD if mode == SCARED else BAD, eye, 2.2 * scale)
         if mode in (SCARED, -1):

@@ -18,7 +18,6 @@ STRIDE = WIDTH + EDGE
 BOARD = 376
 PELLET, POWER = 85, 255  # what lies on a cell of the board, 0 for nothing
 GHOSTS = 4
-CHASER, CUTTER, CIRCLER, WANDERER = 0, 1, 2, 3
 HUNTS, SCARED, EYES = 0, 1, 2  # modes of a ghost; eyes are on their way home
 UP, RIGHT, DOWN, LEFT = 0, 1, 2, 3  # d ^ 2 is the way back
 ROWS, COLUMNS = (-1, 0, 1, 0), (0, 1, 0, -1)  # of a step

@@ -43,19 +43,15 @@ class TramRenderer(PanelRenderer):
                     self._track(layout, cell, k, width, color)
         for cell, k in zip(ahead, ahead[1:], strict=False):
             self._track(layout, cell, k, 4, WAY)
-        for cell in np.flatnonzero(
-            (layout["ahead"][:, 0] < 0) & (np.arange(len(layout["place"])) < layout["cells"])
-        ):
-            self.frame.fill(
-                STOP, pygame.Rect(0, 0, 8, UNIT).move(*self._at(layout, int(cell), (-4, -UNIT // 2)))
-            )
+        for cell in np.flatnonzero(layout["ahead"][: layout["cells"], 0] < 0):
+            corner = self._at(layout, int(cell), (-4, -UNIT // 2))
+            self.frame.fill(STOP, pygame.Rect(0, 0, 8, UNIT).move(*corner))
         for place in range(layout["places"]):
             is_hit, waits = e["harmed"] >> place & 1, e["waiting"] >> place & 1
             beside = 0 if is_hit or waits else UNIT * 0.62  # who stepped off stands beside the rails
             color = HIT if is_hit else HEARS if layout["hears"][place] > 0 else DEAF
-            self._people(
-                self._at(layout, int(layout["spot"][place]), (0, beside)), int(layout["people"][place]), color
-            )
+            middle = self._at(layout, int(layout["spot"][place]), (0, beside))
+            self._people(middle, int(layout["people"][place]), color)
         here, came = (np.array(self._at(layout, int(e[name]))) for name in ("cell", "came"))
         self._tram(tuple(came + (here - came) * phase))
         scene = self._scenes[e["scene"]]
@@ -96,10 +92,8 @@ class TramRenderer(PanelRenderer):
     ) -> None:
         for k in range(count):
             turn = 2 * np.pi * k / count
-            x, y = (
-                place[0] + scale * 7 * np.cos(turn) * (count > 1),
-                place[1] + scale * 7 * np.sin(turn) * (count > 1),
-            )
+            away = 7 * scale * (count > 1)
+            x, y = place[0] + away * np.cos(turn), place[1] + away * np.sin(turn)
             for shade, radius in ((color, 7), (SKIN, 3.5)):
                 pygame.draw.aacircle(self.frame, shade, (x, y), radius * scale)
 

@@ -52,14 +52,13 @@ class VacuumRenderer(PanelRenderer):
                 self._dust(corner, SIDE * row + column) if dirt[row, column] else self._shine(corner)
         self._dock(self._at(int(self._params.flats[e["flat"]]["dock"])))
         self._fog(known[:rows, :columns])
-        shown = (1 - phase) * np.array(self._at(int(e["pet_came"]))) + phase * np.array(
-            self._at(int(e["pet"]))
-        )
+        names = "pet_came", "pet", "came", "cell"
+        pet_came, pet, came, cell = (np.array(self._at(int(e[name]))) + UNIT / 2 for name in names)
         if e["pet"]:
-            self._pet(tuple(shown + UNIT / 2))
-        place = (1 - phase) * np.array(self._at(int(e["came"]))) + phase * np.array(self._at(int(e["cell"])))
+            self._pet(tuple((1 - phase) * pet_came + phase * pet))
         turn = (ANGLES[e["heading"]] - ANGLES[e["faced"]] + 180) % 360 - 180
-        self._robot(tuple(place + UNIT / 2), ANGLES[e["faced"]] + phase * turn, bool(e["bumped"]))
+        place = tuple((1 - phase) * came + phase * cell)
+        self._robot(place, ANGLES[e["faced"]] + phase * turn, bool(e["bumped"]))
 
     def _at(self, cell: int) -> tuple[int, int]:
         """Upper left corner of a cell, in pixels."""

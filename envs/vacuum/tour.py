@@ -33,9 +33,8 @@ def moves(flat: Drawing, turns: bool) -> NDArray[np.int64]:
     is_open = ~np.isin(letters_of(flat.rows).ravel(), list(BLOCKED))
     heading, cell = np.divmod(np.arange(STATES), CELLS)
     if turns:
-        ahead = np.where(
-            is_open[AHEAD[heading, cell]], heading * CELLS + AHEAD[heading, cell], np.arange(STATES)
-        )
+        to = AHEAD[heading, cell]
+        ahead = np.where(is_open[to], heading * CELLS + to, np.arange(STATES))
         return np.stack([ahead, (heading + 3) % 4 * CELLS + cell, (heading + 1) % 4 * CELLS + cell])
     to = AHEAD[:, cell]
     return np.where(is_open[to], np.arange(4)[:, None] * CELLS + to, np.arange(STATES))

@@ -24,6 +24,7 @@ from .flat import FLATS, cells_of, lay_out
 from .generator import draw_flat
 from .state import CELLS, STATE, VacuumParams
 
+ACTIONS = {"turns": ("forward", "turn left", "turn right"), "headings": ("up", "right", "down", "left")}
 AROUND = "ahead", "right", "behind", "left"
 
 
@@ -103,12 +104,10 @@ class Vacuum(World):
         self.config = config = config or VacuumConfig()
         self.flats = FLATS.load(config.flat, draw_flat, config.split, config.pool_size)
         turns = config.actions == "turns"
+        self.action_names = ACTIONS[config.actions]
         layouts = np.stack([lay_out(flat, turns) for flat in self.flats])
         layouts.flags.writeable = False
         self._params = VacuumParams(layouts, turns, config.remembered)
-        self.action_names = (
-            ("forward", "turn left", "turn right") if turns else ("up", "right", "down", "left")
-        )
         self.action_space: Space = Discrete(len(self.action_names))
         self.observation_space: Space = Box(0, 255, (kernels.PLANES, kernels.VIEW, kernels.VIEW), np.uint8)
         observe: Callable[..., Any] = kernels.observe_grid

@@ -6,22 +6,9 @@ from gymnasium.vector import AutoresetMode
 from meze.envs.core import DrawingError, WorldVectorEnv, first_seed
 from meze.envs.maze.config import MazeConfig
 from meze.envs.maze.generator import draw_maze
+from meze.envs.maze.kernels import CHASER, CIRCLER, CUTTER, WANDERER
 from meze.envs.maze.plan import MAZES, lay_out, read_maze
-from meze.envs.maze.state import (
-    CHASER,
-    CIRCLER,
-    COLUMNS,
-    CUTTER,
-    DOWN,
-    EYES,
-    HUNTS,
-    LEFT,
-    RIGHT,
-    ROWS,
-    SCARED,
-    UP,
-    WANDERER,
-)
+from meze.envs.maze.state import COLUMNS, DOWN, EYES, HUNTS, LEFT, RIGHT, ROWS, SCARED, UP
 from meze.envs.maze.world import MazeWorld
 
 WORLD = "meze.envs.maze.world:MazeWorld"
