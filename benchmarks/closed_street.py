@@ -31,7 +31,7 @@ from meze.agents.tabular import TabularConfig
 from meze.envs.city.config import CityConfig
 from meze.envs.city.maps import street_at
 from meze.envs.city.world import City
-from meze.envs.streets.maps import NONE, format_map, shipped_map
+from meze.envs.streets.maps import MAPS, NONE, format_map
 from meze.runners.reporting.statistics import statistics
 from meze.runners.run.evaluation import find_contestant, make_evaluation_env, play_episodes
 from meze.runners.run.rollout import Rollout
@@ -174,7 +174,7 @@ def main() -> None:
     }
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "downtown.txt"
-        path.write_text(format_map(shipped_map("downtown")).replace("*", "+"))  # no signals
+        path.write_text(format_map(MAPS.find("downtown")).replace("*", "+"))  # no signals
         config = CityConfig(map=str(path), observation="index", index="place", **QUIET)
         scorer, learners, results = Scorer(config, given.episodes), {}, {}
         spaces = scorer.env.single_observation_space, scorer.env.single_action_space

@@ -18,7 +18,7 @@ from gymnasium.vector import AutoresetMode
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.generator import draw_level
-from meze.envs.platformer.levels import Level, shipped_level, shipped_levels
+from meze.envs.platformer.levels import LEVELS, Level
 from meze.envs.platformer.pool import starting_states
 from meze.envs.platformer.search import USUAL, WEIGHTS, Searcher
 from meze.envs.platformer.state import ACTION_SETS, TICKS_PER_SECOND
@@ -86,7 +86,7 @@ def main() -> None:
     print("levels             count  certified  draw ms  search ms     tried      most   par s")
     search = Searcher()
     search(*starting_states([draw_level(0, 0)]), 0, FORWARD, 1)  # compiles it
-    shipped = [shipped_level(name) for name in shipped_levels()]
+    shipped = [LEVELS.find(name) for name in LEVELS.names()]
     measure_levels("shipped", shipped, 0.0, search)
     for difficulty in (0, 0.3, 0.6, 1):
         started = time.perf_counter()

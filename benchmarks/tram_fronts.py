@@ -14,7 +14,7 @@ import json
 import tempfile
 from pathlib import Path
 
-from meze.envs.tram.pool import shipped_scenes
+from meze.envs.tram.scene import SCENES
 from meze.runners import cli
 
 FLAGS = "--agents q-learning --weights-grid 36 --budget 300_000 --episodes 5000"
@@ -22,7 +22,7 @@ FLAGS = "--agents q-learning --weights-grid 36 --budget 300_000 --episodes 5000"
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
-    parser.add_argument("--scenes", nargs="*", default=list(shipped_scenes()))
+    parser.add_argument("--scenes", nargs="*", default=list(SCENES.names()))
     parser.add_argument("--seeds", type=int, default=2)
     given = parser.parse_args()
     print(f"{'scene':<20} points  hypervolume  largest regret", flush=True)

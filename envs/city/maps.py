@@ -17,6 +17,7 @@ from ..core.splits import Split, first_seed
 from ..streets.maps import (
     CROSSING,
     JUNCTION,
+    MAPS,
     ROAD,
     SIDEWALK,
     UNREACHABLE,
@@ -25,7 +26,6 @@ from ..streets.maps import (
     StreetMap,
     ahead,
     distances,
-    find_map,
     format_map,
     generate,
     parse_map,
@@ -118,7 +118,7 @@ def load_pool(map: str, split: Split, pool_size: int, streets: StreetConfig) -> 
         if not 1 <= pool_size <= MAX_POOL_SIZE:
             raise ValueError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, not {pool_size}")
         return list(_drawn(streets, first_seed(split), pool_size))
-    return [find_map(map)]
+    return [MAPS.find(map, "generated")]
 
 
 @lru_cache(maxsize=4)

@@ -186,9 +186,7 @@ class CityRenderer(Renderer):
         if info["success"]:
             panel.row("", "arrived", GOOD)
         panel.rows(hud)
-        legend_top = panel.surface.get_height() - panel.MARGIN - panel.LINE * len(LEGEND)
-        if panel.y <= legend_top:
-            self._legend(legend_top)
+        panel.legend([text for _, text in LEGEND], self._sample)
 
     def _siren(self, e: np.void) -> int | None:
         """Cells to the ambulance, along the longer axis, where its siren is heard."""
@@ -217,14 +215,11 @@ class CityRenderer(Renderer):
         panel.write(words, x + 39, panel.y + 35, ACCENT if rush else FAINT, 19)
         panel.y += 62
 
-    def _legend(self, y: int) -> None:
-        panel = self._panel
-        for name, text in LEGEND:
-            sprite = self._sprites.get(name, (10 if name.startswith(("ring", "pin")) else 18) / UNIT)
-            place = sprite.get_rect(center=(panel.MARGIN + 10, y + 10))
-            panel.surface.blit(sprite, place, special_flags=pygame.BLEND_PREMULTIPLIED)
-            panel.write(text, panel.MARGIN + 32, y + 3, FAINT, 19)
-            y += panel.LINE
+    def _sample(self, n: int, x: int, y: int) -> None:
+        name, _ = LEGEND[n]
+        sprite = self._sprites.get(name, (10 if name.startswith(("ring", "pin")) else 18) / UNIT)
+        place = sprite.get_rect(center=(x, y + 2))
+        self._frame.blit(sprite, place, special_flags=pygame.BLEND_PREMULTIPLIED)
 
 
 def _scroll(centre: float, length: int, view: int) -> int:

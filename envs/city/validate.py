@@ -7,12 +7,10 @@ it leaves its tables.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.world import check_ranges
+from ..core.world import check_ranges, refuse_if
 from .maps import NO_ROUTE
 from .state import (
     AT_KERB,
@@ -112,7 +110,7 @@ class StateCheck:
             put(state, words, first_word, first_cell)
         # Claims nobody has made keep others away for ever, but mislead no kernel.
         wrong = (words.reshape(len(state), -1) ^ state["road"]) & (0xFF ^ CLAIM ^ SIREN)
-        _refuse(wrong, "road does not say where everybody is")
+        refuse_if(wrong, "road does not say where everybody is")
 
     # Each of these checks some road users, and writes what they have on the road into `words`. The words of
     # all records, and the cells of all maps, stand in one row; (N,) numbers tell where a record's own begin.
@@ -120,66 +118,66 @@ class StateCheck:
     def _put_cars(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
         slots = np.arange(state["cars"].shape[1], dtype=np.int32)
         used = slots <= state["num_cars"][:, None]
-        _refuse((state["cars"]["cell"] >= 0) != used, "cars.cell does not tell of num_cars cars")
+        refuse_if((state["cars"]["cell"] >= 0) != used, "cars.cell does not tell of num_cars cars")
         used[:, 0] = False
         row = np.repeat(np.arange(len(state)), state["num_cars"])
         slot = np.broadcast_to(slots, used.shape)[used]
         columns = ("cell", "approach", "turn", "step")
         cell, approach, turn, step = (state["cars"][name][used] for name in columns)
         turns = state["cars"]["turn"]
-        _refuse((turns > 2) & (turns != UNDRAWN), "cars.turn is no turn")
+        refuse_if((turns > 2) & (turns != UNDRAWN), "cars.turn is no turn")
         at = first_cell[row] + cell
         ahead = self._cells["ahead"][at]
-        _refuse(ahead == NO_LANE, "cars.cell has a car off the road")
-        _refuse(state["cars"]["ahead"][used] != ahead, "cars.ahead is not what lies ahead")
+        refuse_if(ahead == NO_LANE, "cars.cell has a car off the road")
+        refuse_if(state["cars"]["ahead"][used] != ahead, "cars.ahead is not what lies ahead")
 
         place = first_word[row] + cell
         words[place] = VEHICLE
-        _refuse(np.count_nonzero(words) < len(place), "cars.cell has two cars in one place")
+        refuse_if(np.count_nonzero(words) < len(place), "cars.cell has two cars in one place")
 
         inside = ahead == INSIDE_JUNCTION
         k = np.flatnonzero(~inside)
-        _refuse(step[k] > 0, "cars.step of a car on a lane")
-        _refuse(approach[k] != self._cells["number"][at[k]], "cars.approach is not where cars.cell is")
+        refuse_if(step[k] > 0, "cars.step of a car on a lane")
+        refuse_if(approach[k] != self._cells["number"][at[k]], "cars.approach is not where cars.cell is")
         heading = self._cells["heading"][at[k]]
-        _refuse(state["cars"]["heading"][used][k] != heading, "cars.heading is not that of the lane")
+        refuse_if(state["cars"]["heading"][used][k] != heading, "cars.heading is not that of the lane")
         onto = cell[k] + self._delta[heading]
-        _refuse(state["cars"]["next"][used][k] != onto, "cars.next is not the cell ahead")
+        refuse_if(state["cars"]["next"][used][k] != onto, "cars.next is not the cell ahead")
 
         k = np.flatnonzero(ahead == JUNCTION_AHEAD)
         waiting = np.zeros_like(state["waiting"])
         waiting[row[k], approach[k]] = slot[k]
-        _refuse(waiting != state["waiting"], "waiting does not say who is at the junctions")
+        refuse_if(waiting != state["waiting"], "waiting does not say who is at the junctions")
         self._check_turns(state["map"][row[k]], approach[k], turn[k])
 
         k = np.flatnonzero(inside)
         self._check_turns(state["map"][row[k]], approach[k], turn[k])
         path, step = self._paths[state["map"][row[k]], approach[k], turn[k]], step[k].astype(np.int64)
-        _refuse(step < 1, "cars.step of a car in a junction")
-        _refuse(path[np.arange(len(k)), step - 1] != cell[k], "cars.step is not where cars.cell is")
-        _refuse(path[np.arange(len(k)), step] < 0, "cars.step is beyond the junction")
+        refuse_if(step < 1, "cars.step of a car in a junction")
+        refuse_if(path[np.arange(len(k)), step - 1] != cell[k], "cars.step is not where cars.cell is")
+        refuse_if(path[np.arange(len(k)), step] < 0, "cars.step is beyond the junction")
         # They have claimed their way, from where they are to the cell beyond.
         car, on = np.nonzero((path >= 0) & (np.arange(path.shape[1]) >= step[:, None] - 1))
         place = first_word[row[k[car]]] + path[car, on]
         words[place] |= CLAIM
         claimed = np.count_nonzero(words & CLAIM)
-        _refuse(claimed < len(place), "two cars have claimed one way through a junction")
+        refuse_if(claimed < len(place), "two cars have claimed one way through a junction")
         claim = state["road"][row[k[car]], path[car, on]] & CLAIM
-        _refuse(claim == 0, "road lacks the claim of a car in a junction")
+        refuse_if(claim == 0, "road lacks the claim of a car in a junction")
 
     def _check_turns(self, m: NDArray, approach: NDArray, turn: NDArray) -> None:
         """Cars at and in junctions have chosen a way that exists."""
-        _refuse(approach < 0, "cars.approach is missing in a junction")
-        _refuse(turn > 2, "cars.turn is undrawn at a junction")
-        _refuse(self._paths[m, approach, turn, 0] < 0, "cars.turn is no way through the junction")
+        refuse_if(approach < 0, "cars.approach is missing in a junction")
+        refuse_if(turn > 2, "cars.turn is undrawn at a junction")
+        refuse_if(self._paths[m, approach, turn, 0] < 0, "cars.turn is no way through the junction")
 
     def _put_ego(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
         cell = state["cars"]["cell"][:, 0]
-        _refuse(cell < 0, "cars.cell has no ego car")
+        refuse_if(cell < 0, "cars.cell has no ego car")
         ahead = self._cells["ahead"][first_cell + cell]
-        _refuse(ahead == NO_LANE, "cars.cell has the ego car off the road")
+        refuse_if(ahead == NO_LANE, "cars.cell has the ego car off the road")
         place = first_word + cell
-        _refuse(~state["done"] & (words[place] & VEHICLE > 0), "cars.cell has a car where the ego car is")
+        refuse_if(~state["done"] & (words[place] & VEHICLE > 0), "cars.cell has a car where the ego car is")
         # Where it has hit a car, the mark is the other one's, and nobody's once that one has parked.
         gone = state["done"] & (state["road"][np.arange(len(state)), cell] & VEHICLE == 0)
         words[place] |= np.where(gone, 0, VEHICLE).astype(np.uint8)
@@ -188,15 +186,15 @@ class StateCheck:
         self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray
     ) -> None:
         cell, path = state["ambulance_cell"], state["ambulance_path"]
-        _refuse(path[:, 0] != cell, "ambulance_path does not begin at ambulance_cell")
+        refuse_if(path[:, 0] != cell, "ambulance_path does not begin at ambulance_cell")
         row = np.flatnonzero(cell >= 0)
         ahead = self._cells["ahead"][first_cell[row] + cell[row]]
-        _refuse(ahead == NO_LANE, "ambulance_cell is not on the road")
+        refuse_if(ahead == NO_LANE, "ambulance_cell is not on the road")
         row, k = np.nonzero(path[:, 1:] >= 0)
         before, after = path[row, k], path[row, k + 1]
         exits = self._cells["exits"][first_cell[row] + before, None] >> np.arange(4) & 1 > 0
         leads = exits & (before[:, None] + self._delta == after[:, None])
-        _refuse((before < 0) | ~leads.any(axis=1), "ambulance_path is no way on the road")
+        refuse_if((before < 0) | ~leads.any(axis=1), "ambulance_path is no way on the road")
 
     def _put_people(self, state: NDArray, words: NDArray, first_word: NDArray, first_cell: NDArray) -> None:
         walkers = state["walkers"][:, : self._people]
@@ -205,21 +203,16 @@ class StateCheck:
         kind, walk = self._cells["kind"][at], self._cells["walk"][at]
         for name in ("walk", "onto"):
             wrong = walkers[name] != self._cells[name][at]
-            _refuse((mode != ON_ROAD) & wrong, f"walkers.{name} is not that of the cell")
-        _refuse((mode != ON_ROAD) & (kind != SIDEWALK), "walkers.cell has somebody off the sidewalks")
-        _refuse((mode == AT_KERB) & (walk >> 4 >> heading & 1 == 0), "walkers.heading faces no street")
-        _refuse((mode == ON_ROAD) & (self._ways[at] >> heading & 1 == 0), "walkers.heading leads nowhere")
+            refuse_if((mode != ON_ROAD) & wrong, f"walkers.{name} is not that of the cell")
+        refuse_if((mode != ON_ROAD) & (kind != SIDEWALK), "walkers.cell has somebody off the sidewalks")
+        refuse_if((mode == AT_KERB) & (walk >> 4 >> heading & 1 == 0), "walkers.heading faces no street")
+        refuse_if((mode == ON_ROAD) & (self._ways[at] >> heading & 1 == 0), "walkers.heading leads nowhere")
         row, k = np.nonzero(mode == ON_ROAD)
         np.add.at(words, first_word[row] + cell[row, k], PERSON)
         row, k = np.nonzero(mode != WALKING)
         onto = cell[row, k] + self._delta[heading[row, k]]
         lane = self._is_lane[first_cell[row] + onto]
         np.add.at(words, (first_word[row] + onto)[lane], STEP)
-
-
-def _refuse(wrong: Any, what: str) -> None:
-    if np.any(wrong):
-        raise ValueError(f"no state of this world: {what}")
 
 
 def _ways_across(p: CityParams, is_lane: NDArray[np.bool_]) -> NDArray[np.uint8]:

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..core.batch import bind_policy
 from ..core.measures import COST, SUCCESS, Cost, Measure, Target
-from ..core.world import REWARD_SCALE, Kernels, Renderer, World, reset_choice
+from ..core.world import REWARD_SCALE, Kernels, Renderer, World
 from ..streets.maps import STEPS
 from .config import CityConfig
 from .jams import Segments, find_segments, road_ahead
@@ -160,6 +160,7 @@ class City(World):
         else:
             observe = observe_place
             self.observation_space = Discrete(height * width * 4 * self._pool.destinations.shape[1])
+        self.reset_choices = {"map": len(self.maps), "hour": 24}
         self.kernels = Kernels(reset_one, step_one, observe, mask_one)
 
     @cached_property
@@ -235,10 +236,6 @@ class City(World):
             for number, plane in enumerate(planes):
                 views[:, heading, number] = np.rot90(plane, heading, axes=(1, 2))
         return cut_strips(views, self.config.view)
-
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """Takes the options `map` (number in the pool) and `hour` (0 to 23), scalars or (N,) arrays."""
-        return reset_choice(options, {"map": len(self.maps), "hour": 24})
 
     @cached_property
     def _state_check(self) -> StateCheck:

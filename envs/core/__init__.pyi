@@ -5,6 +5,10 @@ from .compiling import put_word as put_word
 from .compiling import rare_kernel as rare_kernel
 from .compiling import word_of as word_of
 from .conformance import check_world as check_world
+from .drawings import Drawing as Drawing
+from .drawings import DrawingError as DrawingError
+from .drawings import Shelf as Shelf
+from .drawings import read_drawing as read_drawing
 from .env import MOWorldEnv as MOWorldEnv
 from .env import WorldEnv as WorldEnv
 from .measures import COST as COST
@@ -17,7 +21,10 @@ from .registry import WorldSpec as WorldSpec
 from .registry import find_world as find_world
 from .registry import register_world as register_world
 from .registry import world_specs as world_specs
+from .renderer import BAD as BAD
+from .renderer import GOOD as GOOD
 from .renderer import Panel as Panel
+from .renderer import PanelRenderer as PanelRenderer
 from .renderer import to_array as to_array
 from .replay import Replay as Replay
 from .rng import chance as chance
@@ -35,5 +42,5 @@ from .world import Kernels as Kernels
 from .world import Renderer as Renderer
 from .world import World as World
 from .world import check_ranges as check_ranges
-from .world import reset_choice as reset_choice
+from .world import refuse_if as refuse_if
 from .world import state_dtype as state_dtype

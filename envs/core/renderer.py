@@ -5,13 +5,17 @@ Sprites have premultiplied alpha: paint is blitted with `BLEND_PREMULTIPLIED`, l
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from abc import abstractmethod
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from importlib.resources import files
+from typing import Any
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
+
+from .world import Renderer
 
 Color = tuple[int, int, int]
 
@@ -19,7 +23,11 @@ ANGLES = 64  # steps of a full turn
 NEUTRAL = (255, 255, 255)
 BOARD, RULE = (33, 37, 48), (62, 68, 86)
 TEXT, FAINT = (236, 238, 244), (150, 158, 178)
-GOOD, BAD, ACCENT = (96, 214, 130), (255, 110, 104), (255, 204, 64)
+ACCENT = 255, 204, 64
+GOOD = 96, 214, 130
+"""Color of what is well, on panels."""
+BAD = 255, 110, 104
+"""Color of what is not."""
 
 
 def to_array(surface: pygame.Surface) -> NDArray[np.uint8]:
@@ -175,6 +183,67 @@ class Panel:
         pygame.draw.line(self.surface, RULE, (self._left, self.y + 4), (self._right - 1, self.y + 4))
         self.y += 14
 
+    def legend(self, names: Sequence[str], paint: Callable[[int, int, int], None]) -> None:
+        """Writes names at the bottom, if there is still room for all, and has what they mean painted.
+
+        Args:
+            names: from top to bottom.
+            paint: `(n, x, y) -> None`: paints what name n means before it, around a pixel of the picture of
+                which the board is a part.
+        """
+        top = self.surface.get_height() - self.MARGIN - self.LINE * len(names)
+        if self.y > top:
+            return
+        left, above = self.surface.get_offset()
+        for n, name in enumerate(names):
+            y = top + 8 + n * self.LINE
+            paint(n, left + self._left + 10, above + y)
+            self.write(name, self._left + 32, y - 5, FAINT, 19)
+
     def _render(self, text: str, color: Color, size: int, width: int) -> pygame.Surface:
         text = "".join(letter if letter.isprintable() else "?" for letter in text)
         return font(size).render(shortened(text, size, width), True, color)
+
+
+class PanelRenderer(Renderer):
+    """A picture with a panel of text at its right: worlds paint the one and write the other.
+
+    Args:
+        width: of the picture without the panel, in pixels.
+        height: of both.
+    """
+
+    panel_width = 216
+    legend: Sequence[str] = ()
+    """Names of what is painted, which stand at the panel's bottom."""
+
+    def __init__(self, width: int, height: int) -> None:
+        self.frame = pygame.Surface((width + self.panel_width, height), 0, 32)
+        self.panel = Panel(self.frame.subsurface((width, 0, self.panel_width, height)))
+
+    def draw(
+        self, state: NDArray[Any], i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
+    ) -> NDArray[np.uint8]:
+        """Draws environment `i`; see `Renderer`."""
+        self.paint(state[i], phase)
+        self.panel.begin()
+        self.tell(state[i])
+        self.panel.rows(hud or {})
+        self.panel.legend(self.legend, self.sample)
+        return to_array(self.frame)
+
+    @abstractmethod
+    def paint(self, e: np.void, phase: float) -> None:
+        """Paints a record's picture on `frame`; what comes to lie on the panel is wiped off.
+
+        Args:
+            e: the record.
+            phase: how far the last step has been shown, from 0 to 1.
+        """
+
+    @abstractmethod
+    def tell(self, e: np.void) -> None:
+        """Writes on `panel` what a record has to tell; lines of others follow."""
+
+    def sample(self, n: int, x: int, y: int) -> None:
+        """Paints what name `n` of the legend means, around a pixel of `frame`."""

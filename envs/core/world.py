@@ -72,28 +72,18 @@ def check_ranges(state: NDArray[Any], ranges: Mapping[str, tuple[float, float]])
             raise ValueError(f"no state of this world: {name} is {wrong}, and must lie in {low} .. {high}")
 
 
-def reset_choice(options: Mapping[str, Any], counts: Mapping[str, int]) -> dict[str, ArrayLike]:
-    """Reads reset options that are numbers from 0, for a world's `reset_fields`.
+def refuse_if(wrong: ArrayLike, problem: str) -> None:
+    """Refuses state records in which anything is wrong, for a world's `check_state`.
 
     Args:
-        options: what the caller gave: scalars or (N,) arrays of integers.
-        counts: each option that there is, to how many numbers it may be.
-
-    Returns:
-        For each option given the field `ask_<name>`: the number plus one, since 0 asks for nothing.
+        wrong: whether it is, of any shape.
+        problem: what it is, in words that name the field.
 
     Raises:
-        ValueError: one line that names an unknown option, or one whose value is out of range.
+        ValueError: one line, if any is True.
     """
-    fields: dict[str, ArrayLike] = {}
-    for name, value in options.items():
-        if name not in counts:
-            raise ValueError(unknown("reset option", name, counts))
-        numbers, last = np.asarray(value), counts[name] - 1
-        if not np.issubdtype(numbers.dtype, np.integer) or np.any((numbers < 0) | (numbers > last)):
-            raise ValueError(f"option {name!r} takes integers from 0 to {last}, got {value!r}")
-        fields["ask_" + name] = numbers + 1
-    return fields
+    if np.any(wrong):
+        raise ValueError(f"no state of this world: {problem}")
 
 
 class Kernels(NamedTuple):
@@ -180,24 +170,37 @@ class World(ABC):
     def params(self) -> NamedTuple:
         """Read-only tables and scalars that the whole batch shares (built once, then kept)."""
 
+    reset_choices: Mapping[str, int] = {}
+    """Reset options that are numbers from 0, each with how many there are. In `reset_one` the record's field
+    `ask_<name>` is one more than what was chosen, or 0, which chooses nothing."""
+
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """Translates reset options into record fields that `reset_one` honours; by default there are none.
+        """Translates reset options into record fields that `reset_one` honours; by default `reset_choices`.
 
         It is asked at every explicit reset, with no options too; an autoreset does not ask. So that an option
         holds for one episode, `reset_one` puts the field's default back once it has read it.
 
         Args:
-            options: what the caller gave to `reset(options=...)`, without `reset_mask`; may be empty.
+            options: what the caller gave to `reset(options=...)`, without `reset_mask`: scalars or (N,)
+                arrays; may be empty.
 
         Returns:
             Field name to a scalar or (num_envs,) array, written into the records before `reset_one`.
 
         Raises:
-            ValueError: for an unknown option or a value out of range.
+            ValueError: one line that names an unknown option, or one whose value is out of range.
         """
-        if options:
+        if options and not self.reset_choices:
             raise ValueError(f"{type(self).__name__} takes no reset options, got {', '.join(options)}")
-        return {}
+        fields: dict[str, ArrayLike] = {}
+        for name, value in options.items():
+            if name not in self.reset_choices:
+                raise ValueError(unknown("reset option", name, self.reset_choices))
+            numbers, last = np.asarray(value), self.reset_choices[name] - 1
+            if not np.issubdtype(numbers.dtype, np.integer) or np.any((numbers < 0) | (numbers > last)):
+                raise ValueError(f"option {name!r} takes integers from 0 to {last}, got {value!r}")
+            fields["ask_" + name] = numbers + 1
+        return fields
 
     def check_state(self, state: NDArray[Any]) -> None:  # noqa: B027, not every kernel trusts a number
         """Refuses records with which a kernel could leave its tables: they may come from a stranger's file.

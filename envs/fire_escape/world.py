@@ -7,7 +7,17 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ..core import COST, REWARD_SCALE, SUCCESS, Kernels, Measure, Renderer, World, bind_policy, check_ranges
+from ..core import (
+    COST,
+    SUCCESS,
+    Kernels,
+    Measure,
+    Renderer,
+    World,
+    bind_policy,
+    check_ranges,
+    refuse_if,
+)
 from . import expert, kernels
 from .config import FireEscapeConfig
 from .state import CELLS, EXIT, EXITS, FIRE, HEIGHT, NEAREST, OUTER, STATE, WALL, WIDTH, FireEscapeParams
@@ -69,8 +79,7 @@ class FireEscape(World):
         if config.observation == "index":
             self.observation_space, observe = Discrete(4 * 5 * 4**4), kernels.observe_index
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
-        chance = round(config.spread * REWARD_SCALE)
-        self._params = FireEscapeParams(config.people, chance)
+        self._params = FireEscapeParams(config.people, round(1024 * config.spread))
 
     def params(self) -> FireEscapeParams:
         """What all buildings have in common."""
@@ -85,11 +94,10 @@ class FireEscape(World):
         count = np.count_nonzero(state["smoke"] == FIRE, axis=1)
         burning = np.where(np.arange(CELLS) < count[:, None], state["burning"], agent)
         used = np.concatenate([agent, np.where(others > 0, others, agent), burning], axis=1)
-        is_fit = (state["kind"] < EXIT) | (state["smoke"] < FIRE)
-        if is_way[:, is_edge].any() or not (is_fit.all() and np.take_along_axis(is_way, used, axis=1).all()):
-            raise ValueError("no state of this world: people or fires are in walls, or the building is open")
-        if (state["num_burning"] != count).any():
-            raise ValueError("no state of this world: num_burning is not what burns")
+        refuse_if(is_way[:, is_edge], "kind is a way out at the edge: the building is open")
+        refuse_if((state["kind"] >= EXIT) & (state["smoke"] == FIRE), "smoke is fire in an exit or a wall")
+        refuse_if(~np.take_along_axis(is_way, used, axis=1), "people or burning are in walls")
+        refuse_if(state["num_burning"] != count, "num_burning is not what burns")
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""

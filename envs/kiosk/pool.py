@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from ...checking import unknown
 from ..core.splits import first_seed
-from ..streets.maps import find_map
+from ..streets.maps import MAPS
 from .config import KIOSKS, KioskConfig
 from .generator import TownConfig, generate
 from .instances import MAX_PAIRS, Instance, InstanceError, from_coordinates
@@ -76,7 +76,7 @@ def load_pool(config: KioskConfig) -> list[Instance]:
     if source == "generated":
         _check_size(config.pool_size, config.sites, config.points)
         first = first_seed(config.split)
-        streets = None if config.map == "generated" else find_map(config.map)
+        streets = None if config.map == "generated" else MAPS.find(config.map, "generated")
         seeds = range(first, first + config.pool_size)
         return [generate(_town(config, seed), seed, streets) for seed in seeds]
     shipped = shipped_instances()

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.binding import bind
-from ..core.world import check_ranges
+from ..core.world import check_ranges, refuse_if
 from .kernels import rebuild
 from .state import INSTANCE, RULES, SIDE, KioskParams
 
@@ -33,14 +33,13 @@ def check_state(params: KioskParams, state: NDArray) -> None:
     last = SIDE - 1 if params.rules[0]["fresh"] else 0
     check_ranges(state, ranges | {"x": (0, last), "y": (0, last)})
     kiosks, instances = state["kiosks"], params.instances[state["instance"]]
-    if (state["placed"] > instances["num_kiosks"]).any():
-        raise ValueError("no state of this world: placed is more than there are kiosks")
-    if ((kiosks < -1) | (kiosks >= instances["num_sites"][:, None])).any():
-        raise ValueError("no state of this world: kiosks has a site that does not exist")
+    refuse_if(state["placed"] > instances["num_kiosks"], "placed is more than there are kiosks")
+    is_none = (kiosks < -1) | (kiosks >= instances["num_sites"][:, None])
+    refuse_if(is_none, "kiosks has a site that does not exist")
     again = with_kiosks(params, state, kiosks, state["placed"])
     for name in state.dtype.names or ():
-        if again[name].tobytes() != state[name].tobytes():
-            raise ValueError(f"no state of this world: {name} is not what follows from the kiosks")
+        differs = again[name].tobytes() != state[name].tobytes()
+        refuse_if(differs, f"{name} is not what follows from the kiosks")
 
 
 def with_kiosks(

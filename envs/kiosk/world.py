@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..core.measures import Measure, Played
-from ..core.world import Kernels, Renderer, Sight, World, reset_choice
+from ..core.world import Kernels, Renderer, Sight, World
 from .config import KioskConfig
 from .instances import Instance, InstanceError
 from .kernels import mask_one, reset_one, step_one
@@ -180,6 +180,7 @@ class Kiosk(World):
                 shape = (4, num_points) if rules["fresh"] else (6, self._params.places.shape[2])
                 observe, self.observation_space = observe_plain, Box(_LEAST, _MOST, shape, np.int32)
                 self.observation_names = PLAIN_NAMES[: shape[0]]
+        self.reset_choices = {"instance": len(self._params.instances)}
         self.kernels = Kernels(reset_one, step_one, observe, mask_one)
 
     def _features_space(self, num_sites: int) -> Box:
@@ -191,10 +192,6 @@ class Kiosk(World):
     def params(self) -> KioskParams:
         """The tables that all environments of this world share."""
         return self._params
-
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """Takes the option `instance` (number in the pool), a scalar or an (N,) array."""
-        return reset_choice(options, {"instance": len(self._params.instances)})
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words: the city, and which sites are taken."""

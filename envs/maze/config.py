@@ -32,16 +32,8 @@ class MazeConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields; raises ValueError."""
-        check_settings(
-            self,
-            {
-                "pool_size": (1, 1024),
-                "width": (SMALLEST, WIDTH),
-                "height": (SMALLEST, HEIGHT),
-                "difficulty": (0, 1),
-                "ghosts": (0, GHOSTS),
-            },
-        )
+        sizes = {"width": (SMALLEST, WIDTH), "height": (SMALLEST, HEIGHT)}
+        check_settings(self, {"pool_size": (1, 1024), "difficulty": (0, 1), "ghosts": (0, GHOSTS)} | sizes)
         first_seed(self.split)  # which checks it
         for name in ("width", "height"):
             size = getattr(self, name)

@@ -17,17 +17,9 @@ FAR = 96  # what a step to the nearest pellet counts, in 1/1024
 
 
 class Search(NamedTuple):
-    """The params by their names, so that kernels take it for them, and room for a search."""
+    """Params, and room for a search."""
 
-    mazes: NDArray[np.void]
-    near: NDArray[np.uint8]
-    away: NDArray[np.uint8]
-    toward: NDArray[np.uint8]
-    ghosts: int
-    speed: int
-    power: int
-    scatter: int
-    chase: int
+    p: MazeParams
     kept: NDArray[np.void]
     """(BEAM,) records."""
     found: NDArray[np.void]
@@ -41,17 +33,17 @@ def expand(q, count, is_first):
     """Steps from all that is kept. Returns how many live; return and first action of the best that ends."""
     live, best, action = 0, NEVER, np.int64(0)
     for k in range(count):
-        m = q.mazes[q.kept[k].maze]
+        m = q.p.mazes[q.kept[k].maze]
         for d in range(4):
             if m.next[q.kept[k].cell[0], d] != q.kept[k].cell[0]:
                 q.found[live] = q.kept[k]
-                reward, is_over = step_one(q, q.found, live, d)
+                reward, is_over = step_one(q.p, q.found, live, d)
                 e, total, first = q.found[live], q.ways[0, k] + reward, d if is_first else q.ways[1, k]
                 if is_over:
                     if total > best:
                         best, action = total, np.int64(first)
                 else:
-                    steps = q.away[e.maze, e.cell[0], nearest_food(q, m, e)]
+                    steps = q.p.away[e.maze, e.cell[0], nearest_food(q.p, m, e)]
                     q.ways[2, live], q.ways[3, live], q.ways[4, live] = total, first, total - FAR * steps
                     live += 1
     return live, best, action
@@ -105,4 +97,4 @@ class Expert:
 
     def __call__(self, params: MazeParams, state: NDArray[Any]) -> NDArray[np.int64]:
         """Chooses (N,) actions."""
-        return self._act(Search(*params, *self._room), state)
+        return self._act(Search(params, *self._room), state)

@@ -6,11 +6,12 @@ import hashlib
 
 import numpy as np
 
-from ..core import first_seed
-from .plan import Maze, read_maze
+from ..core import Drawing, first_seed
+from .plan import read_maze
+from .state import COLUMNS, ROWS
 
 
-def draw_maze(seed: int, width: int, height: int) -> Maze:
+def draw_maze(seed: int, width: int, height: int) -> Drawing:
     """The maze of a seed.
 
     A maze's content says on which side it is: seeds of the test split draw until it is on theirs, all others
@@ -22,18 +23,14 @@ def draw_maze(seed: int, width: int, height: int) -> Maze:
         rows = _draw(rng, width, height)
         digest = hashlib.blake2b("\n".join(rows).encode(), digest_size=1).digest()
         if digest[0] % 2 == is_test:
-            title = (
-                f"# title: Garden {seed - first_seed('test'):,}, unseen"
-                if is_test
-                else f"# title: Garden {seed:,}"
-            )
-            return read_maze("\n".join([title, *rows]), f"maze-{seed}")
+            title = f"{seed - first_seed('test'):,}, unseen" if is_test else f"{seed:,}"
+            return read_maze("\n".join([f"# title: Garden {title}", *rows]), f"maze-{seed}")
 
 
 def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:
     """Places lie on odd rows and columns, ways between them; what is drawn on the left is mirrored."""
     free = np.zeros((height, width), bool)
-    middle = width // 2
+    middle, sides = width // 2, list(zip(ROWS, COLUMNS, strict=True))
     home, start = 2 * (height // 4) + 1, height - 2
     half = [(r, c) for r in range(1, height, 2) for c in range(1, middle + 1, 2)]
 
@@ -46,7 +43,7 @@ def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:
 
     def beside(place: tuple[int, int]) -> list[tuple[int, int]]:
         r, c = place
-        found = [(r + 2 * dr, c + 2 * dc) for dr, dc in ((-1, 0), (0, 1), (1, 0), (0, -1))]
+        found = [(r + 2 * dr, c + 2 * dc) for dr, dc in sides]
         return [(v, u) for v, u in found if 0 < v < height and 0 < u < width and u <= middle + 1]
 
     visited, trail = {half[0]}, [half[0]]
@@ -65,14 +62,9 @@ def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:
     tunnel = int(rng.choice([each for each in range(3, height - 2, 2)]))
     free[tunnel, [0, width - 1]] = True
     for place in [half[k] for k in rng.permutation(len(half))]:
-        shut = [
-            other
-            for other in beside(place)
-            if not free[(place[0] + other[0]) // 2, (place[1] + other[1]) // 2]
-        ]
-        ways = len(beside(place)) - len(shut) + (place == (tunnel, 1))
-        if place[1] == middle:  # its right side mirrors its left one, of which `beside` knows only one
-            ways = sum(free[place[0] + dr, place[1] + dc] for dr, dc in ((-1, 0), (0, 1), (1, 0), (0, -1)))
+        between = {other: ((place[0] + other[0]) // 2, (place[1] + other[1]) // 2) for other in beside(place)}
+        shut = [other for other in between if not free[between[other]]]
+        ways = sum(free[place[0] + dr, place[1] + dc] for dr, dc in sides)
         if shut and (ways < 2 or rng.random() < 0.12):
             join(place, shut[rng.integers(len(shut))])
     letters = np.where(free, ".", "X")

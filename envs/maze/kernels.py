@@ -3,25 +3,9 @@
 import numpy as np
 
 from ..core import kernel, put_word, uniform_int, word_of
-from .state import (
-    BOARD,
-    CHASER,
-    COLUMNS,
-    CUTTER,
-    EDGE,
-    EYES,
-    FULL,
-    GHOSTS,
-    HEIGHT,
-    HUNTS,
-    POWER,
-    ROWS,
-    SCARED,
-    STRIDE,
-    VIEW,
-    WANDERER,
-)
+from .state import BOARD, COLUMNS, EDGE, EYES, FULL, GHOSTS, HEIGHT, HUNTS, POWER, ROWS, SCARED, STRIDE, VIEW
 
+CHASER, CUTTER, CIRCLER, WANDERER = range(4)  # characters of the ghosts
 PELLET_REWARD, GHOST, CLEARED, CAUGHT, TICK = 128, 512, 5120, -5120, -16  # rewards in 1/1024
 SLOW = 8  # speed of ghosts that are scared
 WAIT = 8  # ticks from one ghost's leaving home to the next one's

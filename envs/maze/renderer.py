@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core import Panel, Renderer, to_array
+from ..core import BAD, GOOD, PanelRenderer
 from .state import COLUMNS, EYES, FULL, GHOSTS, HEIGHT, HUNTS, POWER, ROWS, SCARED, WIDTH, MazeParams
 
 UNIT = 32  # pixels of a cell
-PANEL = 216  # width of the text beside it, in pixels
 SIZE = UNIT * WIDTH, UNIT * (HEIGHT + 1)  # of the maze's picture, in pixels; its title stands on top
 PATH, HEDGE, SHADE, LEAF, LIGHT = (38, 40, 62), (40, 96, 74), (20, 24, 40), (52, 122, 88), (86, 160, 108)
 FOOD, GLOW, DIM, HOME = (255, 226, 170), (255, 170, 90), (104, 78, 70), (88, 74, 130)
@@ -21,12 +20,10 @@ SPIKES, TIPS, BELLY = (150, 92, 54), (222, 164, 104), (236, 170, 150)
 FACE, DARK, GREY = (250, 222, 186), (30, 26, 44), (150, 146, 150)
 COLORS = (255, 112, 88), (255, 212, 96), (112, 222, 176), (190, 146, 255)
 AFRAID, FADING = (70, 92, 214), (226, 232, 255)
-GOOD, BAD, FAINT = (96, 214, 130), (255, 110, 104), (150, 158, 178)
-LEGEND = "chases", "cuts off", "circles", "wanders", "is afraid", "goes home"
 FADES = 12  # ticks before power ends in which ghosts flicker
 
 
-class MazeRenderer(Renderer):
+class MazeRenderer(PanelRenderer):
     """Draws one environment of a batch.
 
     Args:
@@ -34,28 +31,23 @@ class MazeRenderer(Renderer):
         titles: of each.
     """
 
-    panel_width = PANEL
+    legend = "chases", "cuts off", "circles", "wanders", "is afraid", "goes home"
 
     def __init__(self, params: MazeParams, titles: Sequence[str]) -> None:
         self._params, self._titles = params, titles
-        self._frame = pygame.Surface((SIZE[0] + PANEL, SIZE[1]), 0, 32)
-        self._panel = Panel(self._frame.subsurface((SIZE[0], 0, PANEL, SIZE[1])))
+        super().__init__(*SIZE)
         self._garden = lru_cache(16)(self._paint_garden)
         self._pellet = pygame.Surface((16, 16), pygame.SRCALPHA, 32)
         pygame.draw.aacircle(self._pellet, FOOD, (8, 8), 3.5)
 
-    def draw(
-        self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
-    ) -> NDArray[np.uint8]:
-        """Draws environment `i`; see `Renderer`."""
-        e = state[i]
+    def paint(self, e: np.void, phase: float) -> None:
+        """Paints the garden, pellets, ghosts and the eater."""
         m, time = self._params.mazes[e["maze"]], float(e["elapsed"]) + phase
-        self._frame.set_clip((0, 0, *SIZE))
-        self._frame.blit(self._garden(int(e["maze"])), (0, 0))
+        self.frame.blit(self._garden(int(e["maze"])), (0, 0))
         for cell in range(m["cells"]):
             if food := e["food"][m["at"][cell]]:
                 x, y = self._at(m, m["place"][cell])
-                self._frame.blit(self._pellet, (x - 8, y - 8))
+                self.frame.blit(self._pellet, (x - 8, y - 8))
                 if food == POWER:
                     self._power((x, y), time)
         order = [g for g in range(self._params.ghosts) if e["mode"][g] != HUNTS]
@@ -69,12 +61,8 @@ class MazeRenderer(Renderer):
         start, end = (m["place"][e[name][0]].astype(float) for name in ("came", "cell"))
         if np.abs(end - start).max() > 1:  # out of a tunnel
             start = end - (ROWS[e["heading"][0]], COLUMNS[e["heading"][0]])
-        self._eater(
-            self._at(m, start + (end - start) * phase), int(e["heading"][0]), time, e["info"]["cost"] > 0
-        )
-        self._frame.set_clip(None)
-        self._write(e, m, hud or {})
-        return to_array(self._frame)
+        place = self._at(m, start + (end - start) * phase)
+        self._eater(place, int(e["heading"][0]), time, e["info"]["cost"] > 0)
 
     def _spot(self, e: np.void, m: NDArray[np.void], g: int, phase: float) -> NDArray[np.float64]:
         """Row and column of a ghost on its way; drawn half a cell behind, its cell is nearest."""
@@ -117,20 +105,19 @@ class MazeRenderer(Renderer):
         home = self._at(m, m["place"][m["home"]])
         for radius, color in ((14, HOME), (10, PATH), (6, HOME)):
             pygame.draw.aacircle(picture, color, home, radius)
-        title = self._panel.image(self._titles[maze], (226, 228, 240), 24, SIZE[0] - 24)
+        title = self.panel.image(self._titles[maze], (226, 228, 240), 24, SIZE[0] - 24)
         picture.blit(title, (12, 9))
         return picture
 
     def _power(self, place: tuple[float, float], time: float) -> None:
         radius = 8 + 1.5 * np.sin(time * 0.9)
         for color, size in ((DIM, radius + 4), (GLOW, radius), (FOOD, 5)):
-            pygame.draw.aacircle(self._frame, color, place, size)
+            pygame.draw.aacircle(self.frame, color, place, size)
 
     def _eater(self, place: tuple[float, float], heading: int, time: float, is_caught: bool) -> None:
         """A hedgehog seen from above; it sways while it trots."""
-        angle = np.arctan2(ROWS[heading], COLUMNS[heading]) + (
-            0 if is_caught else 0.12 * np.sin(2 * np.pi * time)
-        )
+        sway = 0 if is_caught else 0.12 * np.sin(2 * np.pi * time)
+        angle = np.arctan2(ROWS[heading], COLUMNS[heading]) + sway
 
         def at(ahead: float, side: float) -> tuple[float, float]:
             turn = np.exp(1j * angle) * complex(ahead, side)
@@ -142,12 +129,12 @@ class MazeRenderer(Renderer):
                 at(r * np.cos(a) - 2, r * np.sin(a))
                 for a, r in zip(turns, np.resize([size, size - 3], spikes), strict=True)
             ]
-            pygame.draw.polygon(self._frame, GREY if is_caught else color, fur)
-        pygame.draw.aacircle(self._frame, FACE, at(9, 0), 8)
-        pygame.draw.aacircle(self._frame, DARK, at(17, 0), 3)
+            pygame.draw.polygon(self.frame, GREY if is_caught else color, fur)
+        pygame.draw.aacircle(self.frame, FACE, at(9, 0), 8)
+        pygame.draw.aacircle(self.frame, DARK, at(17, 0), 3)
         for side in (-4, 4):
-            pygame.draw.aacircle(self._frame, DARK, at(11.5, 0.9 * side), 2)
-            pygame.draw.aacircle(self._frame, BELLY, at(3, 1.9 * side), 3.4)
+            pygame.draw.aacircle(self.frame, DARK, at(11.5, 0.9 * side), 2)
+            pygame.draw.aacircle(self.frame, BELLY, at(3, 1.9 * side), 3.4)
 
     def _ghost(
         self, place: tuple[float, float], g: int, mode: int, heading: int, time: float, scale: float = 1.0
@@ -162,27 +149,27 @@ class MazeRenderer(Renderer):
         for side in (-5, 5):
             eye = x + side * scale, y - 3 * scale
             if mode in (HUNTS, EYES):
-                pygame.draw.aacircle(self._frame, (250, 250, 255), eye, 4.4 * scale)
-                pygame.draw.aacircle(
-                    self._frame, (40, 44, 110), (eye[0] + look[0], eye[1] + look[1]), 2.3 * scale
-                )
+                pygame.draw.aacircle(self.frame, (250, 250, 255), eye, 4.4 * scale)
+                pupil = eye[0] + look[0], eye[1] + look[1]
+                pygame.draw.aacircle(self.frame, (40, 44, 110), pupil, 2.3 * scale)
             else:
-                pygame.draw.aacircle(self._frame, FOOD if mode == SCARED else BAD, eye, 2.2 * scale)
+                pygame.draw.aacircle(self.frame, FOOD if mode == SCARED else BAD, eye, 2.2 * scale)
         if mode in (SCARED, -1):
             points = [(x + k * 3 * scale, y + (6 if k % 2 else 4) * scale) for k in range(-3, 4)]
-            pygame.draw.aalines(self._frame, FOOD if mode == SCARED else BAD, False, points)
+            pygame.draw.aalines(self.frame, FOOD if mode == SCARED else BAD, False, points)
 
     def _veil(self, x: float, y: float, color: tuple[int, int, int], time: float, scale: float) -> None:
         turns = np.linspace(np.pi, 2 * np.pi, 15)
         points = [(x + 12 * scale * np.cos(a), y + scale * (12 * np.sin(a) - 1)) for a in turns]
         wave = np.linspace(12, -12, 13)
         points += [(x + k * scale, y + scale * (11 + 2.6 * np.cos(k * np.pi / 4 + 1.5 * time))) for k in wave]
-        pygame.draw.polygon(self._frame, color, points)
-        pygame.draw.aalines(self._frame, color, True, points)
+        pygame.draw.polygon(self.frame, color, points)
+        pygame.draw.aalines(self.frame, color, True, points)
 
-    def _write(self, e: np.void, m: NDArray[np.void], hud: Mapping[str, str]) -> None:
-        panel, info = self._panel, e["info"]
-        panel.begin()
+    def tell(self, e: np.void) -> None:
+        """Writes pellets, power, and what ghosts do."""
+        m = self._params.mazes[e["maze"]]
+        panel, info = self.panel, e["info"]
         eaten = int(m["pellets"]) - int(e["left"])
         panel.row("pellets", f"{eaten} of {m['pellets']}")
         panel.bar(eaten / int(m["pellets"]), GOOD)
@@ -191,15 +178,9 @@ class MazeRenderer(Renderer):
         panel.row("ghosts", "scatter" if e["scatters"] else "chase", GOOD if e["scatters"] else BAD)
         panel.rule()
         end = "cleared" if info["success"] else "caught" if info["cost"] else "not yet"
-        panel.rows({"end": end, **hud})
-        y = SIZE[1] - panel.MARGIN - panel.LINE * len(LEGEND)
-        if panel.y <= y:
-            self._legend(y)
+        panel.row("end", end)
 
-    def _legend(self, y: int) -> None:
-        x = SIZE[0] + self._panel.MARGIN + 10
-        for n, name in enumerate(LEGEND):
-            middle = x, y + 8 + n * self._panel.LINE
-            mode = HUNTS if n < GHOSTS else SCARED if n == GHOSTS else EYES
-            self._ghost(middle, min(n, GHOSTS - 1), mode, 1, 0.0, 0.7)
-            self._panel.write(name, self._panel.MARGIN + 32, middle[1] - 5, FAINT, 19)
+    def sample(self, n: int, x: int, y: int) -> None:
+        """Paints a sample for the legend."""
+        mode = HUNTS if n < GHOSTS else SCARED if n == GHOSTS else EYES
+        self._ghost((x, y), min(n, GHOSTS - 1), mode, 1, 0.0, 0.7)

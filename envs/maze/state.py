@@ -18,7 +18,6 @@ STRIDE = WIDTH + EDGE
 BOARD = 376
 PELLET, POWER = 85, 255  # what lies on a cell of the board, 0 for nothing
 GHOSTS = 4
-CHASER, CUTTER, CIRCLER, WANDERER = 0, 1, 2, 3
 HUNTS, SCARED, EYES = 0, 1, 2  # modes of a ghost; eyes are on their way home
 UP, RIGHT, DOWN, LEFT = 0, 1, 2, 3  # d ^ 2 is the way back
 ROWS, COLUMNS = (-1, 0, 1, 0), (0, 1, 0, -1)  # of a step
@@ -30,11 +29,7 @@ STATE = state_dtype(
         ("ask_maze", np.int32),  # 1 + the maze wanted at the next reset, 0 for a random one
         ("cell", np.int16, 1 + GHOSTS),  # of the eater and of the ghosts
         ("came", np.int16, 1 + GHOSTS),  # the same before the tick
-        (
-            "heading",
-            np.int8,
-            1 + GHOSTS,
-        ),  # the eater's last direction, and in which the ghosts leave their cell
+        ("heading", np.int8, 1 + GHOSTS),  # the eater's last; in which the ghosts leave their cell
         ("last", np.int8, GHOSTS),  # direction in which they came into it
         ("way", np.int8, GHOSTS),  # 1/16 of a cell that they have gone since
         ("mode", np.int8, GHOSTS),
@@ -52,11 +47,7 @@ STATE = state_dtype(
 LAYOUT = np.dtype(
     [
         ("next", np.int16, (MOST_CELLS, 4)),  # the neighbour in each direction; the cell itself before a wall
-        (
-            "onward",
-            np.int8,
-            (MOST_CELLS, 4),
-        ),  # the only direction for who comes in one, -1 where there are more
+        ("onward", np.int8, (MOST_CELLS, 4)),  # the only way on for who comes in a direction, else -1
         ("at", np.int16, MOST_CELLS),  # on the board
         ("place", np.int16, (MOST_CELLS, 2)),  # row and column
         ("corner", np.int16, (GHOSTS, 2)),  # row and column to which each ghost scatters

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection
+from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..core import Kernels, Measure, Renderer, World, bind_policy, check_ranges, reset_choice
+from ..core import Kernels, Measure, Renderer, World, bind_policy, check_ranges, refuse_if
 from . import kernels
 from .config import MazeConfig
-from .plan import lay_out
-from .pool import load_mazes
+from .generator import draw_maze
+from .plan import MAZES, lay_out
 from .state import EYES, FULL, STATE, VIEW, MazeParams
 
 NUM_SITUATIONS = 8 * 4 * 5**4
@@ -80,7 +81,8 @@ class MazeWorld(World):
             ValueError: one line, for a maze that is not there, or that can't be played.
         """
         self.config = config = config or MazeConfig()
-        self.mazes = load_mazes(config)
+        draw = partial(draw_maze, width=config.width, height=config.height)
+        self.mazes = MAZES.load(config.maze, draw, config.split, config.pool_size)
         laid = [lay_out(maze) for maze in self.mazes]
         most = max(table.shape[1] for _, table in laid)
         pairs = np.zeros((3, len(laid), most, most), np.uint8)
@@ -101,16 +103,13 @@ class MazeWorld(World):
         observe: Callable[..., Any] = kernels.observe_grid
         if config.observation == "index":
             self.observation_space, observe = Discrete(NUM_SITUATIONS), kernels.observe_index
+        self.reset_choices = {"maze": len(self.mazes)}
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
         self._held: list[str] = []
 
     def params(self) -> MazeParams:
         """The mazes, and how hard they are."""
         return self._params
-
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """`maze`: a number in the pool."""
-        return reset_choice(options, {"maze": len(self.mazes)})
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""
@@ -121,20 +120,16 @@ class MazeWorld(World):
         check_ranges(state, {"clock": (1, max(p.scatter, p.chase))})
         mazes = p.mazes[state["maze"]]
         for name in ("cell", "came"):
-            if ((state[name] < 0) | (state[name] >= mazes["cells"][:, None])).any():
-                raise ValueError(f"no state of this world: {name} is a cell that the maze does not have")
-        if ((state["food"] > 0) & (mazes["food"] == 0)).any():
-            raise ValueError("no state of this world: food is where the maze has none")
-        if (state["left"] != np.count_nonzero(state["food"], axis=1)).any():
-            raise ValueError("no state of this world: left is not the number of pellets")
+            is_outside = (state[name] < 0) | (state[name] >= mazes["cells"][:, None])
+            refuse_if(is_outside, f"{name} is a cell that the maze does not have")
+        refuse_if((state["food"] > 0) & (mazes["food"] == 0), "food is where the maze has none")
+        pellets = np.count_nonzero(state["food"], axis=1)
+        refuse_if(state["left"] != pellets, "left is not the number of pellets")
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""
         aim, last, *around = map(int, np.unravel_index(int(observation), (8, 4, 5, 5, 5, 5)))
-        ways, far = (
-            self.action_names,
-            ("wall", "a ghost within 2", "a ghost within 4", "a ghost within 8", "free"),
-        )
+        ways, far = self.action_names, ("wall", *(f"a ghost within {k}" for k in kernels.NEAR), "free")
         sides = [f"{way}: {far[code]}" for way, code in zip(ways, around, strict=True)]
         return [f"{'hunt' if aim > 3 else 'food'}: {ways[aim % 4]}", f"came going {ways[last]}", *sides]
 

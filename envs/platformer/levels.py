@@ -20,18 +20,14 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
-from functools import cache
+from dataclasses import dataclass, field
 from importlib.resources import files
-from importlib.resources.abc import Traversable
-from os import PathLike, fspath
-from pathlib import Path
 from typing import NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.textfile import read_text
+from ..core.drawings import Shelf
 from .state import (
     BRICK,
     COIN,
@@ -107,8 +103,6 @@ CHANGING = "=?Mo"
 KEYS = ("title", "idea")
 """What a header may say."""
 
-MAX_BYTES = 64 * 1024  # of a level file; more is a mistake or an attack
-
 
 class LevelError(ValueError):
     """A level that can't be played; the message is one line that names the file and the place."""
@@ -151,18 +145,6 @@ class Level:
 # ------------------------------------------------------------ reading
 
 
-def read_level(path: str | PathLike[str] | Traversable) -> Level:
-    """Reads a level file; the level's name is the file's, without the ending.
-
-    Raises:
-        LevelError: if there is no such file, or it holds no level that can be played.
-    """
-    source = path if isinstance(path, Traversable) else Path(fspath(path))
-    content = f"a level of {LARGE.width} x {HEIGHT} tiles"
-    text = read_text(source, str(path), MAX_BYTES, content, LevelError)
-    return replace(parse_level(text, str(path)), name=Path(source.name).stem)
-
-
 def parse_level(text: str, name: str) -> Level:
     """Reads a level from a string.
 
@@ -201,19 +183,10 @@ def format_level(level: Level) -> str:
     return "\n".join([*header, "", *level.rows, ""])
 
 
-@cache
-def shipped_levels() -> tuple[str, ...]:
-    """Names of the hand-made levels that come with the package, from easy to hard."""
-    return tuple(sorted(Path(f.name).stem for f in _folder().iterdir() if f.name.endswith(".txt")))
-
-
-def shipped_level(name: str) -> Level:
-    """Reads one of the `shipped_levels`."""
-    return read_level(_folder() / f"{name}.txt")
-
-
-def _folder() -> Traversable:
-    return files(__name__.split(".")[0]) / "assets" / "levels"
+LEVELS = Shelf(
+    "level", files(__name__.split(".")[0]) / "assets" / "levels", parse_level, 64 * 1024, LevelError
+)
+"""The hand-made ones, from easy to hard."""
 
 
 # ------------------------------------------------------------ what a level must be

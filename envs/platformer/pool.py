@@ -26,12 +26,11 @@ import numpy as np
 import platformdirs
 from numpy.typing import NDArray
 
-from ...checking import unknown
 from ..core.binding import bind
 from ..core.splits import Split, first_seed
 from .generator import draw_level
 from .kernels import reset_one
-from .levels import Level, build_pool, read_level, shipped_level, shipped_levels
+from .levels import LEVELS, Level, build_pool
 from .search import MOVE_TICKS, NO_PICTURES, THOROUGH, Searcher, search_fingerprint, search_thoroughly
 from .state import ACTION_SETS, LEVEL, RULES, STATES, THING, PlatformerParams, capacity_of
 
@@ -64,22 +63,12 @@ def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> li
         if not 1 <= pool_size <= MAX_POOL_SIZE:
             raise ValueError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, not {pool_size}")
         return _generated(difficulty, split, pool_size)
-    levels = _read(level)
+    names = LEVELS.names() if level == "shipped" else [level]
+    levels = [LEVELS.find(name, "generated", "shipped") for name in names]
     return [
         replace(each, par_time=time or _certify_thoroughly(each))
         for each, time in zip(levels, certify(levels), strict=True)
     ]
-
-
-def _read(level: str) -> list[Level]:
-    if level == "shipped":
-        return [shipped_level(name) for name in shipped_levels()]
-    if level in shipped_levels():
-        return [shipped_level(level)]
-    if Path(level).exists() or Path(level).name != level or level.endswith(".txt"):
-        return [read_level(level)]
-    names = ("generated", "shipped", *shipped_levels())
-    raise ValueError(unknown("level", level, names, ", or the path of a level file"))
 
 
 # ------------------------------------------------------------ certification

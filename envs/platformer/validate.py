@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.world import check_ranges
+from ..core.world import check_ranges, refuse_if
 from .state import (
     BIG_HEIGHT,
     GONE,
@@ -68,23 +68,18 @@ def check_state(params: PlatformerParams, state: NDArray) -> None:
     check_ranges(state, _RANGES | sizes)
     width = params.levels["width"][state["level"]] * TILE
     height = np.where(state["big"] & ~state["ducking"], BIG_HEIGHT, SMALL_HEIGHT)
-    _refuse(_outside(state, PLAYER_WIDTH, height, width), "x and y are outside the level")
+    refuse_if(_outside(state, PLAYER_WIDTH, height, width), "x and y are outside the level")
     things = state["things"]
     check_ranges(things, _THING_RANGES)
     kind = things["kind"]
     walks = (kind > GONE) & (kind <= SHELL_SLIDING) | (kind == MUSHROOM)
     outside = _outside(things, THING_WIDTH, THING_HEIGHT, width[:, None])
-    _refuse(walks & outside, "things has one outside the level")
+    refuse_if(walks & outside, "things has one outside the level")
     rides = np.flatnonzero(state["ride"])
     tops = things["y"][rides, state["ride"][rides] - 1] - PLATFORM_HEIGHT
-    _refuse(tops != state["y"][rides], "ride is a thing that the player does not stand on")
+    refuse_if(tops != state["y"][rides], "ride is a thing that the player does not stand on")
 
 
 def _outside(bodies: NDArray, body_width: int, height: NDArray | int, width: NDArray) -> NDArray[np.bool_]:
     x, y = bodies["x"], bodies["y"]
     return (x < 0) | (x > width - body_width) | (y - height < (1 - SKY) * TILE) | (y > PIT_DEPTH + TILE)
-
-
-def _refuse(wrong: NDArray[np.bool_], what: str) -> None:
-    if wrong.any():
-        raise ValueError(f"no state of this world: {what}")

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from functools import cached_property
 from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..core.measures import Measure, Played
-from ..core.world import REWARD_SCALE, Kernels, Renderer, World, reset_choice
+from ..core.world import REWARD_SCALE, Kernels, Renderer, World
 from .config import PlatformerConfig
 from .kernels import reset_one, step_one
 from .levels import Level, build_pool, capacity_for
@@ -184,6 +184,7 @@ class Platformer(World):
         else:
             observe = observe_situation
             self.observation_space = Discrete(NUM_SITUATIONS)
+        self.reset_choices = {"level": len(self.levels)}
         self.kernels = Kernels(reset_one, step_one, observe)
 
     @cached_property
@@ -235,10 +236,6 @@ class Platformer(World):
     def describe(self, observation: int) -> list[str]:
         """A situation in words."""
         return describe_situation(observation)
-
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """Takes the option `level` (number in the pool), a scalar or an (N,) array."""
-        return reset_choice(options, {"level": len(self.levels)})
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records that are no states of these levels; see `World.check_state`."""

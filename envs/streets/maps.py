@@ -20,16 +20,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
-from importlib.resources.abc import Traversable
-from os import PathLike, fspath
-from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from ...checking import unknown
-from ..core.textfile import read_text
+from ..core.drawings import Shelf
 from .generator import StreetConfig, draw
 from .routes import (
     MAX_JUNCTION,
@@ -43,9 +39,9 @@ from .routes import (
 )
 
 __all__ = [
-    "BUILDING", "CROSSING", "JUNCTION", "NONE", "ROAD", "SIDEWALK", "STEPS", "UNREACHABLE", "MapError",
-    "StreetConfig", "StreetMap", "ahead", "distances", "find_map", "format_map", "generate", "legal_moves",
-    "parse_map", "read_map", "shipped_map", "shipped_maps", "turn_paths",
+    "BUILDING", "CROSSING", "JUNCTION", "MAPS", "NONE", "ROAD", "SIDEWALK", "STEPS", "UNREACHABLE",
+    "MapError", "StreetConfig", "StreetMap", "ahead", "distances", "format_map", "generate", "legal_moves",
+    "parse_map", "turn_paths",
 ]  # fmt: skip
 
 BUILDING, SIDEWALK, ROAD, CROSSING, JUNCTION = range(5)
@@ -115,18 +111,6 @@ def generate(config: StreetConfig, seed: int) -> StreetMap:
 
 
 # ------------------------------------------------------------ ASCII maps
-
-
-def read_map(path: str | PathLike[str] | Traversable) -> StreetMap:
-    """Reads an ASCII map; its name is the file's, without the ending.
-
-    Raises:
-        MapError: if there is no such file, or it holds no map that can be driven on.
-    """
-    source = path if isinstance(path, Traversable) else Path(fspath(path))
-    content = f"a map of {MAX_SIDE} x {MAX_SIDE} cells"
-    text = read_text(source, str(path), 2 * MAX_SIDE * MAX_SIDE, content, MapError)
-    return replace(parse_map(text, str(path)), name=Path(source.name).stem)
 
 
 def parse_map(text: str, name: str) -> StreetMap:
@@ -199,34 +183,10 @@ def format_map(streets: StreetMap) -> str:
     return header + "".join(row.tobytes().decode("ascii") + "\n" for row in grid)
 
 
-def _map_folder() -> Traversable:
-    return files(__name__.split(".")[0]) / "assets" / "maps"
-
-
-def shipped_maps() -> tuple[str, ...]:
-    """Names of the hand-made maps that come with the package."""
-    return tuple(sorted(Path(f.name).stem for f in _map_folder().iterdir() if f.name.endswith(".txt")))
-
-
-def shipped_map(name: str) -> StreetMap:
-    """Reads one of the `shipped_maps`."""
-    return read_map(_map_folder() / f"{name}.txt")
-
-
-def find_map(name: str) -> StreetMap:
-    """Reads the map of a name: a shipped one, the path of a file, or `name`.txt where it lies here.
-
-    Raises:
-        MapError: when there is none, or it can't be driven on.
-    """
-    if name in shipped_maps():
-        return shipped_map(name)
-    if Path(name).exists() or Path(name).name != name or name.endswith(".txt"):
-        return read_map(name)
-    if Path(f"{name}.txt").exists():
-        return read_map(f"{name}.txt")
-    names = ("generated", *shipped_maps())
-    raise MapError(unknown("map", name, names, ", or the path of a map file"))
+MAPS = Shelf(
+    "map", files(__name__.split(".")[0]) / "assets" / "maps", parse_map, 2 * MAX_SIDE * MAX_SIDE, MapError
+)
+"""The hand-made ones, and those of real places."""
 
 
 # ------------------------------------------------------------ from characters to legal moves

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from .scene import Scene, read_scene
+from ..core import Drawing
+from .scene import read_scene
 from .state import HEIGHT, MOST_PLACES, WIDTH
 
 MAIN = HEIGHT // 2  # row of the line
 
 
-def draw_scene(seed: int) -> Scene:
+def draw_scene(seed: int) -> Drawing:
     """The scene of a seed."""
     rng = np.random.default_rng(seed)
     length = int(rng.integers(16, WIDTH - 3))

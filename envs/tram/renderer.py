@@ -1,47 +1,41 @@
 """Draws a tram on its line; everything is painted by code, nothing is read from files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core import Panel, Renderer, to_array
+from ..core import BAD, GOOD, Drawing, PanelRenderer
 from .state import HEIGHT, TOP_SPEED, WIDTH, TramParams
 
 UNIT = 30  # pixels of a cell
-PANEL = 236  # width of the text beside it, in pixels
 SIZE = UNIT * WIDTH, UNIT * (HEIGHT + 6)  # of the line's picture, in pixels
 TOP = 3  # rows of cells above the line, for its title and question
 GRASS, BED, RAIL, WAY = (96, 132, 84), (126, 118, 106), (196, 200, 208), (250, 214, 110)
 BODY, WINDOW, STOP = (214, 60, 52), (196, 226, 240), (52, 92, 150)
 SKIN, DEAF, HEARS, HIT = (240, 206, 172), (70, 74, 92), (54, 132, 214), (150, 40, 40)
-GOOD, BAD, FAINT = (96, 214, 130), (255, 110, 104), (150, 158, 178)
-LEGEND = "tram", "does not hear", "hears the bell", "was hit", "the way"
 
 
-class TramRenderer(Renderer):
+class TramRenderer(PanelRenderer):
     """Draws one environment of a batch.
 
     Args:
-        params: the scenes.
-        words: title and question of each.
+        params: the scenes as kernels take them.
+        scenes: as they were written.
     """
 
-    panel_width = PANEL
+    panel_width = 236
+    legend = "tram", "does not hear", "hears the bell", "was hit", "the way"
 
-    def __init__(self, params: TramParams, words: Sequence[tuple[str, str]]) -> None:
-        self._params, self._words = params, words
-        self._frame = pygame.Surface((SIZE[0] + PANEL, SIZE[1]), 0, 32)
-        self._panel = Panel(self._frame.subsurface((SIZE[0], 0, PANEL, SIZE[1])))
+    def __init__(self, params: TramParams, scenes: Sequence[Drawing]) -> None:
+        self._params, self._scenes = params, scenes
+        super().__init__(*SIZE)
 
-    def draw(
-        self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
-    ) -> NDArray[np.uint8]:
-        """Draws environment `i`; see `Renderer`."""
-        e = state[i]
+    def paint(self, e: np.void, phase: float) -> None:
+        """Paints the line, people and the tram, and on top the question."""
         layout = self._params.scenes[e["scene"]]
-        self._frame.fill(GRASS, (0, 0, *SIZE))
+        self.frame.fill(GRASS, (0, 0, *SIZE))
         ahead = self._way(layout, int(e["cell"]), int(e["aside"]))
         for width, color in ((14, BED), (4, RAIL)):
             for cell in range(layout["cells"]):
@@ -49,23 +43,20 @@ class TramRenderer(Renderer):
                     self._track(layout, cell, k, width, color)
         for cell, k in zip(ahead, ahead[1:], strict=False):
             self._track(layout, cell, k, 4, WAY)
-        for cell in np.flatnonzero(
-            (layout["ahead"][:, 0] < 0) & (np.arange(len(layout["place"])) < layout["cells"])
-        ):
-            self._frame.fill(
-                STOP, pygame.Rect(0, 0, 8, UNIT).move(*self._at(layout, int(cell), (-4, -UNIT // 2)))
-            )
+        for cell in np.flatnonzero(layout["ahead"][: layout["cells"], 0] < 0):
+            corner = self._at(layout, int(cell), (-4, -UNIT // 2))
+            self.frame.fill(STOP, pygame.Rect(0, 0, 8, UNIT).move(*corner))
         for place in range(layout["places"]):
             is_hit, waits = e["harmed"] >> place & 1, e["waiting"] >> place & 1
             beside = 0 if is_hit or waits else UNIT * 0.62  # who stepped off stands beside the rails
             color = HIT if is_hit else HEARS if layout["hears"][place] > 0 else DEAF
-            self._people(
-                self._at(layout, int(layout["spot"][place]), (0, beside)), int(layout["people"][place]), color
-            )
+            middle = self._at(layout, int(layout["spot"][place]), (0, beside))
+            self._people(middle, int(layout["people"][place]), color)
         here, came = (np.array(self._at(layout, int(e[name]))) for name in ("cell", "came"))
         self._tram(tuple(came + (here - came) * phase))
-        self._write(e, layout, hud or {})
-        return to_array(self._frame)
+        scene = self._scenes[e["scene"]]
+        for text, y, size in ((scene.title, 10, 28), (scene.values["question"], 38, 21)):
+            self.frame.blit(self.panel.image(text, (255, 255, 255), size, SIZE[0] - 24), (12, y))
 
     @staticmethod
     def _way(layout: NDArray[np.void], cell: int, aside: int) -> list[int]:
@@ -85,35 +76,31 @@ class TramRenderer(Renderer):
     def _track(
         self, layout: NDArray[np.void], cell: int, other: int, width: int, color: tuple[int, int, int]
     ) -> None:
-        pygame.draw.line(self._frame, color, self._at(layout, cell), self._at(layout, other), width)
+        pygame.draw.line(self.frame, color, self._at(layout, cell), self._at(layout, other), width)
 
     def _tram(self, place: Sequence[float], scale: float = 1.0) -> None:
         x, y = place
         body = pygame.Rect(0, 0, 40 * scale, 20 * scale)
         body.midright = round(x + 14 * scale), round(y)
-        pygame.draw.rect(self._frame, BODY, body, border_radius=round(6 * scale))
+        pygame.draw.rect(self.frame, BODY, body, border_radius=round(6 * scale))
         for k in range(3):
             window = body.x + (6 + 11 * k) * scale, body.y + 5 * scale, 8 * scale, 7 * scale
-            self._frame.fill(WINDOW, window)
+            self.frame.fill(WINDOW, window)
 
     def _people(
         self, place: Sequence[float], count: int, color: tuple[int, int, int], scale: float = 1.0
     ) -> None:
         for k in range(count):
             turn = 2 * np.pi * k / count
-            x, y = (
-                place[0] + scale * 7 * np.cos(turn) * (count > 1),
-                place[1] + scale * 7 * np.sin(turn) * (count > 1),
-            )
+            away = 7 * scale * (count > 1)
+            x, y = place[0] + away * np.cos(turn), place[1] + away * np.sin(turn)
             for shade, radius in ((color, 7), (SKIN, 3.5)):
-                pygame.draw.aacircle(self._frame, shade, (x, y), radius * scale)
+                pygame.draw.aacircle(self.frame, shade, (x, y), radius * scale)
 
-    def _write(self, e: np.void, layout: NDArray[np.void], hud: Mapping[str, str]) -> None:
-        title, question = self._words[e["scene"]]
-        for text, y, size in ((title, 10, 28), (question, 38, 21)):
-            self._frame.blit(self._panel.image(text, (255, 255, 255), size, SIZE[0] - 24), (12, y))
-        panel, info = self._panel, e["info"]
-        panel.begin()
+    def tell(self, e: np.void) -> None:
+        """Writes speed, harm and chances."""
+        layout = self._params.scenes[e["scene"]]
+        panel, info = self.panel, e["info"]
         panel.row("speed", f"{e['speed']} cells a tick")
         panel.bar(e["speed"] / TOP_SPEED, GOOD)
         harmed = sum(int(layout["people"][k]) for k in range(layout["places"]) if e["harmed"] >> k & 1)
@@ -126,19 +113,13 @@ class TramRenderer(Renderer):
         )
         panel.row("who stands falls", f"{layout['falls'] / 10.24:.0f} %")
         panel.rule()
-        panel.rows({"end": "arrived" if info["success"] else "not yet", **hud})
-        y = SIZE[1] - panel.MARGIN - panel.LINE * len(LEGEND)
-        if panel.y <= y:
-            self._legend(y)
+        panel.row("end", "arrived" if info["success"] else "not yet")
 
-    def _legend(self, y: int) -> None:
-        x = SIZE[0] + self._panel.MARGIN + 10
-        for n, name in enumerate(LEGEND):
-            middle = x, y + 8 + n * self._panel.LINE
-            if n == 0:
-                self._tram((x + 4, middle[1]), 0.55)
-            elif name == "the way":
-                self._frame.fill(WAY, (x - 10, middle[1] - 2, 20, 4))
-            else:
-                self._people(middle, 1, (DEAF, HEARS, HIT)[n - 1])
-            self._panel.write(name, self._panel.MARGIN + 32, middle[1] - 5, FAINT, 19)
+    def sample(self, n: int, x: int, y: int) -> None:
+        """Paints a sample for the legend."""
+        if n == 0:
+            self._tram((x + 4, y), 0.55)
+        elif self.legend[n] == "the way":
+            self.frame.fill(WAY, (x - 10, y - 2, 20, 4))
+        else:
+            self._people((x, y), 1, (DEAF, HEARS, HIT)[n - 1])

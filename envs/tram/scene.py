@@ -15,102 +15,49 @@ the tram brakes hard, 0 to 1).
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import NoReturn
+from importlib.resources import files
 
 import numpy as np
 from numpy.typing import NDArray
 
+from ..core import Drawing, Shelf, read_drawing
 from .state import HEIGHT, LAYOUT, MOST_CELLS, MOST_PLACES, MOST_SWITCHES, TOP_SPEED, WIDTH
 
-NUMBERS: dict[str, tuple[float, float]] = {
-    "speed": (TOP_SPEED, 2),
-    "aboard": (9, 4),
-    "hears": (1, 0.5),
-    "falls": (1, 0.25),
+VALUES = {
+    "question": "",
+    "speed": (0, TOP_SPEED, 2),
+    "aboard": (0, 9, 4),
+    "hears": (0, 1, 0.5),
+    "falls": (0, 1, 0.25),
 }
-"""Values that are numbers: the most, and the usual one."""
-WHOLE = ("speed", "aboard")
 PEOPLE = "Pp23456789"
 RAILS = "T-Y\\/E" + PEOPLE
 
 
-class SceneError(ValueError):
-    """A scene that can't be driven; the message is one line that names the file and the place."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """A scene as it was written; two of equal rows and numbers are the same."""
-
-    name: str
-    title: str
-    question: str
-    speed: int
-    aboard: int
-    hears: float
-    falls: float
-    rows: tuple[str, ...]
-
-
-def read_scene(text: str, name: str) -> Scene:
-    """Reads a scene.
-
-    Args:
-        text: what the file holds.
-        name: what errors call it.
-
-    Raises:
-        SceneError: one line, with line and column.
-    """
-    values: dict[str, str] = {}
-    rows, first = [], 0
-    for number, line in enumerate(text.splitlines(), 1):
-        if line.startswith("#"):
-            key, colon, value = (part.strip() for part in line[1:].partition(":"))
-            if not colon or key not in ("title", "question", *NUMBERS):
-                raise SceneError(
-                    f"{name}, line {number}: a value is one of title, question, {', '.join(NUMBERS)}"
-                )
-            values[key] = value
-        elif line.strip():
-            first = first or number
-            rows.append(line.rstrip().replace(" ", "."))
-    numbers = {key: _number(values, key, name) for key in NUMBERS}
-    scene = Scene(name, values.get("title", name), values.get("question", ""), **numbers, rows=tuple(rows))  # type: ignore[arg-type]
-    lay_out(scene, first)
+def read_scene(text: str, name: str) -> Drawing:
+    """Reads a scene, and refuses one that can't be driven; see `read_drawing`."""
+    scene = read_drawing(text, name, RAILS + ".", high=(1, HEIGHT), wide=(1, WIDTH), values=VALUES, blank=".")
+    lay_out(scene)
     return scene
 
 
-def _number(values: dict[str, str], key: str, name: str) -> float:
-    most, usual = NUMBERS[key]
-    try:
-        found = float(values[key]) if key in values else usual
-    except ValueError:
-        found = -1.0
-    if not 0 <= found <= most or key in WHOLE and found != int(found):
-        kind = "whole number" if key in WHOLE else "number"
-        raise SceneError(f"{name}: {key} is a {kind} from 0 to {most}; got {values[key]}")
-    return int(found) if key in WHOLE else found
+SCENES = Shelf("scene", files(__name__.partition(".")[0]) / "assets" / "scenes", read_scene)
+"""The hand-made ones."""
 
 
-def lay_out(scene: Scene, first_line: int = 1) -> NDArray[np.void]:
+def lay_out(scene: Drawing) -> NDArray[np.void]:
     """A scene as kernels take it.
 
     Args:
         scene: what was read.
-        first_line: number of its first row, for messages.
 
     Returns:
         () record of `state.LAYOUT`; rails are numbered in the order in which the tram comes to them.
 
     Raises:
-        SceneError: one line, with line and column.
+        DrawingError: one line, with line and column.
     """
     rows = scene.rows
-
-    def wrong(cell: tuple[int, int], problem: str) -> NoReturn:
-        raise SceneError(f"{scene.name}, line {first_line + cell[0]}, column {cell[1] + 1}: {problem}")
 
     def letter(row: int, column: int) -> str:
         return rows[row][column] if 0 <= row < len(rows) and 0 <= column < len(rows[row]) else "."
@@ -126,34 +73,27 @@ def lay_out(scene: Scene, first_line: int = 1) -> NDArray[np.void]:
             return [right, below if letter(*below) == "\\" else above]
         return [right]
 
-    if not 0 < len(rows) <= HEIGHT or max(map(len, rows)) > WIDTH:
-        raise SceneError(f"{scene.name}: a scene has 1 to {HEIGHT} rows of at most {WIDTH} letters")
     cells = [(r, c) for r, row in enumerate(rows) for c in range(len(row)) if row[c] != "."]
-    for cell in cells:
-        if letter(*cell) not in RAILS:
-            wrong(cell, f"{letter(*cell)!r} is none of {RAILS}.")
     starts = [cell for cell in cells if letter(*cell) == "T"]
     if len(starts) != 1:
-        raise SceneError(
-            f"{scene.name}: a scene has one T, where the tram starts; this one has {len(starts)}"
-        )
+        scene.refuse(f"a scene has one T, where the tram starts; this one has {len(starts)}")
     found = starts[:]
     for cell in found:
         onwards = ways(*cell)
         if letter(*cell) == "Y" and letter(*onwards[1]) != ("\\" if onwards[1][0] > cell[0] else "/"):
-            wrong(cell, "a switch leads aside onto a \\ below to the right, or a / above to the right")
+            scene.refuse("a switch leads aside onto a \\ below to the right, or else a / above it", *cell)
         for after in onwards:
             if letter(*after) not in RAILS:
-                wrong(after, f"no rails follow the {letter(*cell)} before; a line ends with E")
+                scene.refuse(f"no rails follow this {letter(*cell)}; a line ends with E", *cell)
             if after not in found:
                 found.append(after)
     for cell in cells:
         if cell not in found:
-            wrong(cell, "the tram never comes here")
-    return _tables(scene, sorted(found, key=lambda cell: cell[1]), ways, letter, wrong)
+            scene.refuse("the tram never comes here", *cell)
+    return _tables(scene, sorted(found, key=lambda cell: cell[1]), ways, letter)
 
 
-def _tables(scene, cells, ways, letter, wrong) -> NDArray[np.void]:
+def _tables(scene, cells, ways, letter) -> NDArray[np.void]:
     """The record, of cells from west to east: whatever follows a cell stands behind it."""
     layout = np.zeros((), LAYOUT)
     numbers = {cell: k for k, cell in enumerate(cells)}
@@ -161,7 +101,7 @@ def _tables(scene, cells, ways, letter, wrong) -> NDArray[np.void]:
         layout[name] = -1
     places = switches = 0
     if len(cells) > MOST_CELLS:
-        raise SceneError(f"{scene.name}: {len(cells)} cells of rails; at most {MOST_CELLS} can be driven")
+        scene.refuse(f"{len(cells)} cells of rails; at most {MOST_CELLS} can be driven")
     for cell, k in numbers.items():
         here = letter(*cell)
         layout["board"][cell] = k
@@ -169,16 +109,17 @@ def _tables(scene, cells, ways, letter, wrong) -> NDArray[np.void]:
         layout["ahead"][k] = (2 * [numbers[way] for way in ways(*cell)])[:2] or -1
         if here == "Y":
             if switches == MOST_SWITCHES:
-                wrong(cell, f"there are more than {MOST_SWITCHES} switches")
+                scene.refuse(f"there are more than {MOST_SWITCHES} switches", *cell)
             layout["switch"][k] = switches
             switches += 1
         if here in PEOPLE:
             if places == MOST_PLACES:
-                wrong(cell, f"there are people in more than {MOST_PLACES} cells")
+                scene.refuse(f"there are people in more than {MOST_PLACES} cells", *cell)
             layout["place"][k], layout["spot"][places] = places, k
             layout["people"][places] = int(here) if here.isdecimal() else 1
-            layout["hears"][places] = round(1024 * scene.hears) if here == "P" else 0
+            layout["hears"][places] = round(1024 * scene.values["hears"]) if here == "P" else 0
             places += 1
-    layout["speed"], layout["aboard"], layout["falls"] = scene.speed, scene.aboard, round(1024 * scene.falls)
+    layout["speed"], layout["aboard"] = scene.values["speed"], scene.values["aboard"]
+    layout["falls"] = round(1024 * scene.values["falls"])
     layout["cells"], layout["places"], layout["switches"] = len(cells), places, switches
     return layout

@@ -1,19 +1,29 @@
 """A tram that must choose, as a world: its manual, its spaces and its scenes."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..core import COST, SUCCESS, Cost, Kernels, Measure, Renderer, World, check_ranges, reset_choice
+from ..core import (
+    COST,
+    SUCCESS,
+    Cost,
+    Kernels,
+    Measure,
+    Renderer,
+    World,
+    check_ranges,
+    refuse_if,
+)
 from . import kernels
 from .config import TramConfig
-from .pool import load_scenes
-from .scene import lay_out
-from .state import HEIGHT, MOST_CELLS, STATE, TOP_SPEED, TramParams
+from .generator import draw_scene
+from .scene import SCENES, lay_out
+from .state import HEIGHT, STATE, TOP_SPEED, TramParams
 
 
 class Tram(World):
@@ -76,7 +86,7 @@ class Tram(World):
             ValueError: one line, for a scene that is not there, or that can't be driven.
         """
         self.config = config = config or TramConfig()
-        self.scenes = load_scenes(config.scene, config.split, config.pool_size)
+        self.scenes = SCENES.load(config.scene, draw_scene, config.split, config.pool_size)
         layouts = np.stack([lay_out(scene) for scene in self.scenes])
         layouts.flags.writeable = False
         cells, switches, places = (int(layouts[name].max()) for name in ("cells", "switches", "places"))
@@ -86,39 +96,25 @@ class Tram(World):
         self.observation_space: Space = Box(0, 255, (kernels.PLANES, HEIGHT, kernels.VIEW), np.uint8)
         observe: Callable[..., Any] = kernels.observe_grid
         if config.observation == "index":
-            self.observation_space, observe = (
-                Discrete(len(layouts) * int(np.prod(sizes))),
-                kernels.observe_index,
-            )
+            self.observation_space = Discrete(len(layouts) * int(np.prod(sizes)))
+            observe = kernels.observe_index
+        self.reset_choices = {"scene": len(self.scenes)}
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
 
     def params(self) -> TramParams:
         """The scenes."""
         return self._params
 
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """`scene`: a number in the pool."""
-        return reset_choice(options, {"scene": len(self.scenes)})
-
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""
         layouts, (_, speeds, positions, sets) = self._params.scenes, self._params.sizes
-        check_ranges(
-            state,
-            {
-                "scene": (0, len(layouts) - 1),
-                "ask_scene": (0, len(layouts)),
-                "cell": (0, MOST_CELLS - 1),
-                "came": (0, MOST_CELLS - 1),
-                "speed": (0, speeds - 1),
-                "aside": (0, positions - 1),
-                "waiting": (0, sets - 1),
-                "harmed": (0, sets - 1),
-            },
-        )
-        here = layouts[state["scene"]]
-        if (np.maximum(state["cell"], state["came"]) >= here["cells"]).any():
-            raise ValueError("no state of this world: the tram is on rails that its scene does not have")
+        most = {"scene": len(layouts) - 1, "ask_scene": len(layouts), "speed": speeds - 1}
+        most |= {"aside": positions - 1, "waiting": sets - 1, "harmed": sets - 1}
+        check_ranges(state, {name: (0, each) for name, each in most.items()})
+        cells = layouts["cells"][state["scene"]]
+        for name in ("cell", "came"):
+            is_off = (state[name] < 0) | (state[name] >= cells)
+            refuse_if(is_off, f"{name} is on rails that its scene does not have")
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""
@@ -164,4 +160,4 @@ class Tram(World):
         """Draws the scene with pygame."""
         from .renderer import TramRenderer
 
-        return TramRenderer(self._params, [(scene.title, scene.question) for scene in self.scenes])
+        return TramRenderer(self._params, self.scenes)

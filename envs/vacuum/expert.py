@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .flat import Flat
+from ..core import Drawing
+from .flat import cells_of
 from .kernels import CAUTION
 from .state import CELLS
 from .tour import find_tour, moves, ticks_to
@@ -37,7 +38,7 @@ class Expert:
         turns: whether turning takes a tick.
     """
 
-    def __init__(self, flats: Sequence[Flat], turns: bool) -> None:
+    def __init__(self, flats: Sequence[Drawing], turns: bool) -> None:
         self._flats, self._turns = flats, turns
         self._plans: dict[int, Plan] = {}
 
@@ -51,20 +52,14 @@ class Expert:
             actions[rows] = _follow(self._plans[flat], state[rows])
         return actions
 
-    def _plan(self, layout: NDArray[np.void], flat: Flat) -> Plan:
+    def _plan(self, layout: NDArray[np.void], flat: Drawing) -> Plan:
         after = moves(flat, self._turns)
         states = find_tour(flat, self._turns).states
         docked = int(layout["dock"]) + CELLS * np.arange(4)
         ticks = np.concatenate([ticks_to(after, states), ticks_to(after, docked).min(axis=0)[None]])
-        carpet = np.unpackbits(layout["carpet"][0].astype("<u8").view(np.uint8), bitorder="little")
         cells = np.append(states % CELLS, layout["dock"])
-        return Plan(
-            cells,
-            ticks,
-            after,
-            layout["home"].ravel().astype(np.int64),
-            np.tile(1 + carpet.astype(np.int64), 4),
-        )
+        home, drain = layout["home"].astype(np.int64), 1 + cells_of(layout["carpet"]).astype(np.int64)
+        return Plan(cells, ticks, after, home.ravel(), np.tile(drain, 4))
 
 
 def _follow(plan: Plan, state: NDArray) -> NDArray[np.int64]:

@@ -5,14 +5,15 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from .flat import BLOCKED, Flat, least_battery, read_flat
+from ..core import Drawing
+from .flat import BLOCKED, least_battery, letters_of, read_flat
 from .state import MOST_BATTERY, SIDE
 
 ROOM = 3  # cells that a room is wide and high, at least
 CARPETED, WITH_PET = 0.4, 0.75  # shares of rooms, and of flats
 
 
-def draw_flat(seed: int) -> Flat:
+def draw_flat(seed: int) -> Drawing:
     """The flat of a seed."""
     rng = np.random.default_rng(seed)
     while True:
@@ -28,7 +29,7 @@ def draw_flat(seed: int) -> Flat:
         if rng.random() < WITH_PET:
             rows[_any(rng, rows == ".")] = "P"
         lines = tuple("".join(row) for row in rows)
-        battery = least_battery(Flat("", "", 0, lines).letters) + int(rng.integers(0, 80))
+        battery = least_battery(letters_of(lines)) + int(rng.integers(0, 80))
         if battery <= MOST_BATTERY:  # hardly ever is a flat too long
             return read_flat("\n".join([f"# battery: {battery}", *lines]), f"flat-{seed}")
 

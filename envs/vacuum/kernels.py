@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core import kernel, next_u64, put_word, uniform_int
-from .state import FORWARD, LEFT, RIGHT, SENSED, SIDE, STEPS, WORDS
+from .state import FORWARD, LEFT, RIGHT, SENSED, SIDE, STEPS
 
 PET_MOVES = 256  # chance of 1024 that the pet takes a step
 CLEAN, DONE, TICK, PET, FLAT = 1024, 10240, -32, -256, -10240  # rewards in 1/1024
@@ -17,13 +17,8 @@ NUMBERS = 13 * 4 * 2 * 27  # of the observation `index`
 
 ONE, LINE = np.uint64(1), np.uint64(0xFFFF)
 DOWN, UP = np.uint64(16), np.uint64(48)  # shifts by a line, within a word and into the next one
-SPREAD = np.array(
-    [
-        [sum(255 << 8 * k for k in range(8) if bits >> each(k) & 1) for bits in range(256)]
-        for each in (lambda k: k, lambda k: 7 - k)
-    ],
-    np.uint64,
-)  # eight bits as eight bytes, in their order and turned round
+BITS = 255 * np.unpackbits(np.arange(256, dtype=np.uint8)[:, None], axis=1, bitorder="little")
+SPREAD = np.stack([BITS, BITS[:, ::-1]]).view("<u8")[..., 0]  # as bytes, in their order and turned round
 
 
 @kernel
@@ -51,14 +46,10 @@ def sense_lines(is_open, known, cell):
     above = line_of(is_open, row - 1) & (7 << column >> 1)
     here = line_of(is_open, row) & (7 << column >> 1)
     below = line_of(is_open, row + 1) & (7 << column >> 1)
-    above, here, below = (
-        above | above << 1 | above >> 1,
-        here | here << 1 | here >> 1,
-        below | below << 1 | below >> 1,
-    )
     for k in range(max(0, row - 2), min(SIDE, row + 3)):
         away = k - row
         bits = (above if away < 1 else 0) | (here if -1 <= away <= 1 else 0) | (below if away > -1 else 0)
+        bits |= bits << 1 | bits >> 1
         known[k >> 2] |= np.uint64(bits & 0xFFFF) << np.uint64(16 * (k & 3))
 
 
@@ -81,9 +72,7 @@ def reset_one(p, s, i):
     e.cell = e.came = t.dock
     e.pet = e.pet_came = t.pet
     e.battery, e.dirty = t.battery, t.dirty
-    for lines in range(2):
-        for k in range(WORDS):
-            e.dirt[lines, k] = t.dirt[lines, k]
+    e.dirt = t.dirt
     e.known[:] = 0
     e.info.success = e.info.flat_battery = False
     e.info.cost = e.info.bumps = 0
@@ -192,13 +181,12 @@ def observe_grid(p, s, i, obs):
         if 0 <= k < SIDE:
             known = line_of(e.known[lines], k)
             ways = line_of(t.open[lines], k) & known
+            dirt, carpet = line_of(e.dirt[lines], k) & known, line_of(t.carpet[lines], k) & known
             at = v * VIEW
             put_line(planes, at, (known & ~ways) << HALF >> column & 511, back)
             put_line(planes, AREA + at, ways << HALF >> column & 511, back)
-            put_line(planes, 2 * AREA + at, (line_of(e.dirt[lines], k) & known) << HALF >> column & 511, back)
-            put_line(
-                planes, 3 * AREA + at, (line_of(t.carpet[lines], k) & known) << HALF >> column & 511, back
-            )
+            put_line(planes, 2 * AREA + at, dirt << HALF >> column & 511, back)
+            put_line(planes, 3 * AREA + at, carpet << HALF >> column & 511, back)
     if is_near(e):
         put_cell(e, np.int64(e.pet), heading, planes, 4, 255)
     put_cell(e, np.int64(t.dock), heading, planes, 5, 255)

@@ -1,17 +1,16 @@
 """Draws a robot vacuum in its flat; everything is painted by code, nothing is read from files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 import pygame
 from numpy.typing import NDArray
 
-from ..core import Panel, Renderer, to_array
-from .flat import CARPETS, DIRT, Flat
+from ..core import BAD, GOOD, Drawing, PanelRenderer
+from .flat import CARPETS, DIRT, cells_of, letters_of
 from .state import SIDE, VacuumParams
 
 UNIT = 36  # pixels of a cell
-PANEL = 216  # width of the text beside it, in pixels
 SIZE = UNIT * SIDE  # of the flat's picture, in pixels
 OUTSIDE, WALL, FACE = (30, 33, 44), (72, 80, 104), (118, 128, 156)
 PLANKS = (206, 164, 116), (198, 154, 106), (212, 172, 124)
@@ -21,12 +20,10 @@ DUST = (82, 66, 52), (112, 92, 72), (58, 48, 40)
 DOCK, BOLT, SHINE = (38, 46, 62), (120, 232, 150), (255, 255, 255)
 SHELL, RING, EYE = (44, 48, 60), (236, 240, 246), (96, 200, 255)
 FUR, STRIPE, PINK = (238, 158, 72), (196, 112, 40), (250, 196, 180)
-GOOD, BAD, FAINT = (96, 214, 130), (255, 110, 104), (150, 158, 178)
-LEGEND = "robot", "dock", "pet", "dirt", "carpet", "furniture", "not yet seen"
 ANGLES = 0, 90, 180, 270  # degrees clockwise of the headings
 
 
-class VacuumRenderer(Renderer):
+class VacuumRenderer(PanelRenderer):
     """Draws one environment of a batch.
 
     Args:
@@ -34,44 +31,34 @@ class VacuumRenderer(Renderer):
         flats: the flats as they were written.
     """
 
-    panel_width = PANEL
+    legend = "robot", "dock", "pet", "dirt", "carpet", "furniture", "not yet seen"
 
-    def __init__(self, params: VacuumParams, flats: Sequence[Flat]) -> None:
+    def __init__(self, params: VacuumParams, flats: Sequence[Drawing]) -> None:
         self._params, self._flats = params, flats
-        self._frame = pygame.Surface((SIZE + PANEL, SIZE), 0, 32)
-        self._panel = Panel(self._frame.subsurface((SIZE, 0, PANEL, SIZE)))
+        super().__init__(SIZE, SIZE)
 
-    def draw(
-        self, state: NDArray, i: int = 0, *, phase: float = 1.0, hud: Mapping[str, str] | None = None
-    ) -> NDArray[np.uint8]:
-        """Draws environment `i`; see `Renderer`."""
-        e, flat = state[i], self._flats[state["flat"][i]]
+    def paint(self, e: np.void, phase: float) -> None:
+        """Paints the flat as far as it is known, pet and robot."""
+        flat = self._flats[e["flat"]]
         rows, columns = len(flat.rows), max(map(len, flat.rows))
         self._left, self._top = UNIT * (SIDE - columns) // 2, UNIT * (SIDE - rows) // 2
-        dirt, known = (
-            np.unpackbits(e[name][0].astype("<u8").view(np.uint8), bitorder="little")
-            for name in ("dirt", "known")
-        )
-        dirt, known = dirt.reshape(SIDE, SIDE), known.reshape(SIDE, SIDE)
-        self._frame.fill(OUTSIDE, (0, 0, SIZE, SIZE))
-        letters = flat.letters
+        dirt, known = (cells_of(e[name]).reshape(SIDE, SIDE) for name in ("dirt", "known"))
+        self.frame.fill(OUTSIDE, (0, 0, SIZE, SIZE))
+        letters = letters_of(flat.rows)
         for row, column in np.ndindex(rows, columns):
             self._tile(letters, row, column)
-            if letters[row, column] in DIRT:
+            if str(letters[row, column]) in DIRT:
                 corner = self._at(SIDE * row + column)
                 self._dust(corner, SIDE * row + column) if dirt[row, column] else self._shine(corner)
         self._dock(self._at(int(self._params.flats[e["flat"]]["dock"])))
         self._fog(known[:rows, :columns])
-        shown = (1 - phase) * np.array(self._at(int(e["pet_came"]))) + phase * np.array(
-            self._at(int(e["pet"]))
-        )
+        names = "pet_came", "pet", "came", "cell"
+        pet_came, pet, came, cell = (np.array(self._at(int(e[name]))) + UNIT / 2 for name in names)
         if e["pet"]:
-            self._pet(tuple(shown + UNIT / 2))
-        place = (1 - phase) * np.array(self._at(int(e["came"]))) + phase * np.array(self._at(int(e["cell"])))
+            self._pet(tuple((1 - phase) * pet_came + phase * pet))
         turn = (ANGLES[e["heading"]] - ANGLES[e["faced"]] + 180) % 360 - 180
-        self._robot(tuple(place + UNIT / 2), ANGLES[e["faced"]] + phase * turn, bool(e["bumped"]))
-        self._write(e, flat, hud or {})
-        return to_array(self._frame)
+        place = tuple((1 - phase) * came + phase * cell)
+        self._robot(place, ANGLES[e["faced"]] + phase * turn, bool(e["bumped"]))
 
     def _at(self, cell: int) -> tuple[int, int]:
         """Upper left corner of a cell, in pixels."""
@@ -80,40 +67,40 @@ class VacuumRenderer(Renderer):
     def _tile(self, letters: NDArray[np.str_], row: int, column: int) -> None:
         letter, (x, y) = letters[row, column], self._at(SIDE * row + column)
         if letter == "X":
-            self._frame.fill(WALL, (x, y, UNIT, UNIT))
+            self.frame.fill(WALL, (x, y, UNIT, UNIT))
             if row + 1 < SIDE and letters[row + 1, column] != "X":
-                self._frame.fill(FACE, (x, y + UNIT - 12, UNIT, 12))
+                self.frame.fill(FACE, (x, y + UNIT - 12, UNIT, 12))
             return
         is_rug = letter in CARPETS or letter == "o" and ":" in letters[row, column - 1 : column + 2]
         if is_rug:
-            self._frame.fill(RUG, (x, y, UNIT, UNIT))
+            self.frame.fill(RUG, (x, y, UNIT, UNIT))
             for k in range(0, UNIT, 6):
-                self._frame.fill(WEAVE, (x + k, y + (k * 5) % 9, 2, UNIT - 9))
+                self.frame.fill(WEAVE, (x + k, y + (k * 5) % 9, 2, UNIT - 9))
         else:
             for k in range(3):
-                self._frame.fill(PLANKS[(row + 2 * k + column // 2) % 3], (x, y + 12 * k, UNIT, 11))
-                self._frame.fill((176, 134, 90), (x, y + 12 * k + 11, UNIT, 1))
+                self.frame.fill(PLANKS[(row + 2 * k + column // 2) % 3], (x, y + 12 * k, UNIT, 11))
+                self.frame.fill((176, 134, 90), (x, y + 12 * k + 11, UNIT, 1))
         if letter == "o":
-            pygame.draw.rect(self._frame, SOFA, (x + 1, y + 1, UNIT - 2, UNIT - 2), border_radius=7)
-            pygame.draw.rect(self._frame, SEAT, (x + 6, y + 6, UNIT - 12, UNIT - 14), border_radius=5)
+            pygame.draw.rect(self.frame, SOFA, (x + 1, y + 1, UNIT - 2, UNIT - 2), border_radius=7)
+            pygame.draw.rect(self.frame, SEAT, (x + 6, y + 6, UNIT - 12, UNIT - 14), border_radius=5)
 
     def _dust(self, corner: Sequence[float], seed: int) -> None:
         rng = np.random.default_rng(seed)
         for k in range(16):
             spot = np.array(corner) + UNIT / 2 + rng.normal(0, UNIT / 7, 2)
-            pygame.draw.aacircle(self._frame, DUST[k % 3], spot, float(rng.uniform(1.2, 3.4)))
+            pygame.draw.aacircle(self.frame, DUST[k % 3], spot, float(rng.uniform(1.2, 3.4)))
 
     def _shine(self, corner: Sequence[float]) -> None:
         x, y = corner[0] + UNIT - 11, corner[1] + 11
         for length, width in ((6, 1), (3, 3)):
-            pygame.draw.line(self._frame, SHINE, (x - length, y), (x + length, y), width)
-            pygame.draw.line(self._frame, SHINE, (x, y - length), (x, y + length), width)
+            pygame.draw.line(self.frame, SHINE, (x - length, y), (x + length, y), width)
+            pygame.draw.line(self.frame, SHINE, (x, y - length), (x, y + length), width)
 
     def _dock(self, corner: Sequence[float], scale: float = 1.0) -> None:
         x, y, size = corner[0] + 2 * scale, corner[1] + 2 * scale, (UNIT - 4) * scale
-        pygame.draw.rect(self._frame, DOCK, (x, y, size, size), border_radius=round(7 * scale))
+        pygame.draw.rect(self.frame, DOCK, (x, y, size, size), border_radius=round(7 * scale))
         points = np.array([(18, 3), (8, 18), (15, 18), (12, 29), (24, 13), (17, 13)]) * scale + (x, y)
-        pygame.draw.polygon(self._frame, BOLT, points)
+        pygame.draw.polygon(self.frame, BOLT, points)
 
     def _fog(self, known: NDArray[np.uint8]) -> None:
         """Darkens what is not known, with a soft edge."""
@@ -121,24 +108,24 @@ class VacuumRenderer(Renderer):
         fog.fill(OUTSIDE)
         pygame.surfarray.pixels_alpha(fog)[:] = np.where(known.T, 0, 190)
         size = UNIT * known.shape[1], UNIT * known.shape[0]
-        self._frame.blit(pygame.transform.smoothscale(fog, size), (self._left, self._top))
+        self.frame.blit(pygame.transform.smoothscale(fog, size), (self._left, self._top))
 
     def _pet(self, middle: Sequence[float], scale: float = 1.0) -> None:
         def at(x: float, y: float) -> tuple[float, float]:
             return middle[0] + scale * x, middle[1] + scale * y
 
         tail = [at(8, 6), at(14, 3), at(15, -5), at(12, -8)]
-        pygame.draw.lines(self._frame, STRIPE, False, tail, max(2, round(4 * scale)))
-        pygame.draw.aacircle(self._frame, FUR, at(2, 4), 11 * scale)
+        pygame.draw.lines(self.frame, STRIPE, False, tail, max(2, round(4 * scale)))
+        pygame.draw.aacircle(self.frame, FUR, at(2, 4), 11 * scale)
         for k in (-2, 3, 8):
-            pygame.draw.line(self._frame, STRIPE, at(k + 2, -4), at(k + 1, 2), max(1, round(2 * scale)))
+            pygame.draw.line(self.frame, STRIPE, at(k + 2, -4), at(k + 1, 2), max(1, round(2 * scale)))
         for side in (-1, 1):
             ear = [at(-6 + 8 * side, -15), at(-6 + 8 * side, -4), at(-6 + 1 * side, -8)]
-            pygame.draw.polygon(self._frame, FUR, ear)
-        pygame.draw.aacircle(self._frame, FUR, at(-6, -3), 8.5 * scale)
+            pygame.draw.polygon(self.frame, FUR, ear)
+        pygame.draw.aacircle(self.frame, FUR, at(-6, -3), 8.5 * scale)
         for side in (-1, 1):
-            pygame.draw.aacircle(self._frame, (40, 60, 40), at(-6 + 3.4 * side, -4), 1.6 * scale)
-        pygame.draw.aacircle(self._frame, PINK, at(-6, 0), 1.5 * scale)
+            pygame.draw.aacircle(self.frame, (40, 60, 40), at(-6 + 3.4 * side, -4), 1.6 * scale)
+        pygame.draw.aacircle(self.frame, PINK, at(-6, 0), 1.5 * scale)
 
     def _robot(self, place: Sequence[float], angle: float, bumped: bool, scale: float = 1.0) -> None:
         ahead = np.array([np.sin(np.radians(angle)), -np.cos(np.radians(angle))])
@@ -146,19 +133,19 @@ class VacuumRenderer(Renderer):
         brush = middle + scale * (9 * ahead + 10 * aside)
         for turn in range(6):
             way = np.array([np.cos(turn * np.pi / 3 + 0.3), np.sin(turn * np.pi / 3 + 0.3)])
-            pygame.draw.line(self._frame, RING, brush, brush + 8 * scale * way, 1)
+            pygame.draw.line(self.frame, RING, brush, brush + 8 * scale * way, 1)
         circles = (RING, 15.5), (SHELL, 13.5), ((66, 72, 88), 7.5), (SHELL, 5.5)
         for color, radius in circles:
-            pygame.draw.aacircle(self._frame, color, tuple(middle), radius * scale)
+            pygame.draw.aacircle(self.frame, color, tuple(middle), radius * scale)
         spread = np.radians(angle) + np.linspace(-0.9, 0.9, 9)
         arc = middle + 14 * scale * np.stack([np.sin(spread), -np.cos(spread)], axis=1)
-        pygame.draw.lines(self._frame, BAD if bumped else EYE, False, arc, max(2, round(4 * scale)))
-        pygame.draw.aacircle(self._frame, GOOD, tuple(middle - 3 * scale * ahead), 2.2 * scale)
+        pygame.draw.lines(self.frame, BAD if bumped else EYE, False, arc, max(2, round(4 * scale)))
+        pygame.draw.aacircle(self.frame, GOOD, tuple(middle - 3 * scale * ahead), 2.2 * scale)
 
-    def _write(self, e: np.void, flat: Flat, hud: Mapping[str, str]) -> None:
-        panel, info = self._panel, e["info"]
+    def tell(self, e: np.void) -> None:
+        """Writes battery and dirt."""
+        panel, info = self.panel, e["info"]
         left = e["battery"] / self._params.flats[e["flat"]]["battery"]
-        panel.begin()
         panel.row("battery", f"{e['battery']}", GOOD if left > 0.3 else BAD)
         panel.bar(left, GOOD if left > 0.3 else BAD)
         panel.row("clean", f"{100 * info['cleaned']:.0f} %", GOOD)
@@ -167,27 +154,19 @@ class VacuumRenderer(Renderer):
         panel.row("ticks", f"{e['elapsed']}")
         panel.rule()
         end = "done" if info["success"] else "battery flat" if info["flat_battery"] else "not yet"
-        panel.rows({"end": end, **hud})
-        y = SIZE - panel.MARGIN - panel.LINE * len(LEGEND)
-        if panel.y <= y:
-            self._legend(y)
+        panel.row("end", end)
 
-    def _legend(self, y: int) -> None:
-        x = SIZE + self._panel.MARGIN + 10
-        plain = {"carpet": RUG, "furniture": SEAT, "not yet seen": (52, 54, 64)}
-        for n, name in enumerate(LEGEND):
-            middle = x, y + 8 + n * self._panel.LINE
-            if name == "robot":
-                self._robot(middle, 45, False, 0.6)
-            elif name == "dock":
-                self._dock((x - 9, middle[1] - 9), 0.5)
-            elif name == "pet":
-                self._pet(middle, 0.6)
-            elif name == "dirt":
-                self._frame.fill(PLANKS[0], (x - 8, middle[1] - 8, 16, 16))
-                for k in range(5):
-                    spot = x - 4 + 2 * k, middle[1] + (3 * k) % 7 - 3
-                    pygame.draw.aacircle(self._frame, DUST[k % 3], spot, 2)
-            else:
-                self._frame.fill(plain[name], (x - 8, middle[1] - 8, 16, 16))
-            self._panel.write(name, self._panel.MARGIN + 32, middle[1] - 5, FAINT, 19)
+    def sample(self, n: int, x: int, y: int) -> None:
+        """Paints a sample for the legend."""
+        name = self.legend[n]
+        if name == "robot":
+            self._robot((x, y), 45, False, 0.6)
+        elif name == "dock":
+            self._dock((x - 9, y - 9), 0.5)
+        elif name == "pet":
+            self._pet((x, y), 0.6)
+        else:
+            plain = {"dirt": PLANKS[0], "carpet": RUG, "furniture": SEAT, "not yet seen": (52, 54, 64)}
+            self.frame.fill(plain[name], (x - 8, y - 8, 16, 16))
+            for k in range(5 if name == "dirt" else 0):
+                pygame.draw.aacircle(self.frame, DUST[k % 3], (x - 4 + 2 * k, y + (3 * k) % 7 - 3), 2)

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from .flat import AHEAD, BLOCKED, DIRT, Flat
+from ..core import Drawing
+from .flat import AHEAD, BLOCKED, DIRT, letters_of
 from .state import CELLS
 
 STATES = 4 * CELLS  # of a robot: CELLS * heading + cell
@@ -27,14 +28,13 @@ class Tour(NamedTuple):
     """Whether there is no shorter one."""
 
 
-def moves(flat: Flat, turns: bool) -> NDArray[np.int64]:
+def moves(flat: Drawing, turns: bool) -> NDArray[np.int64]:
     """(A, STATES) which state follows, by action; an action that a wall stops changes nothing."""
-    is_open = ~np.isin(flat.letters.ravel(), list(BLOCKED))
+    is_open = ~np.isin(letters_of(flat.rows).ravel(), list(BLOCKED))
     heading, cell = np.divmod(np.arange(STATES), CELLS)
     if turns:
-        ahead = np.where(
-            is_open[AHEAD[heading, cell]], heading * CELLS + AHEAD[heading, cell], np.arange(STATES)
-        )
+        to = AHEAD[heading, cell]
+        ahead = np.where(is_open[to], heading * CELLS + to, np.arange(STATES))
         return np.stack([ahead, (heading + 3) % 4 * CELLS + cell, (heading + 1) % 4 * CELLS + cell])
     to = AHEAD[:, cell]
     return np.where(is_open[to], np.arange(4)[:, None] * CELLS + to, np.arange(STATES))
@@ -50,7 +50,7 @@ def ticks_to(after: NDArray[np.int64], goals: NDArray[np.int64]) -> NDArray[np.f
     return np.asarray(dijkstra(back, unweighted=True, indices=goals))
 
 
-def find_tour(flat: Flat, turns: bool, width: int = 200) -> Tour:
+def find_tour(flat: Drawing, turns: bool, width: int = 200) -> Tour:
     """Looks for a short tour, which begins at the dock, facing up.
 
     Args:
@@ -59,7 +59,7 @@ def find_tour(flat: Flat, turns: bool, width: int = 200) -> Tour:
         width: how many ways are followed at a time, the shortest ones; the tour is the best one where these
             are all that there are.
     """
-    letters = flat.letters.ravel()
+    letters = letters_of(flat.rows).ravel()
     dirty, dock = np.flatnonzero(np.isin(letters, list(DIRT))), int(np.flatnonzero(letters == "D")[0])
     goals = (np.arange(4) * CELLS + dirty[:, None]).ravel()
     after = moves(flat, turns)
@@ -91,11 +91,11 @@ def find_tour(flat: Flat, turns: bool, width: int = 200) -> Tour:
     return Tour(int(total[best]), goals[trail[best]], bool(is_best))
 
 
-def least_ticks(flat: Flat, turns: bool) -> int:
+def least_ticks(flat: Drawing, turns: bool) -> int:
     """A number of ticks that no tour is shorter than: the least tree on the cells, and a second way home."""
     from scipy.sparse.csgraph import minimum_spanning_tree
 
-    letters = flat.letters.ravel()
+    letters = letters_of(flat.rows).ravel()
     dirty, dock = np.flatnonzero(np.isin(letters, list(DIRT))), np.flatnonzero(letters == "D")
     places = np.concatenate([dirty, dock])
     states = (np.arange(4) * CELLS + places[:, None]).ravel()

@@ -1,11 +1,11 @@
 """A robot vacuum as a world: its manual, its spaces and its flats."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from ..core import (
     SUCCESS,
@@ -16,14 +16,15 @@ from ..core import (
     World,
     bind_policy,
     check_ranges,
-    reset_choice,
+    refuse_if,
 )
 from . import kernels
 from .config import VacuumConfig
-from .flat import lay_out
-from .pool import load_flats
+from .flat import FLATS, cells_of, lay_out
+from .generator import draw_flat
 from .state import CELLS, STATE, VacuumParams
 
+ACTIONS = {"turns": ("forward", "turn left", "turn right"), "headings": ("up", "right", "down", "left")}
 AROUND = "ahead", "right", "behind", "left"
 
 
@@ -81,14 +82,7 @@ class Vacuum(World):
     measures = (
         SUCCESS,
         Measure("cleaned", "last", note="share of the dirt that is gone at the end", share=True, better=True),
-        Measure(
-            "flat_battery",
-            "any",
-            "battery flat",
-            "share of episodes that ended with a flat battery",
-            share=True,
-            better=False,
-        ),
+        Measure("flat_battery", "any", "battery flat", "share of episodes that ended so", True, False),
         Measure("cost", "sum", "pet hit", "times that it ran into the pet in an episode", better=False),
         Measure("bumps", "sum", note="times that something was in the way in an episode", better=False),
         Measure(
@@ -108,52 +102,39 @@ class Vacuum(World):
             ValueError: one line, for a flat that is not there, or that can't be cleaned.
         """
         self.config = config = config or VacuumConfig()
-        self.flats = load_flats(config.flat, config.split, config.pool_size)
+        self.flats = FLATS.load(config.flat, draw_flat, config.split, config.pool_size)
         turns = config.actions == "turns"
+        self.action_names = ACTIONS[config.actions]
         layouts = np.stack([lay_out(flat, turns) for flat in self.flats])
         layouts.flags.writeable = False
         self._params = VacuumParams(layouts, turns, config.remembered)
-        self.action_names = (
-            ("forward", "turn left", "turn right") if turns else ("up", "right", "down", "left")
-        )
         self.action_space: Space = Discrete(len(self.action_names))
         self.observation_space: Space = Box(0, 255, (kernels.PLANES, kernels.VIEW, kernels.VIEW), np.uint8)
         observe: Callable[..., Any] = kernels.observe_grid
         if config.observation == "index":
             self.observation_space, observe = Discrete(kernels.NUMBERS), kernels.observe_index
+        self.reset_choices = {"flat": len(self.flats)}
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe)
 
     def params(self) -> VacuumParams:
         """The flats."""
         return self._params
 
-    def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
-        """`flat`: a number in the pool."""
-        return reset_choice(options, {"flat": len(self.flats)})
-
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""
         flats = self._params.flats
         check_ranges(state, {"flat": (0, len(flats) - 1), "ask_flat": (0, len(flats))})
-        here = flats[state["flat"]]
-        ranges = {name: (0, CELLS - 1) for name in ("cell", "came", "pet", "pet_came")}
-        ranges |= {
-            "heading": (0, 3),
-            "faced": (0, 3),
-            "bumped": (0, 1),
-            "battery": (0, here["battery"].max()),
-        }
-        check_ranges(state, ranges)
-        rows = np.arange(len(state))
-        ways = np.unpackbits(here["open"][:, 0].astype("<u8").view(np.uint8), axis=1, bitorder="little")
-        for name in ("cell", "came", "pet", "pet_came"):
-            if not (ways[rows, state[name]] | (name.startswith("pet") & (here["pet"] == 0))).all():
-                raise ValueError(f"no state of this world: {name} is in a wall of its flat")
-        if (state["dirt"] & ~here["dirt"]).any():
-            raise ValueError("no state of this world: dirt is where its flat has none")
+        here, spots = flats[state["flat"]], ("cell", "came", "pet", "pet_came")
+        most = dict.fromkeys(spots, CELLS - 1) | {"heading": 3, "faced": 3, "bumped": 1}
+        most["battery"] = here["battery"].max()
+        check_ranges(state, {name: (0, each) for name, each in most.items()})
+        ways, rows = cells_of(here["open"]), np.arange(len(state))
+        for name in spots:
+            is_none = name.startswith("pet") & (here["pet"] == 0)
+            refuse_if((ways[rows, state[name]] == 0) & ~is_none, f"{name} is in a wall of its flat")
+        refuse_if(state["dirt"] & ~here["dirt"], "dirt is where its flat has none")
         counts = np.bitwise_count(state["dirt"]).sum(axis=2)
-        if (counts != state["dirty"][:, None]).any():
-            raise ValueError("no state of this world: dirty is not the number of dirty cells")
+        refuse_if(counts != state["dirty"][:, None], "dirty is not the number of dirty cells")
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""

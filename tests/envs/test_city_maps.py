@@ -8,6 +8,7 @@ from meze.envs.core.splits import FIRST_SEED
 from meze.envs.streets.maps import (
     CROSSING,
     JUNCTION,
+    MAPS,
     NONE,
     ROAD,
     SIDEWALK,
@@ -16,18 +17,17 @@ from meze.envs.streets.maps import (
     format_map,
     generate,
     parse_map,
-    shipped_map,
 )
 
-MAPS = [
+SEVERAL = [
     generate(StreetConfig(width=40, height=30), 1),
     generate(StreetConfig(width=40, height=30, one_way=0.6, left_hand=True), 2),
     generate(StreetConfig(width=40, height=30, block=14, one_way=1, signals=1), 3),
 ]
-POOL = build_pool(MAPS, destinations=12)
-HEIGHT, WIDTH = MAPS[0].kind.shape
+POOL = build_pool(SEVERAL, destinations=12)
+HEIGHT, WIDTH = SEVERAL[0].kind.shape
 
-each_map = pytest.mark.parametrize(("k", "m"), list(enumerate(MAPS)))
+each_map = pytest.mark.parametrize(("k", "m"), list(enumerate(SEVERAL)))
 
 
 def step(cell, heading, times=1):
@@ -187,7 +187,7 @@ def test_destinations_are_spread_over_the_map():
 
 
 def test_counts():
-    for counts, m, lanes, walks in zip(POOL.counts, MAPS, POOL.lanes, POOL.walks, strict=True):
+    for counts, m, lanes, walks in zip(POOL.counts, SEVERAL, POOL.lanes, POOL.walks, strict=True):
         on_lanes = np.isin(m.kind, (ROAD, CROSSING, JUNCTION)).sum()
         assert counts.tolist() == [(lanes >= 0).sum(), (walks >= 0).sum(), len(m.signalled), on_lanes]
 
@@ -201,7 +201,7 @@ def test_tables_are_read_only_contiguous_and_of_fixed_types():
 
 
 def test_a_map_has_the_same_tables_in_every_pool():
-    alone = build_pool(MAPS[1:2], destinations=12)
+    alone = build_pool(SEVERAL[1:2], destinations=12)
     for name in ("cells", "destinations", "routes", "counts"):
         np.testing.assert_array_equal(getattr(alone, name)[0], getattr(POOL, name)[1])
     for name in ("lanes", "walks", "signals"):
@@ -217,7 +217,7 @@ def test_destinations_repeat_on_a_tiny_map():
 
 def test_maps_that_make_no_pool():
     with pytest.raises(ValueError, match=r"one size, not \[\(20, 16\), \(40, 30\)\]"):
-        build_pool([MAPS[0], generate(StreetConfig(width=20, height=16), 0)])
+        build_pool([SEVERAL[0], generate(StreetConfig(width=20, height=16), 0)])
     with pytest.raises(ValueError, match="map dot: no lane cell away from the junctions"):
         build_pool([parse_map("+>+\n^.v\n+<+", "dot")])
 
@@ -237,7 +237,7 @@ def test_splits_never_overlap():
 
 def test_one_fixed_map(tmp_path):
     (m,) = load_pool("village", "train", 64, StreetConfig())
-    assert format_map(m) == format_map(shipped_map("village"))
+    assert format_map(m) == format_map(MAPS.find("village"))
     path = tmp_path / "mine.txt"
     path.write_text(format_map(m))
     (again,) = load_pool(str(path), "test", 64, StreetConfig())

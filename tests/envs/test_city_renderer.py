@@ -11,7 +11,7 @@ from meze.envs.city.scene import Scene, Thing, divide, green
 from meze.envs.city.state import AT_KERB, BUILDING, JUNCTION_AHEAD, SIDEWALK, UNDRAWN, WALKING
 from meze.envs.city.world import City
 from meze.envs.core.vector import WorldVectorEnv
-from meze.envs.streets.maps import shipped_maps
+from meze.envs.streets.maps import MAPS
 
 ASSETS = Path(__file__).parents[2] / "assets"
 VILLAGE = {"map": "village", "observation": "index"}
@@ -53,7 +53,7 @@ def test_committed_sprites_are_what_the_script_draws():
         assert pygame.image.tobytes(saved, "RGBA") == pygame.image.tobytes(surface, "RGBA"), name
 
 
-@pytest.mark.parametrize("map", [*shipped_maps(), "generated"])
+@pytest.mark.parametrize("map", [*MAPS.names(), "generated"])
 def test_a_picture_depends_on_its_arguments_alone(map: str):
     # Larger than the view: the picture scrolls.
     world = City(CityConfig(map=map, pool_size=1, width=64, height=48, cars=8, observation="index"))
@@ -215,7 +215,7 @@ def test_traffic_lights_stand_on_the_pavement():
 
 
 def test_lots_cover_the_building_cells_once():
-    for name in shipped_maps():
+    for name in MAPS.names():
         streets = City(CityConfig(map=name, observation="index")).maps[0]
         count = np.zeros(streets.kind.shape, int)
         for lot in divide(streets):

@@ -18,10 +18,10 @@ from meze.envs.kiosk.objective import Objective
 from meze.envs.kiosk.readers import parse_pmed, read_instance, shipped_instance, shipped_instances
 from meze.envs.kiosk.scene import Scene
 from meze.envs.kiosk.world import Kiosk
-from meze.envs.streets.maps import BUILDING, SIDEWALK, shipped_map
+from meze.envs.streets.maps import BUILDING, MAPS, SIDEWALK
 
 CASES = Path(__file__).parents[1] / "data" / "kiosk"
-CITY = shipped_map("ring")
+CITY = MAPS.find("ring")
 OPEN = np.flatnonzero(CITY.kind.ravel() != BUILDING)
 
 
@@ -375,7 +375,7 @@ def test_impossible_towns_are_refused(change: dict):
 
 
 def test_kiosks_on_a_map_are_walked_to_in_metres():
-    streets = shipped_map("fremantle")
+    streets = MAPS.find("fremantle")
     world = Kiosk(KioskConfig(map="fremantle", pool_size=2, points=30, sites=8, kiosks=3))
     for town in world.instances:
         assert town.streets is not None and town.points is not None and town.sites is not None
@@ -387,7 +387,7 @@ def test_kiosks_on_a_map_are_walked_to_in_metres():
 
 
 def test_people_live_where_houses_are():
-    streets = shipped_map("berlin-neukoelln")
+    streets = MAPS.find("berlin-neukoelln")
     town = generate(TownConfig(num_points=200), 0, streets)
     houses = np.argwhere((streets.kind == BUILDING) & ~streets.ground)
     assert town.points is not None

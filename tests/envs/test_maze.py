@@ -3,26 +3,12 @@
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from meze.envs.core import WorldVectorEnv
+from meze.envs.core import DrawingError, WorldVectorEnv, first_seed
 from meze.envs.maze.config import MazeConfig
 from meze.envs.maze.generator import draw_maze
-from meze.envs.maze.plan import MazeError, lay_out, read_maze
-from meze.envs.maze.pool import load_mazes, shipped_mazes
-from meze.envs.maze.state import (
-    CHASER,
-    CIRCLER,
-    COLUMNS,
-    CUTTER,
-    DOWN,
-    EYES,
-    HUNTS,
-    LEFT,
-    RIGHT,
-    ROWS,
-    SCARED,
-    UP,
-    WANDERER,
-)
+from meze.envs.maze.kernels import CHASER, CIRCLER, CUTTER, WANDERER
+from meze.envs.maze.plan import MAZES, lay_out, read_maze
+from meze.envs.maze.state import COLUMNS, DOWN, EYES, HUNTS, LEFT, RIGHT, ROWS, SCARED, UP
 from meze.envs.maze.world import MazeWorld
 
 WORLD = "meze.envs.maze.world:MazeWorld"
@@ -383,7 +369,7 @@ def test_tables_of_distances_are_those_of_breadth_first_search():
 @pytest.mark.parametrize(("width", "height"), [(9, 9), (19, 15)])
 def test_splits_share_no_maze_however_small_mazes_are(width, height):
     parts = [
-        {maze.rows for maze in load_mazes(MazeConfig(split=split, pool_size=200, width=width, height=height))}
+        {draw_maze(first_seed(split) + k, width, height).rows for k in range(200)}
         for split in ("train", "test")
     ]
     assert not parts[0] & parts[1] and min(map(len, parts)) > 20
@@ -398,12 +384,12 @@ def test_splits_share_no_maze_however_small_mazes_are(width, height):
         (("X..o....X", "X..o...X"), "line 2, column 1: rows are equally long"),
         (("X-XXXXX-X", "X-XX-XX-X"), "line 5, column 5: a dead end"),
         (("..o....", "-------"), "a maze has pellets"),
-        (("XS-----GX\n", ""), "9 to 15 rows; this one has 8"),
+        (("XS-----GX\n", ""), "9 to 15 rows of 9 to 19 letters; here are 8 of 9"),
     ],
 )
 def test_what_is_wrong_with_a_maze_is_told_in_one_line_with_its_place(change, words):
     text = RING.strip().replace("X.XXXXX.X", "X-XXXXX-X") if "pellets" in words else RING.strip()
-    with pytest.raises(MazeError) as caught:
+    with pytest.raises(DrawingError) as caught:
         read_maze(text.replace(*change), "mine.txt")
     assert words in str(caught.value) and "\n" not in str(caught.value) and "mine.txt" in str(caught.value)
 
@@ -413,7 +399,6 @@ def test_what_is_wrong_with_a_maze_is_told_in_one_line_with_its_place(change, wo
     [
         ({"width": 18}, "no maze of width 18 is symmetric"),
         ({"height": 7}, "height must lie between 9 and 15"),
-        ({"maze": "none"}, "there is no maze 'none'; there are generated, shipped, 01-no-power"),
         ({"difficulty": 2}, "difficulty"),
         ({"split": "tset"}, "split"),
     ],
@@ -425,8 +410,8 @@ def test_settings_that_are_not_possible(settings, words):
 
 
 def test_three_are_shipped():
-    mazes = load_mazes(MazeConfig(maze="shipped"))
-    assert len(mazes) == len(shipped_mazes()) == 3 and all(":" in maze.title for maze in mazes)
+    mazes = MazeWorld(MazeConfig(maze="shipped")).mazes
+    assert len(mazes) == len(MAZES.names()) == 3 and all(":" in maze.title for maze in mazes)
 
 
 # ---------------------------------------------------------------- what is seen, and who acts

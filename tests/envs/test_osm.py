@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pytest
 from gymnasium import make_vec
-from meze.envs.streets.maps import NONE, format_map, parse_map, shipped_map
+from meze.envs.streets.maps import MAPS, NONE, format_map, parse_map
 from meze.envs.streets.osm.drawing import CORE, PITCH
 from meze.envs.streets.osm.importing import CREDIT, import_map
 from meze.envs.streets.osm.network import make_network
@@ -25,7 +25,7 @@ from osm_stage import (
 )
 
 pytest.importorskip("osmium")
-MAPS = {"berlin-neukoelln": False, "west-oakland": False, "fremantle": True}  # name to left-hand
+PLACES = {"berlin-neukoelln": False, "west-oakland": False, "fremantle": True}  # name to left-hand
 
 
 @pytest.fixture
@@ -312,10 +312,10 @@ def test_turned_cities_are_turned_back(imported):
     assert abs(facts(made, "map")["turned by degrees"]) == pytest.approx(30, abs=1)
 
 
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", PLACES)
 def test_shipped_maps_of_real_places(name):
-    streets = shipped_map(name)
-    assert streets.left_hand == MAPS[name] and streets.credit == CREDIT
+    streets = MAPS.find(name)
+    assert streets.left_hand == PLACES[name] and streets.credit == CREDIT
     assert streets.ground.any() and ((streets.kind == 0) & ~streets.ground).any()
     assert len(crossroads(streets)) >= 3
     again = parse_map(format_map(streets), name)
@@ -324,7 +324,7 @@ def test_shipped_maps_of_real_places(name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", MAPS)
+@pytest.mark.parametrize("name", PLACES)
 def test_the_expert_arrives_on_real_streets(name):
     envs = make_vec("meze/City-v0", 64, map=name, observation="index", autoreset_mode="SameStep")
     envs.reset(seed=0)

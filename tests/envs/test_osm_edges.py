@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from meze.envs.streets.maps import ROAD, format_map, parse_map, shipped_map
+from meze.envs.streets.maps import MAPS, ROAD, format_map, parse_map
 from meze.envs.streets.osm.importing import import_map
 from meze.envs.streets.osm.reader import Box, read
 from osm_stage import (
@@ -43,7 +43,7 @@ def facts(made, group):
 @pytest.mark.parametrize("name", CELLS)
 def test_extracts_of_real_places(name):
     """The shipped maps were made before traffic could leave at the edge: they have fewer streets."""
-    shipped = shipped_map(name)
+    shipped = MAPS.find(name)
     made = import_map(EXTRACTS / f"{name}.osm.bz2", name, cell=CELLS[name])
     lanes = [np.count_nonzero(streets.kind >= ROAD) for streets in (made.streets, shipped)]
     assert lanes[0] > lanes[1] and made.streets.left_hand == shipped.left_hand

@@ -15,6 +15,7 @@ from meze.envs.platformer import state as codes
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.generator import draw_level
 from meze.envs.platformer.levels import (
+    LEVELS,
     THINGS,
     TILES,
     LevelError,
@@ -22,9 +23,6 @@ from meze.envs.platformer.levels import (
     capacity_for,
     format_level,
     parse_level,
-    read_level,
-    shipped_level,
-    shipped_levels,
 )
 from meze.envs.platformer.pool import MAX_POOL_SIZE, certify, load_pool
 from meze.envs.platformer.world import Platformer
@@ -61,7 +59,7 @@ def edited(line: int, column: int, characters: str) -> str:
     return "\n".join(lines)
 
 
-LEVELS = [parse_level(TEXT, "text"), shipped_level("09-grand-tour"), draw_level(1, 3)]
+SOME = [parse_level(TEXT, "text"), LEVELS.find("09-grand-tour"), draw_level(1, 3)]
 
 # ------------------------------------------------------------ files
 
@@ -76,7 +74,7 @@ def test_a_level_is_what_its_file_says():
     assert parse_level("\n" + "\n".join(ROWS), "no header") == level
 
 
-@pytest.mark.parametrize("level", [*map(shipped_level, shipped_levels()), draw_level(0.7, 5)])
+@pytest.mark.parametrize("level", [*map(LEVELS.find, LEVELS.names()), draw_level(0.7, 5)])
 def test_writing_and_reading_gives_the_same_level(level):
     again = parse_level(format_level(level), level.name)
     assert again == level and (again.title, again.idea) == (level.title, level.idea)
@@ -199,23 +197,23 @@ def test_a_level_is_the_same_beside_a_larger_one(observation):
 def test_files_that_are_no_levels(tmp_path):
     path = tmp_path / "level.txt"
     with pytest.raises(LevelError, match="level.txt: no such file or directory"):
-        read_level(path)
+        LEVELS.read(path)
     with pytest.raises(LevelError, match="is a directory"):
-        read_level(tmp_path)
+        LEVELS.read(tmp_path)
     path.write_bytes(TEXT.encode() + b"\xff")
     with pytest.raises(LevelError, match=rf"level.txt, byte {len(TEXT) + 1}: not UTF-8 text"):
-        read_level(path)
+        LEVELS.read(path)
     path.write_bytes(b"." * 100_000)
-    with pytest.raises(LevelError, match="level.txt: the file is too big for a level of 512 x 15 tiles"):
-        read_level(path)
+    with pytest.raises(LevelError, match="level.txt: the file is too big for a level"):
+        LEVELS.read(path)
     path.write_bytes(b"\xef\xbb\xbf" + TEXT.encode())
-    assert read_level(path) == parse_level(TEXT, "level") and read_level(path).name == "level"
+    assert LEVELS.read(path) == parse_level(TEXT, "level") and LEVELS.read(path).name == "level"
 
 
 # ------------------------------------------------------------ tables
 
 
-@pytest.mark.parametrize("level", LEVELS)
+@pytest.mark.parametrize("level", SOME)
 def test_tables_repeat_the_level(level):
     other = stage_level()
     tables = build_pool([other, level])
@@ -394,7 +392,7 @@ def test_a_level_that_fails_is_drawn_again(cache, monkeypatch):
 
 
 def test_shipped_levels_and_files(tmp_path):
-    names = shipped_levels()
+    names = LEVELS.names()
     levels = load_pool("shipped", 0.3, "train", 1)
     assert tuple(level.name for level in levels) == names and len(names) >= 8
     assert all(level.par_time > 0 and level.title and level.idea for level in levels)

@@ -132,15 +132,15 @@ def test_generated_maps_keep_the_rules_and_are_strongly_connected(config, seed):
     assert ((m.kind == SIDEWALK) == (near & ~lane)[1:-1, 1:-1]).all()
 
 
-@pytest.mark.parametrize("name", streets.shipped_maps())
+@pytest.mark.parametrize("name", streets.MAPS.names())
 def test_shipped_maps_keep_the_rules(name):
-    m = streets.shipped_map(name)
+    m = streets.MAPS.find(name)
     assert m.name == name
     check_rules(m)
 
 
 def test_three_maps_are_shipped_one_without_signals_one_with():
-    signals = [streets.shipped_map(name).signalled.any() for name in streets.shipped_maps()]
+    signals = [streets.MAPS.find(name).signalled.any() for name in streets.MAPS.names()]
     assert len(signals) >= 3 and any(signals) and not all(signals)
 
 
@@ -216,7 +216,7 @@ def test_maps_survive_being_written_and_read(config, seed):
 
 @pytest.mark.parametrize("name", ["village", "downtown"])
 def test_distances_equal_brute_force(name):
-    m = streets.shipped_map(name)
+    m = streets.MAPS.find(name)
     cells = [cell for cell, _, _ in moves(m)]
     targets = [cells[0], cells[len(cells) // 2]]
     out = np.empty((2, *m.kind.shape), np.uint16)
@@ -290,17 +290,17 @@ def test_errors_name_line_and_column(text, place, problem):
 def test_reading_files(tmp_path):
     path = tmp_path / "mine.txt"
     path.write_text(CROSSROADS, encoding="utf-8-sig", newline="\r\n")
-    m = streets.read_map(path)
+    m = streets.MAPS.read(path)
     assert m.name == "mine" and streets.format_map(m) == CROSSROADS
     path.write_bytes(b"+>\xff")
     with pytest.raises(MapError, match=r"mine\.txt, byte 3: not UTF-8"):
-        streets.read_map(path)
+        streets.MAPS.read(path)
     path.write_bytes(b"." * (2 * 1024 * 1024 + 1))
     with pytest.raises(MapError, match=r"mine\.txt: the file is too big"):
-        streets.read_map(path)
+        streets.MAPS.read(path)
     for missing in (tmp_path / "none.txt", tmp_path):
         with pytest.raises(MapError, match=f"^{missing}: "):
-            streets.read_map(missing)
+            streets.MAPS.read(missing)
 
 
 @pytest.mark.parametrize(

@@ -6,13 +6,12 @@ import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
 from meze.agents.fronts import coverage_set
-from meze.envs.core import MOWorldEnv, WorldEnv, WorldVectorEnv
+from meze.envs.core import DrawingError, MOWorldEnv, WorldEnv, WorldVectorEnv
 from meze.envs.tram.config import TramConfig
 from meze.envs.tram.expert import WEIGHTS, Planner
 from meze.envs.tram.generator import draw_scene
-from meze.envs.tram.pool import load_scenes, shipped_scenes
 from meze.envs.tram.process import expected_costs, process_of, solve
-from meze.envs.tram.scene import SceneError, lay_out, read_scene
+from meze.envs.tram.scene import SCENES, lay_out, read_scene
 from meze.envs.tram.state import BELL, BRAKE, BRAKE_HARD, COAST, SWITCH
 from meze.envs.tram.world import Tram
 from scipy.spatial import ConvexHull
@@ -84,44 +83,40 @@ def test_the_next_switch_is_thrown_but_not_the_one_under_the_tram(tmp_path):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("", "1 to 7 rows"),
+        ("", "here are 0 of 0"),
         ("T--x-E", "line 1, column 4: 'x' is none of"),
-        ("T-----", "line 1, column 7: no rails follow the -"),
+        ("T-----", "line 1, column 6: no rails follow this -"),
         ("---E", "one T"),
         ("T-T-E", "has 2"),
         ("T-Y-E", "line 1, column 3"),
         ("T---E\n---E", "line 2, column 1: the tram never comes here"),
         ("# speed: 9\nT-E", "speed is a whole number from 0 to 5; got 9"),
         ("# hears: often\nT-E", "hears is a number from 0 to 1; got often"),
-        ("# colour: red\nT-E", "line 1: a value is one of title"),
+        (
+            "# colour: red\nT-E",
+            "one of title, question, speed, aboard, hears, falls; got # colour: red",
+        ),
         ("TppppppE", "line 1, column 7: there are people in more than 5"),
-        ("T" + "-" * 40 + "E", "at most 32 letters"),
+        ("T" + "-" * 40 + "E", "of 1 to 32 letters; here are 1 of 42"),
     ],
 )
 def test_what_is_wrong_with_a_scene_is_told_in_one_line_with_its_place(text, words):
-    with pytest.raises(SceneError) as caught:
+    with pytest.raises(DrawingError) as caught:
         read_scene(text, "mine.txt")
     assert words in str(caught.value) and "\n" not in str(caught.value) and "mine.txt" in str(caught.value)
 
 
-def test_a_scene_that_there_is_not():
-    with pytest.raises(
-        ValueError, match="there is no scene 'none'; there are generated, shipped, 01-one-or-five"
-    ):
-        load_scenes("none", "train", 1)
-
-
 def test_a_dozen_are_shipped_and_each_asks_something():
-    scenes = load_scenes("shipped", "train", 1)
-    assert len(scenes) == len(shipped_scenes()) == 12 and all(
-        each.question.endswith(("?", ".")) for each in scenes
+    scenes = SCENES.load("shipped", draw_scene, "train", 1)
+    assert len(scenes) == len(SCENES.names()) == 12 and all(
+        each.values["question"].endswith(("?", ".")) for each in scenes
     )
 
 
 def test_generated_scenes_can_be_driven_and_splits_share_none():
-    train, test = (load_scenes("generated", split, 500) for split in ("train", "test"))
+    train, test = (SCENES.load("generated", draw_scene, split, 500) for split in ("train", "test"))
     assert draw_scene(7) == draw_scene(7)
-    content = [{(each.rows, each.aboard, each.hears, each.falls) for each in part} for part in (train, test)]
+    content = [{(each.rows, *each.values.values()) for each in part} for part in (train, test)]
     assert not content[0] & content[1] and len(content[0]) > 450
     for scene in train:
         layout = lay_out(scene)
@@ -224,7 +219,7 @@ def all_policies(process, ticks=60):
     return ways[0]
 
 
-@pytest.mark.parametrize("scene", shipped_scenes())
+@pytest.mark.parametrize("scene", SCENES.names())
 def test_the_front_of_a_scene_is_that_of_all_its_policies(scene):
     world = Tram(TramConfig(scene=scene))
     front, every = coverage_set(world.least_costs, 3), all_policies(process_of(world, 0))
@@ -235,7 +230,7 @@ def test_the_front_of_a_scene_is_that_of_all_its_policies(scene):
 
 def test_the_front_of_several_scenes_is_that_of_who_knows_in_which_it_drives():
     several = Tram(TramConfig(scene="shipped"))
-    each = [Tram(TramConfig(scene=name)) for name in shipped_scenes()]
+    each = [Tram(TramConfig(scene=name)) for name in SCENES.names()]
     for weights in ([1.0, 1.0, 0.1], [30.0, 1.0, 0.2]):
         alone = [world.least_costs(np.array(weights)) for world in each]
         assert several.least_costs(np.array(weights)) == pytest.approx(np.mean(alone, axis=0))

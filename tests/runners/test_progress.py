@@ -6,7 +6,7 @@ import time
 
 import pytest
 import rich
-from meze.envs.platformer.levels import shipped_level
+from meze.envs.platformer.levels import LEVELS
 from meze.envs.platformer.pool import certify
 from meze.runners.run import progress
 from meze.runners.run.progress import ProgressLine, Waiting
@@ -75,7 +75,7 @@ def test_in_a_terminal_the_newest_evaluation_stands_there_with_its_time(terminal
 
 def test_in_a_terminal_a_worlds_own_bar_has_a_line_below_the_words(terminal):
     with Waiting("getting ready"):
-        assert certify([shipped_level("01-running")])[0] > 0
+        assert certify([LEVELS.find("01-running")])[0] > 0
     painted = re.sub(r"\x1b\[[\d;?]*[A-Za-z]", "", terminal.getvalue()).split("\r")
     bars = [each for each in painted if "Certifying levels" in each]
     assert bars and all("getting ready\nCertifying" in each for each in bars), "one is painted over the other"
