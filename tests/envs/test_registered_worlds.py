@@ -10,10 +10,11 @@ from registered import SPECS, modes
 
 SETTINGS = {
     "city": {
+        "grid": ({}, {"fog": True, "hour": 8, "pool_size": 4}),
         "index": (
             {"index": "situation", "hour": 8, "ambulance": 0.1, "jaywalk": 0.1},
             {"index": "place", "map": "village"},
-        )
+        ),
     },
     "platformer": {
         "grid": ({"pool_size": 4},),
