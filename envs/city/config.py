@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from ..core.fog import check_fog
 from ..core.settings import check_settings
 from ..core.splits import Split, first_seed
 from ..streets.generator import StreetConfig
@@ -122,5 +123,4 @@ class CityConfig:
         _ = self.streets
         if self.view % 2 == 0:
             raise ValueError(f"view must be odd, got {self.view}")
-        if self.fog and self.observation != "grid":
-            raise ValueError(f"fog lies on the observation grid only, got {self.observation}")
+        check_fog(self)

@@ -17,6 +17,16 @@ from .compiling import kernel
 from .world import CORE_FIELDS, Kernels
 
 
+def check_fog(config: Any) -> None:
+    """Checks a config with the settings `fog` and `observation`, for its `__post_init__`.
+
+    Raises:
+        ValueError: one line, where fog is wanted but not the observation that has it.
+    """
+    if config.fog and config.observation != "grid":
+        raise ValueError(f"fog lies on the observation grid only, got {config.observation}")
+
+
 def fogged_state(clear: np.dtype[Any], fields: Sequence[tuple]) -> np.dtype[Any]:
     """The record of a fogged twin: that of the clear world, with a record `fog` behind the core's fields.
 

@@ -78,8 +78,7 @@ class FireEscapeRenderer(Renderer):
         panel.row("burning", f"{e['num_burning']} cells", BAD)
         panel.row("others out", f"{info['out']} of {np.count_nonzero(e['people'][1:]) + info['out']}")
         panel.rule()
-        end = "escaped" if info["success"] else "harmed" if info["cost"] else "not yet"
-        panel.rows({"end": end, **hud})
+        panel.rows({"end": "escaped" if info["success"] else "harmed" if info["cost"] else "not yet", **hud})
         y = SIZE[1] - panel.MARGIN - panel.LINE * len(LEGEND)
         if panel.y <= y:
             self._legend(y)

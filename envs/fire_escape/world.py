@@ -8,7 +8,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from ..core import COST, REWARD_SCALE, SUCCESS, Kernels, Measure, Renderer, World, bind_policy, check_ranges
-from . import expert, kernels
+from . import expert, fog, kernels
 from .config import FireEscapeConfig
 from .state import CELLS, EXIT, EXITS, FIRE, HEIGHT, NEAREST, OUTER, STATE, WALL, WIDTH, FireEscapeParams
 
@@ -31,6 +31,10 @@ class FireEscape(World):
       fire, people, how much nearer each cell is to the exit that it makes for, and to the others in turn.
     - `observation="index"`: `Discrete(5120)`: where the sign to that exit points (4), the last move (5), and
       on each side (4 ** 4) nothing, a wall or somebody, harmful smoke that is thicker than here, or fire.
+
+    `fog=True` shows less of the same building, in `grid`: nothing behind smoke whose levels add up to more
+    than 40, from the agent on; and the ways only in the tick in which it first comes into a square of 4 x 4
+    cells: there it reads the signs. Else all floor is shown as far as here, 130.
 
     ## Rewards
     10 for getting out, -10 for harm (fire, or no health left), 0.5 for each step nearer to the next exit,
@@ -69,8 +73,9 @@ class FireEscape(World):
         if config.observation == "index":
             self.observation_space, observe = Discrete(4 * 5 * 4**4), kernels.observe_index
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
-        chance = round(config.spread * REWARD_SCALE)
-        self._params = FireEscapeParams(config.people, chance)
+        if config.fog:
+            self.state_dtype, self.kernels = fog.twin(self.kernels)
+        self._params = FireEscapeParams(config.people, round(config.spread * REWARD_SCALE))
 
     def params(self) -> FireEscapeParams:
         """What all buildings have in common."""
@@ -90,6 +95,8 @@ class FireEscape(World):
             raise ValueError("no state of this world: people or fires are in walls, or the building is open")
         if (state["num_burning"] != count).any():
             raise ValueError("no state of this world: num_burning is not what burns")
+        if self.config.fog:
+            check_ranges(state["fog"], fog.RANGES)
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""

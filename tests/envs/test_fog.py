@@ -15,6 +15,7 @@ from meze.envs.core import replay
 from meze.envs.core.env import WorldEnv
 from meze.envs.core.fog import lines_of_sight
 from meze.envs.core.vector import WorldVectorEnv
+from meze.envs.fire_escape.world import FireEscape
 from registered import SPECS, modes
 
 FOGGED = [
@@ -169,21 +170,69 @@ def drive(planes, mask, turn):
     return action, turn - {RIGHT: 1, LEFT: -1}.get(action, 0) * inside
 
 
-def share_that_arrives(remembers):
-    env = WorldVectorEnv(City, num_envs=100, max_episode_steps=512, fog=True, split="test")
-    (seen, info), turns = env.reset(seed=1), np.zeros(100, int)
-    over, arrived = np.zeros(100, bool), np.zeros(100, bool)
-    for _ in range(512):
-        pairs = [drive(*each) for each in zip(seen, info["action_mask"], turns * remembers, strict=True)]
-        actions, turns = np.array(pairs).T
-        seen, _, terminated, truncated, info = env.step(actions)
-        arrived |= ~over & terminated & info["success"]
+def share_of_successes(world, decide, nothing, remembers=True, steps=128, **settings):
+    """How many of 256 first episodes end well.
+
+    Args:
+        world: the world's class.
+        decide: `(planes, mask, memory) -> (action, memory)`.
+        nothing: what is remembered at the start.
+        remembers: whether that is all, in every step.
+        steps: after which episodes are cut off.
+        **settings: of the world.
+    """
+    env = WorldVectorEnv(world, num_envs=256, max_episode_steps=steps, **settings)
+    (seen, info), memories = env.reset(seed=1), [nothing] * 256
+    over, ends_well = np.zeros(256, bool), np.zeros(256, bool)
+    while not over.all():
+        decided = [decide(*each) for each in zip(seen, info["action_mask"], memories, strict=True)]
+        seen, _, terminated, truncated, info = env.step(np.array([action for action, _ in decided]))
+        ends_well |= ~over & terminated & info["success"]
         over |= terminated | truncated
-        turns[terminated | truncated] = 0
-    return arrived.mean()
+        memories = [memory if remembers else nothing for _, memory in decided]
+    return ends_well.mean()
 
 
 @pytest.mark.slow
 def test_in_the_fogged_city_who_remembers_arrives():
-    assert share_that_arrives(True) > 0.97
-    assert share_that_arrives(False) < 0.5
+    city = {"steps": 512, "fog": True, "split": "test"}
+    assert share_of_successes(City, drive, 0, **city) > 0.97
+    assert share_of_successes(City, drive, 0, remembers=False, **city) < 0.5
+
+
+# ---------------------------------------------------------------- the burning building
+
+MOVES = ((-1, 0), (0, 1), (1, 0), (0, -1))  # rows and columns that up, right, down and left add
+
+
+def escape(planes, mask, memory):
+    """What somebody does who follows signs: `memory` are the ways last read, and where the agent is on them.
+
+    Returns:
+        The action, and the memory.
+    """
+    _, fire, people, *ways = planes.astype(int)
+    middle = len(fire) // 2
+    if any((way != 0).any() and (way[way != 0] != 130).any() for way in ways):
+        memory = ways, middle, middle
+    known, y, x = memory or ([], 0, 0)
+    for way in known:
+        open_to = [d for d, (v, u) in enumerate(MOVES) if mask[1 + d] and _inside(y + v, x + u, way)]
+        d = max(open_to, key=lambda d: way[y + MOVES[d][0], x + MOVES[d][1]], default=None)
+        if d is None or not way[y + MOVES[d][0], x + MOVES[d][1]]:
+            continue
+        v, u = MOVES[d]
+        if not fire[middle + v, middle + u]:
+            moves = not people[middle + v, middle + u]
+            return 1 + d, (known, y + v * moves, x + u * moves)
+    return 0, memory
+
+
+def _inside(y, x, plane):
+    return 0 <= y < len(plane) and 0 <= x < len(plane)
+
+
+@pytest.mark.slow
+def test_in_the_fogged_building_who_remembers_gets_out():
+    assert share_of_successes(FireEscape, escape, None, fog=True) > 0.75
+    assert share_of_successes(FireEscape, escape, None, remembers=False, fog=True) < 0.1

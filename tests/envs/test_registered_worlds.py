@@ -27,7 +27,7 @@ SETTINGS = {
         "plain": ({"source": "fresh", "objective": "p-center"},),
         "index": ({"pool_size": 2, "sites": 12, "kiosks": 4},),
     },
-    "fire-escape": {"index": ({"people": 16, "spread": 0.6},)},
+    "fire-escape": {"grid": ({}, {"fog": True}), "index": ({"people": 16, "spread": 0.6},)},
     "maze": {"grid": ({"pool_size": 4},), "index": ({"maze": "shipped", "difficulty": 0.0},)},
     "tram": {"grid": ({"pool_size": 8},), "index": ({"scene": "shipped"},)},
     "vacuum": {
