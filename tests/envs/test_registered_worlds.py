@@ -17,7 +17,7 @@ SETTINGS = {
         ),
     },
     "platformer": {
-        "grid": ({"pool_size": 4},),
+        "grid": ({"pool_size": 4}, {"pool_size": 4, "fog": True}),
         "pixels": ({"pool_size": 2, "actions": "right_only"},),
         "index": ({"pool_size": 4, "actions": "complex", "frame_skip": 1},),
     },
