@@ -98,10 +98,8 @@ def goes_first(e, v, w):
 
 
 @kernel
-def ego_may_enter(t, e, approach):
-    """Whether the ego car, at an approach, has the signal and nobody goes before it."""
-    if not is_green(t, e.clock, approach):
-        return False
+def goes_first_of_all(t, e, approach):
+    """Whether nobody who could enter goes before the ego car at an approach; its own signal apart."""
     rivals = t.rivals[t.ways[np.uint64(approach)].junction]
     for k in range(len(rivals)):
         if rivals[k] < 0:
@@ -110,6 +108,12 @@ def ego_may_enter(t, e, approach):
         if v > 0 and goes_first(e, v, 0) and could_enter(t, e, v):
             return False
     return True
+
+
+@kernel
+def ego_may_enter(t, e, approach):
+    """Whether the ego car, at an approach, has the signal and nobody goes before it."""
+    return is_green(t, e.clock, approach) and goes_first_of_all(t, e, approach)
 
 
 @kernel

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from ..core.fog import check_fog
 from ..core.settings import check_settings
 from ..core.splits import Split, first_seed
 from ..streets.generator import StreetConfig
@@ -46,6 +47,9 @@ class CityConfig:
     """What the index tells: the situation around the car, or its place on the map and its destination."""
     view: int = 9
     """Side of the square that `grid` shows, in cells (odd)."""
+    fog: bool = False
+    """See less of the same city: a short view, signals that are seen late, and the route's next turn only
+    behind a junction. It asks for memory, and for `grid`."""
 
     hour: int | None = None
     """Hour of the day, 0 to 23; by default drawn anew for each episode."""
@@ -119,3 +123,4 @@ class CityConfig:
         _ = self.streets
         if self.view % 2 == 0:
             raise ValueError(f"view must be odd, got {self.view}")
+        check_fog(self)

@@ -63,14 +63,12 @@ def route_move(t, e):
 
 
 @kernel
-def entry_is_clear(t, e, approach):
-    """At an approach: whether nobody goes first, and the route's way through to the cell beyond is free.
+def way_is_clear(t, e):
+    """At an approach: whether the route's way through the junction to the cell beyond is free.
 
     Who has waited for long may drive in as soon as the first cell is free: with a car inside, nobody else is
     let in, and the rest of the way clears.
     """
-    if not ego_may_enter(t, e, approach):
-        return False
     cell = e.cars[0].cell
     patient = e.cars[0].wait < 2 * PATIENCE
     for k in range(2 * t.ways[0].path.shape[1]):
@@ -80,6 +78,12 @@ def entry_is_clear(t, e, approach):
         if t.cells[np.uint64(cell)].kind != JUNCTION:
             break
     return True
+
+
+@kernel
+def entry_is_clear(t, e, approach):
+    """At an approach: whether the signal is green, nobody goes first, and the route's way is free."""
+    return ego_may_enter(t, e, approach) and way_is_clear(t, e)
 
 
 @kernel

@@ -11,9 +11,11 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from ..core.batch import bind_policy
+from ..core.fog import fogged_kernels, fogged_state
 from ..core.measures import COST, SUCCESS, Cost, Measure, Target
-from ..core.world import REWARD_SCALE, Kernels, Renderer, World
+from ..core.world import REWARD_SCALE, Kernels, Renderer, World, check_ranges
 from ..streets.maps import STEPS
+from . import fog
 from .config import CityConfig
 from .jams import Segments, find_segments, road_ahead
 from .kernels import mask_one, reset_one, step_one
@@ -67,6 +69,10 @@ class City(World):
       generalise.
     - `observation="index", index="place"`: `Discrete(cells * 4 * 32)`: cell, heading, destination. For
       learners that memorise one map.
+
+    `fog=True` shows less of the same city, in `grid`: cells within 2 of the car; at a junction the signal of
+    3 ticks ago, and `entry` without regard to the signal; as `route` the turn at the next junction, for the
+    first 3 ticks of the trip and behind each junction (85 straight on, 170 left, 255 right, 212 back).
 
     ## Rewards
     The sum of named parts, reported as `info["reward_<name>"]`, weighted by the config: `arrival`, `progress`
@@ -162,6 +168,9 @@ class City(World):
             self.observation_space = Discrete(height * width * 4 * self._pool.destinations.shape[1])
         self.reset_choices = {"map": len(self.maps), "hour": 24}
         self.kernels = Kernels(reset_one, step_one, observe, mask_one)
+        if config.fog:
+            self.state_dtype = fogged_state(self.state_dtype, fog.FIELDS)
+            self.kernels = fogged_kernels(self.kernels, fog.note_one, fog.fogged_grid_kernel(config.view))
 
     @cached_property
     def _pool(self):
@@ -244,6 +253,8 @@ class City(World):
     def check_state(self, state: NDArray) -> None:
         """Refuses records that are no states of this city; see `World.check_state`."""
         self._state_check(state)
+        if self.config.fog:
+            check_ranges(state["fog"], fog.RANGES)
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`expert` follows the shortest route and the rules, knowing the true state."""

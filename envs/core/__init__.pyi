@@ -11,6 +11,10 @@ from .drawings import Shelf as Shelf
 from .drawings import read_drawing as read_drawing
 from .env import MOWorldEnv as MOWorldEnv
 from .env import WorldEnv as WorldEnv
+from .fog import check_fog as check_fog
+from .fog import fogged_kernels as fogged_kernels
+from .fog import fogged_state as fogged_state
+from .fog import lines_of_sight as lines_of_sight
 from .measures import COST as COST
 from .measures import SUCCESS as SUCCESS
 from .measures import Cost as Cost

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from ..core import check_settings
+from ..core import check_fog, check_settings
 
 
 @dataclass(frozen=True)
@@ -12,6 +12,9 @@ class FireEscapeConfig:
 
     observation: Literal["grid", "index"] = "grid"
     """`grid`: what is around, as planes; `index`: the situation as one number, for tables."""
+    fog: bool = False
+    """See less of the same building: what lies behind smoke is hidden, and signs that have been read. It asks
+    for memory, and for `grid`."""
     people: int = 12
     """How many others want to get out, 0 to 16."""
     spread: float = 0.3
@@ -20,3 +23,4 @@ class FireEscapeConfig:
     def __post_init__(self) -> None:
         """Checks the fields; raises ValueError."""
         check_settings(self, {"people": (0, 16), "spread": (0, 1)})
+        check_fog(self)

@@ -14,9 +14,8 @@ BESIDE = tuple(slice(WIDTH + step, CELLS - WIDTH + step) for step in STEPS)  # t
 
 def act(params: FireEscapeParams, state: NDArray) -> NDArray[np.int64]:
     """Chooses (N,) actions by dynamic programming (Bellman 1957) over (CELLS, N) cells and ticks to come."""
-    kind, rows = state["kind"].T, np.arange(len(state))
-    burns = np.array(state["smoke"].T == FIRE, np.float32)  # how likely, as if cells were independent
-    smoke = np.array(state["smoke"].T)
+    kind, smoke, rows = state["kind"].T, np.array(state["smoke"].T), np.arange(len(state))
+    burns = np.array(smoke == FIRE, np.float32)  # how likely, as if cells were independent
     is_open, catch = kind[NEAR] < EXIT, (kind[NEAR] < EXIT) * np.float32(params.spread / 4096)
     harms = []
     for _ in range(HORIZON):

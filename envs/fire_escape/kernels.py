@@ -36,8 +36,7 @@ def floor(e, cell, step):
 def measure(e, steps, start):
     """Writes each cell's (CELLS,) steps to an exit: breadth-first, the queue where fires are listed later."""
     steps[:] = FAR
-    steps[start] = 0
-    e.burning[0] = start
+    steps[start], e.burning[0] = 0, start
     head, tail = 0, 1
     while head < tail:
         cell = e.burning[head]

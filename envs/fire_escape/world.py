@@ -18,7 +18,7 @@ from ..core import (
     check_ranges,
     refuse_if,
 )
-from . import expert, kernels
+from . import expert, fog, kernels
 from .config import FireEscapeConfig
 from .state import CELLS, EXIT, EXITS, FIRE, HEIGHT, NEAREST, OUTER, STATE, WALL, WIDTH, FireEscapeParams
 
@@ -41,6 +41,10 @@ class FireEscape(World):
       fire, people, how much nearer each cell is to the exit that it makes for, and to the others in turn.
     - `observation="index"`: `Discrete(5120)`: where the sign to that exit points (4), the last move (5), and
       on each side (4 ** 4) nothing, a wall or somebody, harmful smoke that is thicker than here, or fire.
+
+    `fog=True` shows less of the same building, in `grid`: nothing behind smoke whose levels add up to more
+    than 40, from the agent on; and the ways only in the tick in which it first comes into a square of 4 x 4
+    cells: there it reads the signs. Else all floor is shown as far as here, 130.
 
     ## Rewards
     10 for getting out, -10 for harm (fire, or no health left), 0.5 for each step nearer to the next exit,
@@ -79,6 +83,8 @@ class FireEscape(World):
         if config.observation == "index":
             self.observation_space, observe = Discrete(4 * 5 * 4**4), kernels.observe_index
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
+        if config.fog:
+            self.state_dtype, self.kernels = fog.twin(self.kernels)
         self._params = FireEscapeParams(config.people, round(1024 * config.spread))
 
     def params(self) -> FireEscapeParams:
@@ -98,6 +104,8 @@ class FireEscape(World):
         refuse_if((state["kind"] >= EXIT) & (state["smoke"] == FIRE), "smoke is fire in an exit or a wall")
         refuse_if(~np.take_along_axis(is_way, used, axis=1), "people or burning are in walls")
         refuse_if(state["num_burning"] != count, "num_burning is not what burns")
+        if self.config.fog:
+            check_ranges(state["fog"], fog.RANGES)
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""

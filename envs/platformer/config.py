@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields
 from typing import Literal
 
+from ..core.fog import check_fog
 from ..core.settings import check_settings
 from ..core.splits import Split, first_seed
 
@@ -30,6 +31,9 @@ class PlatformerConfig:
     observation: Literal["grid", "pixels", "index"] = "grid"
     """`grid`: what is around the player, as planes; `pixels`: a picture of 64 x 64; `index`: one number, for
     tables."""
+    fog: bool = False
+    """See less of the same level: a narrow window ahead, and nothing in it that moves behind a wall. It asks
+    for memory, and for `grid`."""
 
     progress: float = 0.25
     """Reward for each tile gained, taken back when it is lost again."""
@@ -59,4 +63,5 @@ class PlatformerConfig:
                 **dict.fromkeys((field.name for field in fields(self)[-6:]), (-1000, 1000)),
             },
         )
+        check_fog(self)
         first_seed(self.split)  # which checks it

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..core.measures import Measure, Played
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World
 from .config import PlatformerConfig
+from .fog import observe_fogged
 from .kernels import reset_one, step_one
 from .levels import Level, build_pool, capacity_for
 from .observe import (
@@ -107,6 +108,9 @@ class Platformer(World):
     - `observation="index"`: `Discrete(2160)`, the situation in mixed radix: footing (3), jump button (2),
       speed (3), wall ahead (5), gap ahead (4), danger ahead (6).
 
+    `fog=True` shows less of the same level, in `grid`: of tiles and things only the columns 4 to 6 ahead of
+    the player's, and no thing where a solid tile lies on the straight line to it.
+
     ## Rewards
     The sum of named parts, reported as `info["reward_<name>"]`, weighted by the config: `progress` (for each
     tile gained; going back costs as much), `time` (for each tick), `death`, `coins`, `stomps` (for each
@@ -173,7 +177,7 @@ class Platformer(World):
         self.action_names = tuple(map(_name, self._held))
         self.action_space: Space = Discrete(len(self._held))
         if config.observation == "grid":
-            observe: Callable = observe_grid
+            observe: Callable = observe_fogged if config.fog else observe_grid
             self.observation_space: Space = Box(0, 255, (NUM_PLANES, VIEW, VIEW), np.uint8)
             self.observation_names = PLANE_NAMES
         elif config.observation == "pixels":

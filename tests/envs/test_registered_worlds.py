@@ -10,13 +10,14 @@ from registered import SPECS, modes
 
 SETTINGS = {
     "city": {
+        "grid": ({}, {"fog": True, "hour": 8, "pool_size": 4}),
         "index": (
             {"index": "situation", "hour": 8, "ambulance": 0.1, "jaywalk": 0.1},
             {"index": "place", "map": "village"},
-        )
+        ),
     },
     "platformer": {
-        "grid": ({"pool_size": 4},),
+        "grid": ({"pool_size": 4}, {"pool_size": 4, "fog": True}),
         "pixels": ({"pool_size": 2, "actions": "right_only"},),
         "index": ({"pool_size": 4, "actions": "complex", "frame_skip": 1},),
     },
@@ -26,7 +27,7 @@ SETTINGS = {
         "plain": ({"source": "fresh", "objective": "p-center"},),
         "index": ({"pool_size": 2, "sites": 12, "kiosks": 4},),
     },
-    "fire-escape": {"index": ({"people": 16, "spread": 0.6},)},
+    "fire-escape": {"grid": ({}, {"fog": True}), "index": ({"people": 16, "spread": 0.6},)},
     "maze": {"grid": ({"pool_size": 4},), "index": ({"maze": "shipped", "difficulty": 0.0},)},
     "tram": {"grid": ({"pool_size": 8},), "index": ({"scene": "shipped"},)},
     "vacuum": {
