@@ -16,11 +16,12 @@ from meze.runners.run.stopwatch import PARTS
 from meze.runners.setup.interrupts import INTERRUPTED
 from run_files import final, only_run, rows
 
-AGENTS = ("sb3-ppo", "sb3-a2c", "sb3-dqn")
+AGENTS = ("sb3-ppo", "sb3-a2c", pytest.param("sb3-recurrent-ppo", marks=pytest.mark.slow), "sb3-dqn")
 FAST = ["--agent.net.hidden", "32", "--agent.learning-rate.start", "0.01", "--agent.gamma", "0.9"]
 OWN = {
     "sb3-ppo": ["--agent.num-steps", "16", "--agent.num-minibatches", "8"],
     "sb3-a2c": ["--agent.ent-coef", "0.01"],
+    "sb3-recurrent-ppo": ["--agent.num-steps", "16", "--agent.num-minibatches", "4"],
     "sb3-dqn": [
         "--agent.learning-starts",
         "256",
@@ -74,7 +75,7 @@ def test_a_run(agent, tmp_path, capsys) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("agent", AGENTS)
 def test_stopped_and_resumed(agent, tmp_path, monkeypatch, capsys) -> None:
-    """PPO and A2C end just as if they had never stopped; DQN says why it can't."""
+    """The actor-critics end just as if they had never stopped; DQN says why it can't."""
     args = args_of(agent, 4096)
     assert cli.main([*args, "--out", str(tmp_path / "whole")]) == 0
     advance, taken = TrainerRollout.advance, []
