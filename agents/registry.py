@@ -164,7 +164,15 @@ def _deep(name: str, class_name: str, summary: str, *actions: Any, **others: Any
     )
 
 
-def _sb3(name: str, algorithm: str, summary: str, *actions: Any, module: str = "trainers") -> AgentSpec:
+def _sb3(
+    name: str,
+    algorithm: str,
+    summary: str,
+    *actions: Any,
+    module: str = "trainers",
+    extra: str = "sb3",
+    like: str | None = None,
+) -> AgentSpec:
     return AgentSpec(
         name,
         f".sb3.{module}:SB3{algorithm}",
@@ -172,9 +180,10 @@ def _sb3(name: str, algorithm: str, summary: str, *actions: Any, module: str = "
         f"{summary}, of stable-baselines3",
         config=f".sb3.config:{algorithm}Config",
         modes=("sites", "grid", "pixels", "plain", "index"),
-        extra="sb3",
+        extra=extra,
         on_device=True,
         actions=actions,
+        like=like,
     )
 
 
@@ -284,6 +293,17 @@ _AGENTS = {
             "multi",
         ),
         _sb3("sb3-a2c", "A2C", "advantage actor-critic (Mnih et al. 2016)", "discrete", "box", "multi"),
+        _sb3(
+            "sb3-recurrent-ppo",
+            "RecurrentPPO",
+            "PPO with long short-term memory (Hochreiter & Schmidhuber 1997)",
+            "discrete",
+            "box",
+            "multi",
+            module="recurrent",
+            extra="sb3-contrib",
+            like="sb3-ppo",
+        ),
         _sb3("sb3-dqn", "DQN", "deep Q-network (Mnih et al. 2015)", "discrete"),
         _sb3("sb3-sac", "SAC", "soft actor-critic (Haarnoja et al. 2018)", "box", module="box"),
         _sb3("sb3-td3", "TD3", "twin delayed DDPG (Fujimoto et al. 2018)", "box", module="box"),

@@ -38,7 +38,12 @@ from .setup.text import one_line
 DESCRIPTION = """Lists the project's worlds in each observation mode, some of Gymnasium's environments, the
 agents that fit each, and encoders. Any other gymnasium id works too: meze envs ID ..."""
 PACKAGE = __name__.partition(".")[0]
-SLOW = {"torch": ("torch",), "sb3": ("torch", "stable_baselines3"), "sklearn": ("sklearn",)}
+SLOW = {
+    "torch": ("torch",),
+    "sb3": ("torch", "stable_baselines3"),
+    "sb3-contrib": ("torch", "stable_baselines3", "sb3_contrib"),
+    "sklearn": ("sklearn",),
+}
 """Extras that take long to load, and their libraries."""
 SHOWN = ("gymnasium.envs.toy_text", "gymnasium.envs.classic_control")
 """Gymnasium's environments that are listed without being asked for."""

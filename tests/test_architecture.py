@@ -33,12 +33,13 @@ WINDOWS = {
     "runners.play",
 }
 """What may use pygame beside the renderers."""
-LEARNING_LIBRARIES = {"torch", "tensorboard", "sklearn", "deap", "neat", "stable_baselines3"}
+LEARNING_LIBRARIES = {"torch", "tensorboard", "sklearn", "deap", "neat", "stable_baselines3", "sb3_contrib"}
 HOMES = {
     "torch": ("agents.deep", "agents.sb3", "agents.encoders.autoencoders"),
     "deap": ("agents.evolution",),
     "neat": ("agents.evolution",),
     "stable_baselines3": ("agents.sb3",),
+    "sb3_contrib": ("agents.sb3",),
 }
 """Where among the agents a library may be used."""
 FAMILIES = ("deep", "evolution", "encoders", "sb3")

@@ -37,8 +37,9 @@ class NetworkConfig:
     dueling: bool = False
     """Add up the state's value and the actions' advantages (Wang et al. 2016)."""
     memory: Literal["none", "gru", "lstm"] = "none"
-    """What remembers earlier observations (`ppo`, `pqn`): a gated recurrent unit (Cho et al. 2014) or long
-    short-term memory (Hochreiter & Schmidhuber 1997), with as many units as the last layer."""
+    """What remembers earlier observations (`ppo`, `pqn`; `sb3-recurrent-ppo` has an lstm): a gated recurrent
+    unit (Cho et al. 2014) or long short-term memory (Hochreiter & Schmidhuber 1997), with as many units as
+    the last layer."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""

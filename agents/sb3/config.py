@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import ClassVar
 
 from ...checking import above, at_least, within
 from ..deep.net_config import NetworkConfig
@@ -17,6 +18,9 @@ class SB3Config:
         ValueError: for a value out of its range.
     """
 
+    memory: ClassVar[str] = "none"
+    """The only `net.memory` that the algorithm has."""
+
     net: NetworkConfig = field(default_factory=lambda: NetworkConfig(hidden=(64, 64)))
     """The network (`kind` is auto, mlp or cnn); stable-baselines3 adds its heads."""
     learning_rate: Schedule = Schedule(3e-4, 3e-4, 0)
@@ -26,9 +30,12 @@ class SB3Config:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        if self.net.kind not in ("auto", "mlp", "cnn") or self.net.dueling or self.net.memory != "none":
+        if self.net.kind not in ("auto", "mlp", "cnn") or self.net.dueling:
+            raise ValueError("networks of stable-baselines3's agents are auto, mlp or cnn, and not dueling")
+        if self.net.memory != self.memory:
             raise ValueError(
-                "networks of stable-baselines3's agents are auto, mlp or cnn, not dueling and without memory"
+                "net.memory is none for stable-baselines3's agents, lstm for sb3-recurrent-ppo; "
+                f"got {self.net.memory}"
             )
         within(self, 0.0, 1.0, "learning_rate.start", left_open=True)
         within(self, 0.0, 1.0, "learning_rate.end", "gamma")
@@ -100,6 +107,25 @@ class PPOConfig(ActorCriticConfig):
         super().__post_init__()
         at_least(self, 1, "num_minibatches", "update_epochs")
         above(self, 0, "clip_range")
+
+
+@dataclass(frozen=True)
+class RecurrentPPOConfig(PPOConfig):
+    """Settings of PPO with a memory.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    memory = "lstm"
+
+    net: NetworkConfig = field(default_factory=lambda: NetworkConfig(hidden=(64, 64), memory="lstm"))
+    """The network (`kind` is auto, mlp or cnn); long short-term memory follows, with as many units as the
+    last layer, and the heads."""
+    shared_net: bool = False
+    """One network before two memories, instead of one for the policy and one for the values."""
+    num_minibatches: int = 4
+    """Parts that the transitions of an update are shared out to; each is a few streams' sequences."""
 
 
 @dataclass(frozen=True)

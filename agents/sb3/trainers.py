@@ -3,7 +3,7 @@
 The algorithms are the library's: PPO (Schulman et al. 2017), A2C (Mnih et al. 2016), DQN (Mnih et al. 2015).
 They own their loop, so each is a `Trainer`: it is given environments and steps them itself. Its network
 begins with the project's `Torso`; schedules count transitions, as everywhere else, not shares of a run.
-`box` has those that know nothing but Box actions.
+`box` has those that know nothing but Box actions, `recurrent` sb3-contrib's PPO with a memory.
 
 None of them knows masks. In training an impossible action is what the environment makes of it; `act`
 chooses among the possible ones.
@@ -78,7 +78,7 @@ class SB3Policy(Policy):
         self, obs: NDArray, memory: Memory = None, *, explore: bool = False, mask: NDArray | None = None
     ) -> tuple[NDArray, Memory]:
         """Chooses (B, ...) actions; see `Policy.act`."""
-        return self._trainer.chosen(obs, self._rng if explore else None, mask), memory
+        return self._trainer.chosen(obs, memory, self._rng if explore else None, mask)
 
 
 # --- Trainers -------------------------------------------------------------------------------------------
@@ -98,6 +98,8 @@ class SB3Trainer(Trainer):
     """Action spaces; several numbers or bits are MultiDiscrete."""
     joint = False
     """Whether actions of several parts are chosen as the one number that stands for them."""
+    network = "MlpPolicy"
+    """What the library calls the network of which the project's torso is the beginning."""
 
     def __init__(
         self,
@@ -122,7 +124,7 @@ class SB3Trainer(Trainer):
         self.config, self.num_envs, torch_device = config, num_envs, find_device(device)
         self._random = OwnRandom(int(rng.integers(2**62)), torch_device)
         self.model: Any = self.model_class(
-            "MlpPolicy",
+            self.network,
             None,  # it is given its environments later
             learning_rate=lambda _: config.learning_rate.value(self.model.num_timesteps),
             gamma=config.gamma,
@@ -155,17 +157,27 @@ class SB3Trainer(Trainer):
         """The algorithm's own arguments of the network."""
         return {}
 
-    def chosen(self, obs: NDArray, rng: np.random.Generator | None, mask: NDArray | None) -> NDArray:
-        """(B, ...) actions for (B, ...) observations.
+    def chosen(
+        self, obs: NDArray, memory: Memory, rng: np.random.Generator | None, mask: NDArray | None
+    ) -> tuple[NDArray, Memory]:
+        """(B, ...) actions for (B, ...) observations, and the memory afterwards.
 
         Args:
             obs: as the environment gives them.
+            memory: what is remembered; see `Policy.act`.
             rng: what exploring draws from; None: it acts as well as it can.
             mask: (B, A), nonzero where the action is possible, or None.
         """
         tensor = self.model.policy.obs_to_tensor(self.observations.encode(obs))[0]
         with torch.no_grad():
-            return self.actions.decode(self._chosen(tensor, rng, mask))
+            actions, memory = self._recalling(tensor, memory, rng, mask)
+        return self.actions.decode(actions), memory
+
+    def _recalling(
+        self, obs: Tensor, memory: Memory, rng: np.random.Generator | None, mask: NDArray | None
+    ) -> tuple[NDArray, Memory]:
+        """As `_chosen`, and the memory afterwards; most have none."""
+        return self._chosen(obs, rng, mask), memory
 
     def _chosen(self, obs: Tensor, rng: np.random.Generator | None, mask: NDArray | None) -> NDArray:
         """(B, ...) actions as the model has them, for observations on the device; see `chosen`."""
@@ -279,17 +291,21 @@ class ActorCritic(SB3Trainer):
 
     def _chosen(self, obs: Tensor, rng: np.random.Generator | None, mask: NDArray | None) -> NDArray:
         """See `SB3Trainer`."""
-        space, found = self.actions.space, self.model.policy.get_distribution(obs).distribution
+        return self._drawn(self.model.policy.get_distribution(obs).distribution, rng, mask)
+
+    def _drawn(self, found: Any, rng: np.random.Generator | None, mask: NDArray | None) -> NDArray:
+        """(B, ...) actions of torch's distribution of them, or of a list of those of the parts."""
+        space = self.actions.space
         if isinstance(space, Box):
             mean, spread = found.mean.cpu().numpy(), found.stddev.cpu().numpy()
             return mean if rng is None else mean + spread * rng.normal(size=mean.shape)
         if isinstance(space, Discrete):
-            return super()._chosen(obs, rng, mask)
+            return self._picked(found.logits.cpu().numpy(), rng, mask)
         parts = [part.logits.cpu().numpy() for part in found]
         if mask is None or not self.actions.is_number:
             return np.stack([self._picked(part, rng, None) for part in parts], axis=1)
-        together = reduce(lambda some, part: some[..., None] + part[:, None], parts).reshape(len(obs), -1)
-        numbers = self._picked(together, rng, mask)
+        together = reduce(lambda some, part: some[..., None] + part[:, None], parts)
+        numbers = self._picked(together.reshape(len(together), -1), rng, mask)
         return np.stack(np.unravel_index(numbers, [part.shape[1] for part in parts]), axis=1)
 
     def scores(self, obs: Tensor) -> Tensor:

@@ -14,7 +14,7 @@ from meze.agents.deep.ppo import PPOConfig
 from meze.agents.deep.pqn import PQNConfig
 from meze.agents.random import RandomPolicy
 from meze.agents.registry import agent_specs
-from meze.agents.sb3.config import A2CConfig
+from meze.agents.sb3.config import A2CConfig, RecurrentPPOConfig
 from meze.agents.sb3.config import DQNConfig as SB3DQNConfig
 from meze.agents.sb3.config import PPOConfig as SB3PPOConfig
 from meze.agents.schedules import Schedule
@@ -31,6 +31,9 @@ CONFIGS = {  # where the defaults are for longer training
     "ppo": PPOConfig(net=SMALL, learning_rate=FAST, num_steps=8),
     "sb3-ppo": SB3PPOConfig(net=SMALL, learning_rate=FAST, num_steps=32, num_minibatches=2),
     "sb3-a2c": A2CConfig(net=SMALL, learning_rate=FAST),
+    "sb3-recurrent-ppo": RecurrentPPOConfig(
+        net=dataclasses.replace(SMALL, memory="lstm"), learning_rate=FAST, num_steps=32, num_minibatches=2
+    ),
     "sb3-dqn": SB3DQNConfig(
         net=SMALL, learning_rate=FAST, exploration=ONE, buffer_size=2_000, learning_starts=100, train_freq=1,
         target_update_interval=100,

@@ -3,6 +3,7 @@
 import dataclasses
 import importlib.util
 import math
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +14,10 @@ from gymnasium.vector import AutoresetMode, VectorWrapper
 from meze.agents import checkpoint
 from meze.agents.base import NonFiniteLossError
 from meze.agents.deep.net_config import NetworkConfig
-from meze.agents.sb3.config import A2CConfig, DQNConfig, PPOConfig
+from meze.agents.memory import forget, leaves, select_memory
+from meze.agents.registry import find_agent
+from meze.agents.sb3.config import A2CConfig, DQNConfig, PPOConfig, RecurrentPPOConfig
+from meze.agents.sb3.recurrent import SB3RecurrentPPO
 from meze.agents.sb3.trainers import SB3A2C, SB3DQN, SB3PPO
 from meze.agents.schedules import Schedule
 from meze.envs.core.vector import WorldVectorEnv
@@ -29,6 +33,10 @@ CONFIGS = {
     SB3DQN: DQNConfig(
         net=TABLE, learning_rate=FAST, gamma=0.9, exploration=EPSILON, buffer_size=4096, learning_starts=256,
         train_freq=1, target_update_interval=64,
+    ),
+    SB3RecurrentPPO: RecurrentPPOConfig(
+        net=dataclasses.replace(TABLE, memory="lstm"), learning_rate=FAST, gamma=0.9, num_steps=16,
+        num_minibatches=2, ent_coef=0.01,
     ),
 }  # fmt: skip
 kinds = pytest.mark.parametrize("kind", CONFIGS, ids=lambda kind: kind.name)
@@ -56,17 +64,22 @@ def train(trainer, steps):
 
 
 def best(trainer):
-    return trainer.policy.act(np.arange(7), explore=False)[0]
+    """What it does on the way from the left to the goal, at each cell."""
+    memory, actions = None, []
+    for cell in range(7):
+        action, memory = trainer.policy.act(np.array([cell]), memory, explore=False)
+        actions.append(int(action[0]))
+    return actions
 
 
 @pytest.mark.slow
 @kinds
 def test_learns_the_way(kind) -> None:
-    trainer = make(kind)
-    assert best(trainer).tolist() != [2] * 7
+    trainer = make(kind, seed=3)
+    assert best(trainer) != [2] * 7
     begin(trainer)
     done, told = train(trainer, 6000)
-    assert best(trainer).tolist() == [2] * 7
+    assert best(trainer) == [2] * 7
     assert trainer.model.num_timesteps == done
     assert all(math.isfinite(value) for metrics in told for value in metrics.values())
     assert told[-1]["learning_rate"] == pytest.approx(
@@ -107,7 +120,7 @@ def test_acts_on_batches_of_any_observations_the_torso_takes(kind, space) -> Non
     obs = np.stack([space.sample() for _ in range(3)])
     for explore in (False, True):
         action, memory = policy.act(obs, explore=explore)
-        assert action.shape == (3,) and memory is None
+        assert action.shape == (3,) and bool(leaves(memory)) == (kind is SB3RecurrentPPO)
         assert all(Discrete(4).contains(each) for each in action)
     together = policy.act(obs, explore=False)[0]
     assert together.tolist() == [policy.act(obs[k : k + 1], explore=False)[0][0] for k in range(3)]
@@ -175,6 +188,86 @@ def test_goes_on_exactly_where_it_stood(kind, tmp_path) -> None:
     # The replay begins empty: it learns only when that holds as much as at first.
     _, told = train(second, 400)
     assert ["loss" in metrics for metrics in told] == [k > 256 // 8 for k in range(1, 51)]
+
+
+def played(trainer, cells, memory=None):
+    """Actions and memories in (T, B) cells."""
+    record = []
+    for row in cells:
+        action, memory = trainer.policy.act(row, memory)
+        record.append((action, memory))
+    return record
+
+
+def test_zeros_are_what_an_episode_begins_with() -> None:
+    trainer = make(SB3RecurrentPPO)
+    begin(trainer)
+    train(trainer, 512)
+    cells = np.random.default_rng(0).integers(7, size=(5, 6))
+    (_, memory), *_ = reversed(played(trainer, cells))
+    assert {name: tuple(each.shape) for name, each in memory.items()} == {"hidden": (6, 32), "cell": (6, 32)}
+    once = trainer.policy.act(cells[0])[1]
+    again = trainer.policy.act(cells[0], forget(memory, np.arange(6)))[1]
+    assert all(map(torch.equal, leaves(once), leaves(again)))
+    assert not torch.equal(trainer.policy.act(cells[0], memory)[1]["hidden"], once["hidden"])
+    some = trainer.policy.act(cells[0][[4, 1]], select_memory(memory, np.array([4, 1])))[1]
+    torch.testing.assert_close(some["cell"], trainer.policy.act(cells[0], memory)[1]["cell"][[4, 1]])
+
+
+def test_what_was_seen_last_tells_whose_episodes_go_on(tmp_path) -> None:
+    """In the middle of episodes it goes on with what it remembers; elsewhere with nothing."""
+    trainer = make(SB3RecurrentPPO)
+    env = begin(trainer)
+    assert trainer.model._last_episode_starts.all()
+    train(trainer, 256)
+    remembered = [each.clone() for each in leaves(trainer._streams["policy"])]
+    assert all(each.abs().sum() > 0 for each in remembered)
+    starts = trainer.model._last_episode_starts.copy()
+    assert not starts.all()
+    other = make(SB3RecurrentPPO, seed=3)
+    other.load_state_dict(saved(trainer, tmp_path))
+    other.begin(env, env.observe())
+    assert np.array_equal(other.model._last_episode_starts, starts)
+    assert all(map(torch.equal, leaves(other._streams["policy"]), remembered))
+    moved = env.observe()
+    moved[3] = (moved[3] + 1) % 7
+    other.begin(env, moved)
+    assert np.array_equal(other.model._last_episode_starts, starts | (np.arange(8) == 3))
+    other = make(SB3RecurrentPPO, num_envs=2)  # acts in other environments, and can't learn there
+    other.load_policy(saved(trainer, tmp_path))
+    assert best(other) == best(trainer)
+    for change, words in (
+        (lambda state: state.update({"memory.policy.cell": np.zeros((2, 32), np.float32)}), "damaged"),
+        (lambda state: [state.pop(name) for name in list(state) if name.startswith("memory.")], "missing"),
+    ):
+        state = trainer.state_dict()
+        change(state)
+        with pytest.raises(ValueError, match=words):
+            make(SB3RecurrentPPO).load_state_dict(state)
+
+
+def test_training_remembers_as_acting_does() -> None:
+    """The states that are kept when acting in training are those that its policy comes to by itself."""
+    trainer = make(SB3RecurrentPPO, update_epochs=1, learning_rate=Schedule(1e-9, 1e-9, 0))
+    begin(trainer)
+    train(trainer, 128)
+    buffer = trainer.model.rollout_buffer  # as the library leaves it: stream after stream
+    seen, starts = buffer.observations.reshape(8, 16).T, buffer.episode_starts.reshape(8, 16).T
+    kept = buffer.hidden_states_pi.reshape(8, 16, -1).swapaxes(0, 1)
+    memory = None
+    for step in range(16):
+        if memory is not None:
+            np.testing.assert_allclose(memory["hidden"], kept[step], atol=1e-5)
+            memory = forget(memory, np.flatnonzero(starts[step]))
+        memory = trainer.policy.act(seen[step].astype(int), memory)[1]
+
+
+def test_without_the_library_it_says_what_to_install(monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "sb3_contrib", None)
+    monkeypatch.delitem(sys.modules, "meze.agents.sb3.recurrent")
+    words = r"^sb3-recurrent-ppo needs sb3_contrib, .*pip install 'meze\[sb3-contrib\]'$"
+    with pytest.raises(ValueError, match=words):
+        find_agent("sb3-recurrent-ppo").agent_class()
 
 
 @kinds
@@ -273,6 +366,8 @@ def test_spaces_that_do_not_fit_are_refused_by_name(kind, spaces) -> None:
     ("build", "words"),
     [
         (lambda: PPOConfig(net=NetworkConfig(dueling=True)), "not dueling"),
+        (lambda: PPOConfig(net=NetworkConfig(memory="lstm")), "net.memory is none for .*; got lstm"),
+        (lambda: RecurrentPPOConfig(net=NetworkConfig(memory="gru")), "net.memory is .*; got gru"),
         (lambda: PPOConfig(net=NetworkConfig(kind="package.module:Net")), "auto, mlp or cnn"),
         (lambda: PPOConfig(gamma=1.5), r"gamma must lie in \[0, 1\]; got 1.5"),
         (lambda: PPOConfig(learning_rate=Schedule(0.0, 0.0, 0)), "learning_rate"),

@@ -92,7 +92,7 @@ def test_a_misfit_says_what_fits() -> None:
     line = r"sarsa needs Discrete .*; try --encoder kmeans, which makes numbers of arrays, or one of dqn, "
     with pytest.raises(ValueError, match=line):
         make_agent("sarsa", Box(0, 1, (3,)), Discrete(2), num_envs=1, seed=0)
-    with pytest.raises(ValueError, match=r"; try one of ppo, sb3-ppo, sb3-a2c$"):
+    with pytest.raises(ValueError, match=r"; try one of ppo, sb3-ppo, sb3-a2c, sb3-recurrent-ppo$"):
         make_agent("dqn", Box(0, 1, (3,)), MultiBinary(13), num_envs=1, seed=0)
     with pytest.raises(ValueError, match=r"; no agent takes these$"):
         make_agent("sb3-sac", Box(0, 1, (3,)), Box(0, np.inf, (1,)), num_envs=1, seed=0)

@@ -24,7 +24,7 @@ GROUPS = {
     "deep": ("dqn", "pqn", "sb3-dqn"),
     "evolution": ("genetic", "random-search", "neat"),
     "imitators": ("clone", "dagger"),
-    "actor-critics": ("ppo", "sb3-ppo", "sb3-a2c"),
+    "actor-critics": ("ppo", "sb3-ppo", "sb3-a2c", "sb3-recurrent-ppo"),
     "box actors": ("sb3-sac", "sb3-td3"),
 }
 HEAD = """# Spaces: which agents take what

@@ -14,13 +14,14 @@ from meze.runners.run.folder import RunDir
 from meze.runners.run.rollout import TrainerRollout
 from meze.runners.run.stopwatch import PARTS
 from meze.runners.setup.interrupts import INTERRUPTED
-from run_files import final, only_run, rows
+from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 
-AGENTS = ("sb3-ppo", "sb3-a2c", "sb3-dqn")
+AGENTS = ("sb3-ppo", "sb3-a2c", pytest.param("sb3-recurrent-ppo", marks=pytest.mark.slow), "sb3-dqn")
 FAST = ["--agent.net.hidden", "32", "--agent.learning-rate.start", "0.01", "--agent.gamma", "0.9"]
 OWN = {
     "sb3-ppo": ["--agent.num-steps", "16", "--agent.num-minibatches", "8"],
     "sb3-a2c": ["--agent.ent-coef", "0.01"],
+    "sb3-recurrent-ppo": ["--agent.num-steps", "16", "--agent.num-minibatches", "4"],
     "sb3-dqn": [
         "--agent.learning-starts",
         "256",
@@ -74,7 +75,7 @@ def test_a_run(agent, tmp_path, capsys) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("agent", AGENTS)
 def test_stopped_and_resumed(agent, tmp_path, monkeypatch, capsys) -> None:
-    """PPO and A2C end just as if they had never stopped; DQN says why it can't."""
+    """The actor-critics end just as if they had never stopped; DQN says why it can't."""
     args = args_of(agent, 4096)
     assert cli.main([*args, "--out", str(tmp_path / "whole")]) == 0
     advance, taken = TrainerRollout.advance, []
@@ -102,9 +103,24 @@ def test_stopped_and_resumed(agent, tmp_path, monkeypatch, capsys) -> None:
         assert (run / "evaluation.json").read_text() == (whole / "evaluation.json").read_text()
 
 
-def test_a_foreign_environment(tmp_path, capsys) -> None:
+@pytest.mark.slow
+def test_killed_in_the_middle_of_episodes_it_goes_on_with_what_it_remembers(tmp_path) -> None:
+    args = [*args_of("sb3-recurrent-ppo"), "--checkpoint-every", "1000"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert cli.main([*args, "--out", str(whole)]) == 0
+    run, left = kill_and_resume([*args, "--out", str(broken)], broken, after=(0, 2, 4))
+    assert left < 7  # far from the end
+    state = final(run)
+    begins = state["learner.memory.begins"]
+    assert not begins.all() and state["learner.memory.policy.cell"][~begins].any(axis=1).all()
+    assert cli.main(["train", "--resume", str(run)]) == 0
+    assert_same_end(run, only_run(whole))
+
+
+@pytest.mark.parametrize("agent", ["sb3-ppo", pytest.param("sb3-recurrent-ppo", marks=pytest.mark.slow)])
+def test_a_foreign_environment(agent, tmp_path, capsys) -> None:
     args = ["--steps", "2048", "--num-envs", "4", "--eval-episodes", "4", "--out", str(tmp_path)]
-    assert cli.main(["train", "sb3-ppo", "CartPole-v1", *args, "--agent.num-steps", "64"]) == 0
+    assert cli.main(["train", agent, "CartPole-v1", *args, "--agent.num-steps", "64"]) == 0
     run = only_run(tmp_path)
     assert float(rows(run)[-1]["length"]) > 9
     capsys.readouterr()
