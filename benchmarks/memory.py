@@ -20,10 +20,25 @@ from typing import Annotated, Any
 import numpy as np
 import torch
 import tyro
+from gymnasium.vector import AutoresetMode
 from meze.runners.reporting.statistics import over_runs
+from meze.runners.run.config import RunConfig
+from meze.runners.run.rollout import TrainerRollout
+from meze.runners.run.stopwatch import Stopwatch
 from race import Examiner, Ours, normalised, preset
 
 CLEAR, FOG, MEMORY = "clear", "fog", "fog, memory"
+CITY = {"steps": 4_000_000, "agent__learning_rate__steps": 4_000_000}
+CHANGES: dict[tuple[str, str], dict[str, Any]] = {
+    ("city", "ppo"): {**CITY, "agent__ent_coef__start": 0.1, "agent__ent_coef__steps": 4_000_000},
+    ("city", "pqn"): {
+        **CITY,
+        "agent__learning_rate__start": 5e-4,
+        "agent__exploration__steps": 650_000,
+        "agent__loss": "huber",
+    },
+}
+"""What differs from the presets, in all runs: who settles early learns to stand still in fog."""
 
 
 @dataclass(frozen=True)
@@ -59,7 +74,7 @@ def told(values: list[float], digits: int = 3) -> str:
 
 def learn(settings: Settings, agent: str, seed: int, **changes: Any) -> tuple[Ours, Examiner]:
     """Trains one agent."""
-    config = preset(agent, settings.world, seed=seed, **changes)
+    config = preset(agent, settings.world, seed=seed, **CHANGES.get((settings.world, agent), {}), **changes)
     run, steps = Ours(config), settings.steps or config.settings.steps
     run.train(steps)
     return run, Examiner(config, settings.episodes)
@@ -115,17 +130,45 @@ def fog(settings: Settings) -> None:
             )
 
 
+class Theirs:
+    """A run of a trainer, which steps the environments itself."""
+
+    def __init__(self, config: RunConfig) -> None:
+        env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
+        self.trainer = config.make_agent(env, "cpu")
+        self.stopwatch, self.steps = Stopwatch(), 0
+        self._rollout = TrainerRollout(env, self.trainer.policy, config.env_seeds(), self.stopwatch)
+
+    def train(self, seconds: float) -> None:
+        """Trains for so long."""
+        self.stopwatch.start()
+        while self.seconds < seconds:
+            self.steps += self._rollout.advance(self.trainer)[0]
+
+    @property
+    def policy(self) -> Any:
+        """Acts as well as the trainer can so far."""
+        return self.trainer.policy
+
+    @property
+    def seconds(self) -> float:
+        """Training seconds so far."""
+        return self.stopwatch.total
+
+
 def opponent(settings: Settings) -> None:
     """Rate and score of stable-baselines3's recurrent PPO, beside ours, in equal seconds."""
     hidden = {f"env__{settings.fog}": settings.fogged}
     for seed in settings.seeds:
         ours, examine = learn(settings, "ppo", seed, **hidden, agent__net__memory=settings.memory[0])
+        observation = {"env__observation": "grid"}
+        theirs = Theirs(preset("sb3-recurrent-ppo", settings.world, seed=seed, **hidden, **observation))
+        theirs.train(ours.seconds)
         ends = [examine.contestant(name).measures["return"].mean() for name in ("random", "expert")]
         for name, run in (("ppo", ours), ("sb3-recurrent-ppo", theirs)):
             score = normalised(float(examine(run.policy).measures["return"].mean()), *ends)
-            print(
-                f"{name}, seed {seed}: {score:.3f}; {run.steps / run.seconds:,.0f} transitions/s", flush=True
-            )
+            rate = f"{run.steps / run.seconds:,.0f} transitions/s"
+            print(f"{name}, seed {seed}: {score:.3f}; {rate}", flush=True)
 
 
 def main(settings: Settings) -> None:

@@ -11,15 +11,15 @@ import numpy as np
 
 from ..core.compiling import kernel
 from .cars import goes_first_of_all
-from .observe import FIRST_SCALAR, PLANE_NAMES, grid_kernel, way_is_clear
+from .observe import FIRST_SCALAR, PLANE_NAMES, grid_kernel, route_move, way_is_clear
 from .roads import approach_at, is_green, junction_at, neighbour, route_heading, route_length, town_of
 
 REACH = 2  # cells to each side that are seen
-LATE = 3  # ticks after which a change of signals is seen
-SHOWN = 3  # ticks behind a junction, and at the start, in which the next turn is shown
+LATE = 2  # ticks after which a change of signals is seen
+SHOWN = 6  # ticks behind a junction, and at the start, in which the next turn is shown
 
-FIELDS = (("since", np.uint8),)  # ticks since the start or the last junction, 0 inside, at most SHOWN + 1
-RANGES = {"since": (0, SHOWN + 1)}
+FIELDS = (("since", np.uint8), ("inside", np.uint8))  # ticks, at most SHOWN + 1; whether in a junction
+RANGES = {"since": (0, SHOWN + 1), "inside": (0, 1)}
 
 NOTHING = np.array(
     [128, 128, 0, 0, 0, 0], np.uint8
@@ -32,10 +32,12 @@ SIGNAL, ROUTE, ENTRY = (PLANE_NAMES.index(name) for name in ("signal", "route", 
 def note_one(p, s, i):
     """Counts the ticks since the start or the last junction."""
     e = s[i]
-    if e.elapsed == 0 or junction_at(town_of(p, e.map), e.cars[0].cell) >= 0:
+    is_inside = junction_at(town_of(p, e.map), e.cars[0].cell) >= 0
+    if e.elapsed == 0 or e.fog.inside and not is_inside:
         e.fog.since = 0
     elif e.fog.since <= SHOWN:
         e.fog.since += 1
+    e.fog.inside = is_inside
 
 
 @kernel
@@ -87,8 +89,8 @@ def fogged_grid_kernel(view):
         if approach >= 0:
             signal = 128 if is_green_late(t, e.clock, approach) else 255
             entry = 255 if goes_first_of_all(t, e, approach) and way_is_clear(t, e) else 0
-        if e.fog.since <= SHOWN and junction_at(t, cell) < 0:
-            route = int(TURNS[next_turn(t, e)])
+        if e.fog.since <= SHOWN:
+            route = 85 * route_move(t, e) if e.fog.inside else int(TURNS[next_turn(t, e)])
         planes[SIGNAL] = signal
         planes[ROUTE] = route
         planes[ENTRY] = entry

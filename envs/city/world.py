@@ -71,8 +71,9 @@ class City(World):
       learners that memorise one map.
 
     `fog=True` shows less of the same city, in `grid`: cells within 2 of the car; at a junction the signal of
-    3 ticks ago, and `entry` without regard to the signal; as `route` the turn at the next junction, for the
-    first 3 ticks of the trip and behind each junction (85 straight on, 170 left, 255 right, 212 back).
+    2 ticks ago, and `entry` without regard to the signal; as `route` the turn at the next junction (85
+    straight on, 170 left, 255 right, 212 back), in a junction the next move, for the first 6 ticks of the
+    trip and behind each junction.
 
     ## Rewards
     The sum of named parts, reported as `info["reward_<name>"]`, weighted by the config: `arrival`, `progress`
