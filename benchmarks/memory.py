@@ -158,11 +158,10 @@ class Theirs:
 
 def opponent(settings: Settings) -> None:
     """Rate and score of stable-baselines3's recurrent PPO, beside ours, in equal seconds."""
-    hidden = {f"env__{settings.fog}": settings.fogged}
+    hidden = {"env__observation": "grid", f"env__{settings.fog}": settings.fogged}
     for seed in settings.seeds:
         ours, examine = learn(settings, "ppo", seed, **hidden, agent__net__memory=settings.memory[0])
-        observation = {"env__observation": "grid"}
-        theirs = Theirs(preset("sb3-recurrent-ppo", settings.world, seed=seed, **hidden, **observation))
+        theirs = Theirs(preset("sb3-recurrent-ppo", settings.world, seed=seed, **hidden))
         theirs.train(ours.seconds)
         ends = [examine.contestant(name).measures["return"].mean() for name in ("random", "expert")]
         for name, run in (("ppo", ours), ("sb3-recurrent-ppo", theirs)):
