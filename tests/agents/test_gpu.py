@@ -42,6 +42,15 @@ CASES = {
         ),
     ),
     "pqn": (PQN, PQNConfig(**SHARED, num_steps=4, num_minibatches=1, q_lambda=0.0)),
+    "remembering": (
+        PQN,
+        PQNConfig(
+            **(SHARED | {"net": NetworkConfig(hidden=(64,), memory="gru")}),
+            num_steps=4,
+            num_minibatches=1,
+            q_lambda=0.0,
+        ),
+    ),
 }
 
 
@@ -57,9 +66,9 @@ def play(learner, steps):
     rng = np.random.default_rng(1)
     state = rng.integers(2, size=16)
     allowed = np.array([[True, True], [False, True]])
-    no = np.zeros(16, np.bool_)
+    no, memory = np.zeros(16, np.bool_), None
     for step in range(steps):
-        action, memory, extras = learner.policy.act(state, explore=True, mask=allowed[state])
+        action, after, extras = learner.policy.act(state, memory, explore=True, mask=allowed[state])
         assert allowed[state, action].all()
         reward = np.where((state == 0) & (action == 1), 1.0, 0.0)
         following = np.where(action == 1, 1 - state, state)
@@ -67,6 +76,7 @@ def play(learner, steps):
         known = allowed[state], memory, extras
         learner.learn(Transition(state, action, reward, following, no, truncated, allowed[following], *known))
         state = rng.integers(2, size=16) if step % 7 == 6 else following
+        memory = None if step % 7 == 6 else after
 
 
 @pytest.mark.parametrize("name", CASES)
