@@ -2,8 +2,9 @@
 
 A level is certified when the search of `search.py`, within its limits and with the actions that every set
 has, finds a way to the flag. Generated levels are drawn again until they are; which attempt it was and the
-time are kept in the user's cache folder. A level from a file is looked into far more thoroughly; where no way
-is found it can be played all the same.
+time are kept in the user's cache folder, and shipped for the usual difficulty, so that the first step ever
+need not wait for the search to be compiled. A level from a file is looked into far more thoroughly; where no
+way is found it can be played all the same.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
+from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -42,6 +44,12 @@ MAX_ATTEMPTS = 100
 """Draws for one seed; of the generator's levels nearly all are certified at the first."""
 
 MAX_THREADS = 8  # of a certification
+
+Note = tuple[int, int, str]
+"""Attempt, par time and digest of a seed's certified level."""
+
+CERTIFIED = Path(str(files(__name__.split(".")[0]))) / "assets" / "certified"
+"""Shipped notes, written by `assets/draw_levels.py`."""
 
 
 def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> list[Level]:
@@ -99,7 +107,7 @@ def _certify_thoroughly(level: Level) -> int:
     Returns:
         The ticks to its flag; 0 where no way was found, and a warning says why.
     """
-    file = _cache_file("-".join([level.digest, *map(str, THOROUGH)]))
+    file = _cache_file("-".join([level.digest, *map(str, THOROUGH)]) + ".json")
     if notes := _recall(file):
         ((_, time, limit),) = notes[:1]
     else:
@@ -179,37 +187,65 @@ def _shown(results: Iterable[int], total: int) -> Iterator[int]:
 
 def _generated(difficulty: float, split: Split, count: int) -> list[Level]:
     """Draws certified levels; what is not known from an earlier time is certified and noted."""
-    file, first = _cache_file(f"{split}-{round(difficulty * 1024)}"), first_seed(split)
-    notes = _recall(file)
+    name = notes_name(difficulty, split)
+    file = _cache_file(name)
+    known = max(_recall(CERTIFIED / name), _recall(file), key=len)
+    levels, notes = draw_certified(difficulty, first_seed(split), count, known)
+    if notes != known:
+        _note(file, notes)
+    return levels
+
+
+def draw_certified(
+    difficulty: float, first: int, count: int, known: Sequence[Note] = ()
+) -> tuple[list[Level], list[Note]]:
+    """Draws levels until each is certified.
+
+    Args:
+        difficulty: 0 to 1.
+        first: seed of the first one.
+        count: how many.
+        known: notes of earlier times; what does not fit them is certified.
+
+    Returns:
+        The levels, and the notes of all that are known now.
+
+    Raises:
+        ValueError: where none of a seed's draws is certified.
+    """
     levels: dict[int, Level] = {}
-    for k, (attempt, par_time, digest) in enumerate(notes[:count]):
+    for k, (attempt, par_time, digest) in enumerate(known[:count]):
         level = draw_level(difficulty, first + k, attempt)
         if level.digest == digest:
             levels[k] = replace(level, par_time=par_time)
+    notes = [*known, *[(0, 0, "")] * (count - len(known))]
     missing = [k for k in range(count) if k not in levels]
-    if not missing:
-        return [levels[k] for k in range(count)]
-    notes += [(0, 0, "")] * (count - len(notes))
     for attempt in range(MAX_ATTEMPTS):
+        if not missing:
+            break
         drawn = [draw_level(difficulty, first + k, attempt) for k in missing]
         for k, level, time in zip(missing, drawn, certify(drawn), strict=True):
             if time:
                 levels[k] = replace(level, par_time=time)
                 notes[k] = attempt, time, level.digest
         missing = [k for k in missing if k not in levels]
-        if not missing:
-            _note(file, notes)
-            return [levels[k] for k in range(count)]
-    seed = first + missing[0]
-    raise ValueError(f"{MAX_ATTEMPTS} levels of difficulty {difficulty} and seed {seed} can't be cleared")
+    if missing:
+        seed = first + missing[0]
+        raise ValueError(f"{MAX_ATTEMPTS} levels of difficulty {difficulty} and seed {seed} can't be cleared")
+    return [levels[k] for k in range(count)], notes
+
+
+def notes_name(difficulty: float, split: Split) -> str:
+    """What a file of notes is called."""
+    return f"{split}-{round(difficulty * 1024)}.json"
 
 
 def _cache_file(of: str) -> Path:
     """Where notes are kept; the name covers all that a level's time depends on but the level itself."""
-    return Path(platformdirs.user_cache_dir("meze"), "levels", f"{search_fingerprint()}-{of}.json")
+    return Path(platformdirs.user_cache_dir("meze"), "levels", f"{search_fingerprint()}-{of}")
 
 
-def _recall(file: Path) -> list[tuple[int, int, str]]:
+def _recall(file: Path) -> list[Note]:
     """Reads notes, none if anything is amiss.
 
     Returns:
@@ -229,7 +265,7 @@ def _recall(file: Path) -> list[tuple[int, int, str]]:
     return [tuple(note) for note in notes] if sound else []
 
 
-def _note(file: Path, notes: list[tuple[int, int, str]]) -> None:
+def _note(file: Path, notes: list[Note]) -> None:
     """Writes notes, all or nothing; where they can't be written they are found again the next time."""
     with contextlib.suppress(OSError):
         file.parent.mkdir(parents=True, exist_ok=True)

@@ -274,7 +274,7 @@ def play_again(params, states, nodes, node, path, repeat, at):
         node = nodes[node].parent
     states[at] = states[nodes[node].record]
     for k in range(length - 1, -1, -1):
-        hold(params, states, at, path[k], repeat)
+        hold(params, states, at, np.int64(path[k]), repeat)  # of one type everywhere: compiled once
 
 
 @kernel

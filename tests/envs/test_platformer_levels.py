@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from meze.envs.core.splits import FIRST_SEED
+from meze.envs.core.splits import FIRST_SEED, first_seed
 from meze.envs.core.vector import WorldVectorEnv
 from meze.envs.platformer import pool
 from meze.envs.platformer import state as codes
@@ -24,7 +24,7 @@ from meze.envs.platformer.levels import (
     format_level,
     parse_level,
 )
-from meze.envs.platformer.pool import MAX_POOL_SIZE, certify, load_pool
+from meze.envs.platformer.pool import CERTIFIED, MAX_POOL_SIZE, certify, draw_certified, load_pool, notes_name
 from meze.envs.platformer.world import Platformer
 from platformer_stage import WIDE
 from platformer_stage import draw_level as stage_level
@@ -309,6 +309,7 @@ def cache(tmp_path, monkeypatch):
     """A cache folder of the test's own, and how many levels were certified."""
     folders = SimpleNamespace(user_cache_dir=lambda name: str(tmp_path / name))
     monkeypatch.setattr(pool, "platformdirs", folders)
+    monkeypatch.setattr(pool, "CERTIFIED", tmp_path / "nothing shipped")
     counts = []
 
     def counting(levels):
@@ -364,6 +365,27 @@ def test_a_damaged_cache_is_built_anew(cache, damage):
     assert counts == [2, 2] and again == first
     assert [level.par_time for level in again] == [level.par_time for level in first]
     assert file.read_bytes() == sound
+
+
+@pytest.mark.parametrize("split", ["train", "test"])
+@pytest.mark.parametrize("count", [100, pytest.param(None, marks=pytest.mark.slow)])
+def test_what_is_shipped_is_what_would_be_found(cache, split, count):
+    """After a change of generator, physics or search: `python assets/draw_levels.py`."""
+    shipped = json.loads((CERTIFIED / notes_name(0.3, split)).read_text())
+    count = count or len(shipped)
+    levels, notes = draw_certified(0.3, first_seed(split), count)
+    assert [list(note) for note in notes] == shipped[:count]
+    assert all(level.par_time > 0 for level in levels)
+
+
+def test_levels_that_are_shipped_certified_are_not_searched(cache, monkeypatch):
+    _, counts = cache
+    found = load_pool("generated", 0.3, "train", 3)
+    monkeypatch.setattr(pool, "CERTIFIED", CERTIFIED)
+    assert [level.par_time for level in load_pool("generated", 0.3, "train", 64)[:3]] == [
+        level.par_time for level in found
+    ]
+    assert counts == [3]
 
 
 def test_without_a_place_for_the_cache_levels_are_certified_each_time(cache):
