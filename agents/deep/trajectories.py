@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import DTypeLike
+from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from ..base import State, Transition
@@ -51,6 +51,8 @@ class Trajectories:
         self._size, self._device, self._frames = (steps, num_envs), device, frames
         self._columns: dict[str, Tensor] = {}  # (T, N, ...), made when the first step shows what it holds
         self._lasts: list[tuple[Tensor, ...]] = []  # places, frames, states, masks of true final observations
+        self._newest: tuple[Transition, Tensor, Tensor | None] | None = None  # what the last step was made of
+        self._awaited: tuple[Tensor, ...] | None = None  # as in `_lasts`, behind a step that was read
         self.filled = 0
 
     @property
@@ -78,6 +80,8 @@ class Trajectories:
             **columns: (N, ...) what else to keep.
         """
         t, num_envs = self.filled, self._size[1]
+        if self._awaited is not None:
+            self._cut(inputs)
         step = {"obs": inputs, "reward": self._to_device(batch.reward, np.float32), **columns}
         step |= {
             name: self._to_device(getattr(batch, name), np.bool_) for name in ("terminated", "truncated")
@@ -89,15 +93,32 @@ class Trajectories:
         if t > 0:
             self._columns["next_value"][t - 1] = value
         self.filled += 1
+        self._newest = batch, inputs, after
         rows = np.arange(num_envs) if self.full else np.flatnonzero(batch.truncated)
         if len(rows):
-            chosen = self._to_device(rows, np.int64)
-            final = self._to_device(batch.next_obs[rows])
-            if self._frames > 1:
-                final = torch.cat([inputs[chosen, 1:], final[:, None]], dim=1)
-            state = () if after is None else (after[chosen],)
-            mask = () if batch.next_mask is None else (self._to_device(batch.next_mask[rows], np.bool_),)
-            self._lasts.append((t * num_envs + chosen, final, *state, *mask))
+            self._lasts.append(self._ends(rows))
+
+    def _ends(self, rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
+        """Places, frames, states and masks of what follows the newest step in some streams."""
+        assert self._newest
+        batch, inputs, after = self._newest
+        chosen = self._to_device(rows, np.int64)
+        final = self._to_device(batch.next_obs[rows])
+        if self._frames > 1:
+            final = torch.cat([inputs[chosen, 1:], final[:, None]], dim=1)
+        state = () if after is None else (after[chosen],)
+        mask = () if batch.next_mask is None else (self._to_device(batch.next_mask[rows], np.bool_),)
+        return (self.filled - 1) * self._size[1] + chosen, final, *state, *mask
+
+    def _cut(self, inputs: Tensor) -> None:
+        """Ends what was under way in streams that do not go on: not every environment can be saved."""
+        assert self._awaited
+        awaited, self._awaited = self._awaited, None
+        ended = self._columns["terminated"] | self._columns["truncated"]
+        lost = (inputs != awaited[1]).view(len(inputs), -1).any(1) & ~ended[self.filled - 1]
+        if lost.any():
+            self._columns["truncated"][self.filled - 1, lost] = True
+            self._lasts.append(tuple(part[lost] for part in awaited))
 
     @torch.no_grad()
     def finish(self, value: Callable[[Tensor, Tensor | None, Tensor | None], Tensor]) -> dict[str, Tensor]:
@@ -114,6 +135,7 @@ class Trajectories:
         state = known.pop(0) if self._state_size else None
         self._columns["next_value"].view(-1)[place] = value(final, state, known[0] if known else None)
         self._lasts.clear()
+        self._newest = None
         self.filled = 0
         self._spare.append(self._columns)
         self._columns = self._spare.pop(0)
@@ -172,6 +194,9 @@ class Trajectories:
         if self._lasts:
             for number, parts in enumerate(zip(*self._lasts, strict=True)):
                 state[f"lasts.{number}"] = to_array(torch.cat(parts))
+        awaited = self._awaited if self._newest is None else self._ends(np.arange(self._size[1]))
+        for number, part in enumerate(awaited or ()):
+            state[f"awaited.{number}"] = to_array(part)
         return state
 
     def load_state_dict(self, state: Mapping[str, Any], layout: Layout, num_actions: int) -> None:
@@ -191,7 +216,10 @@ class Trajectories:
             raise ValueError(f"{filled} steps of a rollout of {steps}")
         found = {name[8:]: np.array(rows) for name, rows in state.items() if name.startswith("rollout.")}
         found.pop("next_mask", None)
-        lasts = [np.array(state[f"lasts.{number}"]) for number in range(4) if f"lasts.{number}" in state]
+        lasts, awaited = (
+            [np.array(state[f"{name}.{k}"]) for k in range(4) if f"{name}.{k}" in state]
+            for name in ("lasts", "awaited")
+        )
         known = [((self._state_size,), np.float32)] if self._state_size else []
         layout = layout | dict.fromkeys(["state"][: len(known)], ((self._state_size,), np.float32))
         layout |= dict.fromkeys(("reward", "next_value"), ((), np.float32))
@@ -202,12 +230,15 @@ class Trajectories:
         fits = {name: (rows.shape, rows.dtype) for name, rows in found.items()} == (
             wanted if found or filled else {}
         )
-        if lasts:
-            parts = [((), np.int64), layout["obs"], *known, ((num_actions,), np.bool_)][: len(lasts)]
-            rows = [((lasts[0].size, *shape), dtype) for shape, dtype in parts]
-            fits = fits and len(lasts) > 1 + len(known)
-            fits = fits and [(each.shape, each.dtype) for each in lasts] == rows
-            fits = fits and not ((lasts[0] < 0) | (lasts[0] >= filled * num_envs)).any()
+        for ends, lowest in ((lasts, 0), (awaited, max(0, filled - 1) * num_envs)):
+            if ends:
+                parts = [((), np.int64), layout["obs"], *known, ((num_actions,), np.bool_)][: len(ends)]
+                rows = [((ends[0].size, *shape), dtype) for shape, dtype in parts]
+                fits = fits and len(ends) > 1 + len(known)
+                fits = fits and [(each.shape, each.dtype) for each in ends] == rows
+                fits = fits and not ((ends[0] < lowest) | (ends[0] >= filled * num_envs)).any()
+        if awaited:
+            fits = fits and awaited[0].size == num_envs
         if not fits:
             raise ValueError("the unfinished rollout is damaged")
         self.filled, self._columns = filled, {}
@@ -217,3 +248,4 @@ class Trajectories:
             for name, rows in columns.items():
                 self._columns[name][:filled] = rows
         self._lasts = [tuple(map(self._to_device, lasts))] if lasts else []
+        self._newest, self._awaited = None, tuple(map(self._to_device, awaited)) or None

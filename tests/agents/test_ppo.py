@@ -163,10 +163,11 @@ def test_rewards_are_divided_by_the_deviation_of_discounted_returns() -> None:
 # ---------------------------------------------------------------- the learner
 
 
-def steps(learner: PPO, count: int, action_space, seed: int = 0) -> None:
-    """Steps with random observations that pay for large actions."""
+def steps(learner: PPO, count: int, action_space, seed: int = 0, obs=None):
+    """Steps with random observations that pay for large actions, from the given ones on; returns the last."""
     rng = np.random.default_rng(seed)
-    obs = rng.uniform(-1, 1, (4, 3)).astype(np.float32)
+    if obs is None:
+        obs = rng.uniform(-1, 1, (4, 3)).astype(np.float32)
     for step in range(count):
         action, memory, extras = learner.policy.act(obs, explore=True)
         assert all(action_space.contains(each) for each in action)
@@ -175,6 +176,7 @@ def steps(learner: PPO, count: int, action_space, seed: int = 0) -> None:
         cut = np.array([step % 5 == 4, False, False, step % 3 == 2])
         learner.learn(Transition(obs, action, reward, following, NO, cut, None, None, memory, extras))
         obs = following
+    return obs
 
 
 ACTIONS = {
@@ -196,7 +198,7 @@ ACTIONS = {
 def test_it_learns_what_pays_and_goes_on_bit_for_bit(kind, changes, tmp_path) -> None:
     space, config = ACTIONS[kind], dataclasses.replace(SMALL, **changes)
     first, second = (make(space, config=config, seed=seed) for seed in (0, 1))
-    steps(first, 403, space)  # in the middle of a rollout
+    last = steps(first, 403, space)  # in the middle of a rollout
     obs = np.random.default_rng(5).uniform(-1, 1, (64, 3)).astype(np.float32)
     best, untrained = (
         make_policy.act(obs)[0].reshape(64, -1).sum(axis=1) for make_policy in (first.policy, second.policy)
@@ -207,7 +209,7 @@ def test_it_learns_what_pays_and_goes_on_bit_for_bit(kind, changes, tmp_path) ->
     checkpoint.save(tmp_path / "a.safetensors", first.state_dict())
     second.load_state_dict(checkpoint.load(tmp_path / "a.safetensors"))
     for learner in (first, second):
-        steps(learner, 30, space, seed=9)
+        steps(learner, 30, space, seed=9, obs=last)
     one, other = first.state_dict(), second.state_dict()
     assert one.keys() == other.keys()
     for name, value in one.items():

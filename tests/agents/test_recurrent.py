@@ -99,11 +99,11 @@ def test_compiled_steps_are_those_of_torch_and_a_row_does_not_depend_on_the_othe
             assert torch.equal(found, wanted[row])
 
 
-def play(learner: PQN | PPO, steps: int, memory=None):
+def play(learner: PQN | PPO, steps: int, memory=None, first: int = 0):
     """Teaches it some steps of noise."""
-    for step in range(steps):
+    for step in range(first, first + steps):
         rng = np.random.default_rng(step)
-        obs, later = (observations(VECTOR, learner.num_envs, 2 * step + k) for k in range(2))
+        obs, later = (observations(VECTOR, learner.num_envs, step + k) for k in range(2))
         action, after, seen = decide(learner.policy, obs, memory, explore=True)
         reward, flags = rng.normal(size=len(obs)), rng.random((2, len(obs))) < 0.1
         learner.learn(Transition(obs, action, reward, later, *flags, None, memory=memory, extras=seen))
@@ -134,8 +134,8 @@ def test_it_goes_on_with_memory_bit_for_bit(kind) -> None:
     one, other = (make(kind, VECTOR, "gru") for _ in range(2))
     memory = play(one, STEPS + 3)
     other.load_state_dict(one.state_dict())
-    play(one, STEPS, memory)
-    play(other, STEPS, memory.clone())
+    play(one, STEPS, memory, first=STEPS + 3)
+    play(other, STEPS, memory.clone(), first=STEPS + 3)
     for ours, theirs in zip(other.network.parameters(), one.network.parameters(), strict=True):
         assert torch.equal(ours, theirs)
     state = one.state_dict()
