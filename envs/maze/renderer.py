@@ -75,7 +75,7 @@ class MazeRenderer(PanelRenderer):
 
     @staticmethod
     def _at(m: NDArray[np.void], place: NDArray) -> tuple[float, float]:
-        height, width = m["corner"].max(axis=0) + 1
+        height, width = m["sides"]
         off = (WIDTH - width) / 2, 1 + (HEIGHT - height) / 2
         return (off[0] + place[1] + 0.5) * UNIT, (off[1] + place[0] + 0.5) * UNIT
 
@@ -84,7 +84,7 @@ class MazeRenderer(PanelRenderer):
         m, rng = self._params.mazes[maze], np.random.default_rng(maze)
         picture = pygame.Surface(SIZE, 0, 32)
         picture.fill(SHADE)
-        height, width = (int(each) + 1 for each in m["corner"].max(axis=0))
+        height, width = map(int, m["sides"])
         free = np.zeros((height, width), bool)
         free[tuple(m["place"][: m["cells"]].T)] = True
         left, top = (round(each - UNIT / 2) for each in self._at(m, np.zeros(2)))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Drawing
+from ..core import Drawing, drawn_apart
 from .flat import BLOCKED, least_battery, letters_of, read_flat
 from .state import MOST_BATTERY, SIDE
 
@@ -17,21 +19,26 @@ def draw_flat(seed: int) -> Drawing:
     """The flat of a seed."""
     rng = np.random.default_rng(seed)
     while True:
-        height, width = (int(each) for each in rng.integers(9, SIDE + 1, 2))
-        rows = np.full((height, width), "X")
-        rows[1:-1, 1:-1] = "."
-        rooms = _divide(rng, rows, 1, 1, height - 1, width - 1)
-        for top, left, bottom, right in rooms:
-            if rng.random() < CARPETED:
-                rows[top : bottom - 1, left + 1 : right] = ":"
-        _furnish(rng, rows)
-        _soil(rng, rows, rooms)
-        if rng.random() < WITH_PET:
-            rows[_any(rng, rows == ".")] = "P"
-        lines = tuple("".join(row) for row in rows)
-        battery = least_battery(letters_of(lines)) + int(rng.integers(0, 80))
+        rows = drawn_apart(seed, partial(_draw, rng))
+        battery = least_battery(letters_of(rows)) + int(rng.integers(0, 80))
         if battery <= MOST_BATTERY:  # hardly ever is a flat too long
-            return read_flat("\n".join([f"# battery: {battery}", *lines]), f"flat-{seed}")
+            return read_flat("\n".join([f"# battery: {battery}", *rows]), f"flat-{seed}")
+
+
+def _draw(rng: np.random.Generator) -> list[str]:
+    """Rooms with what is in them."""
+    height, width = (int(each) for each in rng.integers(9, SIDE + 1, 2))
+    rows = np.full((height, width), "X")
+    rows[1:-1, 1:-1] = "."
+    rooms = _divide(rng, rows, 1, 1, height - 1, width - 1)
+    for top, left, bottom, right in rooms:
+        if rng.random() < CARPETED:
+            rows[top : bottom - 1, left + 1 : right] = ":"
+    _furnish(rng, rows)
+    _soil(rng, rows, rooms)
+    if rng.random() < WITH_PET:
+        rows[_any(rng, rows == ".")] = "P"
+    return ["".join(row) for row in rows]
 
 
 def _any(rng: np.random.Generator, cells: NDArray[np.bool_]) -> tuple[int, int]:
