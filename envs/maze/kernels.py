@@ -32,7 +32,8 @@ def reset_one(p, s, i):
             d += 1
         e.heading[k] = d
     for g in range(GHOSTS):
-        e.last[g], e.way[g], e.mode[g], e.wait[g] = e.heading[1 + g] ^ 2, 0, HUNTS, WAIT * g
+        e.last[g] = e.earlier[g] = e.heading[1 + g] ^ 2
+        e.way[g], e.mode[g], e.wait[g] = 0, HUNTS, WAIT * g
     e.info.success, e.info.cost, e.info.ghosts, e.info.pellets = False, 0, 0, 0
 
 
@@ -124,7 +125,7 @@ def move_ghost(p, m, e, g):
     if way >= FULL:
         way -= FULL
         e.cell[1 + g] = m.next[e.cell[1 + g], e.heading[1 + g]]
-        e.last[g] = e.heading[1 + g]
+        e.earlier[g], e.last[g] = e.last[g], e.heading[1 + g]
         if e.mode[g] == EYES and e.cell[1 + g] == m.home:
             e.mode[g] = HUNTS
         e.heading[1 + g] = decide(p, m, e, g)

@@ -67,11 +67,12 @@ class MazeRenderer(PanelRenderer):
     def _spot(self, e: np.void, m: NDArray[np.void], g: int, phase: float) -> NDArray[np.float64]:
         """Row and column of a ghost on its way; drawn half a cell behind, its cell is nearest."""
         pace = {HUNTS: self._params.speed, SCARED: FULL // 2, EYES: FULL}[int(e["mode"][g])]
+        heading, last, earlier = (int(each) for each in (e["heading"][1 + g], e["last"][g], e["earlier"][g]))
         done = (e["way"][g] - (1 - phase) * pace) / FULL - 0.5
-        if e["wait"][g] > 0:
-            done = 0.0
-        d = int(e["heading"][1 + g] if done >= 0 else e["last"][g])
-        return m["place"][e["cell"][1 + g]] + max(-1.0, done) * np.array([ROWS[d], COLUMNS[d]])
+        if e["wait"][g] > 0 or heading == last ^ 2:  # still at home, or just turned round
+            done = max(0.0, done)
+        parts = (heading, max(0.0, done)), (last, min(0.0, max(-1.0, done))), (earlier, min(0.0, done + 1))
+        return m["place"][e["cell"][1 + g]] + sum(part * np.array([ROWS[d], COLUMNS[d]]) for d, part in parts)
 
     @staticmethod
     def _at(m: NDArray[np.void], place: NDArray) -> tuple[float, float]:

@@ -31,6 +31,7 @@ STATE = state_dtype(
         ("came", np.int16, 1 + GHOSTS),  # the same before the tick
         ("heading", np.int8, 1 + GHOSTS),  # the eater's last; in which the ghosts leave their cell
         ("last", np.int8, GHOSTS),  # direction in which they came into it
+        ("earlier", np.int8, GHOSTS),  # and into the cell before that
         ("way", np.int8, GHOSTS),  # 1/16 of a cell that they have gone since
         ("mode", np.int8, GHOSTS),
         ("wait", np.int16, GHOSTS),  # ticks until they leave home

@@ -114,8 +114,9 @@ class MazeWorld(World):
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""
         p = self._params
-        ranges = {"maze": len(self.mazes) - 1, "ask_maze": len(self.mazes), "heading": 3, "last": 3}
-        ranges |= {"way": FULL - 1, "mode": EYES, "wait": 4 * kernels.WAIT, "power": p.power, "scatters": 1}
+        ranges = dict.fromkeys(("heading", "last", "earlier"), 3) | {"way": FULL - 1, "mode": EYES}
+        ranges |= {"maze": len(self.mazes) - 1, "ask_maze": len(self.mazes), "wait": 4 * kernels.WAIT}
+        ranges |= {"power": p.power, "scatters": 1}
         check_ranges(state, {name: (0, most) for name, most in ranges.items()})
         check_ranges(state, {"clock": (1, max(p.scatter, p.chase))})
         mazes = p.mazes[state["maze"]]

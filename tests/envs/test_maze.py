@@ -495,6 +495,26 @@ def test_who_searches_clears_more_than_who_follows_rules():
     assert cleared["expert"] > 0.7 > 0.4 > cleared["rules"]
 
 
+def test_hunters_are_shown_without_a_jump_between_two_ticks():
+    env = WorldVectorEnv(WORLD, 1, split="test", pool_size=4, autoreset_mode=AutoresetMode.DISABLED)
+    renderer, moved = env.world.renderer(), 0
+    for seed in range(4):
+        env.reset(seed=seed)
+        act = env.reference("rules")
+        for _ in range(100):
+            before, m = env.get_state()[0], env.params.mazes[env.state["maze"][0]]
+            if env.step(act())[2][0]:
+                break
+            after = env.state[0]
+            for g in range(4):
+                jump = np.abs(renderer._spot(after, m, g, 0.0) - renderer._spot(before, m, g, 1.0)).max()
+                turned = after["last"][g] == after["heading"][1 + g] ^ 2
+                if before["mode"][g] == after["mode"][g] == HUNTS and not turned:
+                    assert jump % m["sides"][1] < 1e-9  # in tunnels it comes from the other rim
+                    moved += 1
+    assert moved > 300
+
+
 def test_a_turn_holds_until_the_next_one():
     world = MazeWorld(MazeConfig(pool_size=1))
     held = [[], ["up"], [], ["up", "left"], ["up", "left"], ["up"], []]
