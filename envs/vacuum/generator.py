@@ -72,26 +72,17 @@ def _divide(rng, rows, top, left, bottom, right) -> list[tuple[int, int, int, in
     return [room for part in parts for room in _divide(rng, rows, *part)]
 
 
-def _is_connected(rows: NDArray[np.str_]) -> bool:
-    """Whether there is a way between all cells; a bit for each of them in one number."""
-    bits = "".join("".join(row) for row in np.where(np.isin(rows, list(BLOCKED)), "0", "1"))
-    ways, width, before = int(bits, 2), rows.shape[1], 0
-    found = ways & -ways
-    while found != before:
-        before = found
-        found |= (found << 1 | found >> 1 | found << width | found >> width) & ways
-    return found == ways
-
-
 def _furnish(rng: np.random.Generator, rows: NDArray[np.str_]) -> None:
     """Puts the dock beside a wall, and furniture wherever it parts nothing."""
+    from scipy.ndimage import label
+
     beside = np.zeros(rows.shape, np.bool_)
     beside[1:-1, 1:-1] = (rows[:-2, 1:-1] == "X") | (rows[2:, 1:-1] == "X")
     rows[_any(rng, beside & (rows == "."))] = "D"
     for _ in range(int(rng.integers(3, 9))):
         cell = _any(rng, np.isin(rows, [".", ":"]))
         before, rows[cell] = str(rows[cell]), "o"
-        if not _is_connected(rows):
+        if label(~np.isin(rows, list(BLOCKED)))[1] > 1:
             rows[cell] = before
 
 

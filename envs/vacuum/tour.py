@@ -89,19 +89,3 @@ def find_tour(flat: Drawing, turns: bool, width: int = 200) -> Tour:
     total = cost + to_dock[last]
     best = int(total.argmin())
     return Tour(int(total[best]), goals[trail[best]], bool(is_best))
-
-
-def least_ticks(flat: Drawing, turns: bool) -> int:
-    """A number of ticks that no tour is shorter than: the least tree on the cells, and a second way home."""
-    from scipy.sparse.csgraph import minimum_spanning_tree
-
-    letters = letters_of(flat.rows).ravel()
-    dirty, dock = np.flatnonzero(np.isin(letters, list(DIRT))), np.flatnonzero(letters == "D")
-    places = np.concatenate([dirty, dock])
-    states = (np.arange(4) * CELLS + places[:, None]).ravel()
-    ticks = ticks_to(moves(flat, turns), states)[:, states].reshape(len(places), 4, len(places), 4)
-    apart = ticks.min(axis=(1, 3))
-    apart = np.minimum(apart, apart.T)
-    tree = minimum_spanning_tree(apart[:-1, :-1]).sum()
-    ends = np.sort(apart[-1, :-1])
-    return int(tree + ends[0] + (ends[1] if len(ends) > 1 else ends[0]))
