@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -82,7 +83,8 @@ def _furnish(rng: np.random.Generator, rows: NDArray[np.str_]) -> None:
     for _ in range(int(rng.integers(3, 9))):
         cell = _any(rng, np.isin(rows, [".", ":"]))
         before, rows[cell] = str(rows[cell]), "o"
-        if label(~np.isin(rows, list(BLOCKED)))[1] > 1:
+        parts: Any = label(~np.isin(rows, list(BLOCKED)))
+        if parts[1] > 1:
             rows[cell] = before
 
 
