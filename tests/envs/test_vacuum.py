@@ -9,10 +9,10 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from meze.envs.core import DrawingError, WorldVectorEnv, is_kept
 from meze.envs.vacuum.config import VacuumConfig
-from meze.envs.vacuum.flat import BLOCKED, DIRT, FLATS, least_battery, letters_of, read_flat
+from meze.envs.vacuum.flat import BLOCKED, DIRT, FLATS, least_battery, letters_of, moves, read_flat, ways_to
 from meze.envs.vacuum.generator import draw_flat
 from meze.envs.vacuum.state import CELLS, FORWARD, LEFT, RIGHT, SIDE, STEPS
-from meze.envs.vacuum.tour import find_tour, moves, ticks_to
+from meze.envs.vacuum.tour import find_tour
 from meze.envs.vacuum.world import Vacuum
 
 WORLD = "meze.envs.vacuum.world:Vacuum"
@@ -251,11 +251,11 @@ def test_records_that_no_kernel_should_meet(tmp_path):
 
 def brute_force(flat, turns):
     """Ticks of the shortest tour, over all orders of the dirty cells."""
-    letters, after = letters_of(flat.rows).ravel(), moves(flat, turns)
+    after, letters = moves(letters_of(flat.rows), turns), letters_of(flat.rows).ravel()
     dirty, dock = np.flatnonzero(np.isin(letters, list(DIRT))), int(np.flatnonzero(letters == "D")[0])
     headings = CELLS * np.arange(4)
     ticks = {
-        int(c): ticks_to(after, headings + c) for c in [*dirty, dock]
+        int(c): ways_to(after, headings + c) for c in [*dirty, dock]
     }  # (4, STATES) to each way to arrive
     best = np.inf
     for order in permutations(map(int, dirty)):
