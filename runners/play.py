@@ -45,6 +45,8 @@ KEY_OF_ACTION = {
     "west": "left",
     "right": "right",
     "east": "right",
+    "turn left": "left",
+    "turn right": "right",
     "wait": "space",
     "stay": "space",
 }

@@ -38,7 +38,10 @@ from .rng import skip as skip
 from .rng import uniform_int as uniform_int
 from .settings import check_settings as check_settings
 from .splits import Split as Split
+from .splits import drawn_apart as drawn_apart
 from .splits import first_seed as first_seed
+from .splits import is_kept as is_kept
+from .splits import shown_seed as shown_seed
 from .textfile import read_text as read_text
 from .vector import WorldVectorEnv as WorldVectorEnv
 from .world import REWARD_SCALE as REWARD_SCALE

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Callable, Sequence
 from typing import Literal, TypeAlias
 
 Split: TypeAlias = Literal["train", "test"] | int
@@ -22,6 +24,23 @@ def shown_name(name: str) -> str:
     """The name of something generated, with its seed as people read it: `districts, unseen 3`."""
     kind, _, seed = name.rpartition("-")
     return f"{kind}, {shown_seed(int(seed))}" if seed.isdecimal() and int(seed) in UNSEEN else name
+
+
+def is_kept(rows: Sequence[str]) -> bool:
+    """Whether a drawing's content says that it is kept for judging: half of all that there may be is."""
+    return bool(hashlib.blake2b("\n".join(rows).encode(), digest_size=1).digest()[0] % 2)
+
+
+def drawn_apart(seed: int, draw: Callable[[], Sequence[str]]) -> Sequence[str]:
+    """Draws until the content is on the side of its seed: nothing is on both, however little there is.
+
+    Args:
+        seed: one of `UNSEEN`, or any other.
+        draw: makes the rows of a drawing, others each time.
+    """
+    while is_kept(rows := draw()) != (seed in UNSEEN):
+        pass
+    return rows
 
 
 def first_seed(split: Split) -> int:

@@ -2,29 +2,20 @@
 
 from __future__ import annotations
 
-import hashlib
+from functools import partial
 
 import numpy as np
 
-from ..core import Drawing, first_seed
+from ..core import Drawing, drawn_apart, shown_seed
 from .plan import read_maze
 from .state import COLUMNS, ROWS
 
 
 def draw_maze(seed: int, width: int, height: int) -> Drawing:
-    """The maze of a seed.
-
-    A maze's content says on which side it is: seeds of the test split draw until it is on theirs, all others
-    until it is not. So no maze is on both.
-    """
+    """The maze of a seed."""
     rng = np.random.default_rng([seed, width, height])
-    is_test = seed >= first_seed("test")
-    while True:
-        rows = _draw(rng, width, height)
-        digest = hashlib.blake2b("\n".join(rows).encode(), digest_size=1).digest()
-        if digest[0] % 2 == is_test:
-            title = f"{seed - first_seed('test'):,}, unseen" if is_test else f"{seed:,}"
-            return read_maze("\n".join([f"# title: Garden {title}", *rows]), f"maze-{seed}")
+    rows = drawn_apart(seed, partial(_draw, rng, width, height))
+    return read_maze("\n".join([f"# title: Garden, {shown_seed(seed)}", *rows]), f"maze-{seed}")
 
 
 def _draw(rng: np.random.Generator, width: int, height: int) -> list[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 
 from ..core import kernel, put_word, uniform_int, word_of
-from .state import BOARD, COLUMNS, EDGE, EYES, FULL, GHOSTS, HEIGHT, HUNTS, POWER, ROWS, SCARED, STRIDE, VIEW
+from .state import BOARD, COLUMNS, EDGE, EYES, FULL, GHOSTS, HUNTS, POWER, ROWS, SCARED, STRIDE, VIEW
 
 CHASER, CUTTER, CIRCLER, WANDERER = range(4)  # characters of the ghosts
 PELLET_REWARD, GHOST, CLEARED, CAUGHT, TICK = 128, 512, 5120, -5120, -16  # rewards in 1/1024
@@ -32,7 +32,8 @@ def reset_one(p, s, i):
             d += 1
         e.heading[k] = d
     for g in range(GHOSTS):
-        e.last[g], e.way[g], e.mode[g], e.wait[g] = e.heading[1 + g] ^ 2, 0, HUNTS, WAIT * g
+        e.last[g] = e.earlier[g] = e.heading[1 + g] ^ 2
+        e.way[g], e.mode[g], e.wait[g] = 0, HUNTS, WAIT * g
     e.info.success, e.info.cost, e.info.ghosts, e.info.pellets = False, 0, 0, 0
 
 
@@ -124,7 +125,7 @@ def move_ghost(p, m, e, g):
     if way >= FULL:
         way -= FULL
         e.cell[1 + g] = m.next[e.cell[1 + g], e.heading[1 + g]]
-        e.last[g] = e.heading[1 + g]
+        e.earlier[g], e.last[g] = e.last[g], e.heading[1 + g]
         if e.mode[g] == EYES and e.cell[1 + g] == m.home:
             e.mode[g] = HUNTS
         e.heading[1 + g] = decide(p, m, e, g)
@@ -248,29 +249,45 @@ def observe_index(p, s, i, obs):
 
 
 @kernel
+def inside(k, count):
+    """A row or column, of the maze or beyond a rim, where it goes on at the other one."""
+    return k + count if k < 0 else k - count if k >= count else k
+
+
+@kernel
 def mark(m, planes, plane, here, cell, value):
-    """Writes a number into a plane where a cell is, if that is in view and holds less."""
-    v = m.place[cell, 0] - m.place[here, 0] + EDGE
-    u = m.place[cell, 1] - m.place[here, 1] + EDGE
-    if 0 <= v < VIEW and 0 <= u < VIEW:
-        at = plane * AREA + v * VIEW + u
-        planes[at] = max(planes[at], value)
+    """Writes a number into a plane wherever a cell is in view, if that holds less."""
+    v = inside(m.place[cell, 0] - m.place[here, 0] + EDGE, m.sides[0])
+    left = inside(m.place[cell, 1] - m.place[here, 1] + EDGE, m.sides[1])
+    while v < VIEW:
+        u = left
+        while u < VIEW:
+            at = plane * AREA + v * VIEW + u
+            planes[at] = max(planes[at], value)
+            u += m.sides[1]
+        v += m.sides[0]
 
 
 @kernel
 def observe_grid(p, s, i, obs):
-    """Planes around the eater; see `observation_names` of the world."""
+    """Planes around the eater, who sees through tunnels; see `observation_names` of the world."""
     e, planes = s[i], obs[i].reshape(obs[i].size)
     m = p.mazes[e.maze]
-    here, last = int(e.cell[0]), VIEW - 8  # eight cells of a row, and the last eight
-    planes[:] = 0
+    here, high, wide = int(e.cell[0]), int(m.sides[0]), int(m.sides[1])
+    row, column = int(m.place[here, 0]), int(m.place[here, 1])
+    left, right = wide if column < EDGE else 0, -wide if column >= wide - EDGE else 0
+    planes[2 * AREA :] = 0
     for v in range(VIEW):
-        if 0 <= m.place[here, 0] + v - EDGE < HEIGHT:
-            cell, at = m.at[here] - EDGE + (v - EDGE) * STRIDE, v * VIEW
+        start = m.at[here] - EDGE + (inside(row + v - EDGE, high) - row) * STRIDE
+        for k in (0, VIEW - 8):  # eight cells of a row, and the last eight
+            at, cell = v * VIEW + k, start + k
             put_word(planes, at, word_of(m.free, cell))
-            put_word(planes, at + last, word_of(m.free, cell + last))
-            put_word(planes, AREA + at, word_of(e.food, cell))
-            put_word(planes, AREA + at + last, word_of(e.food, cell + last))
+            food = word_of(e.food, cell)  # with nothing beyond a rim
+            if left != 0:
+                food |= word_of(e.food, cell + left)
+            if right != 0:
+                food |= word_of(e.food, cell + right)
+            put_word(planes, AREA + at, food)
     for g in range(p.ghosts):
         cell, mode = e.cell[1 + g], e.mode[g]
         if mode == HUNTS:

@@ -95,11 +95,14 @@ def lay_out(maze: Drawing) -> tuple[np.void, NDArray[np.uint8]]:
         ways = (after != k[:, None]) & (np.arange(4) != d ^ 2)
         m["onward"][:count, d] = np.where(ways.sum(axis=1) == 1, ways.argmax(axis=1), -1)
     m["place"][:count] = cells
-    m["at"][:count] = [EDGE + row * STRIDE + column for row, column in cells]
+    m["at"][:count] = [2 * EDGE + row * STRIDE + column for row, column in cells]
+    m["sides"] = height, width
     m["corner"] = (0, width - 1), (0, 0), (height - 1, width - 1), (height - 1, 0)
     letters = "".join(maze.rows).replace("X", "")
     worth = {".": PELLET, "o": POWER}
-    m["free"][m["at"][:count]] = 255
+    for shift in (-width, 0, width):  # beyond a rim it goes on at the other one
+        column = m["place"][:count, 1] + shift
+        m["free"][(m["at"][:count] + shift)[(column >= -EDGE) & (column < width + EDGE)]] = 255
     m["food"][m["at"][:count]] = [worth.get(letter, 0) for letter in letters]
     m["cells"], m["pellets"] = count, np.count_nonzero(m["food"])
     m["start"], m["home"] = letters.index("S"), letters.index("G")

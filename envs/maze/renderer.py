@@ -67,15 +67,16 @@ class MazeRenderer(PanelRenderer):
     def _spot(self, e: np.void, m: NDArray[np.void], g: int, phase: float) -> NDArray[np.float64]:
         """Row and column of a ghost on its way; drawn half a cell behind, its cell is nearest."""
         pace = {HUNTS: self._params.speed, SCARED: FULL // 2, EYES: FULL}[int(e["mode"][g])]
+        heading, last, earlier = (int(each) for each in (e["heading"][1 + g], e["last"][g], e["earlier"][g]))
         done = (e["way"][g] - (1 - phase) * pace) / FULL - 0.5
-        if e["wait"][g] > 0:
-            done = 0.0
-        d = int(e["heading"][1 + g] if done >= 0 else e["last"][g])
-        return m["place"][e["cell"][1 + g]] + max(-1.0, done) * np.array([ROWS[d], COLUMNS[d]])
+        if e["wait"][g] > 0 or heading == last ^ 2:  # still at home, or just turned round
+            done = max(0.0, done)
+        parts = (heading, max(0.0, done)), (last, min(0.0, max(-1.0, done))), (earlier, min(0.0, done + 1))
+        return m["place"][e["cell"][1 + g]] + sum(part * np.array([ROWS[d], COLUMNS[d]]) for d, part in parts)
 
     @staticmethod
     def _at(m: NDArray[np.void], place: NDArray) -> tuple[float, float]:
-        height, width = m["corner"].max(axis=0) + 1
+        height, width = m["sides"]
         off = (WIDTH - width) / 2, 1 + (HEIGHT - height) / 2
         return (off[0] + place[1] + 0.5) * UNIT, (off[1] + place[0] + 0.5) * UNIT
 
@@ -84,7 +85,7 @@ class MazeRenderer(PanelRenderer):
         m, rng = self._params.mazes[maze], np.random.default_rng(maze)
         picture = pygame.Surface(SIZE, 0, 32)
         picture.fill(SHADE)
-        height, width = (int(each) + 1 for each in m["corner"].max(axis=0))
+        height, width = map(int, m["sides"])
         free = np.zeros((height, width), bool)
         free[tuple(m["place"][: m["cells"]].T)] = True
         left, top = (round(each - UNIT / 2) for each in self._at(m, np.zeros(2)))

@@ -12,10 +12,10 @@ SMALLEST = 9  # cells that one is high and wide, at least
 MOST_CELLS = 192  # that are free; a generated maze has at most 175
 VIEW = 11  # side of the square that the grid shows, cells
 EDGE = VIEW // 2
-# A board is read in words of eight bytes: behind each row lie EDGE cells of nothing, which are also those
+# A board is read in words of eight bytes: behind each row lies room for what is in view beyond its end, and
 # before the next row.
-STRIDE = WIDTH + EDGE
-BOARD = 376
+STRIDE = WIDTH + 2 * EDGE
+BOARD = 448
 PELLET, POWER = 85, 255  # what lies on a cell of the board, 0 for nothing
 GHOSTS = 4
 HUNTS, SCARED, EYES = 0, 1, 2  # modes of a ghost; eyes are on their way home
@@ -31,6 +31,7 @@ STATE = state_dtype(
         ("came", np.int16, 1 + GHOSTS),  # the same before the tick
         ("heading", np.int8, 1 + GHOSTS),  # the eater's last; in which the ghosts leave their cell
         ("last", np.int8, GHOSTS),  # direction in which they came into it
+        ("earlier", np.int8, GHOSTS),  # and into the cell before that
         ("way", np.int8, GHOSTS),  # 1/16 of a cell that they have gone since
         ("mode", np.int8, GHOSTS),
         ("wait", np.int16, GHOSTS),  # ticks until they leave home
@@ -50,8 +51,9 @@ LAYOUT = np.dtype(
         ("onward", np.int8, (MOST_CELLS, 4)),  # the only way on for who comes in a direction, else -1
         ("at", np.int16, MOST_CELLS),  # on the board
         ("place", np.int16, (MOST_CELLS, 2)),  # row and column
+        ("sides", np.int16, 2),  # how high and wide it is, cells
         ("corner", np.int16, (GHOSTS, 2)),  # row and column to which each ghost scatters
-        ("free", np.uint8, BOARD),  # 255 where no wall is
+        ("free", np.uint8, BOARD),  # 255 where no wall is, beyond both ends of a row, too
         ("food", np.uint8, BOARD),  # at first
         ("cells", np.int16),
         ("pellets", np.int16),

@@ -36,9 +36,9 @@ class MazeWorld(World):
     wanted is shut. `info["action_mask"]` leaves out walls.
 
     ## Observation Space
-    - `observation="grid"` (default): `Box(0, 255, (6, 11, 11), uint8)`, planes around the eater: free cells,
-      food, ghosts that hunt (and half as bright where they come next), scared ones (the brighter, the longer
-      power lasts), eyes, and the next cell on the way to the nearest food.
+    - `observation="grid"` (default): `Box(0, 255, (6, 11, 11), uint8)`, planes around the eater, which go on
+      at the other rim: free cells, food, ghosts that hunt (and half as bright where they come next), scared
+      ones (the brighter, the longer power lasts), eyes, and the next cell on the way to the nearest food.
     - `observation="index"`: `Discrete(20000)`: where the nearest pellet is (4), or a scared ghost that can be
       caught in time (4); the last direction (4); and in each direction (5 ** 4) a wall, or how near a ghost
       is that hunts.
@@ -114,8 +114,9 @@ class MazeWorld(World):
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""
         p = self._params
-        ranges = {"maze": len(self.mazes) - 1, "ask_maze": len(self.mazes), "heading": 3, "last": 3}
-        ranges |= {"way": FULL - 1, "mode": EYES, "wait": 4 * kernels.WAIT, "power": p.power, "scatters": 1}
+        ranges = dict.fromkeys(("heading", "last", "earlier"), 3) | {"way": FULL - 1, "mode": EYES}
+        ranges |= {"maze": len(self.mazes) - 1, "ask_maze": len(self.mazes), "wait": 4 * kernels.WAIT}
+        ranges |= {"power": p.power, "scatters": 1}
         check_ranges(state, {name: (0, most) for name, most in ranges.items()})
         check_ranges(state, {"clock": (1, max(p.scatter, p.chase))})
         mazes = p.mazes[state["maze"]]

@@ -9,10 +9,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Drawing
-from .flat import cells_of
+from .flat import cells_of, letters_of, moves, ways_to
 from .kernels import CAUTION
 from .state import CELLS
-from .tour import find_tour, moves, ticks_to
+from .tour import find_tour
 
 
 class Plan(NamedTuple):
@@ -53,10 +53,10 @@ class Expert:
         return actions
 
     def _plan(self, layout: NDArray[np.void], flat: Drawing) -> Plan:
-        after = moves(flat, self._turns)
+        after = moves(letters_of(flat.rows), self._turns)
         states = find_tour(flat, self._turns).states
         docked = int(layout["dock"]) + CELLS * np.arange(4)
-        ticks = np.concatenate([ticks_to(after, states), ticks_to(after, docked).min(axis=0)[None]])
+        ticks = np.concatenate([ways_to(after, states), ways_to(after, docked).min(axis=0)[None]])
         cells = np.append(states % CELLS, layout["dock"])
         home, drain = layout["home"].astype(np.int64), 1 + cells_of(layout["carpet"]).astype(np.int64)
         return Plan(cells, ticks, after, home.ravel(), np.tile(drain, 4))

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from importlib.resources import files
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from ..core import Drawing, Shelf, read_drawing
 from .state import CELLS, LAYOUT, MOST_BATTERY, SIDE, STEPS
@@ -23,6 +23,7 @@ from .state import CELLS, LAYOUT, MOST_BATTERY, SIDE, STEPS
 LETTERS = "X.:o*%DP"
 BLOCKED, CARPETS, DIRT = "Xo", ":%", "*%"
 NO_WAY = 255
+STATES = 4 * CELLS  # of a robot: CELLS * heading + cell
 AHEAD = (np.arange(CELLS) + np.array(STEPS)[:, None]) % CELLS  # the cell in front, by heading and cell
 SPARE = 24  # battery that is left, at least, after the way to any dirt and back
 
@@ -65,20 +66,41 @@ def least_battery(letters: NDArray[np.str_]) -> int:
     return SPARE + 2 * int(home[np.isin(letters.ravel(), list(DIRT))].max())
 
 
+def moves(letters: NDArray[np.str_], turns: bool) -> NDArray[np.int64]:
+    """(A, STATES) which state follows, by action; an action that a wall stops changes nothing."""
+    is_open = ~np.isin(letters.ravel(), list(BLOCKED))
+    heading, cell = np.divmod(np.arange(STATES), CELLS)
+    if turns:
+        to = AHEAD[heading, cell]
+        ahead = np.where(is_open[to], heading * CELLS + to, np.arange(STATES))
+        return np.stack([ahead, (heading + 3) % 4 * CELLS + cell, (heading + 1) % 4 * CELLS + cell])
+    to = AHEAD[:, cell]
+    return np.where(is_open[to], np.arange(4)[:, None] * CELLS + to, np.arange(STATES))
+
+
+def ways_to(after: NDArray[np.int64], goals: NDArray[np.int64], takes: ArrayLike = 1) -> NDArray[np.float64]:
+    """(G, STATES) what ways from each state to each of G states take, infinite where there is none.
+
+    Args:
+        after: which state follows, see `moves`.
+        goals: (G,) states.
+        takes: what a move takes, (STATES,) by the state that it leads to.
+    """
+    from scipy.sparse import csr_array
+    from scipy.sparse.csgraph import dijkstra
+
+    froms = np.broadcast_to(np.arange(STATES), after.shape)
+    costs = np.broadcast_to(takes, STATES)[after]
+    back = csr_array((costs.ravel(), (after.ravel(), froms.ravel())), shape=(STATES, STATES))
+    return np.asarray(dijkstra(back, indices=goals))
+
+
 def way_home(letters: NDArray[np.str_], turns: bool) -> NDArray[np.int64]:
     """(4, CELLS) battery that the way to the dock takes; `NO_WAY` where there is none."""
-    flat = letters.ravel()
-    is_open, dock = ~np.isin(flat, list(BLOCKED)), flat == "D"
-    drain = 1 + np.isin(flat, list(CARPETS))
-    home = np.where(dock, 0, np.full((4, CELLS), NO_WAY))
-    while True:
-        after = np.where(is_open, home + drain, NO_WAY)
-        ahead = np.take_along_axis(after, AHEAD, axis=1)
-        ways = (ahead, after[[3, 0, 1, 2]], after[[1, 2, 3, 0]]) if turns else ahead
-        better = np.where(is_open, np.minimum(home, np.min(ways, axis=0)), NO_WAY)
-        if (better == home).all():
-            return home
-        home = better
+    flat = np.tile(letters.ravel(), 4)
+    home = ways_to(moves(letters, turns), np.flatnonzero(flat == "D"), 1 + np.isin(flat, list(CARPETS)))
+    home = np.where(np.isin(flat, list(BLOCKED)), NO_WAY, home.min(axis=0))
+    return np.minimum(home, NO_WAY).astype(np.int64).reshape(4, CELLS)
 
 
 def board_of(cells: NDArray[np.bool_]) -> NDArray[np.uint64]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Drawing
+from ..core import Drawing, drawn_apart
 from .flat import BLOCKED, least_battery, letters_of, read_flat
 from .state import MOST_BATTERY, SIDE
 
@@ -17,21 +20,26 @@ def draw_flat(seed: int) -> Drawing:
     """The flat of a seed."""
     rng = np.random.default_rng(seed)
     while True:
-        height, width = (int(each) for each in rng.integers(9, SIDE + 1, 2))
-        rows = np.full((height, width), "X")
-        rows[1:-1, 1:-1] = "."
-        rooms = _divide(rng, rows, 1, 1, height - 1, width - 1)
-        for top, left, bottom, right in rooms:
-            if rng.random() < CARPETED:
-                rows[top : bottom - 1, left + 1 : right] = ":"
-        _furnish(rng, rows)
-        _soil(rng, rows, rooms)
-        if rng.random() < WITH_PET:
-            rows[_any(rng, rows == ".")] = "P"
-        lines = tuple("".join(row) for row in rows)
-        battery = least_battery(letters_of(lines)) + int(rng.integers(0, 80))
+        rows = drawn_apart(seed, partial(_draw, rng))
+        battery = least_battery(letters_of(rows)) + int(rng.integers(0, 80))
         if battery <= MOST_BATTERY:  # hardly ever is a flat too long
-            return read_flat("\n".join([f"# battery: {battery}", *lines]), f"flat-{seed}")
+            return read_flat("\n".join([f"# battery: {battery}", *rows]), f"flat-{seed}")
+
+
+def _draw(rng: np.random.Generator) -> list[str]:
+    """Rooms with what is in them."""
+    height, width = (int(each) for each in rng.integers(9, SIDE + 1, 2))
+    rows = np.full((height, width), "X")
+    rows[1:-1, 1:-1] = "."
+    rooms = _divide(rng, rows, 1, 1, height - 1, width - 1)
+    for top, left, bottom, right in rooms:
+        if rng.random() < CARPETED:
+            rows[top : bottom - 1, left + 1 : right] = ":"
+    _furnish(rng, rows)
+    _soil(rng, rows, rooms)
+    if rng.random() < WITH_PET:
+        rows[_any(rng, rows == ".")] = "P"
+    return ["".join(row) for row in rows]
 
 
 def _any(rng: np.random.Generator, cells: NDArray[np.bool_]) -> tuple[int, int]:
@@ -65,26 +73,18 @@ def _divide(rng, rows, top, left, bottom, right) -> list[tuple[int, int, int, in
     return [room for part in parts for room in _divide(rng, rows, *part)]
 
 
-def _is_connected(rows: NDArray[np.str_]) -> bool:
-    """Whether there is a way between all cells; a bit for each of them in one number."""
-    bits = "".join("".join(row) for row in np.where(np.isin(rows, list(BLOCKED)), "0", "1"))
-    ways, width, before = int(bits, 2), rows.shape[1], 0
-    found = ways & -ways
-    while found != before:
-        before = found
-        found |= (found << 1 | found >> 1 | found << width | found >> width) & ways
-    return found == ways
-
-
 def _furnish(rng: np.random.Generator, rows: NDArray[np.str_]) -> None:
     """Puts the dock beside a wall, and furniture wherever it parts nothing."""
+    from scipy.ndimage import label
+
     beside = np.zeros(rows.shape, np.bool_)
     beside[1:-1, 1:-1] = (rows[:-2, 1:-1] == "X") | (rows[2:, 1:-1] == "X")
     rows[_any(rng, beside & (rows == "."))] = "D"
     for _ in range(int(rng.integers(3, 9))):
         cell = _any(rng, np.isin(rows, [".", ":"]))
         before, rows[cell] = str(rows[cell]), "o"
-        if not _is_connected(rows):
+        parts: Any = label(~np.isin(rows, list(BLOCKED)))
+        if parts[1] > 1:
             rows[cell] = before
 
 

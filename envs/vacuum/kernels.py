@@ -157,10 +157,10 @@ def put_line(planes, at, bits, back):
 
 
 @kernel
-def put_cell(e, cell, heading, planes, plane, value):
-    """Marks a cell in a plane, where it lies in the square."""
+def put_cell(e, cell, heading, planes, plane, value, most):
+    """Marks a cell in a plane, where it is at most so many cells away in both directions."""
     down, right = cell // SIDE - e.cell // SIDE, cell % SIDE - e.cell % SIDE
-    if max(abs(down), abs(right)) <= HALF:
+    if max(abs(down), abs(right)) <= most:
         down, right = seen_from(down, right, heading)
         planes[plane * AREA + (HALF + down) * VIEW + HALF + right] = value
 
@@ -187,9 +187,9 @@ def observe_grid(p, s, i, obs):
             put_line(planes, AREA + at, ways << HALF >> column & 511, back)
             put_line(planes, 2 * AREA + at, dirt << HALF >> column & 511, back)
             put_line(planes, 3 * AREA + at, carpet << HALF >> column & 511, back)
-    if is_near(e):
-        put_cell(e, np.int64(e.pet), heading, planes, 4, 255)
-    put_cell(e, np.int64(t.dock), heading, planes, 5, 255)
+    if e.pet > 0:
+        put_cell(e, np.int64(e.pet), heading, planes, 4, 255, SENSED)
+    put_cell(e, np.int64(t.dock), heading, planes, 5, 255, HALF)
     down, right = t.dock // SIDE - e.cell // SIDE, t.dock % SIDE - e.cell % SIDE
     down, right = seen_from(down, right, heading)
     planes[6 * AREA : 7 * AREA] = e.battery
@@ -199,15 +199,8 @@ def observe_grid(p, s, i, obs):
     planes[10 * AREA :] = 0
     to, purpose = sign(t, e)
     if to >= 0:
-        put_cell(e, e.cell + STEPS[to], heading, planes, 10, 255 - 85 * purpose)
-    put_cell(e, e.cell + STEPS[homewards(t, e)], heading, planes, 11, 255 if must_return(t, e) else 85)
-
-
-@kernel
-def is_near(e):
-    """Whether there is a pet, and the robot senses it."""
-    down, right = e.pet // SIDE - e.cell // SIDE, e.pet % SIDE - e.cell % SIDE
-    return e.pet > 0 and max(abs(down), abs(right)) <= SENSED
+        put_cell(e, e.cell + STEPS[to], heading, planes, 10, 255 - 85 * purpose, 1)
+    put_cell(e, e.cell + STEPS[homewards(t, e)], heading, planes, 11, 255 if must_return(t, e) else 85, 1)
 
 
 @kernel

@@ -148,10 +148,9 @@ class VacuumRenderer(PanelRenderer):
         left = e["battery"] / self._params.flats[e["flat"]]["battery"]
         panel.row("battery", f"{e['battery']}", GOOD if left > 0.3 else BAD)
         panel.bar(left, GOOD if left > 0.3 else BAD)
-        panel.row("clean", f"{100 * info['cleaned']:.0f} %", GOOD)
+        panel.row("cleaned", f"{100 * info['cleaned']:.0f} %", GOOD)
         panel.bar(float(info["cleaned"]), GOOD)
-        panel.row("still dirty", f"{e['dirty']} cells")
-        panel.row("ticks", f"{e['elapsed']}")
+        panel.row("cells still dirty", f"{e['dirty']}")
         panel.rule()
         end = "done" if info["success"] else "battery flat" if info["flat_battery"] else "not yet"
         panel.row("end", end)

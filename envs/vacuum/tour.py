@@ -12,10 +12,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core import Drawing
-from .flat import AHEAD, BLOCKED, DIRT, letters_of
+from .flat import DIRT, letters_of, moves, ways_to
 from .state import CELLS
-
-STATES = 4 * CELLS  # of a robot: CELLS * heading + cell
 
 
 class Tour(NamedTuple):
@@ -28,28 +26,6 @@ class Tour(NamedTuple):
     """Whether there is no shorter one."""
 
 
-def moves(flat: Drawing, turns: bool) -> NDArray[np.int64]:
-    """(A, STATES) which state follows, by action; an action that a wall stops changes nothing."""
-    is_open = ~np.isin(letters_of(flat.rows).ravel(), list(BLOCKED))
-    heading, cell = np.divmod(np.arange(STATES), CELLS)
-    if turns:
-        to = AHEAD[heading, cell]
-        ahead = np.where(is_open[to], heading * CELLS + to, np.arange(STATES))
-        return np.stack([ahead, (heading + 3) % 4 * CELLS + cell, (heading + 1) % 4 * CELLS + cell])
-    to = AHEAD[:, cell]
-    return np.where(is_open[to], np.arange(4)[:, None] * CELLS + to, np.arange(STATES))
-
-
-def ticks_to(after: NDArray[np.int64], goals: NDArray[np.int64]) -> NDArray[np.float64]:
-    """(G, STATES) ticks from each state to each of G states, infinite where there is no way."""
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import dijkstra
-
-    froms = np.tile(np.arange(STATES), len(after))
-    back = csr_array((np.ones(len(froms)), (after.ravel(), froms)), shape=(STATES, STATES))
-    return np.asarray(dijkstra(back, unweighted=True, indices=goals))
-
-
 def find_tour(flat: Drawing, turns: bool, width: int = 200) -> Tour:
     """Looks for a short tour, which begins at the dock, facing up.
 
@@ -59,13 +35,13 @@ def find_tour(flat: Drawing, turns: bool, width: int = 200) -> Tour:
         width: how many ways are followed at a time, the shortest ones; the tour is the best one where these
             are all that there are.
     """
-    letters = letters_of(flat.rows).ravel()
+    letters = letters_of(flat.rows)
     dirty, dock = np.flatnonzero(np.isin(letters, list(DIRT))), int(np.flatnonzero(letters == "D")[0])
     goals = (np.arange(4) * CELLS + dirty[:, None]).ravel()
-    after = moves(flat, turns)
-    to_goals = ticks_to(after, goals)
+    after = moves(letters, turns)
+    to_goals = ways_to(after, goals)
     legs = to_goals[:, goals].T  # (G, G) from one to another
-    to_dock = ticks_to(after, np.arange(4) * CELLS + dock).min(axis=0)[goals]
+    to_dock = ways_to(after, np.arange(4) * CELLS + dock).min(axis=0)[goals]
     # A set is called the sum of its cells' random names, which leave room for the number of a goal.
     names = np.random.default_rng(0).integers(1, 1 << 52, len(dirty)) << 10
     cost, last = to_goals[:, dock], np.arange(len(goals))
@@ -89,19 +65,3 @@ def find_tour(flat: Drawing, turns: bool, width: int = 200) -> Tour:
     total = cost + to_dock[last]
     best = int(total.argmin())
     return Tour(int(total[best]), goals[trail[best]], bool(is_best))
-
-
-def least_ticks(flat: Drawing, turns: bool) -> int:
-    """A number of ticks that no tour is shorter than: the least tree on the cells, and a second way home."""
-    from scipy.sparse.csgraph import minimum_spanning_tree
-
-    letters = letters_of(flat.rows).ravel()
-    dirty, dock = np.flatnonzero(np.isin(letters, list(DIRT))), np.flatnonzero(letters == "D")
-    places = np.concatenate([dirty, dock])
-    states = (np.arange(4) * CELLS + places[:, None]).ravel()
-    ticks = ticks_to(moves(flat, turns), states)[:, states].reshape(len(places), 4, len(places), 4)
-    apart = ticks.min(axis=(1, 3))
-    apart = np.minimum(apart, apart.T)
-    tree = minimum_spanning_tree(apart[:-1, :-1]).sum()
-    ends = np.sort(apart[-1, :-1])
-    return int(tree + ends[0] + (ends[1] if len(ends) > 1 else ends[0]))

@@ -1,7 +1,7 @@
 """A robot vacuum as a world: its manual, its spaces and its flats."""
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
@@ -93,6 +93,7 @@ class Vacuum(World):
             of=_over_best,
         ),
     )
+    play_settings: ClassVar[dict[str, Any]] = {"env.actions": "headings"}
     state_dtype = STATE
 
     def __init__(self, config: VacuumConfig | None = None) -> None:

@@ -417,22 +417,24 @@ def test_three_are_shipped():
 # ---------------------------------------------------------------- what is seen, and who acts
 
 
-def test_the_grid_shows_the_board_around_the_eater():
-    env = WorldVectorEnv(WORLD, 32, pool_size=8, autoreset_mode=AutoresetMode.SAME_STEP)
+@pytest.mark.parametrize("size", [{}, {"width": 9, "height": 9}, {"width": 11, "height": 13}])
+def test_the_grid_shows_the_board_around_the_eater_and_through_tunnels(size):
+    env = WorldVectorEnv(WORLD, 32, pool_size=8, autoreset_mode=AutoresetMode.SAME_STEP, **size)
     env.reset(seed=3)
     act = env.reference("rules")
     for _ in range(60):
         env.step(act())
     p, obs = env.params, env.observe()
     for i, e in enumerate(env.state):
-        m, wanted = p.mazes[e["maze"]], np.zeros((6, 25, 29), np.uint8)
+        m = p.mazes[e["maze"]]
+        wanted = np.zeros((6, *m["sides"]), np.uint8)
         row, column = m["place"][e["cell"][0]]
         for cell in range(m["cells"]):
-            at = tuple(m["place"][cell] + 5)
+            at = tuple(m["place"][cell])
             wanted[0][at], wanted[1][at] = 255, e["food"][m["at"][cell]]
         for g in range(4):
             at, to = (
-                tuple(m["place"][k] + 5)
+                tuple(m["place"][k])
                 for k in (e["cell"][1 + g], m["next"][e["cell"][1 + g], e["heading"][1 + g]])
             )
             light = 32 + 4 * int(e["power"]) if e["mode"][g] == SCARED else 255
@@ -441,12 +443,11 @@ def test_the_grid_shows_the_board_around_the_eater():
                 wanted[2][to] = max(wanted[2][to], 128)
         food = np.flatnonzero(e["food"][m["at"][: m["cells"]]])
         nearest = p.away[e["maze"], e["cell"][0], food].min()
-        seen = obs[i]
-        assert (seen[:5] == wanted[:5, row : row + 11, column : column + 11]).all()
-        (way,) = np.argwhere(seen[5]) if seen[5].any() else [None]  # a tunnel's other end is out of sight
-        if way is not None:
-            to = m["place"][: m["cells"]].tolist().index((way + [row - 5, column - 5]).tolist())
-            assert p.away[e["maze"], to, food].min() == nearest - 1
+        (to,) = {tuple((way + (row - 5, column - 5)) % m["sides"]) for way in np.argwhere(obs[i, 5])}
+        to = m["place"][: m["cells"]].tolist().index(list(to))
+        assert p.away[e["maze"], to, food].min() == nearest - 1
+        wide = np.pad(wanted, ((0, 0), (5, 5), (5, 5)), mode="wrap")
+        assert (obs[i, :5] == wide[:5, row : row + 11, column : column + 11]).all()
 
 
 def test_the_number_in_words(tmp_path):
@@ -492,6 +493,26 @@ def test_who_searches_clears_more_than_who_follows_rules():
             going &= ~ended
         cleared[name] = total / 12
     assert cleared["expert"] > 0.7 > 0.4 > cleared["rules"]
+
+
+def test_hunters_are_shown_without_a_jump_between_two_ticks():
+    env = WorldVectorEnv(WORLD, 1, split="test", pool_size=4, autoreset_mode=AutoresetMode.DISABLED)
+    renderer, moved = env.world.renderer(), 0
+    for seed in range(4):
+        env.reset(seed=seed)
+        act = env.reference("rules")
+        for _ in range(100):
+            before, m = env.get_state()[0], env.params.mazes[env.state["maze"][0]]
+            if env.step(act())[2][0]:
+                break
+            after = env.state[0]
+            for g in range(4):
+                jump = np.abs(renderer._spot(after, m, g, 0.0) - renderer._spot(before, m, g, 1.0)).max()
+                turned = after["last"][g] == after["heading"][1 + g] ^ 2
+                if before["mode"][g] == after["mode"][g] == HUNTS and not turned:
+                    assert jump % m["sides"][1] < 1e-9  # in tunnels it comes from the other rim
+                    moved += 1
+    assert moved > 300
 
 
 def test_a_turn_holds_until_the_next_one():

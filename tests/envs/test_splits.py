@@ -1,8 +1,9 @@
 """The seeds of generated worlds: two ranges that never overlap, and any other."""
 
+import numpy as np
 import pytest
 from meze.envs.city.maps import load_pool as city_pool
-from meze.envs.core.splits import FIRST_SEED, LAST_SEED, first_seed
+from meze.envs.core.splits import FIRST_SEED, LAST_SEED, UNSEEN, drawn_apart, first_seed
 from meze.envs.kiosk.config import KioskConfig
 from meze.envs.kiosk.pool import load_pool as kiosk_pool
 from meze.envs.platformer.pool import load_pool as platformer_pool
@@ -14,6 +15,16 @@ def test_ranges():
     for split in (-1, LAST_SEED + 1):
         with pytest.raises(ValueError, match="split must be train, test, or a seed from 0"):
             first_seed(split)
+
+
+def test_what_is_drawn_is_never_on_both_sides_however_little_there_is():
+    rng = np.random.default_rng(0)
+    sides = [
+        {tuple(drawn_apart(seed, lambda: [str(rng.integers(8)), "X"])) for _ in range(200)}
+        for seed in (UNSEEN[0], UNSEEN[-1], 0, UNSEEN.stop)
+    ]
+    assert sides[0] == sides[1] and sides[2] == sides[3] and not sides[0] & sides[2]
+    assert len(sides[0] | sides[2]) == 8 and all(sides)
 
 
 def test_a_number_is_where_maps_levels_and_cities_begin():

@@ -85,6 +85,19 @@ def test_held_keys_move_the_player_tick_by_tick_and_the_replay_plays_again(frame
     assert f"you {saved.score:.2f}, expert " in capsys.readouterr().out
 
 
+def test_in_the_maze_a_turn_that_was_tapped_is_wanted_until_the_next_one(frames, tmp_path) -> None:
+    moments = frames({20: [*down(pygame.K_UP), *up(pygame.K_UP)], 60: down(pygame.K_q)})
+    assert cli.main(["play", "maze", "--env.maze", "03-the-lobby", "--out", str(tmp_path)]) == 0
+    ticks = [int(moment.records["elapsed"][0]) for moment in moments]
+    first = {tick: int(moment.actions[0]) for tick, moment in zip(ticks, moments, strict=True) if tick}
+    tapped = ticks[20]  # the tick in which the key was pressed
+    to_the_right, upwards = 1, 0
+    assert all(action == (to_the_right if tick <= tapped else upwards) for tick, action in first.items())
+    assert 1 <= tapped < ticks[-1]
+    (path,) = tmp_path.iterdir()
+    assert replay.load(path).actions == tuple(first.values())
+
+
 @pytest.mark.slow
 def test_a_long_game_can_be_watched_to_its_end(tmp_path, monkeypatch) -> None:
     """By hand a step is a tick: an episode as long as others' has more steps than the registered limit."""
