@@ -3,18 +3,32 @@
 import json
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Literal
 
 import numpy as np
 import pytest
 from meze.runners import cli
 from meze.runners.run import rollout
+from meze.runners.run.config import RunConfig
 from meze.runners.run.evaluation import on_split
 from meze.runners.run.folder import RunDir
+from meze.runners.run.search import Search
 from meze.runners.run.start import new_run
 from meze.runners.setup import seeds
-from meze.runners.setup.resolve import find_environment
-from meze.runners.setup.seeds import CHOICE_SEED, EVALUATION_SEED, RANGE, TUNING_SEED, stream_seeds
+from meze.runners.setup.kinds import settings_class
+from meze.runners.setup.resolve import find_environment, find_learner
+from meze.runners.setup.seeds import (
+    CHOICE_SEED,
+    EVALUATION_SEED,
+    FRESH_SEED,
+    RANGE,
+    SEARCH_SEED,
+    TUNING_SEED,
+    choice_seed,
+    range_of,
+    stream_seeds,
+)
 from meze.runners.tournament.tournament import Budget, Tournament, make_entries
 
 
@@ -27,8 +41,32 @@ def test_neighbouring_runs_share_no_stream():
 
 
 def test_ranges_do_not_meet():
-    firsts = [EVALUATION_SEED, CHOICE_SEED, TUNING_SEED]
+    firsts = [EVALUATION_SEED, CHOICE_SEED, TUNING_SEED, SEARCH_SEED, FRESH_SEED]
     assert all(other - first >= RANGE for first, other in pairwise(firsts))
+
+
+@pytest.mark.parametrize(
+    ("first", "choice"), [(0, CHOICE_SEED), (SEARCH_SEED, TUNING_SEED), (FRESH_SEED, CHOICE_SEED)]
+)
+def test_a_run_trains_in_the_range_of_its_own_seed(first, choice):
+    for seed in (first, first + 7):
+        allowed = range_of(seed)
+        assert allowed.start == first and choice_seed(seed) == choice
+        assert all(each in allowed for each in stream_seeds(seed, 64) + stream_seeds([seed, 500], 64))
+        spec = find_learner("random-search")
+        env = find_environment("corridor")
+        run = settings_class(spec)(seed=seed, episodes=64)
+        config = RunConfig(spec, spec.config_class()(), env, env.config(), run)
+        search = SimpleNamespace(config=config, agent=SimpleNamespace(generation=3))
+        assert all(each in allowed for each in Search.seeds(search))
+
+
+@pytest.mark.parametrize("seed", [-1, EVALUATION_SEED, CHOICE_SEED, TUNING_SEED, FRESH_SEED + RANGE])
+def test_nobody_trains_with_what_judges(seed):
+    with pytest.raises(ValueError, match="seed must lie in 0 .. 999999999; got"):
+        settings_class(find_learner("q-learning"))(seed=seed)
+    with pytest.raises(ValueError, match="seed must lie"):
+        stream_seeds(seed, 2)
 
 
 def test_evaluations_on_the_way_have_maps_and_episodes_of_their_own(tmp_path, monkeypatch):
