@@ -179,9 +179,10 @@ def difference_test(x: NDArray[np.float64], y: NDArray[np.float64]) -> float:
     """
     from scipy.stats import PermutationMethod, mannwhitneyu
 
-    tied = len(np.unique(np.concatenate([x, y]))) < len(x) + len(y)
-    permuted = PermutationMethod(n_resamples=PERMUTATIONS, rng=np.random.default_rng(0))
-    return float(mannwhitneyu(x, y, method=permuted if tied else "exact").pvalue)
+    method: Any = "exact"
+    if len(np.unique(np.concatenate([x, y]))) < len(x) + len(y):
+        method = PermutationMethod(n_resamples=PERMUTATIONS, rng=np.random.default_rng(0))
+    return float(mannwhitneyu(x, y, method=method).pvalue)
 
 
 def holm(p_values: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -9,7 +9,7 @@ from ...agents.registry import AgentSpec
 from ...agents.registry import Kind as KindName
 from ...checking import at_least, load_object
 from .resolve import Vectorization
-from .seeds import RANGE, range_of
+from .seeds import MOST_EPISODES, range_of
 
 MOST_ENVS = 1 << 20
 """Environments side by side, at most."""
@@ -191,8 +191,8 @@ class SearchSettings(RunSettings):
 
 def _check_seeds(settings: TrainSettings | SearchSettings) -> None:
     range_of(settings.seed)
-    if settings.eval_episodes > RANGE:
-        raise ValueError(f"eval_episodes must be at most {RANGE:,}; got {settings.eval_episodes:,}")
+    if settings.eval_episodes > MOST_EPISODES:
+        raise ValueError(f"eval_episodes must be at most {MOST_EPISODES:,}; got {settings.eval_episodes:,}")
 
 
 # --- Kinds ----------------------------------------------------------------------------------------------

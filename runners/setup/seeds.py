@@ -23,6 +23,8 @@ FRESH_SEED = 1_400_000_000
 """The same of the runs with the settings that it found, which show what they are worth."""
 RANGE = 100_000_000
 """Seeds, and so episodes, of each of these ranges."""
+MOST_EPISODES = RANGE // 2
+"""Episodes of an evaluation, at most: who mixes checkpoints plays more behind them, in the same range."""
 STREAMS = 2
 """How run seeds become seeds of environments: 1, as older runs have it, is seed + i; 2 is `stream_seeds`."""
 

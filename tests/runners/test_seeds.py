@@ -8,10 +8,12 @@ from typing import Literal
 
 import numpy as np
 import pytest
+from meze.envs.core.splits import first_seed
+from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
 from meze.runners.run import rollout
 from meze.runners.run.config import RunConfig
-from meze.runners.run.evaluation import on_split
+from meze.runners.run.evaluation import CERTIFIED, on_split
 from meze.runners.run.folder import RunDir
 from meze.runners.run.search import Search
 from meze.runners.run.start import new_run
@@ -22,6 +24,7 @@ from meze.runners.setup.seeds import (
     CHOICE_SEED,
     EVALUATION_SEED,
     FRESH_SEED,
+    MOST_EPISODES,
     RANGE,
     SEARCH_SEED,
     TUNING_SEED,
@@ -67,6 +70,59 @@ def test_nobody_trains_with_what_judges(seed):
         settings_class(find_learner("q-learning"))(seed=seed)
     with pytest.raises(ValueError, match="seed must lie"):
         stream_seeds(seed, 2)
+
+
+@pytest.mark.parametrize("agent", ["q-learning", "genetic", "clone"])
+def test_tuning_training_choosing_and_judging_have_no_episode_in_common(agent, tmp_path, monkeypatch):
+    """All seeds that environments are reset with, and those of the maps, of one run of each kind."""
+    met = {}
+    searches, evaluate, reset = Search.seeds, rollout.evaluate, WorldVectorEnv.reset
+
+    def note(what, seeds, env_config):
+        first = first_seed(env_config.split)
+        episodes, maps = met.setdefault(what, (set(), set()))
+        episodes.update(int(each) for each in seeds)
+        maps.update(range(first, first + env_config.pool_size))
+
+    def noted_search(self):
+        note("train", drawn := searches(self), self.config.env_config)
+        return drawn
+
+    def noted_evaluation(env, policy, episodes):
+        split = env.unwrapped.world.config.split
+        note("judge" if split == "test" else f"choose {split}", episodes, env.unwrapped.world.config)
+        return evaluate(env, policy, episodes)
+
+    def noted_reset(self, *, seed=None, options=None):
+        if self.world.config.split == "train" and isinstance(seed, list):
+            note("train", seed, self.world.config)
+        return reset(self, seed=seed, options=options)
+
+    monkeypatch.setattr(rollout, "evaluate", noted_evaluation)
+    monkeypatch.setattr(Search, "seeds", noted_search)
+    monkeypatch.setattr(WorldVectorEnv, "reset", noted_reset)
+    length = ["--generations", "2", "--agent.population-size", "16", "--episodes", "2"]
+    if agent != "genetic":
+        length = ["--steps", "1000", "--num-envs", "8"]
+    everything = {}
+    for first in (0, SEARCH_SEED, FRESH_SEED):
+        met.clear()
+        words = ["--seed", str(first), "--env.pool-size", "2", "--eval-episodes", "3", *length]
+        assert cli.main(["train", agent, "city", *words, "--out", str(tmp_path / str(first))]) == 0
+        choosing = f"choose {choice_seed(first)}"
+        assert set(met) == {"train", choosing, "judge"}
+        for what, (episodes, _) in met.items():
+            everything.setdefault((first if what == "train" else 0, what), set()).update(episodes)
+        maps = [each for _, each in met.values()]
+        assert sum(map(len, maps)) == len(set.union(*maps))
+    assert len(everything) == 3 + 2 + 1  # each trains in a range of its own; studies choose in theirs
+    assert sum(map(len, everything.values())) == len(set.union(*everything.values()))
+
+
+def test_evaluations_and_what_mixes_checkpoints_stay_in_their_range():
+    assert MOST_EPISODES + CERTIFIED < RANGE
+    with pytest.raises(ValueError, match="eval_episodes must be at most 50,000,000"):
+        settings_class(find_learner("q-learning"))(eval_episodes=MOST_EPISODES + 1)
 
 
 def test_evaluations_on_the_way_have_maps_and_episodes_of_their_own(tmp_path, monkeypatch):
