@@ -13,7 +13,13 @@ from ...agents.registry import AgentSpec, agent_names, find_agent
 from ..setup.kinds import KINDS, RunSettings
 from ..setup.lengths import stretched
 from ..setup.plugins import load_plugins
-from ..setup.presets import default_agent_config, default_env_config, default_settings, with_presets_of
+from ..setup.presets import (
+    default_agent_config,
+    default_env_config,
+    default_settings,
+    provenance,
+    with_presets_of,
+)
 from ..setup.resolve import Environment, find_environment, find_learner
 from ..setup.settings import as_words, differences, group, override, parse, take_flag, to_plain
 from ..setup.text import command
@@ -129,7 +135,9 @@ def read_request(names: Sequence[str], args: Sequence[str]) -> TrainRequest:
     if presets:
         environment = with_presets_of(Path(presets[-1]), environment, spec)
     default = usual(spec, environment, find_encoder(encoders[-1]) if encoders else None, *modes[-1:])
-    given = parse(default.given, flags, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
+    found = provenance(environment, spec.name)
+    description = f"{DESCRIPTION}\n\nThese settings of {spec.name} in {environment.name}: {found}."
+    given = parse(default.given, flags, prog=f"meze train {' '.join(names)}", description=description)
     said = {flag.partition("=")[0].replace("_", "-") for flag in flags}
     return stretch(default._replace(given=given), default.given.run, said)
 
