@@ -36,6 +36,7 @@ COMMANDS = {
     "play": Command("play", 1, 0, "act yourself, by keyboard"),
     "compare": Command("compare", 1, 0, "a tournament of agents, with a report"),
     "collect": Command("collect", 1, 0, "record what policies see and do, as arrays"),
+    "verify": Command("verify", 1, None, "train rows of results again, and compare"),
     "features": Command("features", 1, 0, "compare encoders of observations"),
     "import-map": Command("import_map", 1, None, "make a map of an extract of OpenStreetMap"),
     "bench": Command("bench", MANY, 0, "measure steps per second"),

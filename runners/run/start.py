@@ -188,6 +188,19 @@ def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig,
     return config, RunDir.create(out, config, command("meze", "train", *said))
 
 
+def begin_or_go_on(config: RunConfig, out: Path) -> tuple[RunConfig, RunDir]:
+    """The only run with these settings and this seed below a folder: as far as it is, or begun.
+
+    Args:
+        config: what the run is asked to do.
+        out: the folder, for runs with no other settings.
+    """
+    begun = sorted(out.glob(f"*/*/*-s{config.settings.seed}/config.json"))
+    if begun:
+        return old_run(str(begun[0].parent), [], [config.agent.name, config.environment.id])
+    return begin(config, out, [*words(config), "--out", str(out)])
+
+
 def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
     """Opens the folder of a run that is to go on, with what `args` change in it.
 

@@ -325,6 +325,8 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
         kinds = args[:1] * len(plain) if args[1:] == (...,) else args
         if len(kinds) == len(plain):
             return tuple(from_plain(k, v, name) for k, v in zip(kinds, plain, strict=True))
+    elif origin is dict and isinstance(plain, dict):
+        return {from_plain(args[0], k, name): from_plain(args[1], v, f"{name}.{k}") for k, v in plain.items()}
     elif kind is float and (type(plain) is float or type(plain) is int and abs(plain) < 1 << 1000):
         return float(plain)
     elif kind is Path and isinstance(plain, str):

@@ -1,0 +1,176 @@
+"""Which runs results are made of, and in which order they are trained until the time is over."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import shutil
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from ...agents.registry import AgentSpec
+from ..run.config import RunConfig
+from ..run.executor import Executor, Task
+from ..run.start import usual
+from ..setup.files import held
+from ..setup.resolve import Environment
+from ..setup.settings import override
+from ..setup.text import printable
+from .job import ask, outcome_of
+from .rows import Row, Table, digest, read_rows, write_rows
+
+LEAST, MOST = 5, 30
+"""Seeds that each pair is trained with, and those of which a run takes less than `SHORT` seconds."""
+SHORT = 10.0
+
+
+@dataclass(frozen=True)
+class Pair:
+    """An agent in an environment, with the settings of one of the tables."""
+
+    table: Table
+    config: RunConfig
+    """With what it is trained, but for the seed."""
+    places: tuple[dict[str, Any], ...] = ({},)
+    """What is different where it is evaluated, one after another; its own world first."""
+
+    def with_seed(self, seed: int) -> RunConfig:
+        """What the run with a seed is asked to do."""
+        settings = dataclasses.replace(self.config.settings, seed=seed)
+        return dataclasses.replace(self.config, settings=settings)
+
+    def rows(self, rows: Sequence[Row], episodes: int) -> dict[int, Row]:
+        """Of some rows those that are its own, by their seeds: with the settings that it has today."""
+        found = {}
+        for row in rows:
+            if (row.table, row.episodes, row.config.agent.name) != (
+                self.table,
+                episodes,
+                self.config.agent.name,
+            ):
+                continue
+            seed = row.config.settings.seed
+            same = row.config.described() == self.with_seed(seed).described()
+            if same and [each.env for each in row.outcome.evaluations] == list(self.places):
+                found[seed] = row
+        return found
+
+
+def pair_of(
+    table: Table, environment: Environment, spec: AgentSpec, places: Sequence[dict[str, Any]] = ()
+) -> Pair:
+    """An agent that is asked for with nothing but its name; on the CPU, so that it comes to the same again.
+
+    Args:
+        table: in which it stands.
+        environment: where it is trained, and what is known of it.
+        spec: who.
+        places: what is different where it is evaluated as well.
+    """
+    config = usual(spec, environment).config
+    if spec.on_device:
+        config = dataclasses.replace(config, settings=override(config.settings, {"device": "cpu"}))
+    return Pair(table, config, ({}, *places))
+
+
+@dataclass
+class Results:
+    """The runs of some pairs, and the file in which each has its row.
+
+    Raises:
+        ValueError: one line, when a row in the file is damaged.
+    """
+
+    path: Path
+    """The file of rows; it need not be there."""
+    work: Path
+    """Folder of what is under way, from which it goes on."""
+    pairs: Sequence[Pair]
+    episodes: int
+    """Of each evaluation."""
+    until: float
+    """When to stop, in seconds since 1970."""
+    failures: dict[str, str] = field(default_factory=dict)
+    """Name of each run that failed to its reason."""
+
+    def __post_init__(self) -> None:
+        """Reads what is there."""
+        self._rows = read_rows(self.path) if self.path.exists() else []
+        self._of = [pair.rows(self._rows, self.episodes) for pair in self.pairs]
+        self._asked: dict[Task, tuple[int, int]] = {}
+        self._failed: set[int] = set()
+
+    def rows(self) -> list[tuple[Pair, list[Row]]]:
+        """Each pair's rows, by their seeds."""
+        return [
+            (pair, [of[seed] for seed in sorted(of)]) for pair, of in zip(self.pairs, self._of, strict=True)
+        ]
+
+    def run(self, executor: Executor) -> None:
+        """Trains what is missing; each run that is done is in the file before the next one begins.
+
+        Raises:
+            KeyboardInterrupt: after Ctrl-C, once all that was under way is saved.
+            ValueError: when another process is at it.
+        """
+        self.work.mkdir(parents=True, exist_ok=True)
+        began = time.time()
+        with held(self.work):
+            while self._next() is not None:  # what is known after a round may ask for another one
+                with executor.running(iter(self._next_task, None)) as ended:
+                    for task, reason in ended:
+                        said = self._take(task, reason)
+                        print(printable(f"{time.time() - began:.0f} s: {task.name} {said}"), flush=True)
+
+    def _next(self) -> tuple[int, int] | None:
+        """The next pair and seed, while there is time: who has the fewest seeds, of these the quickest."""
+        under_way, now = set(self._asked.values()), time.time()
+        missing = []
+        for number, of in enumerate(self._of):
+            seeds = {*of, *(seed for each, seed in under_way if each == number)}
+            cost = median([row.outcome.seconds for row in of.values()] or [0.0])
+            wanted = self._wanted(cost, bool(of))
+            if number not in self._failed and len(seeds) < wanted and now + cost < self.until:
+                missing.append((len(seeds), cost, number, min({*range(MOST)} - seeds)))
+        return min(missing)[2:] if missing else None
+
+    @staticmethod
+    def _wanted(cost: float, known: bool) -> int:
+        """How many seeds; as long as nobody knows what a run costs, no more than the least."""
+        return MOST if known and cost < SHORT else LEAST
+
+    def _next_task(self) -> Task | None:
+        found = self._next()
+        if found is None:
+            return None
+        number, seed = found
+        pair = self.pairs[number]
+        config = pair.with_seed(seed)
+        key = digest({"settings": config.described(), "episodes": self.episodes, "places": list(pair.places)})
+        name = f"{config.agent.name} in {config.environment.name} ({pair.table}), seed {seed}"
+        task = ask(self.work / key, name, config, self.episodes, pair.places)
+        task = dataclasses.replace(task, words=(*task.words, str(self.until)))
+        self._asked[task] = found
+        return task
+
+    def _take(self, task: Task, reason: str) -> str:
+        """Takes what a task came to into the file; returns what is said of it."""
+        number, seed = self._asked.pop(task)
+        pair, folder = self.pairs[number], task.log.parent
+        outcome = outcome_of(folder)
+        if outcome is None:
+            if time.time() >= self.until:
+                return "is saved, and goes on the next time"
+            self.failures[task.name] = reason
+            self._failed.add(number)
+            return f"failed: {reason}"
+        self._of[number][seed] = row = Row(pair.table, pair.with_seed(seed), self.episodes, outcome)
+        self._rows.append(row)
+        write_rows(self.path, self._rows)
+        with contextlib.suppress(OSError):
+            shutil.rmtree(folder)
+        return f"scores {outcome.evaluations[0].score:.3g} after {outcome.seconds:.0f} s"
