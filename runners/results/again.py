@@ -48,13 +48,12 @@ def _verdict(row: Row, now: Outcome | None, reason: str) -> Verdict:
     if not found:
         return Verdict(row, True, "the same")
     others = list(_circumstances(then, now))
+    exact = "on any machine" if row.is_exact else "on the same processor"
+    broken = not others or row.is_exact and others == [_processors(then, now)]
+    promise = f"{'though' if broken else 'and'} it promises the same bits with the same versions {exact}"
     scores = f"its score was {then.evaluations[0].score:.4g}, and is {now.evaluations[0].score:.4g}"
-    if row.is_exact and all(each.startswith("on ") for each in others):
-        why = "which promises to be exact on any machine"
-    else:
-        why = "which promises to be exact with the same versions on the same processor alone"
-    circumstances = "; ".join(others) or "nothing else is different"
-    return Verdict(row, False, f"{' and '.join(found)} differ, {why}; {scores}; {circumstances}")
+    why = "; ".join(others) or "nothing else is different"
+    return Verdict(row, False, f"differs in {' and '.join(found)}, {promise}; {scores}; {why}")
 
 
 def _differences(then: Outcome, now: Outcome) -> Iterator[str]:
@@ -64,19 +63,23 @@ def _differences(then: Outcome, now: Outcome) -> Iterator[str]:
     if [each.digest for each in then.evaluations] != [each.digest for each in now.evaluations]:
         yield "episodes"
     elif then.evaluations != now.evaluations:
-        yield "scores that are told of the same episodes"
+        yield "what is told of the same episodes"
 
 
 def _circumstances(then: Outcome, now: Outcome) -> Iterator[str]:
     """In what else the two runs are different."""
     if then.cpu != now.cpu:
-        yield f"on {then.cpu} then, {now.cpu} now"
+        yield _processors(then, now)
     for name in sorted(then.versions.keys() | now.versions.keys()):
         before, after = (each.versions.get(name, "none") for each in (then, now))
         if before != after:
             yield f"{name} {before} then, {after} now"
     if then.commit != now.commit:
         yield f"commit {_short(then.commit)} then, {_short(now.commit)} now"
+
+
+def _processors(then: Outcome, now: Outcome) -> str:
+    return f"on {then.cpu} then, {now.cpu} now"
 
 
 def _short(commit: str | None) -> str:

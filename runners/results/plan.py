@@ -21,7 +21,7 @@ from ..setup.resolve import Environment
 from ..setup.settings import override
 from ..setup.text import printable
 from .job import ask, outcome_of
-from .rows import Row, Table, digest, read_rows, write_rows
+from .rows import Row, Table, add_row, digest, read_rows
 
 LEAST, MOST = 5, 30
 """Seeds that each pair is trained with, and those of which a run takes less than `SHORT` seconds."""
@@ -43,21 +43,20 @@ class Pair:
         settings = dataclasses.replace(self.config.settings, seed=seed)
         return dataclasses.replace(self.config, settings=settings)
 
-    def rows(self, rows: Sequence[Row], episodes: int) -> dict[int, Row]:
-        """Of some rows those that are its own, by their seeds: with the settings that it has today."""
-        found = {}
-        for row in rows:
-            if (row.table, row.episodes, row.config.agent.name) != (
-                self.table,
-                episodes,
-                self.config.agent.name,
-            ):
-                continue
-            seed = row.config.settings.seed
-            same = row.config.described() == self.with_seed(seed).described()
-            if same and [each.env for each in row.outcome.evaluations] == list(self.places):
-                found[seed] = row
-        return found
+    def key(self, episodes: int) -> str:
+        """What it has in common with its rows, all settings but the seed: see `key_of`."""
+        return _key(self.table, self.config, episodes, self.places)
+
+
+def key_of(row: Row) -> str:
+    """What a row has in common with its pair."""
+    return _key(row.table, row.config, row.episodes, [each.env for each in row.outcome.evaluations])
+
+
+def _key(table: Table, config: RunConfig, episodes: int, places: Sequence[dict[str, Any]]) -> str:
+    settings = config.described()
+    del settings["run"]["seed"]
+    return digest({"table": table, "settings": settings, "episodes": episodes, "places": list(places)})
 
 
 def pair_of(
@@ -99,8 +98,10 @@ class Results:
 
     def __post_init__(self) -> None:
         """Reads what is there."""
-        self._rows = read_rows(self.path) if self.path.exists() else []
-        self._of = [pair.rows(self._rows, self.episodes) for pair in self.pairs]
+        found: dict[str, dict[int, Row]] = {}
+        for row in read_rows(self.path) if self.path.exists() else ():
+            found.setdefault(key_of(row), {})[row.config.settings.seed] = row
+        self._of = [found.get(pair.key(self.episodes), {}) for pair in self.pairs]
         self._asked: dict[Task, tuple[int, int]] = {}
         self._failed: set[int] = set()
 
@@ -150,9 +151,9 @@ class Results:
         number, seed = found
         pair = self.pairs[number]
         config = pair.with_seed(seed)
-        key = digest({"settings": config.described(), "episodes": self.episodes, "places": list(pair.places)})
         name = f"{config.agent.name} in {config.environment.name} ({pair.table}), seed {seed}"
-        task = ask(self.work / key, name, config, self.episodes, pair.places)
+        folder = self.work / f"{pair.key(self.episodes)}-s{seed}"
+        task = ask(folder, name, config, self.episodes, pair.places)
         task = dataclasses.replace(task, words=(*task.words, str(self.until)))
         self._asked[task] = found
         return task
@@ -169,8 +170,7 @@ class Results:
             self._failed.add(number)
             return f"failed: {reason}"
         self._of[number][seed] = row = Row(pair.table, pair.with_seed(seed), self.episodes, outcome)
-        self._rows.append(row)
-        write_rows(self.path, self._rows)
+        add_row(self.path, row)
         with contextlib.suppress(OSError):
             shutil.rmtree(folder)
         return f"scores {outcome.evaluations[0].score:.3g} after {outcome.seconds:.0f} s"

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
@@ -133,7 +133,8 @@ def read_row(plain: Any, file: Path) -> Row:
     del rest["format"]
     config = read_config(settings, file)
     teacher = getattr(config.settings, "teacher", None)
-    if config.encoding or teacher not in (None, *reference_names(config.environment, config.env_config)):
+    named = teacher is None or teacher in reference_names(config.environment, config.env_config)
+    if config.encoding or not named:
         raise ValueError("it has an encoder, or a teacher that is no reference, which no result has")
     outcome = from_plain(Outcome, rest, "outcome")
     if from_plain(int, episodes, "episodes") < 1 or not outcome.evaluations:
@@ -169,10 +170,11 @@ def read_rows(path: Path) -> list[Row]:
     return rows
 
 
-def write_rows(path: Path, rows: Sequence[Row]) -> None:
-    """Writes a file of rows at once or not at all."""
-    lines = [json.dumps(row.described(), separators=(",", ":"), allow_nan=False) + "\n" for row in rows]
-    write_whole(path, "".join(lines).encode())
+def add_row(path: Path, row: Row) -> None:
+    """Adds a row to a file, which need not be there, at once or not at all."""
+    before = path.read_bytes() if path.exists() else b""
+    line = json.dumps(row.described(), separators=(",", ":"), allow_nan=False) + "\n"
+    write_whole(path, before, line.encode())
 
 
 def digest(values: Mapping[str, Any]) -> str:

@@ -85,13 +85,15 @@ def _over_all(results: Known) -> str:
         by_agent.setdefault(pair.config.agent.name, {})[pair.config.environment.name] = rows
     body = []
     for agent, found in by_agent.items():
-        cells = [
-            f"{_score(found[name])}, {len(found[name])} seeds" if name in found else "-" for name in worlds
-        ]
+        cells = [_with_seeds(found[name]) if name in found else "-" for name in worlds]
         body.append(
             [f"`{agent}`", *cells, _aggregate(list(found.values())) if len(found) == len(worlds) else "-"]
         )
     return _markdown(["agent", *(f"`{name}`" for name in worlds), "all"], body)
+
+
+def _with_seeds(rows: Sequence[Row]) -> str:
+    return f"{_score(rows)}, {len(rows)} seed{'s' if len(rows) > 1 else ''}"
 
 
 def _aggregate(tasks: list[list[Row]]) -> str:
