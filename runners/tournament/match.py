@@ -30,7 +30,7 @@ from ..run.executor import Stopped, serve
 from ..run.folder import RunDir
 from ..run.metrics import METRICS, read_rows
 from ..run.rollout import Tally, action_mask
-from ..run.start import begin, make_training, old_run, words
+from ..run.start import begun, make_training
 from ..setup.files import held
 from ..setup.resolve import Environment, make_vector, world_class
 from ..setup.settings import from_plain
@@ -75,13 +75,8 @@ def _train(
     config = tournament.entries[number].config
     assert config is not None, "who is trained has settings"
     out = tournament.path / "runs" / tournament.stem(number)
-    begun = sorted(out.glob(f"*/*/*-s{seed}/config.json"))
-    if begun:
-        config, run = old_run(str(begun[0].parent), [], [config.agent.name, config.environment.id])
-    else:
-        settings = dataclasses.replace(config.settings, seed=seed)
-        config = dataclasses.replace(config, settings=settings)
-        config, run = begin(config, out, [*words(config), "--out", str(out)])
+    settings = dataclasses.replace(config.settings, seed=seed)
+    config, run = begun(dataclasses.replace(config, settings=settings), out)
     with held(run.path):
         training = make_training(config, run)
         try:
