@@ -35,6 +35,7 @@ COMMANDS = {
     "watch": Command("watch", 2, 1, "see an agent act in a window, or record it"),
     "play": Command("play", 1, 0, "act yourself, by keyboard"),
     "compare": Command("compare", 1, 0, "a tournament of agents, with a report"),
+    "tune": Command("tune", 2, 1, "search an agent's settings, and show what the best are worth"),
     "collect": Command("collect", 1, 0, "record what policies see and do, as arrays"),
     "verify": Command("verify", 1, None, "train rows of results again, and compare"),
     "features": Command("features", 1, 0, "compare encoders of observations"),

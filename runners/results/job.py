@@ -28,7 +28,7 @@ from ..run.config import RunConfig, read_config
 from ..run.evaluation import find_contestant, make_evaluation_env, on_split, play_episodes
 from ..run.executor import Stopped, Task, serve
 from ..run.folder import RunDir, unpack
-from ..run.start import begin_or_go_on, make_training
+from ..run.start import begun, make_training
 from ..setup.files import held, read_json, write_json
 from ..setup.machine import commit, cpu, versions
 from ..setup.resolve import reference_names, world_class
@@ -95,9 +95,9 @@ def _train(config: RunConfig, out: Path, stop: threading.Event) -> tuple[RunDir,
     Raises:
         Stopped: when `stop` was set; what is trained is saved.
     """
-    asked, run = begin_or_go_on(config, out)
-    begun = read_json(run.path / "config.json")
-    alike = (begun["commit"], begun["versions"]) == (commit(), versions())
+    asked, run = begun(config, out)
+    told = read_json(run.path / "config.json")
+    alike = (told["commit"], told["versions"]) == (commit(), versions())
     with held(run.path), closing(make_training(asked, run)) as training:
         if not training.done or alike and not training.caveats:
             with training.progress() as progress:

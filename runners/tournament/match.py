@@ -30,7 +30,7 @@ from ..run.executor import Stopped, serve
 from ..run.folder import RunDir
 from ..run.metrics import METRICS, read_rows
 from ..run.rollout import Tally, action_mask
-from ..run.start import begin_or_go_on, make_training
+from ..run.start import begun, make_training
 from ..setup.files import held
 from ..setup.resolve import Environment, make_vector, world_class
 from ..setup.settings import from_plain
@@ -76,7 +76,7 @@ def _train(
     assert config is not None, "who is trained has settings"
     out = tournament.path / "runs" / tournament.stem(number)
     settings = dataclasses.replace(config.settings, seed=seed)
-    config, run = begin_or_go_on(dataclasses.replace(config, settings=settings), out)
+    config, run = begun(dataclasses.replace(config, settings=settings), out)
     with held(run.path):
         training = make_training(config, run)
         try:
