@@ -5,9 +5,9 @@
 
 Each run is `meze train AGENT ENV` with nothing else, judged on seeds that training never saw (worlds: on
 maps, levels and cities of their test split). A second table has each agent with its defaults, which no preset
-has changed: one setting over all worlds. The budget is the wall clock's; what is under way when it is over is
-saved, and goes on the next time. A run with the same settings as one in the file is not trained again. Before
-anything is trained twice, all are trained once; the quickest come first.
+has changed: one setting over all worlds. Pairs share the budget, which is the wall clock's; what is under way
+when it is over is saved, and goes on the next time. A run with the same settings as one in the file is not
+trained again.
 
 `meze verify benchmarks/results/results.jsonl` trains rows again.
 """

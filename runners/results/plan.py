@@ -26,6 +26,7 @@ from .rows import Row, Table, add_row, digest, read_rows
 LEAST, MOST = 5, 30
 """Seeds that each pair is trained with, and those of which a run takes less than `SHORT` seconds."""
 SHORT = 10.0
+"""Seconds of a run that is quick."""
 
 
 @dataclass(frozen=True)
@@ -77,8 +78,47 @@ def pair_of(
 
 
 @dataclass
+class Account:
+    """What a pair has come to so far, and what it has taken."""
+
+    rows: dict[int, Row]
+    """By their seeds."""
+    under_way: dict[int, tuple[float, float]] = field(default_factory=dict)
+    """Seeds to when they began, and when they are to stop."""
+    patience: float = 2 * SHORT
+    """Seconds that a run of unknown cost is given before others have their turn."""
+    done: float = 0.0
+    """Seconds that the runs with a row have taken, evaluations included."""
+    lost: float = 0.0
+    """Seconds of runs that were stopped."""
+    failed: bool = False
+
+    @property
+    def cost(self) -> float:
+        """Seconds of the next run: what the others have taken, or for how long it may go on."""
+        return self.done / len(self.rows) if self.rows else self.patience
+
+    @property
+    def taken(self) -> float:
+        """Seconds that it has taken in all, those of runs under way included."""
+        return self.done + self.lost + self.cost * len(self.under_way)
+
+    @property
+    def next_seed(self) -> int | None:
+        """The lowest seed that is missing; None where there are enough, or it can't be trained."""
+        seconds = [row.outcome.seconds for row in self.rows.values()]
+        wanted = MOST if seconds and median(seconds) < SHORT else LEAST
+        there = self.rows.keys() | self.under_way.keys()
+        return None if self.failed or len(there) >= wanted else min({*range(MOST)} - there)
+
+
+@dataclass
 class Results:
     """The runs of some pairs, and the file in which each has its row.
+
+    Pairs share the time: the next run is that of the pair which would have taken the least with it. As long
+    as nobody knows what a run costs, it is stopped and saved after a while, which doubles each time; so who
+    is slow keeps nobody waiting.
 
     Raises:
         ValueError: one line, when a row in the file is damaged.
@@ -101,15 +141,15 @@ class Results:
         found: dict[str, dict[int, Row]] = {}
         for row in read_rows(self.path) if self.path.exists() else ():
             found.setdefault(key_of(row), {})[row.config.settings.seed] = row
-        self._of = [found.get(pair.key(self.episodes), {}) for pair in self.pairs]
+        self._accounts = [Account(found.get(pair.key(self.episodes), {})) for pair in self.pairs]
+        for account in self._accounts:
+            account.done = sum(row.outcome.seconds for row in account.rows.values())
         self._asked: dict[Task, tuple[int, int]] = {}
-        self._failed: set[int] = set()
 
     def rows(self) -> list[tuple[Pair, list[Row]]]:
         """Each pair's rows, by their seeds."""
-        return [
-            (pair, [of[seed] for seed in sorted(of)]) for pair, of in zip(self.pairs, self._of, strict=True)
-        ]
+        known = [[row for _, row in sorted(account.rows.items())] for account in self._accounts]
+        return list(zip(self.pairs, known, strict=True))
 
     def run(self, executor: Executor) -> None:
         """Trains what is missing; each run that is done is in the file before the next one begins.
@@ -128,48 +168,49 @@ class Results:
                         print(printable(f"{time.time() - began:.0f} s: {task.name} {said}"), flush=True)
 
     def _next(self) -> tuple[int, int] | None:
-        """The next pair and seed, while there is time: who has the fewest seeds, of these the quickest."""
-        under_way, now = set(self._asked.values()), time.time()
-        missing = []
-        for number, of in enumerate(self._of):
-            seeds = {*of, *(seed for each, seed in under_way if each == number)}
-            cost = median([row.outcome.seconds for row in of.values()] or [0.0])
-            wanted = self._wanted(cost, bool(of))
-            if number not in self._failed and len(seeds) < wanted and now + cost < self.until:
-                missing.append((len(seeds), cost, number, min({*range(MOST)} - seeds)))
-        return min(missing)[2:] if missing else None
-
-    @staticmethod
-    def _wanted(cost: float, known: bool) -> int:
-        """How many seeds; as long as nobody knows what a run costs, no more than the least."""
-        return MOST if known and cost < SHORT else LEAST
+        """The next pair and its seed, while there is time: who would have taken the least with it."""
+        left = self.until - time.time()
+        missing = [
+            (account.taken + account.cost, number, seed)
+            for number, account in enumerate(self._accounts)
+            if (seed := account.next_seed) is not None
+            and 0 < left
+            and (account.cost < left or not account.rows)
+        ]
+        return min(missing)[1:] if missing else None
 
     def _next_task(self) -> Task | None:
         found = self._next()
         if found is None:
             return None
         number, seed = found
-        pair = self.pairs[number]
+        pair, account = self.pairs[number], self._accounts[number]
+        now = time.time()
+        until = self.until if account.rows else min(self.until, now + account.patience)
+        account.under_way[seed] = now, until
         config = pair.with_seed(seed)
         name = f"{config.agent.name} in {config.environment.name} ({pair.table}), seed {seed}"
         folder = self.work / f"{pair.key(self.episodes)}-s{seed}"
         task = ask(folder, name, config, self.episodes, pair.places)
-        task = dataclasses.replace(task, words=(*task.words, str(self.until)))
+        task = dataclasses.replace(task, words=(*task.words, str(until)))
         self._asked[task] = found
         return task
 
     def _take(self, task: Task, reason: str) -> str:
         """Takes what a task came to into the file; returns what is said of it."""
         number, seed = self._asked.pop(task)
-        pair, folder = self.pairs[number], task.log.parent
-        outcome = outcome_of(folder)
+        pair, account, folder = self.pairs[number], self._accounts[number], task.log.parent
+        now, outcome = time.time(), outcome_of(folder)
+        began, until = account.under_way.pop(seed)
+        if outcome is None and now >= until:
+            account.lost += now - began
+            account.patience *= 2
+            return "is saved, and goes on later"
         if outcome is None:
-            if time.time() >= self.until:
-                return "is saved, and goes on the next time"
-            self.failures[task.name] = reason
-            self._failed.add(number)
+            self.failures[task.name], account.failed = reason, True
             return f"failed: {reason}"
-        self._of[number][seed] = row = Row(pair.table, pair.with_seed(seed), self.episodes, outcome)
+        account.done += now - began
+        account.rows[seed] = row = Row(pair.table, pair.with_seed(seed), self.episodes, outcome)
         add_row(self.path, row)
         with contextlib.suppress(OSError):
             shutil.rmtree(folder)

@@ -8,6 +8,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import meze
 import numpy as np
@@ -226,10 +227,18 @@ def test_what_a_user_gets_wrong_is_told_in_one_line(args, words, rows, tmp_path,
 
 
 class Pretended:
-    """An executor whose runs are done at once, and say that they took as long as they are told to."""
+    """An executor for which time flies: a run is done as soon as the clock says so, or saved.
 
-    def __init__(self, seconds, jobs=2):
-        self.seconds, self.jobs, self.done = seconds, jobs, []
+    Args:
+        patch: puts its clock in the place of the real one.
+        seconds: beginnings of runs' names to what they take; None: they fail.
+        jobs: runs side by side, which all begin when the one before has ended.
+    """
+
+    def __init__(self, patch, seconds, jobs=1):
+        self.seconds, self.jobs, self.now = seconds, jobs, 1e9
+        self.begun, self.left = [], {}
+        patch.setattr(plan, "time", SimpleNamespace(time=lambda: self.now))
 
     @contextmanager
     def running(self, tasks):
@@ -242,56 +251,78 @@ class Pretended:
             if not under_way:
                 return
             task = under_way.pop(0)
-            self.done.append(task.name)
+            self.begun.append(task.name.partition(" ")[0])
             [seconds] = (each for name, each in self.seconds.items() if task.name.startswith(name))
             if seconds is None:
                 yield task, "it is broken"
                 continue
-            judged = Evaluation({}, "e", {"return": 1.0 + len(self.done)}, {"random": 0.0, "expert": 10.0})
-            outcome = Outcome(1, seconds, "p", (judged,), "cpu", {}, None)
-            write_json(task.log.parent / OUTCOME, to_plain(outcome))
-            yield task, ""
+            here = min(self.left.setdefault(task.name, seconds), float(task.words[-1]) - self.now)
+            self.left[task.name] -= here
+            self.now += here
+            if not self.left[task.name]:
+                judged = Evaluation(
+                    {}, "e", {"return": 1.0 + len(self.begun)}, {"random": 0.0, "expert": 10.0}
+                )
+                outcome = Outcome(1, seconds, "p", (judged,), "cpu", {}, None)
+                write_json(task.log.parent / OUTCOME, to_plain(outcome))
+            yield task, "saved" if self.left[task.name] else ""
+
+
+def counts(made):
+    return [len(found) for _, found in made.rows()]
 
 
 @pytest.mark.parametrize("jobs", [1, 2, 9])
-def test_quick_runs_get_thirty_seeds_and_others_five(jobs, tmp_path):
-    pairs = [pair(name) for name in ("q-learning", "dqn", "clone")]
-    made, executor = (
-        results(tmp_path, pairs),
-        Pretended({"q-learning": 1.0, "dqn": 60.0, "clone": None}, jobs),
+def test_quick_runs_get_thirty_seeds_and_others_five(jobs, tmp_path, monkeypatch):
+    pairs, seconds = (
+        [pair(name) for name in ("q-learning", "dqn", "clone")],
+        {"q-l": 1.0, "dqn": 60.0, "clone": None},
     )
+    executor = Pretended(monkeypatch, seconds, jobs)
+    made = Results(tmp_path / "rows.jsonl", tmp_path / "work", pairs, 6, executor.now + 1e6)
     made.run(executor)
-    assert [len(found) for _, found in made.rows()] == [MOST, LEAST, 0] == [30, 5, 0]
+    assert counts(made) == [MOST, LEAST, 0] == [30, 5, 0]
     assert list(made.failures.values())[0] == "it is broken"
-    seeds = [row.config.settings.seed for row in made.rows()[0][1]]
-    assert seeds == list(range(30))
-    if jobs == 1:  # everybody first, then who has the fewest, the quickest before the others
-        kinds = [name.partition(" ")[0] for name in executor.done]
-        assert kinds[:6] == ["q-learning", "dqn", "clone", "q-learning", "dqn", "q-learning"]
-    again, executor = (
-        results(tmp_path, pairs),
-        Pretended({"q-learning": 1.0, "dqn": 60.0, "clone": None}, jobs),
-    )
-    again.run(executor)  # of what is in the file nothing is trained again
-    assert {name.partition(" ")[0] for name in executor.done} == {"clone"}
+    assert [row.config.settings.seed for row in made.rows()[0][1]] == list(range(30))
+    assert len([name for name in executor.begun if name == "dqn"]) <= 5 + 2 * jobs  # saved twice, then known
+
+    executor = Pretended(monkeypatch, seconds, jobs)  # of what is in the file nothing is trained again
+    Results(tmp_path / "rows.jsonl", tmp_path / "work", pairs, 6, executor.now + 1e6).run(executor)
+    assert set(executor.begun) == {"clone"}
 
 
-def test_what_would_take_longer_than_is_left_is_not_begun(tmp_path):
-    pairs = [pair("q-learning"), pair("dqn")]
-    made = results(tmp_path, pairs, minutes=0.5)
-    made.run(Pretended({"q-learning": 20.0, "dqn": 60.0}))
-    assert [len(found) for _, found in made.rows()] == [
-        LEAST,
-        2,
-    ]  # dqn's second one before the first was known
-    none = results(tmp_path / "late", pairs, minutes=0.0)
-    none.run(Pretended({}))
-    assert [len(found) for _, found in none.rows()] == [0, 0]
+def test_pairs_share_the_time(tmp_path, monkeypatch):
+    pairs = [pair("dqn"), pair("pqn"), pair("q-learning"), pair("sarsa-lambda")]
+    executor = Pretended(monkeypatch, {"dqn": 1e5, "pqn": 50.0, "q-l": 1.0, "sarsa": 12.0})
+    made = Results(tmp_path / "rows.jsonl", tmp_path / "work", pairs, 6, executor.now + 400)
+    made.run(executor)
+    assert executor.begun[:4] == [
+        "dqn",
+        "pqn",
+        "q-learning",
+        "q-learning",
+    ]  # the slow ones for 20 seconds each
+    assert executor.begun.index("sarsa-lambda") == 2 + 20  # as soon as the quick one would have taken longer
+    assert counts(made) == [0, 3, 30, 5]
+    assert executor.begun.count("dqn") == 4  # for 20, 40, 80 seconds, and what was left
+    assert executor.now == 1e9 + 400
 
 
-def test_other_settings_are_another_pair(tmp_path):
-    made = results(tmp_path, [pair("q-learning", steps=1024)])
-    made.run(Pretended({"q-learning": 60.0}))
+def test_what_would_take_longer_than_is_left_is_not_begun(tmp_path, monkeypatch):
+    executor = Pretended(monkeypatch, {"q-learning": 15.0})
+    made = Results(tmp_path / "rows.jsonl", tmp_path / "work", [pair("q-learning")], 6, executor.now + 44)
+    made.run(executor)
+    assert counts(made) == [2] and executor.now == 1e9 + 30
+    none = Results(tmp_path / "late.jsonl", tmp_path / "late", [pair("q-learning")], 6, executor.now)
+    none.run(executor)
+    assert counts(none) == [0]
+
+
+def test_other_settings_are_another_pair(tmp_path, monkeypatch):
+    executor = Pretended(monkeypatch, {"q-learning": 15.0})
+    pairs = [pair("q-learning", steps=1024)]
+    made = Results(tmp_path / "rows.jsonl", tmp_path / "work", pairs, 6, executor.now + 1e6)
+    made.run(executor)
     for other in (pair("q-learning", steps=1025), pair("sarsa-lambda", steps=1024)):
         assert [len(found) for _, found in results(tmp_path, [other]).rows()] == [0]
     assert [len(found) for _, found in results(tmp_path, [pair("q-learning", steps=1024)]).rows()] == [5]
