@@ -152,12 +152,13 @@ def main(args: Sequence[str]) -> int:
         again = study.config.environment.named_again
         print(f"stopped; go on with: {command('meze', 'tune', '--resume', study.path, *again)}")
         return exit_code(error)
-    found = findings(study, failures)
-    write_json(study.path / "report.json", found)
-    if best is not None:
-        write_preset(study, best.number, study.path / "preset.toml")
+    with study.alone():  # others may be ready, too
+        found = findings(study, failures)
+        write_json(study.path / "report.json", found)
+        if best is not None:
+            write_preset(study, best.number, study.path / "preset.toml")
+        write_report(found, study.path / "report.html")
     print_findings(found)
-    write_report(found, study.path / "report.html")
     for name, reason in failures.items():
         print(printable(f"meze: error: {name} failed: {reason}"), file=sys.stderr)
     if best is None:

@@ -289,12 +289,12 @@ class Study:
 
         Returns:
             Whether the trial is worse than the best one, as far as both were trained, so that it can be given
-            up.
+            up before its end.
         """
         trial = self.trials[number]
         if step not in trial.intermediate_values:
             self._storage.set_trial_intermediate_value(self._id(number), step, self.aim.sign * score)
-        if len(self.aim.directions) > 1:
+        if len(self.aim.directions) > 1 or step == self.step(self.aim.seeds - 1, self.length):
             return False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of steps that the best one did not need
