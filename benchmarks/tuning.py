@@ -88,7 +88,7 @@ def main(settings: Settings) -> None:
             probability = "{:.2f} ({:.2f} to {:.2f})".format(*better)
             said.append(
                 f"{name}, {sampler}: a run of the found settings beats one of the preset's with probability "
-                f"{probability}; {len(study.trials)} trials, {minutes:.1f} minutes since this was said"
+                f"{probability}; {len(study.trials)} trials, {minutes:.1f} minutes"
             )
     print_rows("Found settings and presets", ["", "return", "IQM", "worst", "promised"], rows, said)
 

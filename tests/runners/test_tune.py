@@ -382,3 +382,35 @@ def test_help_keeps_to_the_terminal(columns, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "--objective" in said and "--space" in said
     assert max(map(len, said.splitlines())) <= columns
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from typing import Annotated
+from meze.agents.ranges import Choices, Range
+from meze.agents.tabular import QLearning, TabularConfig
+
+@dataclass(frozen=True)
+class MineConfig(TabularConfig):
+    gamma: Annotated[float, Range(0.5, 0.6)] = 0.55
+    eager: Annotated[bool, Choices()] = False
+
+class Mine(QLearning):
+    pass
+"""
+
+
+def test_settings_of_a_plug_in_agent_are_searched(tmp_path, monkeypatch):
+    import meze
+    from meze.agents import registry
+
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 1)
+    monkeypatch.setattr(registry, "_AGENTS", dict(registry._AGENTS))
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    meze.register_agent("mine", "mine:Mine", "learner", "mine", config="mine:MineConfig", modes=("index",))
+    assert tune(tmp_path / "out", "--trials", "3", "--seeds", "1", agent="mine") == 0
+    trials = Study.open(folder(tmp_path / "out")).trials
+    assert {"gamma", "eager", "learning-rate.start"} <= set(trials[0].params)
+    assert all(0.5 <= each.params["gamma"] <= 0.6 for each in trials)
