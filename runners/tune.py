@@ -18,7 +18,7 @@ from .run.start import Called, read_request
 from .setup.files import new_folder, write_json
 from .setup.interrupts import exit_code
 from .setup.kinds import KINDS
-from .setup.settings import leading_names, parse, take_flag
+from .setup.settings import leading_names, named_code, parse, take_flag
 from .setup.text import command, printable
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Study, Any]:
     spec, environment, settings = asked.agent, asked.environment, asked.config.settings
     if config.encoding:
         raise ValueError("meze tune takes no --encoder: no preset could hold what it was fitted to")
+    if network := named_code(config.agent_config):
+        raise ValueError(f"meze tune takes no code of another package, and no file may name it: {network}")
     if config.limit:
         raise ValueError("meze tune takes no --constraint; --objective score-and-harm shows the front")
     if KINDS[spec.kind].length == "generations":

@@ -11,6 +11,7 @@ import time
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from meze.runners import cli
 from meze.runners.run.start import read_request
 from meze.runners.setup.seeds import CHOICE_SEED, EVALUATION_SEED, FRESH_SEED, RANGE, SEARCH_SEED, TUNING_SEED
@@ -18,7 +19,7 @@ from run_files import play_here
 
 optuna = pytest.importorskip("optuna")
 
-from meze.runners.tuning import search, study, trial  # noqa: E402
+from meze.runners.tuning import search, storage, study, trial  # noqa: E402
 from meze.runners.tuning.storage import Journal, open_storage  # noqa: E402
 from meze.runners.tuning.study import Aim, Claim, Study  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
@@ -193,6 +194,18 @@ def test_a_damaged_journal_is_told_in_one_line_and_kept(line, whole, tmp_path, c
     assert (copy / "journal.jsonl").read_bytes() == data
 
 
+def test_a_locked_storage_is_told_in_one_line(whole, monkeypatch, capsys):
+    monkeypatch.setattr(storage, "PATIENCE", 0.1)
+    before = (whole / "journal.jsonl").read_bytes()
+    for name in ("asking.lock", "journal.lock"):
+        with FileLock(whole / name):
+            assert cli.main(["tune", "--resume", str(whole), "--trials", "9", "--jobs", "1"]) == 2
+        (said,) = capsys.readouterr().err.splitlines()
+        assert f"{name} is locked by another process" in said
+    assert (whole / "journal.jsonl").read_bytes() == before
+    assert cli.main(["tune", "--resume", str(whole), "--trials", "8", "--jobs", "1"]) == 0
+
+
 def test_a_claim_is_free_when_its_owner_is_gone(tmp_path, monkeypatch):
     own = Claim.take(tmp_path)
     assert own is not None and Claim.take(tmp_path) is None
@@ -279,6 +292,8 @@ def test_a_file_narrows_what_is_searched(tmp_path, monkeypatch):
         ("genetic corridor", "needs --max-steps"),
         ("q-learning CartPole-v1", "Box"),
         ("q-learning city --constraint harm_car<=0.1", "takes no --constraint"),
+        ("q-learning corridor --encoder kmeans", "takes no --encoder"),
+        ("dqn city --agent.net.kind mine:Net", "no code of another package"),
         ("q-learning", "usage: meze tune AGENT ENV"),
         ("--resume nowhere", "nowhere is not a study's folder"),
         ("random corridor", "random does not learn"),
