@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -154,6 +155,46 @@ def test_a_study_that_is_killed_again_and_again_comes_to_the_same(tmp_path):
     assert cli.main(args) == 0
     assert finished(folder(killed)) == whole and len(whole) == 8
     assert all(state != TrialState.FAIL for state, _, _ in whole.values())
+
+
+@pytest.mark.slow
+def test_several_processes_share_a_study_and_ctrl_c_saves(tmp_path):
+    args = ["tune", "q-learning", "city", *SMALL, "--jobs", "1", "--out", str(tmp_path)]
+    args += ["--trials", "100", "--seeds", "1", "--env.pool-size", "2"]
+    told = {"stdout": subprocess.PIPE, "text": True}
+    first = subprocess.Popen([sys.executable, "-c", PROGRAM, *args], **told)
+    try:
+        while not list(tmp_path.glob("*/*/*/study.json")):
+            assert first.poll() is None, "ended before there was a study"
+            time.sleep(0.01)
+        again = ["tune", "--resume", str(folder(tmp_path)), "--jobs", "1"]
+        second = subprocess.Popen([sys.executable, "-c", PROGRAM, *again], **told)
+        try:
+            while len(finished(folder(tmp_path))) < 6:
+                time.sleep(0.1)
+            for process in (first, second):
+                process.send_signal(signal.SIGINT)
+            said = [process.communicate(timeout=100)[0] for process in (first, second)]
+        finally:
+            second.kill()
+    finally:
+        first.kill()
+    assert first.returncode == second.returncode == 130
+    assert all(f"meze tune --resume {folder(tmp_path)}" in each for each in said)
+    done = [re.findall(r"trials: trial (\d+) ", each) for each in said]
+    assert all(done) and not set(done[0]) & set(done[1]), "each trial is done by one"
+    left = [each for each in Study.open(folder(tmp_path)).trials if not each.state.is_finished()]
+    assert len(left) <= 2, "what was under way is done when it goes on"
+
+
+@pytest.mark.parametrize(("minutes", "code"), [("1e-9", 1), ("60", 0)])
+def test_minutes_end_the_search(minutes, code, tmp_path, monkeypatch, capsys):
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 1)
+    assert tune(tmp_path, "--minutes", minutes, "--trials", "2", "--seeds", "1") == code
+    assert len(Study.open(folder(tmp_path)).trials) == (0 if code else 2)
+    said = capsys.readouterr()
+    assert ("no trial came to its end" in said.err) == bool(code)
 
 
 # --- Storage and claims ---------------------------------------------------------------------------------
