@@ -18,7 +18,7 @@ from .run.start import Called, read_request
 from .setup.files import new_folder, write_json
 from .setup.interrupts import exit_code
 from .setup.kinds import KINDS
-from .setup.settings import leading_names, parse, take_flag
+from .setup.settings import leading_names, named_code, parse, take_flag
 from .setup.text import command, printable
 
 if TYPE_CHECKING:
@@ -93,6 +93,8 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Study, Any]:
     spec, environment, settings = asked.agent, asked.environment, asked.config.settings
     if config.encoding:
         raise ValueError("meze tune takes no --encoder: no preset could hold what it was fitted to")
+    if network := named_code(config.agent_config):
+        raise ValueError(f"meze tune takes no code of another package, and no file may name it: {network}")
     if config.limit:
         raise ValueError("meze tune takes no --constraint; --objective score-and-harm shows the front")
     if KINDS[spec.kind].length == "generations":
@@ -152,12 +154,13 @@ def main(args: Sequence[str]) -> int:
         again = study.config.environment.named_again
         print(f"stopped; go on with: {command('meze', 'tune', '--resume', study.path, *again)}")
         return exit_code(error)
-    found = findings(study, failures)
-    write_json(study.path / "report.json", found)
-    if best is not None:
-        write_preset(study, best.number, study.path / "preset.toml")
+    with study.alone():  # others may be ready, too
+        found = findings(study, failures)
+        write_json(study.path / "report.json", found)
+        if best is not None:
+            write_preset(study, best.number, study.path / "preset.toml")
+        write_report(found, study.path / "report.html")
     print_findings(found)
-    write_report(found, study.path / "report.html")
     for name, reason in failures.items():
         print(printable(f"meze: error: {name} failed: {reason}"), file=sys.stderr)
     if best is None:

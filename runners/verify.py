@@ -19,7 +19,8 @@ USAGE = "meze verify FILE [flags]"
 DESCRIPTION = """Draws rows of a file of results, trains each again as it was asked for, evaluates it in the
 same episodes, and compares what it has learned, what its episodes came to, and the scores that are told.
 
-Agents with tables (q-learning, sarsa, dyna-q ...) promise the same bits on any machine. All others compute
+Agents with tables (q-learning, sarsa, dyna-q ...) promise the same bits with the same versions, on any
+machine. All others compute
 with libraries that round as the processor likes best: torch, scikit-learn, BLAS. They promise the same bits
 with the same versions on the same processor alone. What is different is named: a version, the processor, the
 commit.

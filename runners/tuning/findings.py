@@ -14,6 +14,7 @@ import numpy as np
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from ...agents.ranges import current
 from ...files import write_whole
 from ..reporting.measures import measures_of
 from ..reporting.statistics import over_runs
@@ -59,6 +60,7 @@ def findings(study: Study, failures: Mapping[str, str]) -> dict[str, Any]:
         "front": sorted(each.number for each in study.optuna.best_trials) if study.complete else [],
         "importance": importance(study),
         "base": base,
+        "began": to_plain(current(study.config.agent_config, study.space)),
         "best": None if best is None else best.number,
         "promised": None if best is None else list(best.values),
         "fresh": None if best is None else fresh(study, best.number),

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...agents.ranges import Choices
 from ..reporting.page import COLORS, Page, legend_below, new_figure
 from ..reporting.scores import short
 from ..reporting.tables import print_rows
@@ -62,6 +63,27 @@ def trial_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     return ["trial", *found["values"], *settings], rows
 
 
+def settings_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of what was searched: the best value, that of the beginning, how much it matters."""
+    (best,) = (each for each in found["trials"] if each["number"] == found["best"])
+    rows = [
+        [
+            name,
+            _shown(best["settings"][name]),
+            _began(found, name),
+            f"{found['importance'][name]:.2f}" if name in found["importance"] else "-",
+        ]
+        for name in _settings(found)
+    ]
+    return ["setting", "best", "before", "importance"], rows
+
+
+def _began(found: Mapping[str, Any], name: str) -> str:
+    """What a setting was before, as its other values are shown."""
+    value = found["began"].get(name, "-")
+    return next(iter(Choices(value).by_label)) if isinstance(found["space"][name], list) else _shown(value)
+
+
 def fresh_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
     """Columns and rows of what the search promised, and what the best settings came to."""
     rows = []
@@ -103,8 +125,10 @@ def print_findings(found: Mapping[str, Any]) -> None:
     failed = [each for each in found["trials"] if each["reason"]]
     for each in failed[:3]:
         print(f"trial {each['number']} failed: {each['reason']}")
+    if found["best"] is not None:
+        print_rows(f"The settings of trial {found['best']}", *settings_table(found))
     if found["fresh"] and found["fresh"]["values"]:
-        print_rows(f"The settings of trial {found['best']}", *fresh_table(found), notes(found))
+        print_rows("What they are worth", *fresh_table(found), notes(found))
 
 
 # --- The page -------------------------------------------------------------------------------------------
@@ -127,6 +151,8 @@ def write_report(found: Mapping[str, Any], path: Path) -> None:
     if rows:
         page.heading("The front" if several else "The best trials")
         page.table(columns, rows)
+        page.heading("The best settings")
+        page.table(*settings_table(found))
         page.heading("The search")
         figures = [(_history(found), "Each trial by its number; the line is the best so far.")]
         if several:
@@ -201,14 +227,8 @@ def _axis(found: Mapping[str, Any], name: str) -> tuple[list[Any] | None, bool]:
     """The labels of a setting's values, where they are few, and whether it is logarithmic."""
     mark = found["space"][name]
     if isinstance(mark, list):
-        return [each if isinstance(each, str) else _label(each) for each in mark], False
+        return list(Choices(*mark).by_label), False
     return None, mark["log"]
-
-
-def _label(value: Any) -> str:
-    import json
-
-    return json.dumps(value)
 
 
 def _place(found: Mapping[str, Any], name: str, value: Any) -> float:

@@ -11,16 +11,34 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock
+from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
 from ...files import check_regular, open_own
 from ..setup.files import MOST_BYTES
 from ..setup.text import one_line
+
+PATIENCE = 60.0
+"""Seconds to wait for another process, none of which holds a lock for long."""
+
+
+@contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """While no other process holds a lock, which is free again when its owner is gone.
+
+    Raises:
+        ValueError: when another process does not give it back.
+    """
+    try:
+        with FileLock(lock, timeout=PATIENCE):
+            yield
+    except Timeout:
+        raise ValueError(f"{lock} is locked by another process, which does not go on") from None
 
 
 class Journal(BaseJournalBackend):
@@ -32,7 +50,7 @@ class Journal(BaseJournalBackend):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = FileLock(path.with_suffix(".lock"))
+        self._lock = path.with_suffix(".lock")
         self._read = 0, 0  # so many lines, and bytes
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
@@ -65,7 +83,7 @@ class Journal(BaseJournalBackend):
         def opener(path: str, flags: int) -> int:
             return open_own(path, flags | os.O_CREAT)
 
-        with self._lock, open(self._path, "r+b", opener=opener) as file:
+        with alone(self._lock), open(self._path, "r+b", opener=opener) as file:
             file.truncate(_complete(file))
             file.seek(0, os.SEEK_END)
             file.write(text.encode())

@@ -15,7 +15,7 @@ import platform
 import threading
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from ...checking import one_of
-from ...files import write_whole
+from ...files import check_regular, write_whole
 from ..run.config import RunConfig, read_config
 from ..run.start import EVALUATIONS
 from ..setup.files import read_versioned, write_json
@@ -34,7 +34,7 @@ from ..setup.resolve import environment_of, world_class
 from ..setup.seeds import FRESH_SEED, RANGE, SEARCH_SEED
 from ..setup.settings import from_plain
 from .space import Space, as_params, chosen, described, distributions, read_space, with_settings
-from .storage import open_storage
+from .storage import alone, open_storage
 
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
@@ -289,12 +289,12 @@ class Study:
 
         Returns:
             Whether the trial is worse than the best one, as far as both were trained, so that it can be given
-            up.
+            up before its end.
         """
         trial = self.trials[number]
         if step not in trial.intermediate_values:
             self._storage.set_trial_intermediate_value(self._id(number), step, self.aim.sign * score)
-        if len(self.aim.directions) > 1:
+        if len(self.aim.directions) > 1 or step == self.step(self.aim.seeds - 1, self.length):
             return False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of steps that the best one did not need
@@ -310,11 +310,9 @@ class Study:
 
     # --- Who does what --------------------------------------------------------------------------------
 
-    @contextlib.contextmanager
-    def alone(self) -> Iterator[None]:
-        """While one process finds out what there is to do."""
-        with FileLock(self.path / "asking.lock"):
-            yield
+    def alone(self) -> contextlib.AbstractContextManager[None]:
+        """While one process finds out what there is to do; see `storage.alone`."""
+        return alone(self.path / "asking.lock")
 
 
 NAME = "meze"
@@ -347,6 +345,7 @@ class Claim:
             lock.acquire(blocking=False)
         except Timeout:
             return None
+        check_regular(sign)
         with contextlib.suppress(OSError):
             elsewhere = sign.read_text(encoding="utf-8", errors="replace") != platform.node()
             if elsewhere and time.time() - sign.stat().st_mtime < SILENCE:

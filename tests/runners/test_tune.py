@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import shutil
 import signal
 import subprocess
@@ -11,6 +12,7 @@ import time
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from meze.runners import cli
 from meze.runners.run.start import read_request
 from meze.runners.setup.seeds import CHOICE_SEED, EVALUATION_SEED, FRESH_SEED, RANGE, SEARCH_SEED, TUNING_SEED
@@ -18,7 +20,7 @@ from run_files import play_here
 
 optuna = pytest.importorskip("optuna")
 
-from meze.runners.tuning import search, study, trial  # noqa: E402
+from meze.runners.tuning import search, storage, study, trial  # noqa: E402
 from meze.runners.tuning.storage import Journal, open_storage  # noqa: E402
 from meze.runners.tuning.study import Aim, Claim, Study  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
@@ -155,6 +157,46 @@ def test_a_study_that_is_killed_again_and_again_comes_to_the_same(tmp_path):
     assert all(state != TrialState.FAIL for state, _, _ in whole.values())
 
 
+@pytest.mark.slow
+def test_several_processes_share_a_study_and_ctrl_c_saves(tmp_path):
+    args = ["tune", "q-learning", "city", *SMALL, "--jobs", "1", "--out", str(tmp_path)]
+    args += ["--trials", "100", "--seeds", "1", "--env.pool-size", "2"]
+    told = {"stdout": subprocess.PIPE, "text": True}
+    first = subprocess.Popen([sys.executable, "-c", PROGRAM, *args], **told)
+    try:
+        while not list(tmp_path.glob("*/*/*/study.json")):
+            assert first.poll() is None, "ended before there was a study"
+            time.sleep(0.01)
+        again = ["tune", "--resume", str(folder(tmp_path)), "--jobs", "1"]
+        second = subprocess.Popen([sys.executable, "-c", PROGRAM, *again], **told)
+        try:
+            while len(finished(folder(tmp_path))) < 6:
+                time.sleep(0.1)
+            for process in (first, second):
+                process.send_signal(signal.SIGINT)
+            said = [process.communicate(timeout=100)[0] for process in (first, second)]
+        finally:
+            second.kill()
+    finally:
+        first.kill()
+    assert first.returncode == second.returncode == 130
+    assert all(f"meze tune --resume {folder(tmp_path)}" in each for each in said)
+    done = [re.findall(r"trials: trial (\d+) ", each) for each in said]
+    assert all(done) and not set(done[0]) & set(done[1]), "each trial is done by one"
+    left = [each for each in Study.open(folder(tmp_path)).trials if not each.state.is_finished()]
+    assert len(left) <= 2, "what was under way is done when it goes on"
+
+
+@pytest.mark.parametrize(("minutes", "code"), [("1e-9", 1), ("60", 0)])
+def test_minutes_end_the_search(minutes, code, tmp_path, monkeypatch, capsys):
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 1)
+    assert tune(tmp_path, "--minutes", minutes, "--trials", "2", "--seeds", "1") == code
+    assert len(Study.open(folder(tmp_path)).trials) == (0 if code else 2)
+    said = capsys.readouterr()
+    assert ("no trial came to its end" in said.err) == bool(code)
+
+
 # --- Storage and claims ---------------------------------------------------------------------------------
 
 
@@ -191,6 +233,18 @@ def test_a_damaged_journal_is_told_in_one_line_and_kept(line, whole, tmp_path, c
     (said,) = capsys.readouterr().err.splitlines()
     assert "journal.jsonl is damaged" in said
     assert (copy / "journal.jsonl").read_bytes() == data
+
+
+def test_a_locked_storage_is_told_in_one_line(whole, monkeypatch, capsys):
+    monkeypatch.setattr(storage, "PATIENCE", 0.1)
+    before = (whole / "journal.jsonl").read_bytes()
+    for name in ("asking.lock", "journal.lock"):
+        with FileLock(whole / name):
+            assert cli.main(["tune", "--resume", str(whole), "--trials", "9", "--jobs", "1"]) == 2
+        (said,) = capsys.readouterr().err.splitlines()
+        assert f"{name} is locked by another process" in said
+    assert (whole / "journal.jsonl").read_bytes() == before
+    assert cli.main(["tune", "--resume", str(whole), "--trials", "8", "--jobs", "1"]) == 0
 
 
 def test_a_claim_is_free_when_its_owner_is_gone(tmp_path, monkeypatch):
@@ -279,6 +333,8 @@ def test_a_file_narrows_what_is_searched(tmp_path, monkeypatch):
         ("genetic corridor", "needs --max-steps"),
         ("q-learning CartPole-v1", "Box"),
         ("q-learning city --constraint harm_car<=0.1", "takes no --constraint"),
+        ("q-learning corridor --encoder kmeans", "takes no --encoder"),
+        ("dqn city --agent.net.kind mine:Net", "no code of another package"),
         ("q-learning", "usage: meze tune AGENT ENV"),
         ("--resume nowhere", "nowhere is not a study's folder"),
         ("random corridor", "random does not learn"),
@@ -382,3 +438,35 @@ def test_help_keeps_to_the_terminal(columns, monkeypatch, capsys):
     said = capsys.readouterr().out
     assert "--objective" in said and "--space" in said
     assert max(map(len, said.splitlines())) <= columns
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from typing import Annotated
+from meze.agents.ranges import Choices, Range
+from meze.agents.tabular import QLearning, TabularConfig
+
+@dataclass(frozen=True)
+class MineConfig(TabularConfig):
+    gamma: Annotated[float, Range(0.5, 0.6)] = 0.55
+    eager: Annotated[bool, Choices()] = False
+
+class Mine(QLearning):
+    pass
+"""
+
+
+def test_settings_of_a_plug_in_agent_are_searched(tmp_path, monkeypatch):
+    import meze
+    from meze.agents import registry
+
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 1)
+    monkeypatch.setattr(registry, "_AGENTS", dict(registry._AGENTS))
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    meze.register_agent("mine", "mine:Mine", "learner", "mine", config="mine:MineConfig", modes=("index",))
+    assert tune(tmp_path / "out", "--trials", "3", "--seeds", "1", agent="mine") == 0
+    trials = Study.open(folder(tmp_path / "out")).trials
+    assert {"gamma", "eager", "learning-rate.start"} <= set(trials[0].params)
+    assert all(0.5 <= each.params["gamma"] <= 0.6 for each in trials)
