@@ -20,10 +20,9 @@ DESCRIPTION = """Draws rows of a file of results, trains each again as it was as
 same episodes, and compares what it has learned, what its episodes came to, and the scores that are told.
 
 Agents with tables (q-learning, sarsa, dyna-q ...) promise the same bits with the same versions, on any
-machine. All others compute
-with libraries that round as the processor likes best: torch, scikit-learn, BLAS. They promise the same bits
-with the same versions on the same processor alone. What is different is named: a version, the processor, the
-commit.
+machine. All others compute with libraries that round as the processor likes best: torch, scikit-learn, BLAS.
+They promise the same bits on the same processor alone. What is different is named: a version, the processor,
+the commit.
 
 A file that you were given runs nothing but registered agents in registered environments. The command ends
 with code 0 where all rows came to the same, and with code 1 where one did not."""
