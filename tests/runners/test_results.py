@@ -4,6 +4,7 @@ import dataclasses
 import importlib.util
 import itertools
 import json
+import re
 import threading
 import time
 from contextlib import contextmanager
@@ -23,9 +24,11 @@ from meze.runners.results.plan import LEAST, MOST, Results, pair_of
 from meze.runners.results.rows import Evaluation, Outcome, Row, add_row, digest, read_rows
 from meze.runners.results.tables import tables
 from meze.runners.run.executor import Processes, Stopped
+from meze.runners.setup import machine
 from meze.runners.setup.files import write_json
 from meze.runners.setup.resolve import find_environment
 from meze.runners.setup.settings import override, to_plain
+from meze.version import __version__
 from run_files import play_here
 
 SHORT_RUNS = {
@@ -470,3 +473,11 @@ def test_equal_values_have_equal_digests():
         {**one, "b": [2, 1]},
     ]
     assert len({digest(each) for each in (one, *others)}) == 4
+
+
+def test_what_computes_is_told():
+    found = machine.versions()
+    assert found["meze"] == __version__ and found["numpy"] == np.__version__ and "torch" in found
+    commit = machine.commit()
+    assert commit is None or re.fullmatch("[0-9a-f]{40}(-dirty)?", commit)
+    assert machine.cpu()
