@@ -18,7 +18,7 @@ from .run.start import Called, read_request
 from .setup.files import new_folder, write_json
 from .setup.interrupts import exit_code
 from .setup.kinds import KINDS
-from .setup.settings import leading_names, named_code, parse, take_flag
+from .setup.settings import leading_names, named_code, parse, take_flag, wrapped
 from .setup.text import command, printable
 
 if TYPE_CHECKING:
@@ -29,8 +29,8 @@ DESCRIPTION = """Searches settings of AGENT in ENV, and writes a preset file of 
 
 What may be searched is marked where each agent's settings are; --space FILE (TOML) narrows it, as in
 `agent.gamma = [0.95, 0.99]`, `agent.gae-lambda = { low = 0.9, high = 1.0 }` or `agent.vf-coef = true`: then
-what it names is searched alone. All else is as for `meze train`, whose flags hold for each run; so
-is the length of the runs: a short --steps finds settings that learn fast.
+what it names is searched alone. Flags of `meze train` hold for each run, its length included: a short --steps
+finds settings that learn fast.
 
 A trial trains with a few seeds, the same ones in each; it is given up where it is worse than the best one
 with equal seeds at equal transitions. Training's seeds and those that judge are ranges of their own. In the
@@ -142,7 +142,10 @@ def main(args: Sequence[str]) -> int:
         from .tuning.search import run_fresh, run_trials
     resumed, flags = take_flag(args[len(names) :], "--resume")
     study, given = _old(resumed[-1], names, flags) if resumed else _new(names, flags)
-    print(f"study: {study.path}", flush=True)
+    print(f"study: {study.path}")
+    print(
+        wrapped(f"searched: {'; '.join(f'{name}: {mark}' for name, mark in study.space.items())}"), flush=True
+    )
     failures: dict[str, str] = {}
     try:
         run_trials(study, Processes(given.jobs), given.minutes)

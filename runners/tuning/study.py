@@ -30,6 +30,7 @@ from ...files import check_regular, write_whole
 from ..run.config import RunConfig, read_config
 from ..run.start import EVALUATIONS
 from ..setup.files import read_versioned, write_json
+from ..setup.kinds import KINDS
 from ..setup.resolve import environment_of, world_class
 from ..setup.seeds import FRESH_SEED, RANGE, SEARCH_SEED
 from ..setup.settings import from_plain
@@ -182,7 +183,8 @@ class Study:
     @property
     def every(self) -> int:
         """Transitions between two evaluations."""
-        return getattr(self.config.settings, "eval_every", None) or max(1, self.length // EVALUATIONS)
+        counted = KINDS[self.config.agent.kind].length == "steps"  # searchers count generations
+        return counted and self.config.settings.eval_every or max(1, self.length // EVALUATIONS)
 
     def step(self, run: int, done: int) -> int:
         """The number of an evaluation: equal ones are of equal seeds, at equal transitions.
