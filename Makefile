@@ -1,6 +1,7 @@
 # Everything runs in .venv, which is made on first use; README.md has the same steps for machines without make.
 PYTHON ?= python3
 BIN := .venv/bin
+BUDGET ?= 60min
 STAMP := .venv/.installed
 FLOOR := .venv/floor
 OLDEST := $(shell sed -n 's/.*"gymnasium>=\(.*\)",/\1/p' pyproject.toml)
@@ -18,7 +19,7 @@ help:
 	@echo "make lint    ruff (rules, format) and pyright"
 	@echo "make format  let ruff rewrite what it can"
 	@echo "make bench   steps per second of every world"
-	@echo "make results scores of every agent in every environment (hours), into docs/results.md"
+	@echo "make results scores of every agent in every environment, as far as BUDGET=60min goes, into docs/results.md"
 	@echo "make docs    the documentation site, docs/_build/index.html"
 
 # torch goes first, by its exact version: left to a dependant's loose requirement, pip may fetch a far larger build.
@@ -68,7 +69,7 @@ bench: $(STAMP)
 	$(BIN)/meze bench
 
 results: $(STAMP)
-	$(BIN)/python benchmarks/results_table.py
+	$(BIN)/python benchmarks/results_table.py --budget $(BUDGET)
 
 docs: $(STAMP)
 	$(BIN)/python -m sphinx --fail-on-warning --keep-going -q docs docs/_build

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
@@ -25,6 +25,7 @@ from .base import Imitator, Memory, MisfitError, OutdatedError, Policy, State
 from .checks import check_range, restore_generator
 from .estimators import MOST_SAMPLES, fit, make_model
 from .models import Model
+from .ranges import Choices, Range
 from .spaces import describe
 
 ClassifierName: TypeAlias = Literal[
@@ -48,7 +49,7 @@ class CloningConfig:
         ValueError: for a classifier that there is not.
     """
 
-    classifier: ClassifierName = "random-forest"
+    classifier: Annotated[ClassifierName, Choices()] = "random-forest"
     """What is fitted to the teacher's actions."""
 
     def __post_init__(self) -> None:
@@ -64,7 +65,7 @@ class DAggerConfig(CloningConfig):
         ValueError: also for rounds of nothing.
     """
 
-    round: int = 10_000
+    round: Annotated[int, Range(1_000, 20_000, log=True)] = 10_000
     """Transitions of each round; in the first one the teacher plays, afterwards the imitator."""
 
     def __post_init__(self) -> None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from ..checking import at_least
 from .base import State, Transition
 from .checks import check_range, packed, unpacked
+from .ranges import Choices, Range
 from .tabular import TabularConfig, TabularLearner, bounds_checked, possible, q_learning_update
 
 TERMINATED = -1
@@ -35,9 +36,9 @@ class DynaConfig(TabularConfig):
         ValueError: for a value out of its range.
     """
 
-    planning_steps: int = 10
+    planning_steps: Annotated[int, Range(1, 50, log=True)] = 10
     """Remembered transitions that are learned from after each real one."""
-    memory: int = 32
+    memory: Annotated[int, Choices(8, 32, 128)] = 32
     """Outcomes of each state-action pair that are remembered, the last ones: too few of them, and chance is
     taken for the world."""
 
@@ -55,11 +56,11 @@ class ModelConfig(TabularConfig):
         ValueError: for a value out of its range.
     """
 
-    plan_every: int = 1_000
+    plan_every: Annotated[int, Range(100, 10_000, log=True)] = 1_000
     """Transitions between two plans."""
-    sweeps: int = 20
+    sweeps: Annotated[int, Range(1, 50, log=True)] = 20
     """Most sweeps over all states of a plan, which goes on from the values of the one before."""
-    memory: int = 32
+    memory: Annotated[int, Choices(8, 32, 128)] = 32
     """Outcomes of each state-action pair that are remembered, the last ones."""
 
     def __post_init__(self) -> None:

@@ -20,7 +20,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from gymnasium.spaces import Discrete, Space
@@ -30,6 +30,7 @@ from ..caching import compiled
 from ..checking import within
 from .base import Learner, Memory, MisfitError, Policy, State, Transition
 from .checks import check_algorithm, check_range, restore_generator, taken
+from .ranges import Choices, Discount, Exploration, Parts, Range
 from .schedules import Schedule
 from .spaces import Numbering, describe, numbering
 
@@ -48,13 +49,15 @@ class TabularConfig:
         ValueError: for a value out of its range.
     """
 
-    learning_rate: Schedule = Schedule(0.2, 0.02, 1_000_000)
+    learning_rate: Annotated[
+        Schedule, Parts(start=Range(0.02, 1.0, log=True), end=Range(0.001, 0.2, log=True))
+    ] = Schedule(0.2, 0.02, 1_000_000)
     """Share of the error that an update corrects (alpha)."""
-    exploration: Schedule = Schedule(1.0, 0.05, 500_000)
+    exploration: Exploration = Schedule(1.0, 0.05, 500_000)
     """Share of actions that are taken at random while learning."""
-    gamma: float = 0.99
+    gamma: Discount = 0.99
     """Discount factor, from 0 to 1."""
-    initial_value: float = 0.0
+    initial_value: Annotated[float, Choices(0.0, 1.0, 10.0)] = 0.0
     """Value of every state-action pair before learning; a high one makes the learner try everything."""
 
     def __post_init__(self) -> None:

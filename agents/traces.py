@@ -18,7 +18,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 from ..checking import at_least, one_of, within
 from .base import MisfitError, State, Transition
 from .checks import check_range, packed, taken, unpacked
+from .ranges import Choices, Range
 from .tabular import MAX_TABLE_VALUES, Sarsa, TabularConfig, bounds_checked, epsilon_greedy_action
 
 TINY = 1e-4
@@ -40,9 +41,9 @@ class SarsaLambdaConfig(TabularConfig):
         ValueError: for a value out of its range.
     """
 
-    trace_decay: float = 0.9
+    trace_decay: Annotated[float, Range(0.3, 0.99)] = 0.9
     """Lambda, from 0 (SARSA) to 1 (Monte Carlo): how far back an error reaches."""
-    traces: Literal["accumulating", "replacing", "dutch"] = "dutch"
+    traces: Annotated[Literal["accumulating", "replacing", "dutch"], Choices("replacing", "dutch")] = "dutch"
     """What a visit makes of a pair's trace: 1 more, 1, or between them, which with a correction looks ahead
     exactly as lambda returns do. Accumulating ones add up, and diverge where pairs are visited often."""
 
@@ -61,7 +62,7 @@ class NStepSarsaConfig(TabularConfig):
         ValueError: for a value out of its range.
     """
 
-    n_step: int = 4
+    n_step: Annotated[int, Range(1, 16, log=True)] = 4
     """Rewards that are added up before the table's value is trusted."""
 
     def __post_init__(self) -> None:

@@ -22,6 +22,7 @@ from ..envs.core.registry import world_specs
 from ..envs.core.vector import WorldVectorEnv
 from .reporting.scores import print_json
 from .run.rollout import Rollout
+from .setup.machine import cpu
 from .setup.plugins import load_plugins
 from .setup.presets import default_agent_config, default_env_config, observation_modes, with_preset
 from .setup.resolve import Environment, find_environment, make_vector, reference_names
@@ -265,7 +266,7 @@ def main(args: Sequence[str]) -> int:
         rows += _told(bench_learner(world, config, given.run), given.run)
     rows += _told(bench_gymnasium(configs, given.run), given.run)
     if given.run.json:
-        machine = {"cpu": platform.processor(), "cores": os.cpu_count(), "python": platform.python_version()}
+        machine = {"cpu": cpu(), "cores": os.cpu_count(), "python": platform.python_version()}
         conditions = {name: changed(config) for name, config in configs.items()}
         rows_told = [dataclasses.asdict(row) for row in rows]
         print_json({"machine": machine, "settings": conditions, "rows": rows_told})

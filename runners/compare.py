@@ -10,6 +10,7 @@ from pathlib import Path
 
 from ..checking import at_least
 from .reporting.page import new_figure
+from .run.executor import Processes
 from .setup.files import held, new_folder, write_json
 from .setup.interrupts import exit_code
 from .setup.presets import default_env_config
@@ -127,7 +128,7 @@ def main(args: Sequence[str]) -> int:
         tournament, jobs = _new(names, flags)
     with held(tournament.path):
         try:
-            found = play_matches(tournament, jobs)
+            found = play_matches(tournament, Processes(jobs))
         except KeyboardInterrupt as error:
             again = tournament.environment.named_again
             print(f"stopped; go on with: {command('meze', 'compare', '--resume', tournament.path, *again)}")

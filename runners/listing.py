@@ -7,7 +7,7 @@ import dataclasses
 import hashlib
 import importlib.util
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,13 +30,15 @@ from .setup.presets import (
     default_settings,
     observation_modes,
     preset_value,
+    provenance,
 )
 from .setup.resolve import Environment, find_environment, make_vector, make_world
 from .setup.settings import leading_names, parse
 from .setup.text import one_line
 
 DESCRIPTION = """Lists the project's worlds in each observation mode, some of Gymnasium's environments, the
-agents that fit each, and encoders. Any other gymnasium id works too: meze envs ID ..."""
+agents that fit each, and encoders. Any other gymnasium id works too: meze envs ID ... tells of an environment
+also how its agents' settings were found."""
 PACKAGE = __name__.partition(".")[0]
 SLOW = {
     "torch": ("torch",),
@@ -62,8 +64,8 @@ def rows_of(environment: Environment) -> list[dict[str, Any]]:
     rows = []
     for mode in observation_modes(environment.config) or (None,):
         spaces, references = _shown(environment, mode)
-        agents = [
-            spec.name
+        fitting = [
+            spec
             for spec in agent_specs()
             if (references or not spec.is_taught) and fits(environment, spec, *spaces, mode)
         ]
@@ -74,7 +76,10 @@ def rows_of(environment: Environment) -> list[dict[str, Any]]:
                 "mode": mode,
                 "observations": short(spaces[0]),
                 "actions": short(spaces[1]),
-                "agents": [*agents, *references],
+                "agents": [*(spec.name for spec in fitting), *references],
+                "presets": {
+                    spec.name: provenance(environment, spec.name) for spec in fitting if spec.is_trained
+                },
             }
         )
     return rows
@@ -291,8 +296,16 @@ def main(args: Sequence[str]) -> int:
     if settings.json:
         print_json({"environments": rows, "agents": agents, "encoders": encoders})
     else:
-        _print(rows, agents, encoders, broken)
+        _print(rows, agents, encoders, broken, with_presets=bool(names))
     return 0
+
+
+def _presets(found: Mapping[str, str]) -> str:
+    """How agents' settings were found, those together that were found alike."""
+    alike: dict[str, list[str]] = {}
+    for agent, words in found.items():
+        alike.setdefault(words, []).append(agent)
+    return "\n".join(f"settings {words}: {', '.join(agents)}" for words, agents in alike.items())
 
 
 def _print(
@@ -300,6 +313,8 @@ def _print(
     agents: list[dict[str, Any]],
     encoders: list[dict[str, str]],
     broken: list[str],
+    *,
+    with_presets: bool,
 ) -> None:
     from rich import box
     from rich.console import Console
@@ -311,6 +326,8 @@ def _print(
         name = row["name"] + (f", {row['mode']}" if row["mode"] else "")
         console.print(f"[bold]{name}[/]: {row['observations']} to {row['actions']}", highlight=False)
         console.print(Padding(", ".join(row["agents"]), (0, 0, 0, 4), expand=False), highlight=False)
+        if with_presets:
+            console.print(Padding(_presets(row["presets"]), (0, 0, 0, 4), expand=False), highlight=False)
     for line in broken:
         console.print(f"not listed: {line}")
     console.print("\nAfter a world's name stands its observation mode (--env.observation).")

@@ -44,13 +44,22 @@ HOMES = {
 """Where among the agents a library may be used."""
 FAMILIES = ("deep", "evolution", "encoders", "sb3")
 """Rooms of agents that know nothing of each other, but sb3 of the networks of deep."""
-BELOW = {"setup": 0, "reporting": 0, "run": 1, "show": 2, "study": 2, "tournament": 3}
+BELOW = {
+    "setup": 0,
+    "reporting": 0,
+    "run": 1,
+    "show": 2,
+    "study": 2,
+    "results": 2,
+    "tournament": 3,
+    "tuning": 3,
+}
 """Rooms of the runners to their floors: none knows of a higher one. On the roof stand the commands."""
 LONGEST = 500
 """Lines of a file."""
 FLOOR = ("caching", "checking", "comparing", "files", "kernels", "threads", "version")
 """Modules below all floors."""
-SLOW_TO_IMPORT = {"numba", "pygame", "scipy", "matplotlib", "imageio", *LEARNING_LIBRARIES}
+SLOW_TO_IMPORT = {"numba", "pygame", "scipy", "matplotlib", "imageio", "optuna", *LEARNING_LIBRARIES}
 
 
 class Import(NamedTuple):

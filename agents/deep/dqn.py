@@ -13,7 +13,7 @@ from __future__ import annotations
 import copy
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ...checking import above, at_least, one_of, within
 from ..base import State, Transition
+from ..ranges import Choices, Range
 from ..schedules import Schedule
 from .adam import flattened
 from .priorities import PriorityConfig
@@ -39,9 +40,9 @@ class DQNConfig(QConfig):
 
     double: bool = True
     """The network chooses the best action of S', the target network values it (van Hasselt et al. 2016)."""
-    n_step: int = 1
+    n_step: Annotated[int, Range(1, 5)] = 1
     """Rewards that are seen before V is trusted (Sutton & Barto 7.1)."""
-    prioritized: bool = False
+    prioritized: Annotated[bool, Choices()] = False
     """Draw transitions whose error was large more often (Schaul et al. 2016)."""
     priority_exponent: float = 0.6
     """Alpha of prioritized replay: 0 draws evenly, 1 in proportion to the error."""
@@ -54,11 +55,11 @@ class DQNConfig(QConfig):
     checkpoints are small, and a resumed run fills a new replay first."""
     learning_starts: int = 10_000
     """Transitions to collect before learning begins."""
-    batch_size: int = 128
+    batch_size: Annotated[int, Choices(32, 64, 128, 256)] = 128
     """Transitions of each step of the optimiser."""
-    replay_ratio: float = 0.0625
+    replay_ratio: Annotated[float, Range(0.002, 0.25, log=True)] = 0.0625
     """Steps of the optimiser for each transition: more learn more from each, fewer are faster."""
-    target_update_interval: int = 4_000
+    target_update_interval: Annotated[int, Range(250, 16_000, log=True)] = 4_000
     """Transitions between two moves of the target network."""
     tau: float = 1.0
     """How far it moves: 1 copies the network, less follows it slowly (Polyak averaging)."""

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from ...checking import above, at_least, one_of, within
 from ..base import Learner, Memory, NonFiniteLossError, Policy, State, Transition, fitting
 from ..checks import check_algorithm
+from ..ranges import Discount, GradientLength, StepSize
 from ..schedules import Schedule
 from .adam import FlatAdam
 from .graphs import Recorded
@@ -40,11 +41,11 @@ class DeepConfig:
 
     net: NetworkConfig = field(default_factory=NetworkConfig)
     """The network."""
-    learning_rate: Schedule = Schedule(1e-3, 1e-3, 0)
+    learning_rate: StepSize = Schedule(1e-3, 1e-3, 0)
     """Step size of the optimiser (Adam; Kingma & Ba 2015)."""
-    gamma: float = 0.99
+    gamma: Discount = 0.99
     """Discount factor, from 0 to 1."""
-    max_grad_norm: float = 10.0
+    max_grad_norm: GradientLength = 10.0
     """A gradient that is longer is shortened to this length."""
     frame_stack: int = 1
     """Observations that the network sees at once: the newest and those before it."""

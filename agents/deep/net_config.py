@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Annotated, Literal
 
 from ...checking import one_of
+from ..ranges import Choices
 
 NETWORKS = ("auto", "mlp", "cnn", "sites")
 """Networks of the project; any other name is one of the user's own, as `package.module:Class`."""
@@ -25,7 +26,7 @@ class NetworkConfig:
     """`mlp` (fully connected), `cnn` (convolutions over planes or pixels), `sites` (one score a row of a
     table, whatever their number), `auto` by the space of observations, or a network of your own as
     `package.module:Class`, an nn.Module made by `Class(observation_space, num_actions)`."""
-    hidden: tuple[int, ...] = (128, 128)
+    hidden: Annotated[tuple[int, ...], Choices((64, 64), (128, 128), (256, 256))] = (128, 128)
     """Units of the fully connected layers."""
     channels: tuple[int, ...] = (32, 64)
     """Channels of the convolutions (`cnn`); the last number serves until the picture is small."""

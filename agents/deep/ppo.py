@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -21,6 +21,7 @@ from torch import Tensor
 
 from ...checking import above, at_least, within
 from ..base import Decided, Memory, State, Transition
+from ..ranges import Choices, GradientLength, Parts, Range, StepSize
 from ..schedules import Schedule
 from .actor_critic import ActorCritic
 from .distributions import Distribution, make_distribution
@@ -40,25 +41,25 @@ class PPOConfig(DeepConfig):
         ValueError: for a value out of its range.
     """
 
-    learning_rate: Schedule = Schedule(1e-3, 1e-5, 1_000_000)
+    learning_rate: StepSize = Schedule(1e-3, 1e-5, 1_000_000)
     """Step size of the optimiser (Adam; Kingma & Ba 2015)."""
-    max_grad_norm: float = 0.5
+    max_grad_norm: GradientLength = 0.5
     """A gradient that is longer is shortened to this length."""
     shared_net: bool = False
     """One network with two heads, instead of one for the policy and one for the values."""
-    num_steps: int = 32
+    num_steps: Annotated[int, Choices(16, 32, 64, 128)] = 32
     """T: steps of each environment between two updates."""
-    num_minibatches: int = 4
+    num_minibatches: Annotated[int, Choices(4, 8, 16, 32)] = 4
     """Parts into which these transitions are shuffled; each is one step of the optimiser."""
-    update_epochs: int = 4
+    update_epochs: Annotated[int, Range(1, 8)] = 4
     """Passes over them."""
-    gae_lambda: float = 0.95
+    gae_lambda: Annotated[float, Range(0.8, 1.0)] = 0.95
     """How far advantages look ahead before they trust the values, from 0 to 1."""
-    clip_range: Schedule = Schedule(0.2, 0.2, 0)
+    clip_range: Annotated[Schedule, Parts(end=Range(0.1, 0.4))] = Schedule(0.2, 0.2, 0)
     """How far the probability of an action may move in an update, as a share."""
-    ent_coef: Schedule = Schedule(0.01, 0.0, 1_000_000)
+    ent_coef: Annotated[Schedule, Parts(start=Range(1e-4, 0.1, log=True))] = Schedule(0.01, 0.0, 1_000_000)
     """Weight of the policy's entropy: more keeps it from settling early."""
-    vf_coef: float = 0.5
+    vf_coef: Annotated[float, Range(0.25, 1.0)] = 0.5
     """Weight of the values' loss."""
     clip_values: bool = False
     """Keep values near those at the time of acting, as probabilities are."""
@@ -66,7 +67,7 @@ class PPOConfig(DeepConfig):
     """Bring the advantages of a minibatch to mean 0 and deviation 1."""
     normalize_observations: bool = False
     """Bring observations that are vectors to mean 0 and deviation 1, as far as they have been seen."""
-    normalize_rewards: bool = False
+    normalize_rewards: Annotated[bool, Choices()] = False
     """Divide rewards by the deviation of the discounted return so far."""
     log_std_init: float = 0.0
     """Where the logarithms of the standard deviations of Box actions begin; 0 spans half their bounds."""

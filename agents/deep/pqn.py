@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -20,6 +20,7 @@ from torch import Tensor
 from ...checking import at_least, within
 from ...threads import Threads
 from ..base import State, Transition
+from ..ranges import Choices, Range, StepSize
 from ..schedules import Schedule
 from .net_config import NetworkConfig
 from .recurrent import Sequences, of_rows
@@ -37,17 +38,17 @@ class PQNConfig(QConfig):
 
     net: NetworkConfig = field(default_factory=lambda: NetworkConfig(layer_norm=True))
     """The network of action values; its layers are normalised."""
-    learning_rate: Schedule = Schedule(5e-4, 5e-5, 1_000_000)
+    learning_rate: StepSize = Schedule(5e-4, 5e-5, 1_000_000)
     """Step size of the optimiser (Adam; Kingma & Ba 2015)."""
-    loss: Literal["huber", "mse"] = "mse"
+    loss: Annotated[Literal["huber", "mse"], Choices()] = "mse"
     """What is made small: the squared error, or one that grows straight beyond 1 (Huber 1964)."""
-    q_lambda: float = 0.65
+    q_lambda: Annotated[float, Range(0.0, 0.95)] = 0.65
     """Lambda, from 0 to 1: how far returns look ahead before they trust the network."""
-    num_steps: int = 32
+    num_steps: Annotated[int, Choices(8, 16, 32, 64)] = 32
     """T: steps of each environment between two updates."""
-    num_minibatches: int = 16
+    num_minibatches: Annotated[int, Choices(4, 8, 16, 32)] = 16
     """Parts into which these transitions are shuffled; each is one step of the optimiser."""
-    update_epochs: int = 1
+    update_epochs: Annotated[int, Range(1, 4)] = 1
     """Passes over them."""
     overlap: bool = False
     """Fit fully connected networks on a CPU on a second thread, while the environments go on with the weights

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -14,6 +14,7 @@ from torch.nn import functional
 
 from ...checking import one_of, within
 from ..base import Decided, Memory
+from ..ranges import Choices, Exploration
 from ..schedules import Schedule
 from .fitting import Aims
 from .learner import DeepConfig, DeepLearner, DeepPolicy
@@ -29,9 +30,9 @@ class QConfig(DeepConfig):
         ValueError: for a value out of its range.
     """
 
-    exploration: Schedule = Schedule(1.0, 0.05, 500_000)
+    exploration: Exploration = Schedule(1.0, 0.05, 500_000)
     """Share of actions that are taken at random while learning."""
-    loss: Literal["huber", "mse"] = "huber"
+    loss: Annotated[Literal["huber", "mse"], Choices()] = "huber"
     """What is made small: the squared error, or one that grows straight beyond 1 (Huber 1964). The latter
     minds single large errors less, so it is steadier, but blind to dangers that are great and rare."""
 

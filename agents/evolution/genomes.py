@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Literal, Protocol
+from typing import Annotated, Literal, Protocol
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from ...checking import at_least, one_of, within
+from ..ranges import Choices, Range
 from ..spaces import column_scales, describe, is_table
 from .inputs import Retina, make_features
 from .population import ActionDecoder, MlpPolicy, PopulationPolicy, SequencePolicy, SitesPolicy, TablePolicy
@@ -30,12 +31,12 @@ class GeneticConfig:
         ValueError: for a value out of its range.
     """
 
-    population_size: int = 256
+    population_size: Annotated[int, Choices(64, 128, 256, 512)] = 256
     """Genomes in a generation."""
     genome: Literal["policy", "sequence"] = "policy"
     """What a genome is: a policy (the weights of a network, or a table of actions where observations are
     numbers), or a fixed sequence of actions, for worlds that are always the same."""
-    hidden: int = 16
+    hidden: Annotated[int, Choices(4, 8, 16, 32)] = 16
     """Hidden units of a network; 0 connects inputs and outputs directly."""
     retina: Retina = field(default_factory=Retina)
     """What a network sees of a grid."""
@@ -43,17 +44,17 @@ class GeneticConfig:
     """Actions in a sequence, each taken for some steps on end."""
     longest_run: int = 16
     """Steps on end that a sequence may take one action for, at most."""
-    elites: int = 8
+    elites: Annotated[int, Range(1, 32, log=True)] = 8
     """The best genomes, which live on unchanged."""
-    tournament_size: int = 3
+    tournament_size: Annotated[int, Range(2, 8)] = 3
     """Genomes that compete for being a parent."""
-    crossover_rate: float = 0.7
+    crossover_rate: Annotated[float, Range(0.0, 1.0)] = 0.7
     """Share of couples whose genes are crossed."""
-    blend: float = 0.5
+    blend: Annotated[float, Range(0.0, 1.0)] = 0.5
     """Share of crossings that blend; the others exchange the genes between two points."""
-    mutation_rate: float = 0.1
+    mutation_rate: Annotated[float, Range(0.003, 0.3, log=True)] = 0.1
     """Chance of each gene to be mutated."""
-    sigma: float = 0.3
+    sigma: Annotated[float, Range(0.05, 1.0, log=True)] = 0.3
     """Mutation step of the first genomes, in units of the first weights' standard deviation, which is 1 over
     the square root of the number of weights into a unit."""
 

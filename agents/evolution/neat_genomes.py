@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterable, Mapping, Sequence
 from configparser import ConfigParser
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 import neat
 import numpy as np
@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from ...checking import at_least, within
 from ..base import State
+from ..ranges import Choices, Range
 from .inputs import Retina
 
 LARGEST = 30.0
@@ -50,31 +51,31 @@ class NeatConfig:
         ValueError: for a value out of its range.
     """
 
-    population_size: int = 150
+    population_size: Annotated[int, Choices(75, 150, 300)] = 150
     """Genomes in a generation."""
     retina: Retina = field(default_factory=Retina)
     """What a network sees of a grid."""
     connected: float = 1.0
     """Share of the connections between inputs and outputs that the first networks have."""
-    species: int = 10
+    species: Annotated[int, Range(4, 20)] = 10
     """How many species are wanted."""
     elites: int = 2
     """The best genomes of each species, which live on unchanged."""
-    survival: float = 0.2
+    survival: Annotated[float, Range(0.1, 0.5)] = 0.2
     """Share of a species, the best ones, from which parents are drawn."""
-    stagnation: int = 15
+    stagnation: Annotated[int, Range(5, 40)] = 15
     """Generations without a better best fitness after which a species dies out; the two best never do."""
-    add_node: float = 0.2
+    add_node: Annotated[float, Range(0.02, 0.5, log=True)] = 0.2
     """Chance of a child that a connection is split by a new node."""
     delete_node: float = 0.03
     """Chance of a child that a node is deleted."""
-    add_connection: float = 0.5
+    add_connection: Annotated[float, Range(0.05, 0.8, log=True)] = 0.5
     """Chance of a child that a connection is added."""
     delete_connection: float = 0.1
     """Chance of a child that a connection is deleted."""
-    mutation_rate: float = 0.8
+    mutation_rate: Annotated[float, Range(0.3, 1.0)] = 0.8
     """Chance of each weight to be changed; a tenth as often it is drawn anew."""
-    sigma: float = 0.4
+    sigma: Annotated[float, Range(0.05, 1.0, log=True)] = 0.4
     """Standard deviation of a weight's change."""
 
     def __post_init__(self) -> None:

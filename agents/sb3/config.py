@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import Annotated, ClassVar
 
 from ...checking import above, at_least, within
 from ..deep.net_config import NetworkConfig
+from ..ranges import Choices, Discount, Exploration, GradientLength, Range, StepSize
 from ..schedules import Schedule
 
 
@@ -23,9 +24,9 @@ class SB3Config:
 
     net: NetworkConfig = field(default_factory=lambda: NetworkConfig(hidden=(64, 64)))
     """The network (`kind` is auto, mlp or cnn); stable-baselines3 adds its heads."""
-    learning_rate: Schedule = Schedule(3e-4, 3e-4, 0)
+    learning_rate: StepSize = Schedule(3e-4, 3e-4, 0)
     """Step size of the optimiser (Adam)."""
-    gamma: float = 0.99
+    gamma: Discount = 0.99
     """Discount factor, from 0 to 1."""
 
     def __post_init__(self) -> None:
@@ -49,17 +50,17 @@ class ActorCriticConfig(SB3Config):
         ValueError: for a value out of its range.
     """
 
-    max_grad_norm: float = 0.5
+    max_grad_norm: GradientLength = 0.5
     """A gradient that is longer is shortened to this length."""
     shared_net: bool = False
     """One network with two heads, instead of one for the policy and one for the values."""
-    num_steps: int = 5
+    num_steps: Annotated[int, Choices(5, 8, 16, 32, 64, 128)] = 5
     """Steps of each environment between two updates."""
-    gae_lambda: float = 1.0
+    gae_lambda: Annotated[float, Range(0.8, 1.0)] = 1.0
     """How far advantages look ahead before they trust the values (Schulman et al. 2016), from 0 to 1."""
-    ent_coef: float = 0.0
+    ent_coef: Annotated[float, Range(1e-4, 0.1, log=True)] = 0.0
     """Weight of the policy's entropy: more keeps it from settling early."""
-    vf_coef: float = 0.5
+    vf_coef: Annotated[float, Range(0.25, 1.0)] = 0.5
     """Weight of the values' loss."""
 
     def __post_init__(self) -> None:
@@ -79,7 +80,7 @@ class A2CConfig(ActorCriticConfig):
         ValueError: for a value out of its range.
     """
 
-    learning_rate: Schedule = Schedule(7e-4, 7e-4, 0)
+    learning_rate: StepSize = Schedule(7e-4, 7e-4, 0)
     """Step size of the optimiser (RMSprop)."""
 
 
@@ -91,15 +92,15 @@ class PPOConfig(ActorCriticConfig):
         ValueError: for a value out of its range.
     """
 
-    num_steps: int = 128
+    num_steps: Annotated[int, Choices(5, 8, 16, 32, 64, 128)] = 128
     """Steps of each environment between two updates."""
-    gae_lambda: float = 0.95
+    gae_lambda: Annotated[float, Range(0.8, 1.0)] = 0.95
     """How far advantages look ahead before they trust the values (Schulman et al. 2016), from 0 to 1."""
-    num_minibatches: int = 32
+    num_minibatches: Annotated[int, Choices(4, 8, 16, 32)] = 32
     """Parts that the transitions of an update are shared out to."""
-    update_epochs: int = 4
+    update_epochs: Annotated[int, Range(1, 8)] = 4
     """Passes over the transitions in an update."""
-    clip_range: float = 0.2
+    clip_range: Annotated[float, Range(0.1, 0.4)] = 0.2
     """How far the probability of an action may move in an update, as a share."""
 
     def __post_init__(self) -> None:
@@ -124,7 +125,7 @@ class RecurrentPPOConfig(PPOConfig):
     last layer, and the heads."""
     shared_net: bool = False
     """One network before two memories, instead of one for the policy and one for the values."""
-    num_minibatches: int = 4
+    num_minibatches: Annotated[int, Choices(4, 8, 16, 32)] = 4
     """Parts that the transitions of an update are shared out to; each is a few streams' sequences."""
 
 
@@ -140,9 +141,9 @@ class ReplayConfig(SB3Config):
     """Transitions that the replay holds; each with two observations. It is not saved with a run."""
     learning_starts: int = 1_000
     """Transitions in the replay before learning begins; up to then all actions are random."""
-    batch_size: int = 64
+    batch_size: Annotated[int, Choices(32, 64, 128, 256)] = 64
     """Transitions of each gradient step."""
-    train_freq: int = 4
+    train_freq: Annotated[int, Choices(1, 4, 16)] = 4
     """Steps of each environment between two updates."""
     gradient_steps: int = 1
     """Gradient steps of each update; -1: as many as transitions since the last one."""
@@ -174,11 +175,11 @@ class DQNConfig(ReplayConfig):
         ValueError: for a value out of its range.
     """
 
-    max_grad_norm: float = 10.0
+    max_grad_norm: GradientLength = 10.0
     """A gradient that is longer is shortened to this length."""
-    exploration: Schedule = Schedule(1.0, 0.05, 100_000)
+    exploration: Exploration = Schedule(1.0, 0.05, 100_000)
     """Share of steps that are taken at random while learning, in all environments at once."""
-    target_update_interval: int = 1_000
+    target_update_interval: Annotated[int, Range(250, 16_000, log=True)] = 1_000
     """Transitions between two copies of the network to the target network."""
 
     def __post_init__(self) -> None:
@@ -204,13 +205,13 @@ class BoxConfig(ReplayConfig):
 
     net: NetworkConfig = field(default_factory=lambda: NetworkConfig(hidden=(256, 256)))
     """The networks of the actor and of each critic (`kind` is auto, mlp or cnn, without layer_norm)."""
-    batch_size: int = 256
+    batch_size: Annotated[int, Choices(32, 64, 128, 256)] = 256
     """Transitions of each gradient step."""
-    train_freq: int = 1
+    train_freq: Annotated[int, Choices(1, 4, 16)] = 1
     """Steps of each environment between two updates."""
     gradient_steps: int = -1
     """Gradient steps of each update; -1: as many as transitions since the last one."""
-    tau: float = 0.005
+    tau: Annotated[float, Range(0.001, 0.05, log=True)] = 0.005
     """Share by which the target networks come nearer with each gradient step."""
 
     def __post_init__(self) -> None:
@@ -246,9 +247,9 @@ class TD3Config(BoxConfig):
         ValueError: for a value out of its range.
     """
 
-    learning_rate: Schedule = Schedule(1e-3, 1e-3, 0)
+    learning_rate: StepSize = Schedule(1e-3, 1e-3, 0)
     """Step size of the optimiser (Adam)."""
-    action_noise: float = 0.1
+    action_noise: Annotated[float, Range(0.03, 0.5, log=True)] = 0.1
     """Standard deviation of what is added to actions while learning; they run from -1 to 1."""
     policy_delay: int = 2
     """Updates of the critics for each of the actor."""

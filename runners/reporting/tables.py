@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from ..setup.text import printable
@@ -14,7 +14,11 @@ UNBOUNDED = 100_000
 
 
 def print_rows(
-    title: str, columns: Sequence[str], rows: Sequence[Sequence[str]], notes: Sequence[str] = ()
+    title: str,
+    columns: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    notes: Sequence[str] = (),
+    explained: Mapping[str, str] | None = None,
 ) -> None:
     """Prints a title, a table and notes below it, no wider than the terminal.
 
@@ -26,6 +30,7 @@ def print_rows(
         columns: their names, the most important first.
         rows: cells of each row; a line break in a cell is kept, all else that is not printable is escaped.
         notes: what is told below the table, line by line; empty ones are left out.
+        explained: column to what is told of it below the table, if it is there.
     """
     from rich.console import Console
 
@@ -39,7 +44,8 @@ def print_rows(
     console.print(f"\n{printable(title)}", highlight=False, markup=False)
     console.print(table)
     missing = f"No room for: {', '.join(columns[kept:])}." if kept < len(columns) else ""
-    for note in filter(None, (missing, *notes)):
+    there = [note for name, note in (explained or {}).items() if name in columns[:kept]]
+    for note in filter(None, (missing, *notes, *there)):
         console.print(printable(note, LONGEST), highlight=False, markup=False)
     console.print()
 

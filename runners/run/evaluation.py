@@ -33,7 +33,7 @@ from ..setup.resolve import (
     unknown_contestant,
     world_class,
 )
-from ..setup.seeds import CHOICE_SEED, EVALUATION_SEED
+from ..setup.seeds import EVALUATION_SEED, choice_seed
 from ..setup.settings import wrapped
 from . import rollout
 from .config import RunConfig
@@ -163,7 +163,8 @@ class Evaluator:
     def __init__(self, config: RunConfig) -> None:
         self._config = config
         self.measures = measures_of(world_class(config.environment))
-        self._first_seed, split = (EVALUATION_SEED, "test") if config.streams == 1 else (CHOICE_SEED,) * 2
+        own = choice_seed(config.settings.seed)
+        self._first_seed, split = (EVALUATION_SEED, "test") if config.streams == 1 else (own, own)
         self._env = self._make(split)
 
     def _make(self, split: Split) -> VectorEnv:

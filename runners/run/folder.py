@@ -7,16 +7,12 @@ it is data: what is read back may name only what is registered, and is checked.
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
 import math
-import platform
 import re
-import subprocess
 import time
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -28,10 +24,10 @@ from ...agents import checkpoint
 from ...agents.base import OutdatedError, Policy, State, Trainable
 from ...agents.costs import MixedPolicy
 from ...files import replaced
-from ...version import __version__
 from ..reporting.scores import Scores
 from ..setup.errors import refusal
 from ..setup.files import new_folder, read_json, read_versioned, write_json
+from ..setup.machine import commit, versions
 from ..setup.seeds import EVALUATION_SEED
 from .config import RunConfig, read_config
 from .metrics import METRICS, read_rows
@@ -95,8 +91,8 @@ class RunDir:
                 "format": FORMAT,
                 **config.described(),
                 "command": command,
-                "commit": _commit(),
-                "versions": _versions(),
+                "commit": commit(),
+                "versions": versions(),
             },
         )
         return run
@@ -291,27 +287,6 @@ class RunDir:
             ValueError: when the file is damaged or does not fit.
         """
         restore(learner, checkpoint.load(path), path, to_learn=False)
-
-
-def _versions() -> dict[str, str]:
-    versions = {"meze": __version__, "python": platform.python_version()}
-    for name in ("numpy", "numba", "gymnasium"):
-        with contextlib.suppress(PackageNotFoundError):
-            versions[name] = version(name)
-    return versions
-
-
-def _commit() -> str | None:
-    """The commit of the checkout that runs, with `-dirty` where files were changed; None outside of one."""
-    root = Path(__file__).parents[2]
-    if not (root / ".git").exists():
-        return None
-    command = ["git", "-C", str(root), "describe", "--always", "--dirty", "--abbrev=40", "--match="]
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=10, check=True)
-    except (OSError, subprocess.SubprocessError):
-        return None
-    return done.stdout.strip()
 
 
 def pack(**parts: Mapping[str, Any]) -> State:

@@ -159,6 +159,19 @@ class ProgressLine:
         """Takes the fitness of the latest generation."""
         self._score = f"best {row['best']:.4g}, median {row['median']:.4g}, diversity {row['diversity']:.2f}"
 
+    def told(self, done: int, words: str) -> None:
+        """Shows what became of the last one, where whole runs are counted.
+
+        Args:
+            done: how many of them are done.
+            words: what is to be told.
+        """
+        self._score = printable(words)
+        if self._bar:
+            self._show(done)
+        else:
+            self._print(done, f": {self._score}")
+
     def update(self, done: int, now: float, steps: int | None = None) -> None:
         """Shows how far it is, if it is time to; cheap otherwise.
 

@@ -19,7 +19,7 @@ from ...agents.memory import join_memories, select_memory
 from ...envs.core.env import world_of
 from ...threads import Threads
 from ..reporting.measures import Episodes
-from ..setup.seeds import EVALUATION_SEED
+from ..setup.seeds import range_of
 from .base import Job
 from .folder import pack
 from .progress import ProgressLine
@@ -192,7 +192,8 @@ class Search(Job):
         """The seeds of the present generation's episodes, drawn anew for each generation."""
         settings = self.config.settings
         rng = np.random.default_rng([settings.seed, self.agent.generation])
-        return rng.integers(EVALUATION_SEED, size=settings.episodes).tolist()
+        allowed = range_of(settings.seed)
+        return rng.integers(allowed.start, allowed.stop, size=settings.episodes).tolist()
 
     def close(self) -> None:
         """Closes files and environments, and ends the threads."""

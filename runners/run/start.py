@@ -13,7 +13,13 @@ from ...agents.registry import AgentSpec, agent_names, find_agent
 from ..setup.kinds import KINDS, RunSettings
 from ..setup.lengths import stretched
 from ..setup.plugins import load_plugins
-from ..setup.presets import default_agent_config, default_env_config, default_settings, with_presets_of
+from ..setup.presets import (
+    default_agent_config,
+    default_env_config,
+    default_settings,
+    provenance,
+    with_presets_of,
+)
 from ..setup.resolve import Environment, find_environment, find_learner
 from ..setup.settings import as_words, differences, group, override, parse, take_flag, to_plain
 from ..setup.text import command
@@ -51,6 +57,14 @@ class OutSettings:
     """TOML file of the settings to begin with; by default those that are known to work well."""
 
 
+class Called(NamedTuple):
+    """A command that trains an agent, as its help and messages have it."""
+
+    command: str
+    usage: str
+    description: str
+
+
 class TrainRequest(NamedTuple):
     """What the words after `meze train` ask for."""
 
@@ -69,7 +83,11 @@ class TrainRequest(NamedTuple):
 
 
 def usual(
-    spec: AgentSpec, environment: Environment, chain: EncoderChain | None = None, mode: str | None = None
+    spec: AgentSpec,
+    environment: Environment,
+    chain: EncoderChain | None = None,
+    mode: str | None = None,
+    files: Any = OutSettings(),  # noqa: B008 it is frozen
 ) -> TrainRequest:
     """A run of the usual length with the settings that are known to work well.
 
@@ -78,12 +96,13 @@ def usual(
         environment: where.
         chain: the encoder before it.
         mode: the observation mode that the agent's settings are for; by default the one that suits it best.
+        files: what a command asks for beside the run, with a `preset`.
     """
     encoded = chain is not None
     given = group(
         "Train",
         run=default_settings(environment, spec),
-        files=OutSettings(preset=environment.presets),
+        files=dataclasses.replace(files, preset=environment.presets),
         agent=default_agent_config(environment, spec, mode, encoded=encoded),
         env=default_env_config(environment, spec, encoded=encoded),
         **({} if chain is None else {"encoder": chain.config_class()(), "fit": FitSettings()}),
@@ -107,12 +126,19 @@ def stretch(asked: TrainRequest, usual_run: RunSettings, kept: Collection[str] =
     return asked._replace(given=dataclasses.replace(asked.given, agent=agent))
 
 
-def read_request(names: Sequence[str], args: Sequence[str]) -> TrainRequest:
-    """Reads what follows `meze train`.
+def read_request(
+    names: Sequence[str],
+    args: Sequence[str],
+    files: Any = OutSettings(),  # noqa: B008 it is frozen
+    called: Called = Called("meze train", USAGE, DESCRIPTION),  # noqa: B008 it is frozen
+) -> TrainRequest:
+    """Reads what follows `meze train`, or another command that trains an agent with settings as asked for.
 
     Args:
         names: agent and environment.
         args: the flags.
+        files: what the command asks for beside the run, with a `preset`.
+        called: the command.
 
     Raises:
         ValueError: one line, for names that are not known, and flags that do not fit.
@@ -121,15 +147,19 @@ def read_request(names: Sequence[str], args: Sequence[str]) -> TrainRequest:
         The settings; where the run is longer or shorter than the preset's, its schedules are, too.
     """
     if len(names) != 2:
-        raise ValueError(f"usage: {USAGE}; `meze envs` lists agents and environments")
+        raise ValueError(f"usage: {called.usage}; `meze envs` lists agents and environments")
     spec, environment = find_learner(names[0]), find_environment(names[1])
     modes, _ = take_flag(args, "--env.observation")
     encoders, flags = take_flag(args, "--encoder")
     presets, flags = take_flag(flags, "--preset")
     if presets:
         environment = with_presets_of(Path(presets[-1]), environment, spec)
-    default = usual(spec, environment, find_encoder(encoders[-1]) if encoders else None, *modes[-1:])
-    given = parse(default.given, flags, prog=f"meze train {' '.join(names)}", description=DESCRIPTION)
+    chain = find_encoder(encoders[-1]) if encoders else None
+    default = usual(spec, environment, chain, modes[-1] if modes else None, files)
+    prog = f"{called.command} {' '.join(names)}"
+    found = provenance(environment, spec.name)
+    description = f"{called.description}\n\nThese settings of {spec.name} in {environment.name}: {found}."
+    given = parse(default.given, flags, prog=prog, description=description)
     said = {flag.partition("=")[0].replace("_", "-") for flag in flags}
     return stretch(default._replace(given=given), default.given.run, said)
 
@@ -178,6 +208,19 @@ def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig,
     config = dataclasses.replace(config, settings=settings, encoding=encoding)
     config = with_device(config)  # a misfit leaves no folder behind
     return config, RunDir.create(out, config, command("meze", "train", *said))
+
+
+def begun(config: RunConfig, out: Path) -> tuple[RunConfig, RunDir]:
+    """Goes on with the run with these settings and seed that was begun in a folder of its own, or begins it.
+
+    Args:
+        config: what the run is asked to do.
+        out: a folder in which no other runs are but with other seeds.
+    """
+    found = sorted(out.glob(f"*/*/*-s{config.settings.seed}/config.json"))
+    if found:
+        return old_run(str(found[0].parent), [], [config.agent.name, config.environment.id])
+    return begin(config, out, [*words(config), "--out", str(out)])
 
 
 def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:

@@ -30,15 +30,19 @@ def new_folder(parent: Path, stem: str) -> Path:
 
 
 @contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
+def held(folder: Path, patience: float = 0.0) -> Iterator[None]:
     """Holds a folder, into which one process at a time may write; what a killed process held is free again.
+
+    Args:
+        folder: which.
+        patience: seconds to wait for another process that holds it.
 
     Raises:
         ValueError: when another process holds it.
     """
     lock = FileLock(folder / "lock")
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=patience)
     except Timeout:
         raise ValueError(f"{folder} is being written by another process") from None
     try:

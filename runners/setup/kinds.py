@@ -7,9 +7,9 @@ from typing import ClassVar, Literal, TypeAlias
 
 from ...agents.registry import AgentSpec
 from ...agents.registry import Kind as KindName
-from ...checking import at_least, load_object, within
+from ...checking import at_least, load_object
 from .resolve import Vectorization
-from .seeds import EVALUATION_SEED, RANGE
+from .seeds import MOST_EPISODES, range_of
 
 MOST_ENVS = 1 << 20
 """Environments side by side, at most."""
@@ -190,9 +190,9 @@ class SearchSettings(RunSettings):
 
 
 def _check_seeds(settings: TrainSettings | SearchSettings) -> None:
-    within(settings, 0, EVALUATION_SEED - 1, "seed")
-    if settings.eval_episodes > RANGE:
-        raise ValueError(f"eval_episodes must be at most {RANGE:,}; got {settings.eval_episodes:,}")
+    range_of(settings.seed)
+    if settings.eval_episodes > MOST_EPISODES:
+        raise ValueError(f"eval_episodes must be at most {MOST_EPISODES:,}; got {settings.eval_episodes:,}")
 
 
 # --- Kinds ----------------------------------------------------------------------------------------------

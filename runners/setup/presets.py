@@ -19,6 +19,7 @@ from .files import read_toml
 from .kinds import RunSettings, settings_class
 from .resolve import Environment
 from .settings import flags, named_code, override
+from .text import printable
 
 GYMNASIUM = Path(str(files(__name__.partition(".")[0]))) / "assets" / "presets" / "gymnasium.toml"
 """What is known of the environments of others: below each id the tables of agents."""
@@ -136,6 +137,23 @@ def preset_value(environment: Environment, agent: str, setting: str, mode: str |
     """What presets say of one setting (named as its flag), without loading the agent; None: nothing."""
     shared, own = _layers(environment, agent, mode)
     return (shared | own).get(setting)
+
+
+def provenance(environment: Environment, agent: str) -> str:
+    """How the settings were found that are known to work well for an agent: `by hand`, or what a search says.
+
+    Args:
+        environment: where it is to act.
+        agent: its name.
+
+    Returns:
+        A few words; `by default` where none are known.
+    """
+    shared, own = _layers(environment, agent, None)
+    told = _part(own, "provenance.") or _part(shared, "provenance.")
+    by = told.pop("by", None)
+    words = [f"by {by}"] if by else [] if told else ["not told" if shared | own else "by default"]
+    return printable(", ".join([*words, *(f"{name} {value}" for name, value in told.items())]))
 
 
 def _layers(environment: Environment, agent: str, mode: str | None) -> tuple[dict[str, Any], dict[str, Any]]:

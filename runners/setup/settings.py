@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import decimal
+import functools
 import io
 import itertools
 import re
@@ -305,7 +306,7 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
     if origin is typing.Annotated:
         return from_plain(args[0], plain, name)
     if isinstance(kind, type) and dataclasses.is_dataclass(kind) and isinstance(plain, dict):
-        hints, fields = typing.get_type_hints(kind), dataclasses.fields(kind)
+        hints, fields = _hints(kind), dataclasses.fields(kind)
         if strange := set(plain) - {field.name for field in fields}:
             raise ValueError(f"{name} has an unknown setting {min(strange)!r}")
         needed = (each.name for each in fields if each.default is each.default_factory is dataclasses.MISSING)
@@ -325,6 +326,8 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
         kinds = args[:1] * len(plain) if args[1:] == (...,) else args
         if len(kinds) == len(plain):
             return tuple(from_plain(k, v, name) for k, v in zip(kinds, plain, strict=True))
+    elif origin is dict and isinstance(plain, dict):
+        return {from_plain(args[0], k, name): from_plain(args[1], v, f"{name}.{k}") for k, v in plain.items()}
     elif kind is float and (type(plain) is float or type(plain) is int and abs(plain) < 1 << 1000):
         return float(plain)
     elif kind is Path and isinstance(plain, str):
@@ -334,6 +337,12 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
     elif kind in (bool, str, types.NoneType) and type(plain) is kind:
         return plain
     raise ValueError(f"{name} is {plain!r}, which does not fit")
+
+
+@functools.lru_cache(maxsize=256)
+def _hints(kind: type) -> dict[str, Any]:
+    """A dataclass's type hints, which take long to find out."""
+    return typing.get_type_hints(kind)
 
 
 def named_code(agent_config: Any) -> str:

@@ -2,16 +2,13 @@
 
     python -m meze.runners.tournament.match FOLDER ENV NUMBER SEED
 
-`compare` holds the other end of its standard input. A line there asks it to save and stop; when the input
-ends, whoever asked is gone, and it is gone too, before somebody else begins the same run.
+`run.executor` starts it, and can ask it to save and stop.
 """
 
 from __future__ import annotations
 
 import dataclasses
 import math
-import os
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import closing
@@ -29,13 +26,12 @@ from ...envs.core.replay import play as play_again
 from ..reporting.measures import Episodes, measured_in
 from ..run.base import Job
 from ..run.evaluation import find_contestant, make_evaluation_env, play_episodes
+from ..run.executor import Stopped, serve
 from ..run.folder import RunDir
 from ..run.metrics import METRICS, read_rows
 from ..run.rollout import Tally, action_mask
-from ..run.start import begin, make_training, old_run, words
-from ..setup.errors import run_command
+from ..run.start import begun, make_training
 from ..setup.files import held
-from ..setup.interrupts import INTERRUPTED
 from ..setup.resolve import Environment, make_vector, world_class
 from ..setup.settings import from_plain
 from ..show.films import write_loop
@@ -50,26 +46,11 @@ CLOCK = 0.05
 """Seconds between two looks at how long training took."""
 
 
-class _Interrupted(Exception):
-    """The tournament was asked to stop."""
-
-
-def listen(stop: threading.Event) -> None:
-    """Sets the event when a line comes in; ends the process when nothing more can come."""
-
-    def read() -> None:
-        for _ in sys.stdin:
-            stop.set()
-        os._exit(INTERRUPTED)
-
-    threading.Thread(target=read, daemon=True).start()
-
-
 def play_match(tournament: Tournament, number: int, seed: int, stop: threading.Event) -> None:
     """Plays a match and writes its result, and with the first seed its picture.
 
     Raises:
-        _Interrupted: when `stop` was set; what is trained is saved.
+        Stopped: when `stop` was set; what is trained is saved.
     """
     entry, environment = tournament.entries[number], tournament.environment
     if entry.kind == "replays":
@@ -94,13 +75,8 @@ def _train(
     config = tournament.entries[number].config
     assert config is not None, "who is trained has settings"
     out = tournament.path / "runs" / tournament.stem(number)
-    begun = sorted(out.glob(f"*/*/*-s{seed}/config.json"))
-    if begun:
-        config, run = old_run(str(begun[0].parent), [], [config.agent.name, config.environment.id])
-    else:
-        settings = dataclasses.replace(config.settings, seed=seed)
-        config = dataclasses.replace(config, settings=settings)
-        config, run = begin(config, out, [*words(config), "--out", str(out)])
+    settings = dataclasses.replace(config.settings, seed=seed)
+    config, run = begun(dataclasses.replace(config, settings=settings), out)
     with held(run.path):
         training = make_training(config, run)
         try:
@@ -127,7 +103,7 @@ def _train_for(training: Job, limit: float, stop: threading.Event) -> bool:
             finished = training.advance(progress, stop)
         ended.set()
         if not finished and training.seconds < limit:
-            raise _Interrupted
+            raise Stopped
     return training.seconds < limit
 
 
@@ -203,19 +179,11 @@ def _draw(path: Path, shown: Sequence[str], entry: Entry, environment: Environme
         print(f"no picture: {error}")
 
 
-def main(args: Sequence[str]) -> int:
-    """Plays the match that the arguments say."""
-    stop = threading.Event()
-    listen(stop)
-    folder, env_name, number, seed = args
-    try:
-        play_match(Tournament.open(Path(folder), env_name), int(number), int(seed), stop)
-    except _Interrupted:
-        return INTERRUPTED
-    return 0
+def main(words: Sequence[str], stop: threading.Event) -> None:
+    """Plays the match that the words say; see `executor.serve`."""
+    folder, env_name, number, seed = words
+    play_match(Tournament.open(Path(folder), env_name), int(number), int(seed), stop)
 
 
 if __name__ == "__main__":
-    code = run_command(main, sys.argv[1:])
-    sys.stdout.flush()
-    os._exit(code)  # the thread that listens would hold the input open
+    serve(main)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -11,7 +12,8 @@ import numpy as np
 
 from ..reporting.measures import LENGTH, RETURN
 from ..reporting.page import Page, legend_below, new_figure, style_of
-from ..reporting.scores import cell
+from ..reporting.scores import cell, short
+from ..reporting.statistics import CONFIDENCE, LEAST_RUNS
 from ..reporting.tables import print_rows
 from .fronts import print_front, write_front
 from .tournament import Tournament
@@ -22,6 +24,15 @@ WIDE = 30
 """From this ratio of the last to the first point on, plots of learning are logarithmic."""
 WORST = -0.5
 """Normalised score at which plots of learning end."""
+HALF, AREA = "half of runs", "area"
+EXPLAINED = {
+    HALF: f"half of runs: at least half of all runs that there might be lie between, with "
+    f"{100 * CONFIDENCE:.0f} % confidence; it takes {LEAST_RUNS} runs to say.",
+    AREA: "area: under the curve of learning by transitions, over its width: the mean score on the way.",
+}
+"""What columns tell that not every table has room for."""
+SURE = 0.05
+"""Corrected probability below which two agents differ."""
 
 
 def score_name(found: Mapping[str, Any]) -> str:
@@ -41,7 +52,7 @@ def ranked(found: Mapping[str, Any]) -> list[tuple[str, Any]]:
 
 
 def table_rows(found: Mapping[str, Any], names: Sequence[str]) -> Iterator[list[str]]:
-    """Rows of the table of scores: agent, score, measures, transitions, runs, seconds; see `column_names`."""
+    """Rows of the table of scores; see `column_names`."""
     for agent, told in ranked(found):
         score = {"mean": told["score"]["iqm"], "mean_95": told["score"]["iqm_95"]}
         there, shares = told["measures"], {name for name in names if found["measures"][name]["share"]}
@@ -49,13 +60,26 @@ def table_rows(found: Mapping[str, Any], names: Sequence[str]) -> Iterator[list[
         steps = [_transitions(told)] if _other_transitions(found) else []
         runs = str(len(told["runs"])) if told["kind"] == "trained" else "-"
         seconds = np.median([run["seconds"] for run in told["runs"]])
-        yield [agent, cell(score, False), *steps, *measures, runs, f"{seconds:.0f}" if seconds else "-"]
+        row = [agent, cell(score, False), *steps, *measures, runs, f"{seconds:.0f}" if seconds else "-"]
+        yield row + ([_half(told), _area(told)] if _trained(found) else [])
+
+
+def _half(told: Mapping[str, Any]) -> str:
+    """Between which scores half of all runs lie."""
+    return "..".join(map(short, told["tolerance"])) if told["tolerance"] else "-"
+
+
+def _area(told: Mapping[str, Any]) -> str:
+    """The area under the curve of learning, as the score is told."""
+    area = told["area"]
+    return cell({"mean": area["iqm"], "mean_95": area["iqm_95"]}, False) if area else "-"
 
 
 def column_names(found: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """Heads of the columns of `table_rows`, the most important first."""
     steps = ["transitions"] if _other_transitions(found) else []
-    return ["agent", "IQM", *steps, *(found["measures"][name]["title"] for name in names), "runs", "s"]
+    more = [HALF, AREA] if _trained(found) else []
+    return ["agent", "IQM", *steps, *(found["measures"][name]["title"] for name in names), "runs", "s", *more]
 
 
 def _other_transitions(found: Mapping[str, Any]) -> bool:
@@ -100,7 +124,8 @@ def print_standings(found: Mapping[str, Any]) -> None:
     if not found["agents"]:
         return
     names = [name for name in measure_names(found) if name not in (RETURN.name, LENGTH.name)]
-    print_rows(headline(found), column_names(found, names), list(table_rows(found, names)), [footnote(found)])
+    rows = list(table_rows(found, names))
+    print_rows(headline(found), column_names(found, names), rows, [footnote(found)], EXPLAINED)
 
 
 def headline(found: Mapping[str, Any]) -> str:
@@ -139,7 +164,9 @@ def _write_scores(found: Mapping[str, Any], page: Page) -> None:
     names = measure_names(found)
     page.heading("Scores")
     page.table(column_names(found, names), list(table_rows(found, names)))
-    page.paragraph(" ".join(filter(None, [footnote(found), *(_explained(found, name) for name in names)])))
+    explained = [_explained(found, name) for name in names]
+    more = [each.capitalize() for each in EXPLAINED.values()] if _trained(found) else []
+    page.paragraph(" ".join(filter(None, [footnote(found), *explained, *more])))
     scores = score_name(found)
     figures = [(score_plot(found), f"Interquartile means of the {scores}s, with their intervals.")]
     beside = next((name for name in names if found["measures"][name]["better"] is False), None)
@@ -161,7 +188,9 @@ def _write_scores(found: Mapping[str, Any], page: Page) -> None:
         page.table(*_improvement(found))
         page.paragraph(
             "Probability that a run of the row beats one of the column, with its interval below it; blue: it "
-            "is likelier than not, red: it is less likely."
+            "is likelier than not, red: it is less likely. p: how probable it is that equals differ so much, "
+            "or more (exact test of Mann and Whitney), corrected for the number of pairs (Holm 1979); a star "
+            f"stands where it is below {SURE:g}. {_surest(found)}"
         )
     page.paragraph(
         "Interquartile means, profiles and probabilities of improvement are those of Agarwal et al. (2021); "
@@ -264,13 +293,28 @@ def _improvement(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]], 
     rows, tones = [], []
     for row in names:
         told = [found["improvement"][row].get(column, [None]) for column in names]
-        cells = [
-            "-" if p is None else f"{p:.2f}" + ("\n{:.2f}..{:.2f}".format(*ends) if ends else "")
-            for p, *ends in told
-        ]
+        tests = found["differences"][row]
+        cells = [_beaten(*each, tests[name]) for name, each in zip(names, told, strict=True) if name != row]
+        cells.insert(names.index(row), "-")
         rows.append([row, *cells])
         tones.append([0.0 if p is None else 2 * p - 1 for p, *_ in told])
     return ["", *names], rows, tones
+
+
+def _beaten(probability: float, *ends_and_p: float) -> str:
+    """How probably one beats another, its interval, if it has one, and how probable that is of equals."""
+    *ends, p = ends_and_p
+    interval = ["{:.2f}..{:.2f}".format(*ends)] if ends else []
+    told = f"p {p:.3f}" if p >= 0.001 else "p < 0.001"
+    return "\n".join([f"{probability:.2f}", *interval, told + (" *" if p < SURE else "")])
+
+
+def _surest(found: Mapping[str, Any]) -> str:
+    """What to think of it where so few runs can't tell any two of so many agents apart."""
+    runs = [len(told["runs"]) for told in _trained(found)]
+    pairs = len(runs) * (len(runs) - 1) // 2
+    least = pairs * 2 / math.comb(sum(sorted(runs)[-2:]), max(runs))
+    return "" if least < SURE else f"With so few runs p can't be below {min(least, 1.0):.2g}."
 
 
 def _beside(found: Mapping[str, Any], measure: str) -> Any:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import combinations
 from typing import Any
 
 import numpy as np
@@ -10,10 +11,14 @@ from numpy.typing import NDArray
 from ...envs.core.measures import Measure
 from ..reporting.measures import measures_of, reported
 from ..reporting.statistics import (
+    area_under,
+    difference_test,
+    holm,
     over_runs,
     performance_profile,
     probability_of_improvement,
     statistics,
+    tolerance_interval,
     with_interval,
 )
 from ..setup.resolve import world_class
@@ -60,6 +65,7 @@ def standings(tournament: Tournament, failures: dict[str, str]) -> dict[str, Any
             x: {y: with_interval(probability_of_improvement, scores[x], scores[y]) for y in trained if y != x}
             for x in trained
         },
+        "differences": _differences({name: scores[name][:, 0] for name in trained}),
         "failures": failures,
         "front": front_of(tournament, results),
     }
@@ -68,6 +74,16 @@ def standings(tournament: Tournament, failures: dict[str, str]) -> dict[str, Any
 def _described(measure: Measure) -> dict[str, Any]:
     """How reports show a measure."""
     return {name: getattr(measure, name) for name in ("title", "note", "share", "better")}
+
+
+def _differences(scores: dict[str, NDArray[np.float64]]) -> dict[str, dict[str, float]]:
+    """Of each two agents how probable their difference is among equals, corrected for the number of pairs."""
+    found: dict[str, dict[str, float]] = {name: {} for name in scores}
+    pairs = list(combinations(scores, 2))
+    tests = np.array([difference_test(scores[x], scores[y]) for x, y in pairs])
+    for (x, y), p in zip(pairs, holm(tests).tolist(), strict=True):
+        found[x][y] = found[y][x] = p
+    return found
 
 
 def _elsewhere(entries: list[Entry]) -> dict[str, str]:
@@ -152,6 +168,7 @@ def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, 
     runs = []
     for seed, result in sorted(results.items()):
         measures = scale.reported(entry, result)
+        curve = np.column_stack([result.curve[:, :2], scale.score(entry, result, result.curve[:, 2])])
         runs.append(
             {
                 "seed": seed,
@@ -160,10 +177,8 @@ def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, 
                 "steps": result.steps,
                 "seconds": result.seconds,
                 "finished": result.finished,
-                "curve": [
-                    [step, seconds, float(scale.score(entry, result, mean))]
-                    for step, seconds, mean in result.curve.tolist()
-                ],
+                "curve": curve.tolist(),
+                "area": area_under(curve[:, [0, 2]]),
             }
         )
     first = next(iter(results.values()))
@@ -183,6 +198,9 @@ def _agent(entry: Entry, results: dict[int, Result], scale: Scale) -> dict[str, 
         found["measures"] = {
             name: statistics(values) for name, values in scale.reported(entry, first).items()
         }
+    found["tolerance"] = tolerance_interval(np.array([run["score"] for run in runs]))
+    areas = [run["area"] for run in runs]
+    found["area"] = over_runs(np.array(areas)) if None not in areas else None
     found["interval_over"] = "runs" if len(runs) > 1 else "episodes"
     return found
 

@@ -1,6 +1,7 @@
 """What tests of runs share: finding one, reading what it left behind, killing it and going on."""
 
 import csv
+import importlib
 import os
 import signal
 import subprocess
@@ -14,9 +15,9 @@ import numpy as np
 import pytest
 from meze.agents import checkpoint
 from meze.envs.core.registry import register_world
+from meze.runners.run.executor import Processes, Task
 from meze.runners.run.folder import RunDir
 from meze.runners.tournament import match
-from meze.runners.tournament.matches import Matches
 
 IN_ANOTHER_PROCESS = """
 import sys
@@ -41,18 +42,18 @@ def register_corridor() -> None:
 
 
 def play_here(patch: pytest.MonkeyPatch) -> None:
-    """Makes tournaments short: matches are played in this process, one by one, and pictures are brief."""
+    """Makes tournaments short: tasks are done in this process, one by one, and pictures are brief."""
     one = threading.Lock()
 
-    def play(self: Matches, number: int, seed: int) -> str:
+    def run(self: Processes, task: Task) -> str:
         with one:
             try:
-                match.play_match(self._tournament, number, seed, threading.Event())
+                importlib.import_module(task.module).main(task.words, threading.Event())
             except ValueError as error:
                 return str(error)
         return ""
 
-    patch.setattr(Matches, "_play", play)
+    patch.setattr(Processes, "_run", run)
     patch.setattr(match, "SECONDS", 0.5)
 
 

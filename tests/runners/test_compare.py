@@ -1,6 +1,8 @@
 """Tournaments: who takes part, what fails, what is told, and that they go on as if they had never stopped."""
 
+import dataclasses
 import json
+import math
 import os
 import re
 import shutil
@@ -263,12 +265,48 @@ def test_transitions_are_told_where_they_are_not_the_budgets(steps, shown, tmp_p
     assert "a budget of 2,000 transitions" in said and ("transitions: what each" in said) == bool(shown)
 
 
+def test_tolerance_area_and_corrected_tests_are_told(tmp_path, monkeypatch, capsys):
+    path = tmp_path / "t"
+    low, high = [[k] for k in range(8)], [[k + 10] for k in range(8)]
+    few = make(path, {"random": [[0]], "expert": [[20]], "a": low, "b": high, "c": low})
+    found = standings(dataclasses.replace(few, seeds=8), {})
+    assert found["agents"]["a"]["tolerance"] == pytest.approx([0.0, 0.35])
+    assert found["differences"]["a"]["c"] == 1.0 == found["differences"]["c"]["a"]
+    assert found["differences"]["a"]["b"] == pytest.approx(3 * 2 / math.comb(16, 8))  # of three pairs
+    assert found["agents"]["a"]["area"] is None  # of one evaluation each
+    for run in found["agents"]["a"]["runs"]:
+        run["curve"] = [[10, 1.0, 0.2], [20, 2.0, 0.4]]
+    monkeypatch.setenv("COLUMNS", "200")
+    print_standings(found)
+    said = capsys.readouterr().out
+    assert "half of runs" in said and "0.00..0.35" in said and "it takes 8 runs to say" in said
+    monkeypatch.setenv("COLUMNS", "40")
+    print_standings(found)
+    said = capsys.readouterr().out
+    assert "No room for" in said and "takes 8 runs" not in said
+    write_report(found, few, tmp_path / "report.html")
+    page = (tmp_path / "report.html").read_text()
+    assert "p &lt; 0.001 *" in page and "p 1.000" in page and "so few runs" not in page
+
+
+def test_the_area_is_the_mean_score_on_the_way(tmp_path):
+    tournament = make(tmp_path / "t", {"random": [[0]], "expert": [[10]], "a": [[1], [6]]})
+    for k in range(2):
+        curve = np.array([[10, 1, 0.0], [20, 2, 10.0], [40, 3, 10.0]])
+        result = Result({"return": np.array([10.0])}, curve, 40, 3.0, True)
+        result.write(tournament.result_path(2, k))
+    found = standings(tournament, {})
+    assert found["agents"]["a"]["area"]["iqm"] == pytest.approx((10 * 0.5 + 20 * 1.0) / 30)
+    assert found["agents"]["a"]["tolerance"] is None  # of two runs
+
+
 def test_several_agents_of_one_run_each_have_no_intervals(tmp_path):
     tournament = make(tmp_path / "t", {"random": [[0]], "expert": [[9]], "a": [[1]], "b": [[6]]})
     found = standings(tournament, {})
     assert found["improvement"]["b"]["a"] == [1.0]
     write_report(found, tournament, tmp_path / "report.html")
-    assert "<td>1.00</td>" in re.sub(r" (class|style)=\"[^\"]*\"", "", (tmp_path / "report.html").read_text())
+    page = re.sub(r" (class|style)=\"[^\"]*\"", "", (tmp_path / "report.html").read_text())
+    assert "<td>1.00\np 1.000</td>" in page and "With so few runs p can&#39;t be below 1." in page
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,9 @@ from meze.runners.setup.presets import (
     default_env_config,
     default_settings,
     observation_modes,
+    provenance,
     with_preset,
+    with_presets_of,
 )
 from meze.runners.setup.resolve import find_environment
 
@@ -208,6 +210,26 @@ def test_what_a_file_may_not_say_is_told_in_one_line(text, words, tmp_path, monk
     said = capsys.readouterr().err
     assert words in said and "mine.toml" in said and said.count("\n") == 1
     assert not Path("runs").exists()
+
+
+def test_how_settings_were_found_is_told_where_they_are_shown(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    city = find_environment("city")
+    assert provenance(city, "sarsa") == "by hand"  # as of what it is like
+    assert cli.main(["train", "sarsa", "city", "--help"]) == 0
+    assert "These settings of sarsa in city: by hand." in capsys.readouterr().out
+    file = tmp_path / "mine.toml"
+    file.write_text('[sarsa]\nsteps = 9\nprovenance = { by = "search", trials = 20 }\n[dqn]\nsteps = 9\n')
+    assert cli.main(["train", "sarsa", "city", "--preset", str(file), "--help"]) == 0
+    assert "These settings of sarsa in city: by search, trials 20." in capsys.readouterr().out
+    mine = {name: provenance(with_presets_of(file, city, find_agent("dqn")), name) for name in ("dqn", "ppo")}
+    assert mine == {"dqn": "not told", "ppo": "by default"}
+
+    assert cli.main(["envs", "city"]) == 0
+    assert "settings by hand: q-learning, sarsa" in capsys.readouterr().out
+    assert cli.main(["envs", "city", "--json"]) == 0
+    rows = {row["mode"]: row for row in json.loads(capsys.readouterr().out)["environments"]}
+    assert rows["index"]["presets"]["sarsa"] == "by hand" and "random" not in rows["index"]["presets"]
 
 
 def test_a_file_that_is_not_there_is_told_in_one_line(tmp_path, capsys) -> None:

@@ -3,18 +3,35 @@
 import json
 from dataclasses import dataclass
 from itertools import pairwise
+from types import SimpleNamespace
 from typing import Literal
 
 import numpy as np
 import pytest
+from meze.envs.core.splits import first_seed
+from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
 from meze.runners.run import rollout
-from meze.runners.run.evaluation import on_split
+from meze.runners.run.config import RunConfig
+from meze.runners.run.evaluation import CERTIFIED, on_split
 from meze.runners.run.folder import RunDir
+from meze.runners.run.search import Search
 from meze.runners.run.start import new_run
 from meze.runners.setup import seeds
-from meze.runners.setup.resolve import find_environment
-from meze.runners.setup.seeds import CHOICE_SEED, EVALUATION_SEED, RANGE, TUNING_SEED, stream_seeds
+from meze.runners.setup.kinds import settings_class
+from meze.runners.setup.resolve import find_environment, find_learner
+from meze.runners.setup.seeds import (
+    CHOICE_SEED,
+    EVALUATION_SEED,
+    FRESH_SEED,
+    MOST_EPISODES,
+    RANGE,
+    SEARCH_SEED,
+    TUNING_SEED,
+    choice_seed,
+    range_of,
+    stream_seeds,
+)
 from meze.runners.tournament.tournament import Budget, Tournament, make_entries
 
 
@@ -27,8 +44,85 @@ def test_neighbouring_runs_share_no_stream():
 
 
 def test_ranges_do_not_meet():
-    firsts = [EVALUATION_SEED, CHOICE_SEED, TUNING_SEED]
+    firsts = [EVALUATION_SEED, CHOICE_SEED, TUNING_SEED, SEARCH_SEED, FRESH_SEED]
     assert all(other - first >= RANGE for first, other in pairwise(firsts))
+
+
+@pytest.mark.parametrize(
+    ("first", "choice"), [(0, CHOICE_SEED), (SEARCH_SEED, TUNING_SEED), (FRESH_SEED, CHOICE_SEED)]
+)
+def test_a_run_trains_in_the_range_of_its_own_seed(first, choice):
+    for seed in (first, first + 7):
+        allowed = range_of(seed)
+        assert allowed.start == first and choice_seed(seed) == choice
+        assert all(each in allowed for each in stream_seeds(seed, 64) + stream_seeds([seed, 500], 64))
+        spec = find_learner("random-search")
+        env = find_environment("corridor")
+        run = settings_class(spec)(seed=seed, episodes=64)
+        config = RunConfig(spec, spec.config_class()(), env, env.config(), run)
+        search = SimpleNamespace(config=config, agent=SimpleNamespace(generation=3))
+        assert all(each in allowed for each in Search.seeds(search))
+
+
+@pytest.mark.parametrize("seed", [-1, EVALUATION_SEED, CHOICE_SEED, TUNING_SEED, FRESH_SEED + RANGE])
+def test_nobody_trains_with_what_judges(seed):
+    with pytest.raises(ValueError, match="seed must lie in 0 .. 999999999; got"):
+        settings_class(find_learner("q-learning"))(seed=seed)
+    with pytest.raises(ValueError, match="seed must lie"):
+        stream_seeds(seed, 2)
+
+
+@pytest.mark.parametrize("agent", ["q-learning", "genetic", "clone"])
+def test_tuning_training_choosing_and_judging_have_no_episode_in_common(agent, tmp_path, monkeypatch):
+    """All seeds that environments are reset with, and those of the maps, of one run of each kind."""
+    met = {}
+    searches, evaluate, reset = Search.seeds, rollout.evaluate, WorldVectorEnv.reset
+
+    def note(what, seeds, env_config):
+        first = first_seed(env_config.split)
+        episodes, maps = met.setdefault(what, (set(), set()))
+        episodes.update(int(each) for each in seeds)
+        maps.update(range(first, first + env_config.pool_size))
+
+    def noted_search(self):
+        note("train", drawn := searches(self), self.config.env_config)
+        return drawn
+
+    def noted_evaluation(env, policy, episodes):
+        split = env.unwrapped.world.config.split
+        note("judge" if split == "test" else f"choose {split}", episodes, env.unwrapped.world.config)
+        return evaluate(env, policy, episodes)
+
+    def noted_reset(self, *, seed=None, options=None):
+        if self.world.config.split == "train" and isinstance(seed, list):
+            note("train", seed, self.world.config)
+        return reset(self, seed=seed, options=options)
+
+    monkeypatch.setattr(rollout, "evaluate", noted_evaluation)
+    monkeypatch.setattr(Search, "seeds", noted_search)
+    monkeypatch.setattr(WorldVectorEnv, "reset", noted_reset)
+    length = ["--generations", "2", "--agent.population-size", "16", "--episodes", "2"]
+    if agent != "genetic":
+        length = ["--steps", "1000", "--num-envs", "8"]
+    everything = {}
+    for first in (0, SEARCH_SEED, FRESH_SEED):
+        met.clear()
+        words = ["--seed", str(first), "--env.pool-size", "2", "--eval-episodes", "3", *length]
+        assert cli.main(["train", agent, "city", *words, "--out", str(tmp_path / str(first))]) == 0
+        choosing = f"choose {choice_seed(first)}"
+        assert set(met) == {"train", choosing, "judge"}
+        for what, (episodes, _) in met.items():
+            everything.setdefault((first if what == "train" else 0, what), set()).update(episodes)
+        maps = [each for _, each in met.values()]
+        assert sum(map(len, maps)) == len(set.union(*maps))
+    assert len(everything) == 3 + 2 + 1  # each trains in a range of its own; studies choose in theirs
+    assert sum(map(len, everything.values())) == len(set.union(*everything.values()))
+
+
+def test_evaluations_and_what_mixes_checkpoints_stay_in_their_range():
+    assert MOST_EPISODES + CERTIFIED < RANGE
+    with pytest.raises(ValueError, match="eval_episodes must be at most 50,000,000"):
+        settings_class(find_learner("q-learning"))(eval_episodes=MOST_EPISODES + 1)
 
 
 def test_evaluations_on_the_way_have_maps_and_episodes_of_their_own(tmp_path, monkeypatch):

@@ -1,0 +1,1 @@
+"""Tuning of settings: searches, and what the settings are worth that they found."""

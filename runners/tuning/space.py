@@ -1,0 +1,170 @@
+"""What a study searches: marks of an agent's settings (`agents.ranges`), as a user's file narrows them."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, TypeAlias
+
+from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
+
+from ...agents.ranges import Choices, Range, Searched, current, searchable
+from ...checking import did_you_mean
+from ..setup.files import read_toml
+from ..setup.settings import flags, override, to_plain
+
+Space: TypeAlias = Mapping[str, Searched]
+"""Names of an agent's settings as of flags, without `agent.`, to what they may be."""
+PREFIX = "agent."
+"""What stands before these names where people read or write them."""
+
+
+def space_of(name: str, config: Any, file: Path | None = None) -> Space:
+    """What is searched for an agent.
+
+    Args:
+        name: of the agent.
+        config: the settings with which it is trained but for those that are searched.
+        file: TOML file that names what is searched alone: `agent.gamma = true` for all that the agent marks,
+            `[0.9, 0.99]` for a few values, `{ low = 0.9, high = 0.99 }` for a part.
+
+    Raises:
+        ValueError: one line, when nothing can be searched, or the file names what can't be.
+    """
+    marked = searchable(type(config))
+    there = {each: marked[each] for each in current(config, marked)}
+    if not there:
+        raise ValueError(f"{name} marks no setting that can be searched")
+    if file is None:
+        return there
+    wanted = _named(read_toml(file), flags(config, PREFIX))
+    found = {}
+    for setting, value in wanted.items():
+        mark = there.get(setting.removeprefix(PREFIX)) if setting.startswith(PREFIX) else None
+        if mark is None:
+            known = [PREFIX + each for each in there]
+            hint = did_you_mean(setting, known, f"there are {', '.join(known)}")
+            exists = setting in flags(config, PREFIX)
+            what = f"{setting} of {name} may not be searched" if exists else f"there is no setting {setting}"
+            raise ValueError(f"{file}: {what}{hint}")
+        try:
+            found[setting.removeprefix(PREFIX)] = _narrowed(mark, value)
+        except (TypeError, ValueError) as error:
+            raise ValueError(f"{file}: {setting}: {error}") from None
+    if not found:
+        raise ValueError(f"{file} names no setting to be searched")
+    return found
+
+
+def _named(table: Mapping[str, Any], known: list[str]) -> dict[str, Any]:
+    """Dotted names to what stands there; a table is part of a name unless that is a setting's already."""
+    found: dict[str, Any] = {}
+    for key, value in table.items():
+        name = key.replace("_", "-")
+        if isinstance(value, dict) and name not in known and not set(value) <= {"low", "high", "log"}:
+            below = [each.partition(".")[2] for each in known if each.startswith(f"{name}.")]
+            found |= {f"{name}.{inner}": each for inner, each in _named(value, below).items()}
+        else:
+            found[name] = value
+    return found
+
+
+def _narrowed(mark: Searched, value: Any) -> Searched:
+    """Part of what a mark allows.
+
+    Raises:
+        ValueError: when it is none.
+    """
+    if value is True:
+        return mark
+    if isinstance(value, list):
+        values = [tuple(each) if isinstance(each, list) else each for each in value]
+        if isinstance(mark, Range) and not mark.whole:
+            values = [float(each) if type(each) is int else each for each in values]
+        narrowed: Searched = Choices(*values)
+        strange = [each for each in values if each not in mark]
+    elif isinstance(value, dict) and set(value) <= {"low", "high", "log"} and isinstance(mark, Range):
+        narrowed = dataclasses.replace(mark, **value)
+        strange = [] if narrowed in mark and narrowed.whole == mark.whole else [narrowed]
+    else:
+        raise ValueError("takes true, a list of values, or for a range { low = ..., high = ... }")
+    if strange or not (isinstance(narrowed, Range) or narrowed.values):
+        told = f"; got {to_plain(strange[0]) if not isinstance(strange[0], Range) else strange[0]}"
+        raise ValueError(f"lies in {mark}{told if strange else ''}")
+    return narrowed
+
+
+def described(space: Space) -> dict[str, Any]:
+    """A space as plain values; see `read_space`."""
+    return {
+        name: to_plain(mark) if isinstance(mark, Range) else to_plain(list(mark.values))
+        for name, mark in space.items()
+    }
+
+
+def read_space(plain: Any, name: str, config: Any) -> Space:
+    """Reads what `described` told, which may come from a stranger.
+
+    Raises:
+        ValueError: one line, when it is no part of what the agent marks.
+    """
+    marked = searchable(type(config))
+    found = {}
+    for setting, value in plain.items():
+        if setting not in marked:
+            raise ValueError(f"{PREFIX}{setting} of {name} may not be searched")
+        found[setting] = _narrowed(marked[setting], value)
+    return found
+
+
+def distributions(space: Space) -> dict[str, BaseDistribution]:
+    """A space as Optuna knows it; choices stand for themselves by their labels."""
+    found: dict[str, BaseDistribution] = {}
+    for name, mark in space.items():
+        if isinstance(mark, Choices):
+            found[name] = CategoricalDistribution(tuple(mark.by_label))
+        elif mark.whole:
+            found[name] = IntDistribution(int(mark.low), int(mark.high), log=mark.log)
+        else:
+            found[name] = FloatDistribution(mark.low, mark.high, log=mark.log)
+    return found
+
+
+def chosen(space: Space, params: Mapping[str, Any]) -> dict[str, Any]:
+    """A trial's parameters as settings.
+
+    Raises:
+        ValueError: one line, for what does not lie in the space.
+    """
+    found = {}
+    for name, mark in space.items():
+        value = params.get(name)
+        if isinstance(mark, Choices):
+            value = mark.by_label.get(str(value))
+        if value not in mark:
+            raise ValueError(f"{PREFIX}{name} is {params.get(name)!r}, which is not in the study's space")
+        found[name] = value
+    return found
+
+
+def as_params(space: Space, config: Any) -> dict[str, Any] | None:
+    """Some settings as a trial's parameters; None where one of them does not lie in the space."""
+    values = current(config, space)
+    if set(values) != set(space) or any(values[name] not in mark for name, mark in space.items()):
+        return None
+    labels = {
+        name: {value: label for label, value in mark.by_label.items()}
+        for name, mark in space.items()
+        if isinstance(mark, Choices)
+    }
+    return {name: labels[name][value] if name in labels else value for name, value in values.items()}
+
+
+def with_settings(config: Any, values: Mapping[str, Any]) -> Any:
+    """An agent's settings with those of a trial.
+
+    Raises:
+        ValueError: one line, when they don't go together.
+    """
+    return override(config, values, PREFIX)

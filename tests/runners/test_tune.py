@@ -1,0 +1,472 @@
+"""Tuning: what is searched, that a killed study loses nothing, what is refused and what is told."""
+
+import json
+import random
+import re
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from filelock import FileLock
+from meze.runners import cli
+from meze.runners.run.start import read_request
+from meze.runners.setup.seeds import CHOICE_SEED, EVALUATION_SEED, FRESH_SEED, RANGE, SEARCH_SEED, TUNING_SEED
+from run_files import play_here
+
+optuna = pytest.importorskip("optuna")
+
+from meze.runners.tuning import search, storage, study, trial  # noqa: E402
+from meze.runners.tuning.storage import Journal, open_storage  # noqa: E402
+from meze.runners.tuning.study import Aim, Claim, Study  # noqa: E402
+from optuna.trial import TrialState  # noqa: E402
+
+SMALL = ["--steps", "2000", "--num-envs", "8", "--eval-episodes", "8"]
+PROGRAM = "import sys; from meze.runners.cli import main; sys.exit(main(sys.argv[1:]))"
+
+
+def tune(out, *flags, agent="q-learning", env="corridor", small=SMALL):
+    return cli.main(["tune", agent, env, *small, "--jobs", "1", "--out", str(out), *flags])
+
+
+def folder(out):
+    (found,) = out.glob("*/*/*/study.json")
+    return found.parent
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    """A small study, not interrupted."""
+    out = tmp_path_factory.mktemp("whole")
+    with pytest.MonkeyPatch.context() as patch:
+        play_here(patch)
+        assert tune(out, "--trials", "8", "--seeds", "2") == 0
+    return folder(out)
+
+
+def test_a_study_ends_with_what_its_best_settings_are_worth(whole):
+    report = json.loads((whole / "report.json").read_text())
+    assert [each["number"] for each in report["trials"]] == list(range(8))
+    complete = [each for each in report["trials"] if each["state"] == "complete"]
+    assert report["base"] == 0 and len(complete) >= 2
+    for each in complete:
+        assert each["values"] == pytest.approx(np.mean(each["runs"], axis=0))
+    best = max(complete, key=lambda each: (each["values"][0], -each["number"]))
+    assert report["best"] == best["number"] and report["promised"] == best["values"]
+    runs = report["fresh"]["runs"]
+    assert [each["seed"] for each in runs] == [FRESH_SEED + k for k in range(10)]
+    assert report["fresh"]["values"][0]["mean"] == pytest.approx(np.mean([each["value"][0] for each in runs]))
+    page = (whole / "report.html").read_text()
+    for said in ("What the best settings are worth", "promised", "Around the best", "Parallel coordinates"):
+        assert said in page
+    assert not list(whole.glob("trials/*/*/*/*/checkpoints")), "they would fill the disk"
+
+
+def test_the_preset_file_gives_the_best_settings_again(whole):
+    opened = Study.open(whole)
+    best = opened.best
+    asked = read_request(["q-learning", "corridor"], ["--preset", str(whole / "preset.toml")])
+    config = opened.config_of(best.number, 0)
+    assert asked.config.agent_config == config.agent_config and asked.config.env_config == config.env_config
+    assert (asked.config.settings.steps, asked.config.settings.num_envs) == (2000, 8)
+    text = (whole / "preset.toml").read_text()
+    assert 'provenance.by = "search"' in text and "provenance.tuning-seeds = [1300000000, 1300000001]" in text
+    assert cli.main(["train", "q-learning", "corridor", "--preset", str(whole / "preset.toml"), *SMALL,
+                     "--out", str(whole / "again")]) == 0  # fmt: skip
+
+
+def test_a_trial_is_what_its_settings_give_alone(whole, tmp_path):
+    opened = Study.open(whole)
+    for each in opened.complete[-2:]:
+        config = [opened.config_of(each.number, seed) for seed in opened.seeds]
+        alone = []
+        for k, one in enumerate(config):
+            run, _ = trial.train(one, tmp_path / f"{each.number}-{k}", threading.Event())
+            alone.append(trial.value_of(opened, trial._evaluated(run)))
+        assert np.mean(alone, axis=0).tolist() == each.values
+
+
+def test_the_seeds_of_a_study_meet_no_others(whole):
+    opened = Study.open(whole)
+    assert len(opened.fresh_seeds) == 10
+    assert all(SEARCH_SEED <= seed < SEARCH_SEED + RANGE for seed in opened.seeds)
+    assert all(FRESH_SEED <= seed < FRESH_SEED + RANGE for seed in opened.fresh_seeds)
+    for runs, seeds in (("trials/*", opened.seeds), ("fresh/*/runs", opened.fresh_seeds)):
+        configs = whole.glob(f"{runs}/*/*/*/config.json")
+        assert {json.loads(path.read_text())["run"]["seed"] for path in configs} == set(seeds)
+
+
+def test_settings_are_chosen_and_judged_in_ranges_of_their_own(tmp_path, monkeypatch):
+    from meze.runners.run import rollout
+
+    played, evaluate = [], rollout.evaluate
+
+    def noted(env, policy, seeds):
+        played.append((env.unwrapped.world.config.split, seeds[0]))
+        return evaluate(env, policy, seeds)
+
+    monkeypatch.setattr(rollout, "evaluate", noted)
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 2)
+    flags = ["--trials", "1", "--seeds", "2", "--env.pool-size", "2", "--eval-every", "2000"]
+    assert tune(tmp_path, *flags, env="city") == 0
+    assert played == [
+        *[(TUNING_SEED, TUNING_SEED)] * 2,  # of the trial's runs
+        *[(CHOICE_SEED, CHOICE_SEED), ("test", EVALUATION_SEED)] * 2,
+    ]
+
+
+def finished(path):
+    """What became of each trial, by its number."""
+    return {
+        each.number: (each.state, each.values, each.params)
+        for each in Study.open(path).trials
+        if each.state.is_finished()
+    }
+
+
+@pytest.mark.slow
+def test_a_study_that_is_killed_again_and_again_comes_to_the_same(tmp_path):
+    flags = ["--trials", "8", "--seeds", "2", "--env.pool-size", "2"]
+    with pytest.MonkeyPatch.context() as patch:
+        play_here(patch)
+        patch.setattr(study, "FRESH", 1)
+        assert tune(tmp_path / "whole", *flags, env="city") == 0
+    whole = finished(folder(tmp_path / "whole"))
+    killed, rng, kills = tmp_path / "killed", random.Random(0), 0
+    args = ["tune", "q-learning", "city", *SMALL, "--jobs", "1", "--out", str(killed), *flags]
+    while kills < 10:
+        process = subprocess.Popen([sys.executable, "-c", PROGRAM, *args], stdout=subprocess.DEVNULL)
+        while not list(killed.glob("*/*/*/study.json")):
+            assert process.poll() is None, "ended before there was a study"
+            time.sleep(0.01)
+        try:
+            code = process.wait(timeout=rng.uniform(1.5, 5.0))
+            raise AssertionError(f"ended with {code} before it was killed {kills + 1} times")
+        except subprocess.TimeoutExpired:
+            process.send_signal(signal.SIGKILL)
+            assert process.wait() == -signal.SIGKILL
+            kills += 1
+        args = ["tune", "--resume", str(folder(killed)), "--jobs", "1"]
+    assert cli.main(args) == 0
+    assert finished(folder(killed)) == whole and len(whole) == 8
+    assert all(state != TrialState.FAIL for state, _, _ in whole.values())
+
+
+@pytest.mark.slow
+def test_several_processes_share_a_study_and_ctrl_c_saves(tmp_path):
+    args = ["tune", "q-learning", "city", *SMALL, "--jobs", "1", "--out", str(tmp_path)]
+    args += ["--trials", "100", "--seeds", "1", "--env.pool-size", "2"]
+    told = {"stdout": subprocess.PIPE, "text": True}
+    first = subprocess.Popen([sys.executable, "-c", PROGRAM, *args], **told)
+    try:
+        while not list(tmp_path.glob("*/*/*/study.json")):
+            assert first.poll() is None, "ended before there was a study"
+            time.sleep(0.01)
+        again = ["tune", "--resume", str(folder(tmp_path)), "--jobs", "1"]
+        second = subprocess.Popen([sys.executable, "-c", PROGRAM, *again], **told)
+        try:
+            while len(finished(folder(tmp_path))) < 6:
+                time.sleep(0.1)
+            for process in (first, second):
+                process.send_signal(signal.SIGINT)
+            said = [process.communicate(timeout=100)[0] for process in (first, second)]
+        finally:
+            second.kill()
+    finally:
+        first.kill()
+    assert first.returncode == second.returncode == 130
+    assert all(f"meze tune --resume {folder(tmp_path)}" in each for each in said)
+    done = [re.findall(r"trials: trial (\d+) ", each) for each in said]
+    assert all(done) and not set(done[0]) & set(done[1]), "each trial is done by one"
+    left = [each for each in Study.open(folder(tmp_path)).trials if not each.state.is_finished()]
+    assert len(left) <= 2, "what was under way is done when it goes on"
+
+
+@pytest.mark.parametrize(("minutes", "code"), [("1e-9", 1), ("60", 0)])
+def test_minutes_end_the_search(minutes, code, tmp_path, monkeypatch, capsys):
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 1)
+    assert tune(tmp_path, "--minutes", minutes, "--trials", "2", "--seeds", "1") == code
+    assert len(Study.open(folder(tmp_path)).trials) == (0 if code else 2)
+    said = capsys.readouterr()
+    assert ("no trial came to its end" in said.err) == bool(code)
+
+
+# --- Storage and claims ---------------------------------------------------------------------------------
+
+
+def test_half_a_line_of_a_killed_process_is_cut_off(tmp_path):
+    path = tmp_path / "journal.jsonl"
+    journal = Journal(path)
+    journal.append_logs([{"a": 1}, {"a": 2}])
+    with open(path, "ab") as file:
+        file.write(b'{"a": 3')
+    assert list(journal.read_logs(0)) == [{"a": 1}, {"a": 2}]
+    journal.append_logs([{"a": 4}])
+    assert list(journal.read_logs(2)) == [{"a": 4}] == list(Journal(path).read_logs(2))
+    assert path.read_bytes().count(b"\n") == 3
+
+
+def test_optuna_unpickles_nothing_of_a_journal():
+    from optuna.storages.journal._base import BaseJournalSnapshot
+
+    assert not issubclass(Journal, BaseJournalSnapshot)
+
+
+@pytest.mark.parametrize(
+    "line", [b"nonsense", b"[1]", b'{"op_code": 77}', b'{"op_code": 4}', b'{"op_code": 0, "directions": [9]}']
+)
+def test_a_damaged_journal_is_told_in_one_line_and_kept(line, whole, tmp_path, capsys):
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    (copy / "study.json").write_bytes((whole / "study.json").read_bytes())
+    data = (whole / "journal.jsonl").read_bytes() + line + b"\n"
+    (copy / "journal.jsonl").write_bytes(data)
+    with pytest.raises(ValueError, match="journal.jsonl is damaged"):
+        open_storage(copy / "journal.jsonl")
+    assert cli.main(["tune", "--resume", str(copy)]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "journal.jsonl is damaged" in said
+    assert (copy / "journal.jsonl").read_bytes() == data
+
+
+def test_a_locked_storage_is_told_in_one_line(whole, monkeypatch, capsys):
+    monkeypatch.setattr(storage, "PATIENCE", 0.1)
+    before = (whole / "journal.jsonl").read_bytes()
+    for name in ("asking.lock", "journal.lock"):
+        with FileLock(whole / name):
+            assert cli.main(["tune", "--resume", str(whole), "--trials", "9", "--jobs", "1"]) == 2
+        (said,) = capsys.readouterr().err.splitlines()
+        assert f"{name} is locked by another process" in said
+    assert (whole / "journal.jsonl").read_bytes() == before
+    assert cli.main(["tune", "--resume", str(whole), "--trials", "8", "--jobs", "1"]) == 0
+
+
+def test_a_claim_is_free_when_its_owner_is_gone(tmp_path, monkeypatch):
+    own = Claim.take(tmp_path)
+    assert own is not None and Claim.take(tmp_path) is None
+    own.release()
+    again = Claim.take(tmp_path)
+    assert again is not None
+    again.release()
+    # On another machine, whose locks nobody here knows of, somebody has it who lives, and then is silent.
+    (tmp_path / "claim").write_text("elsewhere")
+    assert Claim.take(tmp_path) is None
+    monkeypatch.setattr(study, "SILENCE", -1.0)
+    taken = Claim.take(tmp_path)
+    assert taken is not None
+    taken.release()
+
+
+def test_a_trial_whose_owner_died_is_run_again_with_the_same_settings(whole, tmp_path, monkeypatch):
+    opened = Study.open(whole)
+    copy = Study(tmp_path, opened.config, opened.space, Aim(trials=2, seeds=2))
+    copy.create()
+    number = copy.ask()
+    params = copy.trials[number].params
+    assert params == opened.trials[0].params
+    piece = search._next_trial(copy)
+    assert piece.key == number and copy.trials[number].params == params
+    other = search._next_trial(copy)  # while the first is under way
+    assert other.key == 1 and search._next_trial(copy) is None
+    for each in (piece, other):
+        each.claim.release()
+
+
+# --- What is refused, and what is told ------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("space", "words"),
+    [
+        ("agent.gama = true", "there is no setting agent.gama; did you mean 'agent.gamma'?"),
+        ("agent.exploration.steps = true", "agent.exploration.steps of q-learning may not be searched"),
+        ("agent.gamma = [0.5]", "agent.gamma: lies in 0.9, 0.95"),
+        (
+            "agent.learning-rate.start = { low = 0.5, high = 7.0 }",
+            "lies in 0.02 .. 1, logarithmic; got 0.5 .. 7",
+        ),
+        ("agent.learning-rate.start = { low = 0.5, high = 0.1 }", "a range goes upwards"),
+        ("agent.learning-rate.start = 3", "takes true, a list of values, or for a range"),
+        ("steps = true", "there is no setting steps"),
+        ("", "names no setting to be searched"),
+        ("agent = [", "is not TOML"),
+    ],
+)
+def test_a_space_that_can_not_be_is_refused_by_name(space, words, tmp_path, capsys):
+    file = tmp_path / "space.toml"
+    file.write_text(space)
+    assert tune(tmp_path, "--space", str(file)) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert words in said and "space.toml" in said
+    assert not list(tmp_path.glob("*/*")), "no folder is left behind"
+
+
+def test_a_file_narrows_what_is_searched(tmp_path, monkeypatch):
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 1)
+    file = tmp_path / "space.toml"
+    file.write_text("[agent]\ngamma = [0.9, 0.99]\nlearning_rate.start = { low = 0.1, high = 0.5 }\n")
+    assert (
+        tune(tmp_path / "out", "--space", str(file), "--trials", "4", "--seeds", "1", "--sampler", "random")
+        == 0
+    )
+    trials = Study.open(folder(tmp_path / "out")).trials
+    assert {name for each in trials for name in each.params} == {"gamma", "learning-rate.start"}
+    assert all(each.params["gamma"] in ("0.9", "0.99") for each in trials)
+    assert all(0.1 <= each.params["learning-rate.start"] <= 0.5 for each in trials)
+
+
+@pytest.mark.parametrize(
+    ("line", "words"),
+    [
+        ("q-learning corridor --objective time-to-score", "goes with --score"),
+        ("q-learning corridor --score 3", "goes with --score"),
+        ("q-learning corridor --objective score-and-harm", "tells no costs"),
+        ("q-learning corridor --trials 0", "trials must be at least 1"),
+        ("q-learning corridor --seeds 0", "1 to 1000 seeds"),
+        ("genetic corridor", "needs --max-steps"),
+        ("q-learning CartPole-v1", "Box"),
+        ("q-learning city --constraint harm_car<=0.1", "takes no --constraint"),
+        ("q-learning corridor --encoder kmeans", "takes no --encoder"),
+        ("dqn city --agent.net.kind mine:Net", "no code of another package"),
+        ("q-learning", "usage: meze tune AGENT ENV"),
+        ("--resume nowhere", "nowhere is not a study's folder"),
+        ("random corridor", "random does not learn"),
+    ],
+)
+def test_what_can_not_be_is_refused_in_one_line(line, words, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(["tune", *line.split()]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert words in said
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_study_of_another_agent_is_refused(whole, tmp_path, capsys):
+    assert cli.main(["tune", "sarsa", "corridor", "--resume", str(whole)]) == 2
+    assert "is a study of q-learning, not of sarsa" in capsys.readouterr().err
+    copy = tmp_path / "copy"
+    copy.mkdir()
+    plain = json.loads((whole / "study.json").read_text())
+    plain["settings"]["agent"] = {"name": "clone", "config": {"classifier": "tree"}}
+    (copy / "study.json").write_text(json.dumps(plain))
+    assert cli.main(["tune", "--resume", str(copy)]) == 2
+    assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_study_can_be_longer(whole, tmp_path, monkeypatch):
+    play_here(monkeypatch)
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    assert cli.main(["tune", "--resume", str(copy), "--trials", "9"]) == 0
+    assert len(Study.open(copy).trials) == 9 == Study.open(copy).aim.trials
+    before, after = finished(whole), finished(copy)
+    assert {number: after[number] for number in before} == before
+
+
+def test_a_trial_that_fails_is_told_and_the_others_go_on(tmp_path, monkeypatch, capsys):
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 1)
+    file = tmp_path / "space.toml"
+    file.write_text("agent.elites = true")
+    flags = ["--max-steps", "500", "--agent.population-size", "16", "--trials", "6", "--seeds", "1"]
+    code = tune(
+        tmp_path / "out",
+        *flags,
+        "--space",
+        str(file),
+        agent="genetic",
+        small=["--eval-episodes", "4", "--episodes", "1"],
+    )
+    trials = json.loads((folder(tmp_path / "out") / "report.json").read_text())["trials"]
+    failed = [each for each in trials if each["state"] == "failed"]
+    assert failed and all(each["settings"]["elites"] >= 16 and "elites" in each["reason"] for each in failed)
+    assert code == 0 and f"trial {failed[0]['number']} failed" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("objective", ["time-to-score", "score-and-harm"])
+def test_other_objectives(objective, tmp_path, monkeypatch, capsys):
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 2)
+    flags = ["--objective", objective, "--trials", "3", "--seeds", "2", "--eval-every", "500"]
+    if objective == "time-to-score":
+        assert tune(tmp_path, *flags, "--score", "0.2") == 0
+    else:
+        assert tune(tmp_path, *flags, "--env.pool-size", "2", env="city") == 0
+    report = json.loads((folder(tmp_path) / "report.json").read_text())
+    if objective == "time-to-score":
+        assert report["directions"] == ["minimize"]
+        times = [value for each in report["trials"] if each["runs"] for (value,) in each["runs"]]
+        assert times and all(0 < value <= 2 * 2048 for value in times)
+    else:
+        assert all(each["state"] == "complete" for each in report["trials"]), "nothing is pruned"
+        assert report["front"] and "Trials on the front" in capsys.readouterr().out
+        assert "The front" in (folder(tmp_path) / "report.html").read_text()
+
+
+def test_every_agent_marks_what_may_be_searched():
+    from meze.agents.ranges import current, searchable
+    from meze.agents.registry import agent_specs
+    from meze.runners.setup.settings import flags
+    from meze.runners.tuning.space import as_params, chosen, described, distributions, read_space
+
+    for spec in agent_specs():
+        if not spec.is_trained:
+            continue
+        config = spec.config_class()()
+        space = searchable(type(config))
+        assert space, spec.name
+        assert set(space) <= set(flags(config, "")), spec.name
+        assert read_space(json.loads(json.dumps(described(space))), spec.name, config) == space
+        assert set(distributions(space)) == set(space)
+        there = {name: space[name] for name in current(config, space)}
+        if (params := as_params(there, config)) is not None:
+            assert chosen(there, params) == current(config, there), spec.name
+
+
+@pytest.mark.parametrize("columns", [80, 60])
+def test_help_keeps_to_the_terminal(columns, monkeypatch, capsys):
+    monkeypatch.setenv("COLUMNS", str(columns))
+    assert cli.main(["tune", "--help"]) == 0
+    assert cli.main(["tune", "q-learning", "city", "--help"]) == 0
+    said = capsys.readouterr().out
+    assert "--objective" in said and "--space" in said
+    assert max(map(len, said.splitlines())) <= columns
+
+
+PLUGIN = """
+from dataclasses import dataclass
+from typing import Annotated
+from meze.agents.ranges import Choices, Range
+from meze.agents.tabular import QLearning, TabularConfig
+
+@dataclass(frozen=True)
+class MineConfig(TabularConfig):
+    gamma: Annotated[float, Range(0.5, 0.6)] = 0.55
+    eager: Annotated[bool, Choices()] = False
+
+class Mine(QLearning):
+    pass
+"""
+
+
+def test_settings_of_a_plug_in_agent_are_searched(tmp_path, monkeypatch):
+    import meze
+    from meze.agents import registry
+
+    play_here(monkeypatch)
+    monkeypatch.setattr(study, "FRESH", 1)
+    monkeypatch.setattr(registry, "_AGENTS", dict(registry._AGENTS))
+    (tmp_path / "mine.py").write_text(PLUGIN)
+    monkeypatch.syspath_prepend(tmp_path)
+    meze.register_agent("mine", "mine:Mine", "learner", "mine", config="mine:MineConfig", modes=("index",))
+    assert tune(tmp_path / "out", "--trials", "3", "--seeds", "1", agent="mine") == 0
+    trials = Study.open(folder(tmp_path / "out")).trials
+    assert {"gamma", "eager", "learning-rate.start"} <= set(trials[0].params)
+    assert all(0.5 <= each.params["gamma"] <= 0.6 for each in trials)
