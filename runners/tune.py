@@ -70,8 +70,8 @@ class TuneSettings(ResumeSettings):
     seeds: int = 3
     """Runs of each trial, with the same seeds in all of them; the study's own is --seed."""
     objective: Literal["score", "time-to-score", "score-and-harm"] = "score"
-    """What is sought: the return at the end of training, the transitions after which --score is reached, or
-    the return and the world's first cost, between which lies a front."""
+    """What is sought: the return in the last three evaluations, the transitions after which --score is
+    reached, or the return and the world's first cost, between which lies a front."""
     score: float | None = None
     """The return that is to be reached, for --objective time-to-score."""
     sampler: Literal["tpe", "random"] = "tpe"

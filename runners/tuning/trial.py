@@ -31,6 +31,8 @@ from ..setup.kinds import KINDS
 from ..setup.resolve import world_class
 from .study import Study
 
+LAST = 3
+"""Evaluations at the end of a run whose mean is its score: a single one rewards policies that flicker."""
 PATIENCE = 60.0
 """Seconds to wait for who did the same before, and is about to notice that it is not wanted any more."""
 LATE = 2
@@ -173,9 +175,8 @@ def value_of(study: Study, rows: Sequence[Mapping[str, float]]) -> list[float]:
     if study.aim.objective == "time-to-score":
         times = (row["step"] for row in rows if reached(study, row))
         return [next(times, LATE * rows[-1]["step"])]
-    last = rows[-1]
-    harms = [last[f"eval_{study.harm}"]] if study.aim.objective == "score-and-harm" else []
-    return [last["eval_return"], *harms]
+    harms = [f"eval_{study.harm}"] if study.aim.objective == "score-and-harm" else []
+    return [float(np.mean([row[name] for row in rows[-LAST:]])) for name in ("eval_return", *harms)]
 
 
 # --- What was found -------------------------------------------------------------------------------------

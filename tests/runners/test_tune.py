@@ -90,6 +90,11 @@ def test_a_trial_is_what_its_settings_give_alone(whole, tmp_path):
         assert np.mean(alone, axis=0).tolist() == each.values
 
 
+def test_a_score_is_the_mean_of_the_last_evaluations(whole):
+    rows = [{"step": k, "eval_return": value} for k, value in enumerate([9.0, 1.0, 2.0, 6.0])]
+    assert trial.value_of(Study.open(whole), rows) == [3.0]
+
+
 def test_the_seeds_of_a_study_meet_no_others(whole):
     opened = Study.open(whole)
     assert len(opened.fresh_seeds) == 10
