@@ -82,7 +82,7 @@ def _run(name: str, words: Sequence[str]) -> int:
     module = importlib.import_module(f".{command.module}", __package__)
     args = arranged(name, words, module, command.names, command.place)
     if hasattr(module, "USAGE") and asks_for_help(args):
-        print_help(module.USAGE, module.DESCRIPTION)
+        print_help(module.USAGE, module.DESCRIPTION, getattr(module, "FLAGS", None))
         return 0
     return module.main(args)
 

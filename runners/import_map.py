@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from ..envs.streets.osm.reader import Box
 from .setup.files import write_json
-from .setup.settings import group, leading_names, parse
+from .setup.settings import leading_names, parse
 
 USAGE = "meze import-map FILE --out NAME [flags]"
 DESCRIPTION = """Makes a street map of FILE, an extract of OpenStreetMap (.osm, .osm.bz2 or .osm.pbf). The map
@@ -40,13 +40,15 @@ class ImportSettings:
     """Service roads are streets, too."""
 
 
+FLAGS = ImportSettings()
+
+
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
-    default = group("ImportMap", run=ImportSettings())
-    given = parse(default, args[1:], prog="meze import-map FILE", description=DESCRIPTION).run
+    given = parse(FLAGS, args[1:], prog="meze import-map FILE", description=DESCRIPTION)
     if not given.out:
         raise ValueError("--out needs the name of the map")
     if not 1 <= given.cell <= 100:

@@ -112,13 +112,16 @@ def _files_of(folder: Traversable, *parts: str) -> Iterator[tuple[tuple[str, ...
             yield (*parts, each.name), each.read_text(encoding="utf-8")
 
 
+FLAGS = NewWorldSettings()
+
+
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
     name = names[0]
-    given = parse(NewWorldSettings(), args[1:], prog=f"meze new-world {name}", description=DESCRIPTION)
+    given = parse(FLAGS, args[1:], prog=f"meze new-world {name}", description=DESCRIPTION)
     package = check_name(name)
     write_package(name, package, given.out / name)
     print(Template(NEXT).substitute(folder=given.out / name, name=name))

@@ -46,12 +46,15 @@ class VerifySettings:
         at_least(self, 1, "sample", "jobs")
 
 
+FLAGS = VerifySettings()
+
+
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
-    settings = parse(VerifySettings(), args[1:], prog=f"meze verify {names[0]}", description=DESCRIPTION)
+    settings = parse(FLAGS, args[1:], prog=f"meze verify {names[0]}", description=DESCRIPTION)
     rows = read_rows(Path(names[0]))
     if not rows:
         raise ValueError(f"{names[0]} has no row")

@@ -57,9 +57,19 @@ def asks_for_help(args: Sequence[str]) -> bool:
     return not leading_names(args) and bool({"-h", "--help"} & set(args))
 
 
-def print_help(usage: str, description: str) -> None:
-    """Prints what is to be known before any name was given."""
-    print(f"{wrapped('usage: ' + usage)}\n\n{wrapped(description)}")
+def print_help(usage: str, description: str, flags: Any = None) -> None:
+    """Prints what is to be known before any name was given.
+
+    Args:
+        usage: how the command is called.
+        description: what it does.
+        flags: settings that are its flags whatever is named; None: they depend on it.
+    """
+    if flags is None:
+        print(f"{wrapped('usage: ' + usage)}\n\n{wrapped(description)}")
+        return
+    with contextlib.suppress(SystemExit):
+        parse(flags, ["--help"], prog=usage.partition(" [flags]")[0], description=description)
 
 
 def wrapped(text: str) -> str:
