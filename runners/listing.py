@@ -161,7 +161,7 @@ def is_built(
     """The same, found out by building the agent."""
     try:
         config = default_agent_config(environment, spec, mode)
-        num_envs = default_settings(environment, spec).num_envs if spec.is_trained else 1
+        num_envs = default_settings(environment, spec, mode).num_envs if spec.is_trained else 1
         make_agent(spec.name, observation_space, action_space, num_envs=num_envs, config=config, seed=0)
     except ValueError:
         return False

@@ -300,10 +300,10 @@ def _settings(config: RunConfig) -> str:
 
 def _why(config: RunConfig) -> str:
     """What may have kept a run from learning."""
-    length = KINDS[config.agent.kind].length
+    length, mode = KINDS[config.agent.kind].length, getattr(config.env_config, "observation", None)
     done, usual = (
         getattr(settings, length)
-        for settings in (config.settings, default_settings(config.environment, config.agent))
+        for settings in (config.settings, default_settings(config.environment, config.agent, mode))
     )
     reasons = [f"it was trained for {done:,} {length}, and its preset has {usual:,}"] if done < usual else []
     if length == "steps":

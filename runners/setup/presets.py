@@ -128,9 +128,11 @@ def default_agent_config(
     return dataclasses.replace(config, **sights)
 
 
-def default_settings(environment: Environment, agent: AgentSpec) -> RunSettings:
-    """The default settings of a training run."""
-    return with_preset(settings_class(agent)(), environment, agent.name)
+def default_settings(environment: Environment, agent: AgentSpec, mode: str | None = None) -> RunSettings:
+    """The default settings of a training run; see `default_agent_config`."""
+    if mode is None:
+        mode = getattr(default_env_config(environment, agent), "observation", None)
+    return with_preset(settings_class(agent)(), environment, agent.name, mode=mode)
 
 
 def preset_value(environment: Environment, agent: str, setting: str, mode: str | None = None) -> Any:
@@ -209,8 +211,8 @@ def _known(environment: Environment, agent: str) -> dict[str, Any]:
         part, dot, rest = name.partition(".")
         if dot and part not in (*PARTS, *modes):
             raise ValueError(f"{where} there is no setting {part}")
-        if part in modes and not rest.startswith("agent."):
-            raise ValueError(f"{where} {name}: only settings of the agent may differ by what it observes")
+        if part in modes and "." in rest and not rest.startswith("agent."):
+            raise ValueError(f"{where} {name}: only settings of agent and run may differ by what it observes")
     return known
 
 

@@ -112,6 +112,16 @@ def test_a_file_of_ones_own_takes_the_place_of_the_shipped_one(file) -> None:
     assert longer.agent.exploration.steps == 128  # schedules follow
 
 
+def test_a_run_is_as_long_as_what_is_observed_asks_for(tmp_path) -> None:
+    file = tmp_path / "presets.toml"
+    file.write_text("[dqn]\nsteps = 128\n[dqn.pixels]\nsteps = 64")
+    grid, pixels = (
+        read_request(["dqn", "platformer"], ["--preset", str(file), "--env.observation", mode]).given.run
+        for mode in ("grid", "pixels")
+    )
+    assert (grid.steps, pixels.steps) == (128, 64)
+
+
 def test_where_an_agent_has_no_table_that_of_one_it_is_like_holds(file, tmp_path) -> None:
     given = read_request(["sarsa-lambda", "city"], ["--preset", str(file)]).given
     assert (given.run.steps, given.agent.gamma, given.agent.exploration.steps) == (128, 0.75, 64)
@@ -185,8 +195,7 @@ def test_a_run_tells_which_file_it_began_with(file, tmp_path) -> None:
         ("[dqn]\nagent.gamma.end = 0.9", "[dqn] there is no setting agent.gamma.end"),
         ("[dqn]\nagnet.gamma = 0.9", "[dqn] there is no setting agnet"),
         ("[dqn.smells]\nsteps = 1", "[dqn] there is no setting smells"),
-        ("[dqn.grid]\nsteps = 1", "[dqn] grid.steps: only settings of the agent may differ"),
-        ("[dqn.grid]\nenv.size = 9", "[dqn] grid.env.size: only settings of the agent may differ"),
+        ("[dqn.grid]\nenv.size = 9", "[dqn] grid.env.size: only settings of agent and run may differ"),
         ("[ga]\n[genetic]\n[dqn]", "an agent has two tables, one of them by its short name"),
         ("[dqn]\nenv.wind = 1", "[dqn] there is no setting env.wind"),
         ("[dqn]\nfiles.out = 'elsewhere'", "[dqn] there is no setting files"),
