@@ -5,15 +5,20 @@ A level is a text file: header lines `key: value` (`title` and `idea`, both opti
 
     .   empty                              @   start, exactly one
     #   ground                             F   flag: the foot of its pole, exactly one
-    =   brick                              w   walker that turns at walls
-    ?   question block with a coin         e   walker that turns at edges
-    M   question block with a mushroom     t   shelled walker
-    o   coin                               f   flyer
-    []  pipe; its topmost row is its mouth p   pipe plant, on the cell above the left half of a mouth
-    ^   spikes                             -   platform that moves sideways: its left cell of three
-    S   spring                             |   platform that moves up and down: its left cell of three
+    =   brick                              w   walker that turns at walls; W has wings
+    c   brick with a coin                  e   walker that turns at edges
+    m   brick with a mushroom              t   shelled walker; T has wings
+    ?   question block with a coin         h   walker with spines, can't be stomped; H has wings
+    M   question block with a mushroom     f   flyer
+    i   hidden block with a coin           p   pipe plant, on the cell above the left half of a mouth
+    I   hidden block with a mushroom       -   platform that moves sideways: its left cell of three
+    u   used block                         |   platform that moves up and down: its left cell of three
+    o   coin                               _   jump-through floor
+    []  pipe, upright                      ^   spikes
+    ()  pipe that lies: ( above )          S   spring
 
-A pit is a column without ground. A pipe stands on ground or on the bottom of the level.
+A pit is a column without ground. A pipe stands on ground or on the bottom of the level, or hangs from ground
+or from the top; one that lies comes out of ground or of the level's edge. Its other end is its mouth.
 """
 
 from __future__ import annotations
@@ -32,6 +37,9 @@ from .state import (
     BRICK,
     COIN,
     COIN_BLOCK,
+    COIN_BRICK,
+    EAST_MOUTH_LOWER,
+    EAST_MOUTH_UPPER,
     EDGE_WALKER,
     EMPTY,
     FIRST_CHANGING,
@@ -40,13 +48,21 @@ from .state import (
     FLAG_HEIGHT,
     FLYER,
     GROUND,
+    HANGING_MOUTH_LEFT,
+    HANGING_MOUTH_RIGHT,
     HEIGHT,
+    HIDDEN_COIN,
+    HIDDEN_MUSHROOM,
     IN_BLOCK,
     LARGE,
+    LEDGE,
     LEVEL,
+    LYING_LOWER,
+    LYING_UPPER,
     MARGIN,
     MIN_WIDTH,
     MUSHROOM_BLOCK,
+    MUSHROOM_BRICK,
     NUM_CHANGING,
     NUM_TILES,
     PIPE_LEFT,
@@ -60,12 +76,17 @@ from .state import (
     SHELLED,
     SKY,
     SPIKE,
+    SPINY,
     SPRING,
     TABLE_ROWS,
     THING,
     TILE,
+    USED,
     USUAL,
     WALKER,
+    WEST_MOUTH_LOWER,
+    WEST_MOUTH_UPPER,
+    WINGED,
     Capacity,
     LevelTables,
     player_start,
@@ -76,11 +97,19 @@ TILES = {
     ".": EMPTY,
     "#": GROUND,
     "=": BRICK,
+    "c": COIN_BRICK,
+    "m": MUSHROOM_BRICK,
     "?": COIN_BLOCK,
     "M": MUSHROOM_BLOCK,
+    "i": HIDDEN_COIN,
+    "I": HIDDEN_MUSHROOM,
+    "u": USED,
     "o": COIN,
+    "_": LEDGE,
     "[": PIPE_LEFT,
     "]": PIPE_RIGHT,
+    "(": LYING_UPPER,
+    ")": LYING_LOWER,
     "^": SPIKE,
     "S": SPRING,
     "F": FLAG,
@@ -89,16 +118,23 @@ TILES = {
 """Characters of tiles; pipes are without their mouths, the flag without its pole."""
 THINGS = {
     "w": WALKER,
+    "W": WALKER,
     "e": EDGE_WALKER,
     "t": SHELLED,
+    "T": SHELLED,
+    "h": WALKER,
+    "H": WALKER,
     "f": FLYER,
     "p": PLANT,
     "-": PLATFORM_ACROSS,
     "|": PLATFORM_UP,
+    "m": IN_BLOCK,
     "M": IN_BLOCK,
+    "I": IN_BLOCK,
 }
 """Characters of things; a mushroom is in its block."""
-CHANGING = "=?Mo"
+TRAITS = {"W": WINGED, "T": WINGED, "h": SPINY, "H": SPINY | WINGED}
+CHANGING = "=cm?MiIo"
 """Characters of the tiles that can change: broken, used or taken."""
 KEYS = ("title", "idea")
 """What a header may say."""
@@ -135,6 +171,10 @@ class Level:
     def digest(self) -> str:
         """Names what is played, the header left out, in 32 hexadecimal digits (BLAKE2b)."""
         return hashlib.blake2b("\n".join(self.rows).encode("ascii"), digest_size=16).hexdigest()
+
+    def at(self, x: int, y: int) -> str:
+        """The character of a cell, empty outside of the level."""
+        return self.rows[y][x] if 0 <= x < self.width and 0 <= y < HEIGHT else ""
 
     def find(self, characters: str) -> list[tuple[int, int, str]]:
         """Lists (x, y, character) wherever one of the characters stands, by columns from the left."""
@@ -242,7 +282,7 @@ def _check(level: Level, first: int) -> None:
         places = level.find(characters)
         if len(places) > limit:
             refuse(*places[limit][:2], f"{len(places)} {what}; a level has at most {limit}")
-    for x, y, character in level.find("[]p-|F"):
+    for x, y, character in level.find("[]()p-|F"):
         problem = _fault(level, x, y, character)
         if problem:
             refuse(x, y, problem)
@@ -250,17 +290,19 @@ def _check(level: Level, first: int) -> None:
 
 def _fault(level: Level, x: int, y: int, character: str) -> str | None:
     """Says what is wrong with a part of a pipe, a plant or a platform."""
-
-    def at(x: int, y: int) -> str:
-        inside = 0 <= x < level.width and 0 <= y < HEIGHT
-        return level.rows[y][x] if inside else ""
-
+    at = level.at
     if character == "[" and at(x + 1, y) != "]":
         return "pipe '[' without its right half ']'"
     if character == "]" and at(x - 1, y) != "[":
         return "pipe ']' without its left half '['"
-    if character in "[]" and at(x, y + 1) not in (character, "#", ""):
-        return f"pipe '{character}' stands on {ascii(at(x, y + 1))}, not on ground"
+    if character == "(" and at(x, y + 1) != ")":
+        return "pipe '(' without its lower half ')' below"
+    if character == ")" and at(x, y - 1) != "(":
+        return "pipe ')' without its upper half '(' above"
+    if character in "[]()":
+        if not any(_is_rooted(level, x, y, way) for way in _WAYS[character]):
+            upright = "neither stands on ground nor hangs from it"
+            return f"pipe '{character}' {upright if character in '[]' else 'comes out of no ground'}"
     if character == "p" and at(x, y + 1) != "[":
         return "plant 'p' not above the left half '[' of a pipe's mouth"
     if character in "-|" and any(at(x + k, y) != "." for k in range(1, PLATFORM_TILES)):
@@ -268,6 +310,32 @@ def _fault(level: Level, x: int, y: int, character: str) -> str | None:
     if character == "F" and any(at(x, y - k) not in (".", "") for k in range(1, FLAG_HEIGHT)):
         return f"flag 'F' needs {FLAG_HEIGHT - 1} empty cells '.' above it, for its pole"
     return None
+
+
+_WAYS = {"[": ((0, 1), (0, -1)), "]": ((0, 1), (0, -1)), "(": ((-1, 0), (1, 0)), ")": ((-1, 0), (1, 0))}
+"""The ways along a pipe; the first leads to the end by which it is rooted where both would do."""
+_MOUTHS = {
+    "[": (PIPE_MOUTH_LEFT, HANGING_MOUTH_LEFT),
+    "]": (PIPE_MOUTH_RIGHT, HANGING_MOUTH_RIGHT),
+    "(": (EAST_MOUTH_UPPER, WEST_MOUTH_UPPER),
+    ")": (EAST_MOUTH_LOWER, WEST_MOUTH_LOWER),
+}
+"""Of a pipe that is rooted the first way, and the second."""
+
+
+def _is_rooted(level: Level, x: int, y: int, way: tuple[int, int]) -> bool:
+    """Whether a pipe ends, that way, at ground or at the level's edge."""
+    character = level.at(x, y)
+    while level.at(x, y) == character:
+        x, y = x + way[0], y + way[1]
+    return level.at(x, y) in ("#", "")
+
+
+def _pipe_code(level: Level, x: int, y: int, character: str) -> int:
+    """The code of a part of a pipe."""
+    first = 0 if _is_rooted(level, x, y, _WAYS[character][0]) else 1
+    right, down = _WAYS[character][1 - first]  # to its mouth
+    return TILES[character] if level.at(x + right, y + down) == character else _MOUTHS[character][first]
 
 
 # ------------------------------------------------------------ tables
@@ -310,7 +378,8 @@ def build_pool(levels: Sequence[Level]) -> LevelTables:
         tables.slots[k, slots] = np.arange(len(slots))
         tables.slot_cells[k, : len(slots)] = slots
         places = level.find("".join(THINGS))
-        things = sorted((thing_start(THINGS[c], x, y) for x, y, c in places), key=lambda thing: thing[0])
+        starts = (thing_start(THINGS[c], x, y, TRAITS.get(c, 0)) for x, y, c in places)
+        things = sorted(starts, key=lambda thing: thing[0])
         tables.things[k, : len(things)] = np.array(things, THING)
         for number, thing in enumerate(tables.things[k]):
             if thing["kind"] == IN_BLOCK:
@@ -328,11 +397,8 @@ def build_pool(levels: Sequence[Level]) -> LevelTables:
 def _tiles(level: Level, capacity: Capacity) -> NDArray[np.uint8]:
     """(cells,) the level's row of `LevelTables.tiles`."""
     codes = _CODE_OF[level.cells]
-    for half, mouth in ((PIPE_LEFT, PIPE_MOUTH_LEFT), (PIPE_RIGHT, PIPE_MOUTH_RIGHT)):
-        pipe = codes == half
-        below_pipe = np.zeros_like(pipe)
-        below_pipe[1:] = pipe[:-1]
-        codes[pipe & ~below_pipe] = mouth
+    for x, y, character in level.find("[]()"):
+        codes[y, x] = _pipe_code(level, x, y, character)
     x, y, _ = level.find("F")[0]
     codes[max(y - FLAG_HEIGHT + 1, 0) : y, x] = FLAG
     table = np.full((TABLE_ROWS, capacity.stride), GROUND, np.uint8)

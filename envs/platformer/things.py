@@ -18,6 +18,7 @@ from .state import (
     FLYER,
     FLYER_SLOPE,
     GONE,
+    HOP_SPEED,
     KNOCK_SPEED,
     KNOCKED,
     LAST_ENEMY,
@@ -44,6 +45,7 @@ from .state import (
     SHELL_SLIDING,
     SHELL_SPEED,
     SHELLED,
+    SPINY,
     SQUASHED,
     SQUASHED_TICKS,
     STOMP_BOUNCE,
@@ -53,8 +55,10 @@ from .state import (
     THING_WIDTH,
     TILE_SHIFT,
     WAKE_COLUMNS,
+    WALKER,
+    WINGED,
 )
-from .tiles import cell_at, code_at, fits, take_coins
+from .tiles import cell_at, code_at, fits, stops, take_coins
 
 _POINTS = np.array(POINTS_CHAIN)
 
@@ -95,13 +99,19 @@ def walk(e, tiles, slots, t):
         t.x = x
 
     vy = min(t.vy + THING_GRAVITY, THING_MAX_FALL)
-    row = (y + vy - 1) >> TILE_SHIFT
-    if row != (y - 1) >> TILE_SHIFT and (
-        code_at(e, tiles, slots, cell_at(e, x >> TILE_SHIFT, row)) >= FIRST_SOLID
-        or code_at(e, tiles, slots, cell_at(e, (x + THING_WIDTH - 1) >> TILE_SHIFT, row)) >= FIRST_SOLID
+    edge = y - 1 if vy > 0 else y - THING_HEIGHT
+    row = (edge + vy) >> TILE_SHIFT
+    if row != edge >> TILE_SHIFT and (
+        stops(code_at(e, tiles, slots, cell_at(e, x >> TILE_SHIFT, row)), vy)
+        or stops(code_at(e, tiles, slots, cell_at(e, (x + THING_WIDTH - 1) >> TILE_SHIFT, row)), vy)
     ):
-        t.y = row << TILE_SHIFT
         t.vy = 0
+        if vy > 0:
+            t.y = row << TILE_SHIFT
+            if t.kind <= SHELLED and t.timer & WINGED:
+                t.vy = HOP_SPEED
+        else:
+            t.y = (row + 1 << TILE_SHIFT) + THING_HEIGHT
     else:
         t.y = y + vy
         t.vy = vy
@@ -117,7 +127,7 @@ def may_enter(e, tiles, slots, t, column):
         if code_at(e, tiles, slots, cell_at(e, column, row)) >= FIRST_SOLID:
             return False
     if t.kind == EDGE_WALKER and t.vy == 0:
-        return code_at(e, tiles, slots, cell_at(e, column, bottom + 1)) >= FIRST_SOLID
+        return stops(code_at(e, tiles, slots, cell_at(e, column, bottom + 1)), 1)
     return True
 
 
@@ -250,7 +260,7 @@ def meet(e, t, falling, tiles, slots):
             t.kind = SHELL_SLIDING
             t.vx = -SHELL_SPEED if left else SHELL_SPEED
             t.timer = 0
-    elif kind == PLANT or not stomps:
+    elif kind == PLANT or not stomps or (kind == WALKER and t.timer & SPINY):
         if kind != SHELL_SLIDING or offset * t.vx < 0:
             hurt(e, ENEMY)
         return
@@ -260,7 +270,10 @@ def meet(e, t, falling, tiles, slots):
     else:
         beat(e, int(e.chain))
         e.chain = min(int(e.chain) + 1, 255)
-        if kind == SHELLED:
+        if kind <= SHELLED and t.timer & WINGED:
+            t.timer -= WINGED
+            t.vy = 0
+        elif kind == SHELLED:
             t.kind = SHELL
             t.vx = 0
         elif kind == FLYER:
