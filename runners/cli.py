@@ -38,6 +38,7 @@ COMMANDS = {
     "collect": Command("collect", 1, 0, "record what policies see and do, as arrays"),
     "features": Command("features", 1, 0, "compare encoders of observations"),
     "import-map": Command("import_map", 1, None, "make a map of an extract of OpenStreetMap"),
+    "import-levels": Command("import_levels", 1, None, "make a set of levels of public ones"),
     "bench": Command("bench", MANY, 0, "measure steps per second"),
     "envs": Command("listing", MANY, 0, "list environments and agents, and what fits what"),
     "new-world": Command("new_world", 1, None, "begin a world of your own, in a package that works"),
@@ -94,7 +95,7 @@ def _help() -> str:
 
     width = shutil.get_terminal_size().columns
     commands = [
-        textwrap.fill(each.summary, width, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14)
+        textwrap.fill(each.summary, width, initial_indent=f"  {name:<14}", subsequent_indent=" " * 16)
         for name, each in COMMANDS.items()
     ]
     return "\n".join(

@@ -17,14 +17,14 @@ A level is a text file: header lines `key: value` (`title` and `idea`, both opti
     []  pipe, upright                      ^   spikes
     ()  pipe that lies: ( above )          S   spring
 
-A pit is a column without ground. A pipe stands on ground or on the bottom of the level, or hangs from ground
-or from the top; one that lies comes out of ground or of the level's edge. Its other end is its mouth.
+A pit is a column without ground. A pipe stands on a solid tile, a floor or the bottom of the level, or hangs
+from one or from the top; one that lies comes out of one or of the level's edge. Its other end is its mouth.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import NoReturn
@@ -200,20 +200,9 @@ def parse_level(text: str, name: str) -> Level:
         lines.pop()
     header, rows = _parts(lines, name)
     first = len(lines) - len(rows) + 1
-    width = len(rows[0])
-    if not MIN_WIDTH <= width <= LARGE.width:
-        raise LevelError(f"{name}, line {first}: {width} columns; a level has {MIN_WIDTH} to {LARGE.width}")
-    for number, row in enumerate(rows, first):
-        if len(row) != width:
-            column = min(len(row), width) + 1
-            _fail(name, number, column, f"{len(row)} columns in this line, {width} in the first")
-        for column, character in enumerate(row, 1):
-            if character not in TILES and character not in THINGS:
-                _fail(name, number, column, f"unknown character {ascii(character)}")
-    if len(rows) != HEIGHT:
-        raise LevelError(f"{name}, line {first}: {len(rows)} rows; a level has {HEIGHT}")
+    check_rows(rows, name, first, TILES.keys() | THINGS.keys(), HEIGHT)
     level = Level(name, tuple(rows), header.get("title", ""), header.get("idea", ""))
-    _check(level, first)
+    check_level(level, first)
     return level
 
 
@@ -255,12 +244,42 @@ def _parts(lines: list[str], name: str) -> tuple[dict[str, str], list[str]]:
     raise LevelError(f"{name}: no rows of tiles behind an empty line")
 
 
-def _check(level: Level, first: int) -> None:
+def check_rows(rows: Sequence[str], name: str, first: int, characters: Container[str], height: int) -> None:
+    """Refuses rows of another shape, or with other characters, than a level has.
+
+    Args:
+        rows: from top to bottom.
+        name: the level's, which errors mention.
+        first: line number of the first row, for errors.
+        characters: all that there are.
+        height: how many rows there are to be.
+
+    Raises:
+        LevelError: naming line and column, both counted from 1.
+    """
+    width = len(rows[0])
+    if not MIN_WIDTH <= width <= LARGE.width:
+        raise LevelError(f"{name}, line {first}: {width} columns; a level has {MIN_WIDTH} to {LARGE.width}")
+    for number, row in enumerate(rows, first):
+        if len(row) != width:
+            column = min(len(row), width) + 1
+            _fail(name, number, column, f"{len(row)} columns in this line, {width} in the first")
+        for column, character in enumerate(row, 1):
+            if character not in characters:
+                _fail(name, number, column, f"unknown character {ascii(character)}")
+    if len(rows) != height:
+        raise LevelError(f"{name}, line {first}: {len(rows)} rows; a level has {height}")
+
+
+def check_level(level: Level, first: int) -> None:
     """Refuses what can't be played.
 
     Args:
         level: rows of the right size and characters.
         first: line number of the first row, for errors.
+
+    Raises:
+        LevelError: naming line and column, both counted from 1.
     """
 
     def refuse(x: int, y: int, problem: str) -> NoReturn:
@@ -283,12 +302,12 @@ def _check(level: Level, first: int) -> None:
         if len(places) > limit:
             refuse(*places[limit][:2], f"{len(places)} {what}; a level has at most {limit}")
     for x, y, character in level.find("[]()p-|F"):
-        problem = _fault(level, x, y, character)
+        problem = fault(level, x, y, character)
         if problem:
             refuse(x, y, problem)
 
 
-def _fault(level: Level, x: int, y: int, character: str) -> str | None:
+def fault(level: Level, x: int, y: int, character: str) -> str | None:
     """Says what is wrong with a part of a pipe, a plant or a platform."""
     at = level.at
     if character == "[" and at(x + 1, y) != "]":
@@ -299,10 +318,8 @@ def _fault(level: Level, x: int, y: int, character: str) -> str | None:
         return "pipe '(' without its lower half ')' below"
     if character == ")" and at(x, y - 1) != "(":
         return "pipe ')' without its upper half '(' above"
-    if character in "[]()":
-        if not any(_is_rooted(level, x, y, way) for way in _WAYS[character]):
-            upright = "neither stands on ground nor hangs from it"
-            return f"pipe '{character}' {upright if character in '[]' else 'comes out of no ground'}"
+    if character in _WAYS and not any(_is_rooted(level, x, y, way) for way in _WAYS[character]):
+        return f"pipe '{character}' is held by nothing at either end"
     if character == "p" and at(x, y + 1) != "[":
         return "plant 'p' not above the left half '[' of a pipe's mouth"
     if character in "-|" and any(at(x + k, y) != "." for k in range(1, PLATFORM_TILES)):
@@ -324,11 +341,12 @@ _MOUTHS = {
 
 
 def _is_rooted(level: Level, x: int, y: int, way: tuple[int, int]) -> bool:
-    """Whether a pipe ends, that way, at ground or at the level's edge."""
+    """Whether a pipe ends, that way, at something that holds it, or at the level's edge."""
     character = level.at(x, y)
     while level.at(x, y) == character:
         x, y = x + way[0], y + way[1]
-    return level.at(x, y) in ("#", "")
+    code = TILES.get(level.at(x, y), EMPTY)
+    return code >= FIRST_SOLID or code == LEDGE or level.at(x, y) == ""
 
 
 def _pipe_code(level: Level, x: int, y: int, character: str) -> int:
