@@ -95,7 +95,7 @@ def _help() -> str:
 
     width = shutil.get_terminal_size().columns
     commands = [
-        textwrap.fill(each.summary, width, initial_indent=f"  {name:<14}", subsequent_indent=" " * 16)
+        textwrap.fill(each.summary, width, initial_indent=f"  {name:<15}", subsequent_indent=" " * 17)
         for name, each in COMMANDS.items()
     ]
     return "\n".join(
