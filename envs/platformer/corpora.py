@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from ..core.textfile import read_text
-from .levels import LEVELS, TILES, Level, LevelError, check_level, check_rows, fault
+from .levels import LEVELS, Level, LevelError, bears, check_level, check_rows, fault
 from .sets import list_files
-from .state import FIRST_SOLID, FLAG_HEIGHT, HEIGHT, LEDGE
+from .state import FLAG_HEIGHT, HEIGHT
 
 
 class Letter(NamedTuple):
@@ -44,7 +44,7 @@ BACKGROUND = "background tiles"
 POLE = "tiles in the way of the flag's pole"
 TOP_ROW = "tiles of the topmost of 16 rows"
 PIPES = "parts of no whole pipe, which become ground"
-PLANTS = "plants of no whole pipe"
+PLANTS = "plants without a mouth of a pipe, or room"
 COPIES = "levels that are copies of others"
 
 _SHARED = {
@@ -174,8 +174,9 @@ def _split_pipes(rows: list[list[str]], source: list[str], lost: Counter[str]) -
                 continue
             is_right = x > 0 and line[x - 1] in pipe and rows[y][x - 1] == "["
             rows[y][x] = "]" if is_right else "["
-            if letter == "T" and not is_right and rows[y - 1][x] != "[":
-                if y > 0 and rows[y - 1][x] == ".":
+            above = rows[y - 1][x] if y > 0 else "#"
+            if letter == "T" and not is_right and above != "[":
+                if above == ".":
                     rows[y - 1][x] = "p"
                 else:
                     lost[PLANTS] += 1
@@ -198,8 +199,7 @@ def _place_to_stand(rows: list[list[str]], columns: Iterable[int], name: str, wh
     """The lowest place on a floor in the first column that has one, if possible in the lower half."""
     floors = []
     for x in columns:
-        bears = [TILES.get(row[x], 0) >= FIRST_SOLID or TILES.get(row[x]) == LEDGE for row in rows]
-        free = [y for y in range(HEIGHT - 1) if rows[y][x] == "." and bears[y + 1]]
+        free = [y for y in range(HEIGHT - 1) if rows[y][x] == "." and bears(rows[y + 1][x])]
         if free:
             floors.append((x, max(free)))
     if not floors:

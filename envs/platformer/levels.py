@@ -42,7 +42,7 @@ from .state import (
     EAST_MOUTH_UPPER,
     EDGE_WALKER,
     EMPTY,
-    FIRST_CHANGING,
+    FIRST_FLOOR,
     FIRST_SOLID,
     FLAG,
     FLAG_HEIGHT,
@@ -63,7 +63,6 @@ from .state import (
     MIN_WIDTH,
     MUSHROOM_BLOCK,
     MUSHROOM_BRICK,
-    NUM_CHANGING,
     NUM_TILES,
     PIPE_LEFT,
     PIPE_MOUTH_LEFT,
@@ -340,13 +339,17 @@ _MOUTHS = {
 """Of a pipe that is rooted the first way, and the second."""
 
 
+def bears(character: str) -> bool:
+    """Whether a tile can be stood on."""
+    return TILES.get(character, EMPTY) >= FIRST_FLOOR
+
+
 def _is_rooted(level: Level, x: int, y: int, way: tuple[int, int]) -> bool:
     """Whether a pipe ends, that way, at something that holds it, or at the level's edge."""
     character = level.at(x, y)
     while level.at(x, y) == character:
         x, y = x + way[0], y + way[1]
-    code = TILES.get(level.at(x, y), EMPTY)
-    return code >= FIRST_SOLID or code == LEDGE or level.at(x, y) == ""
+    return level.at(x, y) == "" or bears(level.at(x, y))
 
 
 def _pipe_code(level: Level, x: int, y: int, character: str) -> int:
@@ -362,7 +365,7 @@ _CODE_OF = np.zeros(128, np.uint8)
 for _character, _code in TILES.items():
     _CODE_OF[ord(_character)] = _code
 _CHANGES = np.zeros(NUM_TILES, np.bool_)
-_CHANGES[FIRST_CHANGING : FIRST_CHANGING + NUM_CHANGING] = True
+_CHANGES[[TILES[_character] for _character in CHANGING]] = True
 
 
 def capacity_for(levels: Sequence[Level]) -> Capacity:

@@ -16,6 +16,7 @@ from .state import (
     COIN,
     COIN_BLOCK,
     EMPTY,
+    FIRST_FLOOR,
     FIRST_SOLID,
     FLAG,
     GONE,
@@ -43,7 +44,7 @@ from .state import (
     TILE,
     TILE_SHIFT,
 )
-from .tiles import after_change, cell_at, code_at, stops, stride
+from .tiles import after_change, cell_at, code_at, stride
 
 # ---------------------------------------------------------------- grid
 
@@ -218,7 +219,7 @@ def gap_ahead(e, tiles, slots, column, row):
     for k in range(0, AHEAD + 1):
         ground = False
         for r in range(row + 1, HEIGHT):
-            if stops(code_at(e, tiles, slots, cell_at(e, column + k, r)), 1):
+            if code_at(e, tiles, slots, cell_at(e, column + k, r)) >= FIRST_FLOOR:
                 ground = True
                 break
         if not ground:

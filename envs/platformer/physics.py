@@ -18,7 +18,7 @@ from .state import (
     COIN,
     DOWN,
     EMPTY,
-    FIRST_HIT,
+    FIRST_FLOOR,
     FIRST_SOLID,
     FRICTION,
     GRAVITY_FREE,
@@ -45,7 +45,7 @@ from .state import (
     WALK_ACCELERATION,
     WALK_SPEED,
 )
-from .tiles import bump, cell_at, code_at, fits, stops, take_coins
+from .tiles import bump, cell_at, code_at, fits, from_below, take_coins
 
 _JUMP_SPEED = np.array(JUMP_SPEED)
 _GRAVITY = np.array(GRAVITY_FREE + GRAVITY_HELD)
@@ -172,20 +172,25 @@ def move_down(e, tiles, slots, releases, x, y, dy, height):
     other = (x + PLAYER_WIDTH - 1) >> TILE_SHIFT
     code = code_at(e, tiles, slots, cell_at(e, column, row))
     other_code = code_at(e, tiles, slots, cell_at(e, other, row))
-    if not stops(code, dy) and not stops(other_code, dy):
+    first = FIRST_FLOOR
+    if dy < 0:
+        first = FIRST_SOLID
+        code = from_below(code)
+        other_code = from_below(other_code)
+    if code < first and other_code < first:
         if code == COIN or other_code == COIN:
             take_coins(e, tiles, slots, x, y + dy, height)
         return y + dy, EMPTY
     # Of two tiles that stop it the one that its middle is over or under counts.
     middle = (x + PLAYER_WIDTH // 2) >> TILE_SHIFT
-    if not stops(code, dy) or (stops(other_code, dy) and middle == other):
+    if code < first or (other_code >= first and middle == other):
         code = other_code
         column = other
     if code == SPIKE:
         hurt(e, SPIKES)
     if dy > 0:
         return row << TILE_SHIFT, code
-    if FIRST_HIT <= code <= MUSHROOM_BLOCK:
+    if code <= MUSHROOM_BLOCK:
         bump(e, slots, releases, cell_at(e, column, row), code)
     return (row + 1 << TILE_SHIFT) + height, code
 

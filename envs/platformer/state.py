@@ -62,14 +62,15 @@ LARGE = Capacity(512, 64, 1024)
 
 # ---------------------------------------------------------------- tiles
 
-# Codes below BRICK let bodies through, all others are solid. COIN to MUSHROOM_BLOCK can change, once: a coin
-# that is taken and a broken BRICK to EMPTY, the others, when hit from below, to USED.
+# Codes below BRICK let bodies through, all others are solid; those from LEDGE on bear. HIDDEN_COIN to
+# MUSHROOM_BLOCK can change, once, but for LEDGE: a taken coin and a broken BRICK to EMPTY, the others, when
+# hit from below, to USED.
 EMPTY = 0
 FLAG = 1  # the pole: foot and the cells above it
-LEDGE = 2  # bears who comes from above
-COIN = 3
-HIDDEN_COIN = 4  # not to be seen, stops who comes from below, gives a coin
-HIDDEN_MUSHROOM = 5
+HIDDEN_COIN = 2  # not to be seen, stops who comes from below, gives a coin
+HIDDEN_MUSHROOM = 3
+COIN = 4
+LEDGE = 5  # bears who comes from above
 BRICK = 6  # breaks when hit by a big player
 COIN_BRICK = 7  # looks like BRICK, gives a coin
 MUSHROOM_BRICK = 8
@@ -94,9 +95,8 @@ EAST_MOUTH_UPPER = 25
 EAST_MOUTH_LOWER = 26
 NUM_TILES = 27
 FIRST_SOLID = BRICK
-FIRST_HIT = HIDDEN_COIN  # from here on tiles stop who comes from below
-FIRST_CHANGING = COIN
-NUM_CHANGING = 8
+FIRST_FLOOR = LEDGE
+FIRST_CHANGING, LAST_CHANGING = HIDDEN_COIN, MUSHROOM_BLOCK
 LOOKS_LIKE = {
     HIDDEN_COIN: EMPTY,
     HIDDEN_MUSHROOM: EMPTY,

@@ -14,6 +14,7 @@ from .state import (
     EDGE_WALKER,
     ENEMY,
     FIRST_ENEMY,
+    FIRST_FLOOR,
     FIRST_SOLID,
     FLYER,
     FLYER_SLOPE,
@@ -58,7 +59,7 @@ from .state import (
     WALKER,
     WINGED,
 )
-from .tiles import cell_at, code_at, fits, stops, take_coins
+from .tiles import cell_at, code_at, fits, take_coins
 
 _POINTS = np.array(POINTS_CHAIN)
 
@@ -99,24 +100,34 @@ def walk(e, tiles, slots, t):
         t.x = x
 
     vy = min(t.vy + THING_GRAVITY, THING_MAX_FALL)
-    edge = y - 1 if vy > 0 else y - THING_HEIGHT
-    row = (edge + vy) >> TILE_SHIFT
-    if row != edge >> TILE_SHIFT and (
-        stops(code_at(e, tiles, slots, cell_at(e, x >> TILE_SHIFT, row)), vy)
-        or stops(code_at(e, tiles, slots, cell_at(e, (x + THING_WIDTH - 1) >> TILE_SHIFT, row)), vy)
+    row = (y + vy - 1) >> TILE_SHIFT
+    if vy < 0:
+        rise(e, tiles, slots, t, x, y, vy)
+    elif row != (y - 1) >> TILE_SHIFT and (
+        code_at(e, tiles, slots, cell_at(e, x >> TILE_SHIFT, row)) >= FIRST_FLOOR
+        or code_at(e, tiles, slots, cell_at(e, (x + THING_WIDTH - 1) >> TILE_SHIFT, row)) >= FIRST_FLOOR
     ):
-        t.vy = 0
-        if vy > 0:
-            t.y = row << TILE_SHIFT
-            if t.kind <= SHELLED and t.timer & WINGED:
-                t.vy = HOP_SPEED
-        else:
-            t.y = (row + 1 << TILE_SHIFT) + THING_HEIGHT
+        t.y = row << TILE_SHIFT
+        t.vy = HOP_SPEED if t.timer & WINGED and t.kind <= SHELLED else 0
     else:
         t.y = y + vy
         t.vy = vy
         if y + vy >= PIT_DEPTH:
             t.kind = GONE
+
+
+@rare_kernel
+def rise(e, tiles, slots, t, x, y, vy):
+    """Moves what hops up by one tick, until its head meets a tile."""
+    row = (y - THING_HEIGHT + vy) >> TILE_SHIFT
+    t.y = y + vy
+    t.vy = vy
+    if row != (y - THING_HEIGHT) >> TILE_SHIFT and (
+        code_at(e, tiles, slots, cell_at(e, x >> TILE_SHIFT, row)) >= FIRST_SOLID
+        or code_at(e, tiles, slots, cell_at(e, (x + THING_WIDTH - 1) >> TILE_SHIFT, row)) >= FIRST_SOLID
+    ):
+        t.y = (row + 1 << TILE_SHIFT) + THING_HEIGHT
+        t.vy = 0
 
 
 @kernel
@@ -127,7 +138,7 @@ def may_enter(e, tiles, slots, t, column):
         if code_at(e, tiles, slots, cell_at(e, column, row)) >= FIRST_SOLID:
             return False
     if t.kind == EDGE_WALKER and t.vy == 0:
-        return stops(code_at(e, tiles, slots, cell_at(e, column, bottom + 1)), 1)
+        return code_at(e, tiles, slots, cell_at(e, column, bottom + 1)) >= FIRST_FLOOR
     return True
 
 

@@ -13,15 +13,17 @@ from .state import (
     BRICK,
     BUMP_TICKS,
     COIN,
+    COIN_BLOCK,
     EMPTY,
     FIRST_CHANGING,
-    FIRST_HIT,
     FIRST_SOLID,
+    HIDDEN_COIN,
+    HIDDEN_MUSHROOM,
     LARGE,
+    LAST_CHANGING,
     LEDGE,
     MARGIN,
     MUSHROOM,
-    NUM_CHANGING,
     PLAYER_WIDTH,
     POINTS_BRICK,
     POINTS_COIN,
@@ -61,7 +63,7 @@ def cell_at(e, column, row):
 def code_at(e, tiles, slots, cell):
     """The code of a tile as it is now."""
     code = int(tiles[np.uint64(cell)])
-    if FIRST_CHANGING <= code < FIRST_CHANGING + NUM_CHANGING:
+    if FIRST_CHANGING <= code <= LAST_CHANGING and code != LEDGE:
         slot = np.uint64(slots[np.uint64(cell)])
         if e.changed[slot >> _WORD_SHIFT] >> (slot & _BIT_MASK) & _ONE:
             code = after_change(code)
@@ -71,13 +73,13 @@ def code_at(e, tiles, slots, cell):
 @kernel
 def after_change(code):
     """What a tile that can change becomes."""
-    return EMPTY if code == COIN or code == BRICK else USED
+    return EMPTY if COIN <= code <= BRICK else USED
 
 
 @kernel
-def stops(code, dy):
-    """Whether a tile stops what enters its row downwards (dy above 0) or upwards."""
-    return code >= FIRST_SOLID or (code == LEDGE if dy > 0 else code >= FIRST_HIT)
+def from_below(code):
+    """What a tile is to who comes from below: a hidden block is one that is seen."""
+    return code + (COIN_BLOCK - HIDDEN_COIN) if HIDDEN_COIN <= code <= HIDDEN_MUSHROOM else code
 
 
 @kernel

@@ -131,6 +131,6 @@ class Stage:
         cell = codes.USUAL.cell(column, row)
         code, slot = int(self.params.tiles[0, cell]), int(self.params.slots[0, cell])
         has_changed = int(self.record["changed"][slot // 64]) >> slot % 64 & 1
-        if codes.COIN <= code <= codes.MUSHROOM_BLOCK and has_changed:
+        if codes.FIRST_CHANGING <= code <= codes.LAST_CHANGING and code != codes.LEDGE and has_changed:
             return codes.EMPTY if code in (codes.COIN, codes.BRICK) else codes.USED
         return code
