@@ -13,12 +13,9 @@ from .state import (
     BRICK,
     BUMP_TICKS,
     COIN,
-    COIN_BLOCK,
     EMPTY,
     FIRST_CHANGING,
     FIRST_SOLID,
-    HIDDEN_COIN,
-    HIDDEN_MUSHROOM,
     LARGE,
     LAST_CHANGING,
     LEDGE,
@@ -74,12 +71,6 @@ def code_at(e, tiles, slots, cell):
 def after_change(code):
     """What a tile that can change becomes."""
     return EMPTY if COIN <= code <= BRICK else USED
-
-
-@kernel
-def from_below(code):
-    """What a tile is to who comes from below: a hidden block is one that is seen."""
-    return code + (COIN_BLOCK - HIDDEN_COIN) if HIDDEN_COIN <= code <= HIDDEN_MUSHROOM else code
 
 
 @kernel

@@ -83,6 +83,24 @@ def test_a_hidden_block_is_passed_but_from_below():
     assert stage.tile(5, 9) == codes.USED and stage.tile(5, 12) == codes.HIDDEN_COIN
 
 
+@pytest.mark.parametrize("offset, hit", [(-0.6, "left"), (-0.2, "right")])
+def test_of_two_hidden_blocks_the_one_over_the_middle_is_hit(offset, hit):
+    stage = Stage({(5, 9): "ii"}).put(6 + offset)
+    stage.tick(JUMP, 12)
+    expected = (codes.USED, codes.HIDDEN_COIN)
+    assert (stage.tile(5, 9), stage.tile(6, 9)) == (expected if hit == "left" else expected[::-1])
+
+
+def test_a_hidden_block_is_hit_only_where_nothing_else_stops_the_player():
+    stage = Stage({(5, 9): "iu"}).put(5.4)
+    stage.tick(JUMP, 12)
+    assert stage.tile(5, 9) == codes.HIDDEN_COIN
+    stage.until(lambda r: r["grounded"])
+    stage.put(5.1).tick(NONE)
+    stage.tick(JUMP, 12)
+    assert stage.tile(5, 9) == codes.USED
+
+
 def test_a_used_block_is_solid_and_empty():
     stage = Stage({(5, 9): "u"}).put(5.1)
     highest = stage.ticks(JUMP, 14)["y"].min()
