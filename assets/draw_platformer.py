@@ -23,7 +23,8 @@ NOTHING = "."
 
 def platformer_sprites() -> dict[str, pygame.Surface]:
     """The platformer's sprites by name."""
-    pictures = coast_layers() | read_art(ART.read_text())
+    art = read_art(ART.read_text())
+    pictures = winged(art) | turned_pipes(art) | coast_layers() | art
     return {name: surface(picture) for name, picture in pictures.items()}
 
 
@@ -31,6 +32,28 @@ def surface(picture: Picture) -> pygame.Surface:
     """The picture as pygame has it."""
     height, width = picture.shape[:2]
     return pygame.image.frombytes(np.ascontiguousarray(picture).tobytes(), (width, height), "RGBA")
+
+
+def winged(art: dict[str, Picture]) -> dict[str, Picture]:
+    """Those that have wings, and beat them; the wings themselves are no sprites of their own."""
+    wings = [art.pop(f"wing_{frame}") for frame in range(2)]
+    return {
+        f"{name}_winged_{frame}": np.where(wing[..., 3:] > 0, wing, art[f"{name}_{frame}"])
+        for name in ("walker", "shelled", "spiny")
+        for frame, wing in enumerate(wings)
+    }
+
+
+def turned_pipes(art: dict[str, Picture]) -> dict[str, Picture]:
+    """Pipes that hang, and that lie with their mouths to the west or to the east, of those that stand."""
+    pictures = {}
+    for half, lying in (("left", "upper"), ("right", "lower")):
+        mouth = art[f"pipe_mouth_{half}"]
+        pictures[f"hanging_mouth_{half}"] = mouth[::-1]
+        pictures[f"lying_{lying}"] = art[f"pipe_{half}"].swapaxes(0, 1)
+        pictures[f"west_mouth_{lying}"] = mouth.swapaxes(0, 1)
+        pictures[f"east_mouth_{lying}"] = mouth.swapaxes(0, 1)[:, ::-1]
+    return pictures
 
 
 # ---------------------------------------------------------------- art

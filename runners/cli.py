@@ -40,6 +40,7 @@ COMMANDS = {
     "verify": Command("verify", 1, None, "train rows of results again, and compare"),
     "features": Command("features", 1, 0, "compare encoders of observations"),
     "import-map": Command("import_map", 1, None, "make a map of an extract of OpenStreetMap"),
+    "import-levels": Command("import_levels", 1, None, "make a set of levels of public ones"),
     "bench": Command("bench", MANY, 0, "measure steps per second"),
     "envs": Command("listing", MANY, 0, "list environments and agents, and what fits what"),
     "new-world": Command("new_world", 1, None, "begin a world of your own, in a package that works"),
@@ -96,7 +97,7 @@ def _help() -> str:
 
     width = shutil.get_terminal_size().columns
     commands = [
-        textwrap.fill(each.summary, width, initial_indent=f"  {name:<12}", subsequent_indent=" " * 14)
+        textwrap.fill(each.summary, width, initial_indent=f"  {name:<15}", subsequent_indent=" " * 17)
         for name, each in COMMANDS.items()
     ]
     return "\n".join(

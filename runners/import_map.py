@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from ..envs.streets.osm.reader import Box
+from .reporting.facts import report_lines
 from .setup.files import write_json
 from .setup.settings import leading_names, parse
 
@@ -91,14 +92,3 @@ def read_box(text: str) -> Box:
     if not inside or box.west == box.east or 0 < box.west - box.east < 180:
         raise ValueError(f"--box {text}: south must be less than north and west less than east, in degrees")
     return box
-
-
-def report_lines(report: Mapping[str, Mapping[str, Any]]) -> list[str]:
-    """The report as lines of at most 80 columns."""
-    lines = []
-    for group_name, facts in report.items():
-        lines.append(group_name)
-        for name, value in facts.items() or [("nothing", "")]:
-            shown = f"{value:,}" if isinstance(value, int | float) else str(value)
-            lines.append(f"  {name:<48} {shown}")
-    return lines

@@ -16,11 +16,12 @@ class PlatformerConfig:
 
     level: str = "generated"
     """`generated` for a pool of random levels, `shipped` for all hand-made ones, the name of one of them, or
-    the path of a level file."""
+    the path of a level file, or of a folder of such files, as `meze import-levels` makes it."""
     difficulty: float = 0.3
     """How hard generated levels are, 0 to 1."""
     split: Split = "train"
-    """Seeds of generated levels: one of two ranges that never overlap, or a number, those from it on."""
+    """Seeds of generated levels: one of two ranges that never overlap, or a number, those from it on. Of a
+    folder's levels a fifth, chosen by content, is `test`."""
     pool_size: int = 64
     """Number of generated levels."""
 

@@ -5,21 +5,26 @@ A level is a text file: header lines `key: value` (`title` and `idea`, both opti
 
     .   empty                              @   start, exactly one
     #   ground                             F   flag: the foot of its pole, exactly one
-    =   brick                              w   walker that turns at walls
-    ?   question block with a coin         e   walker that turns at edges
-    M   question block with a mushroom     t   shelled walker
-    o   coin                               f   flyer
-    []  pipe; its topmost row is its mouth p   pipe plant, on the cell above the left half of a mouth
-    ^   spikes                             -   platform that moves sideways: its left cell of three
-    S   spring                             |   platform that moves up and down: its left cell of three
+    =   brick                              w   walker that turns at walls; W has wings
+    c   brick with a coin                  e   walker that turns at edges
+    m   brick with a mushroom              t   shelled walker; T has wings
+    ?   question block with a coin         h   walker with spines, can't be stomped; H has wings
+    M   question block with a mushroom     f   flyer
+    i   hidden block with a coin           p   pipe plant, on the cell above the left half of a mouth
+    I   hidden block with a mushroom       -   platform that moves sideways: its left cell of three
+    u   used block                         |   platform that moves up and down: its left cell of three
+    o   coin                               _   jump-through floor
+    []  pipe, upright                      ^   spikes
+    ()  pipe that lies: ( above )          S   spring
 
-A pit is a column without ground. A pipe stands on ground or on the bottom of the level.
+A pit is a column without ground. A pipe stands on a solid tile, a floor or the bottom of the level, or hangs
+from one or from the top; one that lies comes out of one or of the level's edge. Its other end is its mouth.
 """
 
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import dataclass, field
 from importlib.resources import files
 from typing import NoReturn
@@ -32,22 +37,32 @@ from .state import (
     BRICK,
     COIN,
     COIN_BLOCK,
+    COIN_BRICK,
+    EAST_MOUTH_LOWER,
+    EAST_MOUTH_UPPER,
     EDGE_WALKER,
     EMPTY,
-    FIRST_CHANGING,
+    FIRST_FLOOR,
     FIRST_SOLID,
     FLAG,
     FLAG_HEIGHT,
     FLYER,
     GROUND,
+    HANGING_MOUTH_LEFT,
+    HANGING_MOUTH_RIGHT,
     HEIGHT,
+    HIDDEN_COIN,
+    HIDDEN_MUSHROOM,
     IN_BLOCK,
     LARGE,
+    LEDGE,
     LEVEL,
+    LYING_LOWER,
+    LYING_UPPER,
     MARGIN,
     MIN_WIDTH,
     MUSHROOM_BLOCK,
-    NUM_CHANGING,
+    MUSHROOM_BRICK,
     NUM_TILES,
     PIPE_LEFT,
     PIPE_MOUTH_LEFT,
@@ -60,12 +75,17 @@ from .state import (
     SHELLED,
     SKY,
     SPIKE,
+    SPINY,
     SPRING,
     TABLE_ROWS,
     THING,
     TILE,
+    USED,
     USUAL,
     WALKER,
+    WEST_MOUTH_LOWER,
+    WEST_MOUTH_UPPER,
+    WINGED,
     Capacity,
     LevelTables,
     player_start,
@@ -76,11 +96,19 @@ TILES = {
     ".": EMPTY,
     "#": GROUND,
     "=": BRICK,
+    "c": COIN_BRICK,
+    "m": MUSHROOM_BRICK,
     "?": COIN_BLOCK,
     "M": MUSHROOM_BLOCK,
+    "i": HIDDEN_COIN,
+    "I": HIDDEN_MUSHROOM,
+    "u": USED,
     "o": COIN,
+    "_": LEDGE,
     "[": PIPE_LEFT,
     "]": PIPE_RIGHT,
+    "(": LYING_UPPER,
+    ")": LYING_LOWER,
     "^": SPIKE,
     "S": SPRING,
     "F": FLAG,
@@ -89,16 +117,23 @@ TILES = {
 """Characters of tiles; pipes are without their mouths, the flag without its pole."""
 THINGS = {
     "w": WALKER,
+    "W": WALKER,
     "e": EDGE_WALKER,
     "t": SHELLED,
+    "T": SHELLED,
+    "h": WALKER,
+    "H": WALKER,
     "f": FLYER,
     "p": PLANT,
     "-": PLATFORM_ACROSS,
     "|": PLATFORM_UP,
+    "m": IN_BLOCK,
     "M": IN_BLOCK,
+    "I": IN_BLOCK,
 }
 """Characters of things; a mushroom is in its block."""
-CHANGING = "=?Mo"
+TRAITS = {"W": WINGED, "T": WINGED, "h": SPINY, "H": SPINY | WINGED}
+CHANGING = "=cm?MiIo"
 """Characters of the tiles that can change: broken, used or taken."""
 KEYS = ("title", "idea")
 """What a header may say."""
@@ -136,6 +171,10 @@ class Level:
         """Names what is played, the header left out, in 32 hexadecimal digits (BLAKE2b)."""
         return hashlib.blake2b("\n".join(self.rows).encode("ascii"), digest_size=16).hexdigest()
 
+    def at(self, x: int, y: int) -> str:
+        """The character of a cell, empty outside of the level."""
+        return self.rows[y][x] if 0 <= x < self.width and 0 <= y < HEIGHT else ""
+
     def find(self, characters: str) -> list[tuple[int, int, str]]:
         """Lists (x, y, character) wherever one of the characters stands, by columns from the left."""
         places = [(x, y, c) for y, row in enumerate(self.rows) for x, c in enumerate(row) if c in characters]
@@ -160,20 +199,9 @@ def parse_level(text: str, name: str) -> Level:
         lines.pop()
     header, rows = _parts(lines, name)
     first = len(lines) - len(rows) + 1
-    width = len(rows[0])
-    if not MIN_WIDTH <= width <= LARGE.width:
-        raise LevelError(f"{name}, line {first}: {width} columns; a level has {MIN_WIDTH} to {LARGE.width}")
-    for number, row in enumerate(rows, first):
-        if len(row) != width:
-            column = min(len(row), width) + 1
-            _fail(name, number, column, f"{len(row)} columns in this line, {width} in the first")
-        for column, character in enumerate(row, 1):
-            if character not in TILES and character not in THINGS:
-                _fail(name, number, column, f"unknown character {ascii(character)}")
-    if len(rows) != HEIGHT:
-        raise LevelError(f"{name}, line {first}: {len(rows)} rows; a level has {HEIGHT}")
+    check_rows(rows, name, first, TILES.keys() | THINGS.keys(), HEIGHT)
     level = Level(name, tuple(rows), header.get("title", ""), header.get("idea", ""))
-    _check(level, first)
+    check_level(level, first)
     return level
 
 
@@ -215,12 +243,42 @@ def _parts(lines: list[str], name: str) -> tuple[dict[str, str], list[str]]:
     raise LevelError(f"{name}: no rows of tiles behind an empty line")
 
 
-def _check(level: Level, first: int) -> None:
+def check_rows(rows: Sequence[str], name: str, first: int, characters: Container[str], height: int) -> None:
+    """Refuses rows of another shape, or with other characters, than a level has.
+
+    Args:
+        rows: from top to bottom.
+        name: the level's, which errors mention.
+        first: line number of the first row, for errors.
+        characters: all that there are.
+        height: how many rows there are to be.
+
+    Raises:
+        LevelError: naming line and column, both counted from 1.
+    """
+    width = len(rows[0])
+    if not MIN_WIDTH <= width <= LARGE.width:
+        raise LevelError(f"{name}, line {first}: {width} columns; a level has {MIN_WIDTH} to {LARGE.width}")
+    for number, row in enumerate(rows, first):
+        if len(row) != width:
+            column = min(len(row), width) + 1
+            _fail(name, number, column, f"{len(row)} columns in this line, {width} in the first")
+        for column, character in enumerate(row, 1):
+            if character not in characters:
+                _fail(name, number, column, f"unknown character {ascii(character)}")
+    if len(rows) != height:
+        raise LevelError(f"{name}, line {first}: {len(rows)} rows; a level has {height}")
+
+
+def check_level(level: Level, first: int) -> None:
     """Refuses what can't be played.
 
     Args:
         level: rows of the right size and characters.
         first: line number of the first row, for errors.
+
+    Raises:
+        LevelError: naming line and column, both counted from 1.
     """
 
     def refuse(x: int, y: int, problem: str) -> NoReturn:
@@ -242,25 +300,25 @@ def _check(level: Level, first: int) -> None:
         places = level.find(characters)
         if len(places) > limit:
             refuse(*places[limit][:2], f"{len(places)} {what}; a level has at most {limit}")
-    for x, y, character in level.find("[]p-|F"):
-        problem = _fault(level, x, y, character)
+    for x, y, character in level.find("[]()p-|F"):
+        problem = fault(level, x, y, character)
         if problem:
             refuse(x, y, problem)
 
 
-def _fault(level: Level, x: int, y: int, character: str) -> str | None:
+def fault(level: Level, x: int, y: int, character: str) -> str | None:
     """Says what is wrong with a part of a pipe, a plant or a platform."""
-
-    def at(x: int, y: int) -> str:
-        inside = 0 <= x < level.width and 0 <= y < HEIGHT
-        return level.rows[y][x] if inside else ""
-
+    at = level.at
     if character == "[" and at(x + 1, y) != "]":
         return "pipe '[' without its right half ']'"
     if character == "]" and at(x - 1, y) != "[":
         return "pipe ']' without its left half '['"
-    if character in "[]" and at(x, y + 1) not in (character, "#", ""):
-        return f"pipe '{character}' stands on {ascii(at(x, y + 1))}, not on ground"
+    if character == "(" and at(x, y + 1) != ")":
+        return "pipe '(' without its lower half ')' below"
+    if character == ")" and at(x, y - 1) != "(":
+        return "pipe ')' without its upper half '(' above"
+    if character in _WAYS and not any(_is_rooted(level, x, y, way) for way in _WAYS[character]):
+        return f"pipe '{character}' is held by nothing at either end"
     if character == "p" and at(x, y + 1) != "[":
         return "plant 'p' not above the left half '[' of a pipe's mouth"
     if character in "-|" and any(at(x + k, y) != "." for k in range(1, PLATFORM_TILES)):
@@ -270,13 +328,44 @@ def _fault(level: Level, x: int, y: int, character: str) -> str | None:
     return None
 
 
+_WAYS = {"[": ((0, 1), (0, -1)), "]": ((0, 1), (0, -1)), "(": ((-1, 0), (1, 0)), ")": ((-1, 0), (1, 0))}
+"""The ways along a pipe; the first leads to the end by which it is rooted where both would do."""
+_MOUTHS = {
+    "[": (PIPE_MOUTH_LEFT, HANGING_MOUTH_LEFT),
+    "]": (PIPE_MOUTH_RIGHT, HANGING_MOUTH_RIGHT),
+    "(": (EAST_MOUTH_UPPER, WEST_MOUTH_UPPER),
+    ")": (EAST_MOUTH_LOWER, WEST_MOUTH_LOWER),
+}
+"""Of a pipe that is rooted the first way, and the second."""
+
+
+def bears(character: str) -> bool:
+    """Whether a tile can be stood on."""
+    return TILES.get(character, EMPTY) >= FIRST_FLOOR
+
+
+def _is_rooted(level: Level, x: int, y: int, way: tuple[int, int]) -> bool:
+    """Whether a pipe ends, that way, at something that holds it, or at the level's edge."""
+    character = level.at(x, y)
+    while level.at(x, y) == character:
+        x, y = x + way[0], y + way[1]
+    return level.at(x, y) == "" or bears(level.at(x, y))
+
+
+def _pipe_code(level: Level, x: int, y: int, character: str) -> int:
+    """The code of a part of a pipe."""
+    first = 0 if _is_rooted(level, x, y, _WAYS[character][0]) else 1
+    right, down = _WAYS[character][1 - first]  # to its mouth
+    return TILES[character] if level.at(x + right, y + down) == character else _MOUTHS[character][first]
+
+
 # ------------------------------------------------------------ tables
 
 _CODE_OF = np.zeros(128, np.uint8)
 for _character, _code in TILES.items():
     _CODE_OF[ord(_character)] = _code
 _CHANGES = np.zeros(NUM_TILES, np.bool_)
-_CHANGES[FIRST_CHANGING : FIRST_CHANGING + NUM_CHANGING] = True
+_CHANGES[[TILES[_character] for _character in CHANGING]] = True
 
 
 def capacity_for(levels: Sequence[Level]) -> Capacity:
@@ -310,7 +399,8 @@ def build_pool(levels: Sequence[Level]) -> LevelTables:
         tables.slots[k, slots] = np.arange(len(slots))
         tables.slot_cells[k, : len(slots)] = slots
         places = level.find("".join(THINGS))
-        things = sorted((thing_start(THINGS[c], x, y) for x, y, c in places), key=lambda thing: thing[0])
+        starts = (thing_start(THINGS[c], x, y, TRAITS.get(c, 0)) for x, y, c in places)
+        things = sorted(starts, key=lambda thing: thing[0])
         tables.things[k, : len(things)] = np.array(things, THING)
         for number, thing in enumerate(tables.things[k]):
             if thing["kind"] == IN_BLOCK:
@@ -328,11 +418,8 @@ def build_pool(levels: Sequence[Level]) -> LevelTables:
 def _tiles(level: Level, capacity: Capacity) -> NDArray[np.uint8]:
     """(cells,) the level's row of `LevelTables.tiles`."""
     codes = _CODE_OF[level.cells]
-    for half, mouth in ((PIPE_LEFT, PIPE_MOUTH_LEFT), (PIPE_RIGHT, PIPE_MOUTH_RIGHT)):
-        pipe = codes == half
-        below_pipe = np.zeros_like(pipe)
-        below_pipe[1:] = pipe[:-1]
-        codes[pipe & ~below_pipe] = mouth
+    for x, y, character in level.find("[]()"):
+        codes[y, x] = _pipe_code(level, x, y, character)
     x, y, _ = level.find("F")[0]
     codes[max(y - FLAG_HEIGHT + 1, 0) : y, x] = FLAG
     table = np.full((TABLE_ROWS, capacity.stride), GROUND, np.uint8)

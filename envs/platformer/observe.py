@@ -15,11 +15,15 @@ from .state import (
     CLASS_2_SPEED,
     COIN,
     COIN_BLOCK,
+    EMPTY,
+    FIRST_FLOOR,
     FIRST_SOLID,
     FLAG,
     GONE,
     HEIGHT,
     IN_BLOCK,
+    LEDGE,
+    LOOKS_LIKE,
     MARGIN,
     MUSHROOM,
     MUSHROOM_BLOCK,
@@ -31,6 +35,7 @@ from .state import (
     PLATFORM_TILES,
     PLATFORM_UP,
     SHELL_SLIDING,
+    SHELLED,
     SKY,
     SPIKE,
     SPRING,
@@ -39,7 +44,7 @@ from .state import (
     TILE,
     TILE_SHIFT,
 )
-from .tiles import cell_at, code_at, stride
+from .tiles import after_change, cell_at, code_at, stride
 
 # ---------------------------------------------------------------- grid
 
@@ -51,8 +56,8 @@ AREA = VIEW * VIEW
 # Planes of `grid`; two of tiles, six of things (each in the tile of its left bottom corner), constant ones.
 PLANE_NAMES = (
     "solid",  # 255 solid, 192 brick, 128 block with a coin, 64 block with a mushroom, 0 none
-    "special",  # 255 spike, or below the level; 192 flag, 128 spring, 64 coin
-    "creature",  # 36 times the kind, WALKER to PLANT
+    "special",  # 255 spike, or below the level; 192 flag, 128 spring, 64 coin, 32 jump-through floor
+    "creature",  # 36 times the kind, WALKER to PLANT; 8 more if it is winged, 16 if it is spiny
     "help",  # 255 platform that goes across, 192 one that goes up, 64 mushroom
     "thing x",  # within its tile, in 1/256
     "thing y",  # within its tile, in 1/256
@@ -93,7 +98,8 @@ def make_views(tiles: NDArray[np.uint8]) -> NDArray[np.uint8]:
     looks = np.zeros((TILE_PLANES, NUM_TILES), np.uint8)
     looks[0, FIRST_SOLID:] = 255
     looks[0, [BRICK, COIN_BLOCK, MUSHROOM_BLOCK]] = 192, 128, 64
-    looks[1, [SPIKE, FLAG, SPRING, COIN]] = 255, 192, 128, 64
+    looks[1, [SPIKE, FLAG, SPRING, COIN, LEDGE]] = 255, 192, 128, 64, 32
+    looks[:, list(LOOKS_LIKE)] = looks[:, list(LOOKS_LIKE.values())]
     inside = tiles.reshape(len(tiles), TABLE_ROWS, -1)
     rows = np.clip(np.arange(VIEW_ROWS) - ABOVE, 0, TABLE_ROWS - 1)
     views = looks[:, inside[:, rows]].swapaxes(0, 1)
@@ -130,14 +136,14 @@ def write_tiles(p, e, flat, left, top):
 
 @kernel
 def write_changed(p, e, flat, left, top, slot):
-    """Writes a tile that has changed: a block is solid still, bricks and coins are gone."""
+    """Writes a tile that has changed: a used block is solid, bricks and coins are gone."""
     cell = int(p.slot_cells[np.uint64(e.level), np.uint64(slot)])
     column = cell % stride(e) - MARGIN - left
     row = cell // stride(e) - SKY - top
     if 0 <= column < VIEW and 0 <= row < VIEW:
         code = p.tiles[np.uint64(e.level), np.uint64(cell)]
         at = np.uint64(row * VIEW + column)
-        flat[at] = np.uint8(255 if code >= COIN_BLOCK else 0)
+        flat[at] = np.uint8(0 if after_change(code) == EMPTY else 255)
         flat[at + _AREA] = np.uint8(0)
 
 
@@ -162,7 +168,8 @@ def write_thing(t, flat, tile):
     kind = int(t.kind)
     follows_clock = kind > SHELL_SLIDING and (kind != MUSHROOM or t.timer < MUSHROOM_RISE)
     at = np.uint64(TILE_PLANES * AREA + tile)
-    flat[at] = _CREATURE_LOOKS[np.uint64(kind)]
+    traits = int(t.timer) if kind <= SHELLED else 0
+    flat[at] = np.uint8(_CREATURE_LOOKS[np.uint64(kind)] + 8 * traits)
     flat[at + _AREA] = _HELP_LOOKS[np.uint64(kind)]
     flat[at + np.uint64(2 * AREA)] = np.uint8((t.x & TILE - 1) >> 4)
     flat[at + np.uint64(3 * AREA)] = np.uint8((t.y - 1 & TILE - 1) >> 4)
@@ -212,7 +219,7 @@ def gap_ahead(e, tiles, slots, column, row):
     for k in range(0, AHEAD + 1):
         ground = False
         for r in range(row + 1, HEIGHT):
-            if code_at(e, tiles, slots, cell_at(e, column + k, r)) >= FIRST_SOLID:
+            if code_at(e, tiles, slots, cell_at(e, column + k, r)) >= FIRST_FLOOR:
                 ground = True
                 break
         if not ground:

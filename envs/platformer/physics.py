@@ -20,12 +20,16 @@ from .state import (
     DOWN,
     EMPTY,
     FIRST_SOLID,
+    FLAG,
     FRICTION,
     GRAVITY_FREE,
     GRAVITY_HELD,
+    HIDDEN_COIN,
+    HIDDEN_MUSHROOM,
     INVULNERABLE_TICKS,
     JUMP,
     JUMP_SPEED,
+    LEDGE,
     LEFT,
     MAX_FALL,
     MUSHROOM_BLOCK,
@@ -157,6 +161,34 @@ def step_up(e, tiles, slots, x, y, height):
     return y
 
 
+@rare_kernel
+def enters_row(e, tiles, slots, releases, x, y, dy, height, row):
+    """The body enters a row without solid tiles, where it may meet coins, a floor or a hidden block.
+
+    Returns:
+        The new y; the code of the tile that it met, EMPTY for none.
+    """
+    column = x >> TILE_SHIFT
+    other = (x + PLAYER_WIDTH - 1) >> TILE_SHIFT
+    code = code_at(e, tiles, slots, cell_at(e, column, row))
+    other_code = code_at(e, tiles, slots, cell_at(e, other, row))
+    if dy > 0 and (code == LEDGE or other_code == LEDGE):
+        return row << TILE_SHIFT, LEDGE
+    if dy < 0:
+        is_hidden = HIDDEN_COIN <= code <= HIDDEN_MUSHROOM
+        other_is_hidden = HIDDEN_COIN <= other_code <= HIDDEN_MUSHROOM
+        middle = (x + PLAYER_WIDTH // 2) >> TILE_SHIFT
+        if other_is_hidden and (middle == other or not is_hidden):
+            column = other
+            code = other_code
+        if is_hidden or other_is_hidden:
+            bump(e, slots, releases, cell_at(e, column, row), code)
+            return (row + 1 << TILE_SHIFT) + height, code
+    if code == COIN or other_code == COIN:
+        take_coins(e, tiles, slots, x, y + dy, height)
+    return y + dy, EMPTY
+
+
 @kernel
 def move_down(e, tiles, slots, releases, x, y, dy, height):
     """Moves the body down or up until it meets a tile.
@@ -173,8 +205,8 @@ def move_down(e, tiles, slots, releases, x, y, dy, height):
     code = code_at(e, tiles, slots, cell_at(e, column, row))
     other_code = code_at(e, tiles, slots, cell_at(e, other, row))
     if code < FIRST_SOLID and other_code < FIRST_SOLID:
-        if code == COIN or other_code == COIN:
-            take_coins(e, tiles, slots, x, y + dy, height)
+        if code > FLAG or other_code > FLAG:
+            return enters_row(e, tiles, slots, releases, x, y, dy, height, row)
         return y + dy, EMPTY
     # Of two solid tiles the one that the body's middle is over or under counts.
     middle = (x + PLAYER_WIDTH // 2) >> TILE_SHIFT

@@ -17,19 +17,28 @@ from .state import (
     BRICK,
     COIN,
     COIN_BLOCK,
+    EAST_MOUTH_LOWER,
+    EAST_MOUTH_UPPER,
     EDGE_WALKER,
     EMPTY,
     FLAG,
     FLYER,
     GONE,
     GROUND,
+    HANGING_MOUTH_LEFT,
+    HANGING_MOUTH_RIGHT,
     HEIGHT,
     INVULNERABLE_TICKS,
     JUMP_SPEED,
+    LEDGE,
+    LOOKS_LIKE,
+    LYING_LOWER,
+    LYING_UPPER,
     MARGIN,
     MUSHROOM,
     MUSHROOM_BLOCK,
     NUM_TILES,
+    NUM_TRAITS,
     PIPE_LEFT,
     PIPE_MOUTH_LEFT,
     PIPE_MOUTH_RIGHT,
@@ -44,15 +53,19 @@ from .state import (
     SHELLED,
     SKY,
     SPIKE,
+    SPINY,
     SPRING,
     TABLE_ROWS,
     THING_WIDTH,
     TILE,
     USED,
     WALKER,
+    WEST_MOUTH_LOWER,
+    WEST_MOUTH_UPPER,
+    WINGED,
     LevelTables,
 )
-from .tiles import stride
+from .tiles import after_change, stride
 
 SIDE = 64
 """Height and width of the picture."""
@@ -91,15 +104,29 @@ THING_NAMES = {
     SHELL_SLIDING: "shell_1", FLYER: "flyer_0", PLANT: "plant_0", MUSHROOM: "mushroom",
     PLATFORM_ACROSS: "platform", PLATFORM_UP: "platform",
 }  # fmt: skip
+TRAITED_NAMES = {
+    (WALKER, WINGED): "walker_winged_0", (SHELLED, WINGED): "shelled_winged_0",
+    (WALKER, SPINY): "spiny_0", (WALKER, SPINY | WINGED): "spiny_winged_0",
+}  # fmt: skip
 TILE_NAMES = {
     COIN: "coin_0", BRICK: "brick", COIN_BLOCK: "question_0", MUSHROOM_BLOCK: "question_0", USED: "used",
     GROUND: "ground", PIPE_MOUTH_LEFT: "pipe_mouth_left", PIPE_MOUTH_RIGHT: "pipe_mouth_right",
     PIPE_LEFT: "pipe_left", PIPE_RIGHT: "pipe_right", SPIKE: "spike", SPRING: "spring_0", FLAG: "flag_pole",
+    LEDGE: "ledge", HANGING_MOUTH_LEFT: "hanging_mouth_left", HANGING_MOUTH_RIGHT: "hanging_mouth_right",
+    LYING_UPPER: "lying_upper", LYING_LOWER: "lying_lower", WEST_MOUTH_UPPER: "west_mouth_upper",
+    WEST_MOUTH_LOWER: "west_mouth_lower", EAST_MOUTH_UPPER: "east_mouth_upper",
+    EAST_MOUTH_LOWER: "east_mouth_lower",
 }  # fmt: skip
 TOP_OF_GROUND, WATER, FLAG_FOOT, FLAG_TOP = range(NUM_TILES, NUM_TILES + 4)
 MORE_NAMES = {
     TOP_OF_GROUND: "ground_top", WATER: "water_0", FLAG_FOOT: "flag_foot", FLAG_TOP: "flag_top",
 }  # fmt: skip
+
+_TRAITED_SPRITES = np.zeros((SHELLED + 1, NUM_TRAITS), np.int64)
+"""By kind and traits, which of the things' sprites it is, before those that look the other way."""
+_TRAITED_SPRITES[:] = np.arange(SHELLED + 1)[:, None]
+for _number, _key in enumerate(TRAITED_NAMES, PLATFORM_UP + 1):
+    _TRAITED_SPRITES[_key] = _number
 
 _ONE = np.uint64(1)
 _GAUGE_BYTES = np.array(
@@ -128,6 +155,7 @@ def _still_levels(tables: LevelTables) -> NDArray[np.uint8]:
     images = np.full((NUM_TILES + len(MORE_NAMES), CELL, CELL, 3), AIR, np.uint8)
     for code, name in (TILE_NAMES | MORE_NAMES).items():
         images[code] = _on_air(_reduced(name))
+    images[list(LOOKS_LIKE)] = images[list(LOOKS_LIKE.values())]
     rows = slice(SKY, SKY + HEIGHT)
     tiles = tables.tiles.reshape(len(tables.tiles), TABLE_ROWS, -1)
     tiles = np.pad(tiles, ((0, 0), (0, 0), (AROUND - MARGIN, AROUND)), mode="edge")
@@ -146,8 +174,7 @@ def _sprites() -> NDArray[np.uint8]:
     pictures: list[NDArray] = [np.array([[[*AIR, 255]] * CELL] * CELL), _reduced("used")]
     for name in PLAYER_NAMES:
         pictures += _both_ways(_reduced(name, INK))
-    for kind in range(PLATFORM_UP + 1):
-        name = THING_NAMES.get(kind)
+    for name in (*map(THING_NAMES.get, range(PLATFORM_UP + 1)), *TRAITED_NAMES.values()):
         pictures += _both_ways(_reduced(name, INK)) if name else [np.zeros((0, 0, 4))] * 2
     boxes = np.zeros((len(pictures), ROWS, COLUMNS, 4), np.uint8)
     for box, picture in zip(boxes, pictures, strict=True):
@@ -262,8 +289,8 @@ def draw_changed(p, e, flat, left):
                 cell = int(cells[np.uint64(slot)])
                 x = (cell % stride(e) - MARGIN) * CELL - left
                 if -CELL < x < SIDE:
-                    used = tiles[np.uint64(cell)] >= COIN_BLOCK
-                    sprite = p.sprites[np.uint64(USED_SPRITE if used else AIR_SPRITE)]
+                    gone = after_change(tiles[np.uint64(cell)]) == EMPTY
+                    sprite = p.sprites[np.uint64(AIR_SPRITE if gone else USED_SPRITE)]
                     bottom = TOP + (cell // stride(e) - SKY + 1) * CELL
                     blit(flat, sprite.reshape(SPRITE_BYTES), x, bottom, CELL, CELL, SIDE)
             bits >>= _ONE
@@ -292,7 +319,10 @@ def draw_things(p, e, flat, left):
             height = 2
             width = COLUMNS
             x = int(t.x)
-        sprite = p.sprites[np.uint64(FIRST_THING_SPRITE + 2 * kind + (t.vx < 0))]
+        look = kind
+        if kind <= SHELLED and t.timer < NUM_TRAITS:
+            look = _TRAITED_SPRITES[np.uint64(kind), np.uint64(t.timer)]
+        sprite = p.sprites[np.uint64(FIRST_THING_SPRITE + 2 * look + (t.vx < 0))]
         blit(flat, sprite.reshape(SPRITE_BYTES), (x >> SHIFT) - left, bottom, height, width, floor)
 
 

@@ -34,7 +34,8 @@ from .generator import draw_level
 from .kernels import reset_one
 from .levels import LEVELS, Level, build_pool
 from .search import MOVE_TICKS, NO_PICTURES, THOROUGH, Searcher, search_fingerprint, search_thoroughly
-from .state import ACTION_SETS, LEVEL, RULES, STATES, THING, PlatformerParams, capacity_of
+from .sets import read_set
+from .state import ACTION_SETS, LARGE, LEVEL, RULES, STATES, THING, TILE, PlatformerParams, capacity_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -46,7 +47,7 @@ MAX_ATTEMPTS = 100
 MAX_THREADS = 8  # of a certification
 
 Note = tuple[int, int, str]
-"""Attempt, par time and digest of a seed's certified level."""
+"""Attempt, par time and digest of a seed's certified level; of a drawn one see `certify_drawn`."""
 
 CERTIFIED = Path(str(files(__name__.split(".")[0]))) / "assets" / "certified"
 """Shipped notes, written by `assets/draw_levels.py`."""
@@ -56,9 +57,9 @@ def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> li
     """Makes or reads the levels of a pool, and certifies them.
 
     Args:
-        level: `generated`, `shipped`, the name of a shipped level, or the path of a level file.
+        level: `generated`, `shipped`, the name of a shipped level, or the path of a level file or a set.
         difficulty: of generated levels, 0 to 1.
-        split: range of seeds of generated levels.
+        split: range of seeds of generated levels, or part of a set.
         pool_size: number of generated levels.
 
     Returns:
@@ -71,12 +72,18 @@ def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> li
         if not 1 <= pool_size <= MAX_POOL_SIZE:
             raise ValueError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, not {pool_size}")
         return _generated(difficulty, split, pool_size)
-    names = LEVELS.names() if level == "shipped" else [level]
-    levels = [LEVELS.find(name, "generated", "shipped") for name in names]
-    return [
-        replace(each, par_time=time or _certify_thoroughly(each))
-        for each, time in zip(levels, certify(levels), strict=True)
-    ]
+    if level not in ("shipped", *LEVELS.names()) and Path(level).is_dir():
+        levels = read_set(Path(level), split)
+    else:
+        names = LEVELS.names() if level == "shipped" else [level]
+        levels = [LEVELS.find(name, "generated", "shipped") for name in names]
+    notes = certify_drawn(levels)
+    failed = [k for k, (_, time, _) in enumerate(notes) if not time]
+    if failed:
+        others = f", nor are {len(failed) - 1} others of {len(levels)}" if failed[1:] else ""
+        first, words = levels[failed[0]], stuck(levels[failed[0]], notes[failed[0]])
+        warnings.warn(f"level {first.name!r} is not certified{others}: {words}", stacklevel=3)
+    return [replace(each, par_time=time) for each, (_, time, _) in zip(levels, notes, strict=True)]
 
 
 # ------------------------------------------------------------ certification
@@ -101,24 +108,36 @@ def certify(levels: Sequence[Level]) -> list[int]:
         return list(_shown(threads.map(time, range(len(levels))), len(levels)))
 
 
-def _certify_thoroughly(level: Level) -> int:
-    """Searches a drawn level up to far larger limits; what comes of it is kept in the cache folder.
+def certify_drawn(levels: Sequence[Level]) -> list[Note]:
+    """Lets the expert play levels of files; where it finds no way it searches up to far larger limits.
+
+    What comes of it is kept in the cache folder.
 
     Returns:
-        The ticks to its flag; 0 where no way was found, and a warning says why.
+        For each level how far the expert came (columns, 0 where it found a way), the ticks to its flag (0
+        where it found none), and which limit ended the search.
     """
-    file = _cache_file("-".join([level.digest, *map(str, THOROUGH)]) + ".json")
-    if notes := _recall(file):
-        ((_, time, limit),) = notes[:1]
-    else:
-        with _status(f"Looking for a way through level {level.name!r}"):
-            plan = search_thoroughly(*starting_states([level]), 0, len(ACTION_SETS["right_only"]), 1)
-        time, limit = plan.ticks if plan.clears else 0, plan.limit
-        _note(file, [(0, time, limit)])
-    if not time:
-        found = LIMITS.get(limit, "and all that the expert can reach was tried")
-        warnings.warn(f"level {level.name!r} is not certified: no way to its flag {found}", stacklevel=4)
-    return time
+    files = [_cache_file("-".join([level.digest, *map(str, THOROUGH)]) + ".json") for level in levels]
+    notes = {k: known[0] for k, file in enumerate(files) if (known := _recall(file))}
+    missing = [k for k in range(len(levels)) if k not in notes]
+    if missing:
+        for k, time in zip(missing, certify([levels[k] for k in missing]), strict=True):
+            notes[k] = (0, time, "") if time else _search_thoroughly(levels[k])
+            _note(files[k], [notes[k]])
+    return [notes[k] for k in range(len(levels))]
+
+
+def _search_thoroughly(level: Level) -> Note:
+    with _status(f"Looking for a way through level {level.name!r}"):
+        plan = search_thoroughly(*starting_states([level]), 0, len(ACTION_SETS["right_only"]), 1)
+    return (0, plan.ticks, "") if plan.clears else (plan.furthest // TILE, 0, plan.limit)
+
+
+def stuck(level: Level, note: Note) -> str:
+    """Says what a search came to that found no way."""
+    column, _, limit = note
+    found = LIMITS.get(limit, "and all that the expert can reach was tried")
+    return f"no way to its flag {found}; it came to column {column + 1} of {level.width}"
 
 
 LIMITS = {
@@ -249,14 +268,13 @@ def _recall(file: Path) -> list[Note]:
     """Reads notes, none if anything is amiss.
 
     Returns:
-        Attempt, par time and digest for seeds from the first on; of a drawn level alone 0, its par time, and
-        which limit ended the search.
+        One for each seed from the first on; of a drawn level one.
     """
     try:
         notes = json.loads(file.read_bytes())
         sound = all(
             [type(value) for value in note] == [int, int, str]
-            and 0 <= note[0] < MAX_ATTEMPTS
+            and 0 <= note[0] < max(MAX_ATTEMPTS, LARGE.width)
             and 0 <= note[1] <= THOROUGH.ticks
             for note in notes
         )

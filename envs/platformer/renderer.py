@@ -41,7 +41,8 @@ GHOST_TINTS = (
 
 LEGEND = (
     ("walker_0", "turns at walls"), ("edger_0", "turns at edges"), ("shelled_0", "hides in its shell"),
-    ("flyer_0", "hovers"), ("plant_0", "can't be stomped"), ("mushroom", "makes big"),
+    ("flyer_0", "hovers"), ("walker_winged_0", "hops"), ("spiny_0", "can't be stomped"),
+    ("plant_0", "lurks in a pipe"), ("mushroom", "makes big"),
 )  # fmt: skip
 LEGEND_LINE = 38
 

@@ -18,15 +18,23 @@ from .state import (
     BUMP_TICKS,
     COIN,
     COIN_BLOCK,
+    EAST_MOUTH_LOWER,
+    EAST_MOUTH_UPPER,
     EDGE_WALKER,
     EMPTY,
     FLAG,
     FLYER,
     GONE,
     GROUND,
+    HANGING_MOUTH_LEFT,
+    HANGING_MOUTH_RIGHT,
     HEIGHT,
     IN_BLOCK,
     KNOCKED,
+    LEDGE,
+    LOOKS_LIKE,
+    LYING_LOWER,
+    LYING_UPPER,
     MARGIN,
     MUSHROOM,
     MUSHROOM_BLOCK,
@@ -45,6 +53,7 @@ from .state import (
     SHELLED,
     SKY,
     SPIKE,
+    SPINY,
     SPRING,
     SPRING_CLASS,
     SQUASHED,
@@ -54,9 +63,13 @@ from .state import (
     TILE,
     USED,
     WALKER,
+    WEST_MOUTH_LOWER,
+    WEST_MOUTH_UPPER,
+    WINGED,
     PlatformerParams,
     capacity_of,
 )
+from .tiles import after_change
 
 FAR = 3 * TILE
 """What moves farther than this in one step is shown where it is."""
@@ -73,7 +86,11 @@ WALK = (0, 1, 2, 1)
 TILE_NAMES = {
     COIN: "coin", BRICK: "brick", COIN_BLOCK: "question", MUSHROOM_BLOCK: "question", USED: "used",
     PIPE_MOUTH_LEFT: "pipe_mouth_left", PIPE_MOUTH_RIGHT: "pipe_mouth_right", PIPE_LEFT: "pipe_left",
-    PIPE_RIGHT: "pipe_right", SPIKE: "spike", SPRING: "spring_0",
+    PIPE_RIGHT: "pipe_right", SPIKE: "spike", SPRING: "spring_0", LEDGE: "ledge",
+    HANGING_MOUTH_LEFT: "hanging_mouth_left", HANGING_MOUTH_RIGHT: "hanging_mouth_right",
+    LYING_UPPER: "lying_upper", LYING_LOWER: "lying_lower", WEST_MOUTH_UPPER: "west_mouth_upper",
+    WEST_MOUTH_LOWER: "west_mouth_lower", EAST_MOUTH_UPPER: "east_mouth_upper",
+    EAST_MOUTH_LOWER: "east_mouth_lower",
 }  # fmt: skip
 THING_NAMES = {
     WALKER: "walker", EDGE_WALKER: "edger", SHELLED: "shelled", SHELL: "shell", SHELL_SLIDING: "shell",
@@ -191,16 +208,20 @@ class Scene:
 
     def _creatures(self, e: np.void, clock: float) -> Iterator[tuple[Thing, bool]]:
         """Things, and whether tiles hide them."""
-        first = self._params.things["kind"][e["level"]]
+        first = self._params.things[e["level"]]
         frame = int(clock) // STEP_TICKS % 2
         for slot in np.flatnonzero(e["things"]["kind"]).tolist():
             thing = e["things"][slot]
             kind, timer = int(thing["kind"]), int(thing["timer"])
             if kind == IN_BLOCK:
                 continue
-            was = int(first[slot])
+            was = int(first[slot]["kind"])
             overturned = kind == KNOCKED
-            name = THING_NAMES.get(was if kind in (KNOCKED, SQUASHED) else kind, "walker")
+            is_beaten = kind in (KNOCKED, SQUASHED)
+            name = THING_NAMES.get(was if is_beaten else kind, "walker")
+            traits = int(first[slot]["timer"]) & SPINY if is_beaten else timer
+            if name in ("walker", "shelled"):
+                name = ("spiny" if traits & SPINY else name) + ("_winged" if traits & WINGED else "")
             if kind == SQUASHED:
                 name += "_flat"
             elif name == "shell" and kind == SHELL or overturned and was == SHELLED:
@@ -217,12 +238,12 @@ class Scene:
     def _loot(self, e: np.void) -> Iterator[Thing]:
         """What jumps out of a tile that was just hit: a block's coin, the pieces of a brick."""
         cell, done = int(e["bump_cell"]), BUMP_TICKS - int(e["bump_timer"])
-        code = self._params.tiles[e["level"], cell]
-        if not e["bump_timer"] or code not in (BRICK, COIN_BLOCK) or cell not in self._changed(e):
+        code, slot = (table[e["level"], cell] for table in (self._params.tiles, self._params.slots))
+        if not e["bump_timer"] or cell not in self._changed(e) or self._params.releases[e["level"], slot]:
             return
         row, column = divmod(cell, self._capacity.stride)
         x, y = (column - MARGIN) * 16 + 8, (row - SKY) * 16
-        if code == COIN_BLOCK:
+        if code != BRICK:
             yield Thing(f"coin_{done // 2 % FRAMES['coin']}", x, y - 3 * done + done * done // 8)
             return
         for side in (-1, 1):
@@ -244,11 +265,10 @@ class Scene:
         for column in range(first, min(last + 1, width)):
             for row in range(HEIGHT):
                 cell = self._capacity.cell(column, row)
-                for name in looks[column][row]:
-                    if cell in changed:
-                        if name in ("coin", "brick"):
-                            continue
-                        name = "used"
+                names = looks[column][row]
+                if cell in changed:
+                    names = ("used",) if after_change(self._params.tiles[level, cell]) == USED else ()
+                for name in names:
                     if name in FRAMES:
                         name = f"{name}_{turn % FRAMES[name]}"
                     if cell == pressed:
@@ -286,6 +306,7 @@ class Scene:
         def look(row: int, column: int) -> tuple[str, ...]:
             y, x = row + 1, column + MARGIN
             code = int(tiles[y, x])
+            code = LOOKS_LIKE.get(code, code)
             if code == EMPTY:
                 return ("water",) if row == HEIGHT - 1 else ()
             if code == FLAG:

@@ -90,6 +90,9 @@ class Plan(NamedTuple):
     limit: str = ""
     """Which of `Limits` ended it where no way was found: `states`, `moves` or `ticks`; empty: none, all that
     it tells apart was tried."""
+    furthest: int = 0
+    """Units from the level's left edge, of the player that came furthest on firm ground, where no way was
+    found."""
 
 
 class Searcher:
@@ -124,13 +127,13 @@ class Searcher:
         best, tried, cuts = Plan(self._path[:0], 0, False, 0), 0, 0
         for weight in WEIGHTS:
             limit = best.ticks if best.clears else limits.ticks
-            length, ticks, clears, more, cut = _bound_search(state.dtype)(
+            length, ticks, clears, more, cut, furthest = _bound_search(state.dtype)(
                 params, state, i, num_actions, repeat, weight, limit, limits.states - tried,
                 limits.record_every, self._states, self._nodes, self._buckets, self._met, self._path,
             )  # fmt: skip
             tried, cuts = tried + more, cuts | cut
             if clears or not best.clears and ticks > best.ticks:
-                best = Plan(self._path[:length].copy(), ticks, bool(clears), tried)
+                best = Plan(self._path[:length].copy(), ticks, bool(clears), tried, furthest=furthest)
         ended_by = "" if best.clears or not cuts else CUTS[cuts.bit_length() - 1]
         return best._replace(tried=tried, limit=ended_by)
 
@@ -166,7 +169,8 @@ def _search(
     """One search.
 
     Returns:
-        Moves of the plan in `path`, its ticks, whether it clears, states tried, and bits of `CUTS`.
+        Moves of the plan in `path`, its ticks, whether it clears, states tried, bits of `CUTS`, and the x of
+        the state on firm ground that came furthest.
     """
     for k in range(len(buckets)):
         buckets[k] = -1
@@ -182,7 +186,7 @@ def _search(
     nodes[0].moves = 0
     low = ticks_to_go(states, 0, goal_x) * weight // 4
     if low >= len(buckets):
-        return 0, 0, False, 0, 1
+        return 0, 0, False, 0, 1, int(states[0].x)
     buckets[low] = 0
     count = 1
     kept = 1
@@ -251,7 +255,7 @@ def _search(
     for k in range(length - 1, -1, -1):
         path[k] = nodes[last].action
         last = nodes[last].parent
-    return length, ticks, goal >= 0, tried, cuts
+    return length, ticks, goal >= 0, tried, cuts, best_x
 
 
 @rare_kernel

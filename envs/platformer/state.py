@@ -62,25 +62,48 @@ LARGE = Capacity(512, 64, 1024)
 
 # ---------------------------------------------------------------- tiles
 
-# Codes below BRICK let bodies through, all others are solid. COIN to MUSHROOM_BLOCK can change, once.
+# Codes below BRICK let bodies through, all others are solid; those from LEDGE on bear. HIDDEN_COIN to
+# MUSHROOM_BLOCK can change, once, but for LEDGE: a taken coin and a broken BRICK to EMPTY, the others, when
+# hit from below, to USED.
 EMPTY = 0
 FLAG = 1  # the pole: foot and the cells above it
-COIN = 2  # -> EMPTY
-BRICK = 3  # -> EMPTY, when hit by a big player
-COIN_BLOCK = 4  # -> USED, gives a coin
-MUSHROOM_BLOCK = 5  # -> USED, releases a mushroom
-USED = 6
-GROUND = 7
-PIPE_MOUTH_LEFT = 8
-PIPE_MOUTH_RIGHT = 9
-PIPE_LEFT = 10
-PIPE_RIGHT = 11
-SPIKE = 12  # solid, harms on touch
-SPRING = 13  # solid, throws up who lands on it
-NUM_TILES = 14
+HIDDEN_COIN = 2  # not to be seen, stops who comes from below, gives a coin
+HIDDEN_MUSHROOM = 3
+COIN = 4
+LEDGE = 5  # bears who comes from above
+BRICK = 6  # breaks when hit by a big player
+COIN_BRICK = 7  # looks like BRICK, gives a coin
+MUSHROOM_BRICK = 8
+COIN_BLOCK = 9  # gives a coin
+MUSHROOM_BLOCK = 10  # releases a mushroom
+USED = 11
+GROUND = 12
+PIPE_MOUTH_LEFT = 13
+PIPE_MOUTH_RIGHT = 14
+PIPE_LEFT = 15
+PIPE_RIGHT = 16
+SPIKE = 17  # solid, harms on touch
+SPRING = 18  # solid, throws up who lands on it
+# Pipes that hang, and that lie with their mouth to the left or to the right.
+HANGING_MOUTH_LEFT = 19
+HANGING_MOUTH_RIGHT = 20
+LYING_UPPER = 21
+LYING_LOWER = 22
+WEST_MOUTH_UPPER = 23
+WEST_MOUTH_LOWER = 24
+EAST_MOUTH_UPPER = 25
+EAST_MOUTH_LOWER = 26
+NUM_TILES = 27
 FIRST_SOLID = BRICK
-FIRST_CHANGING = COIN
-NUM_CHANGING = 4
+FIRST_FLOOR = LEDGE
+FIRST_CHANGING, LAST_CHANGING = HIDDEN_COIN, MUSHROOM_BLOCK
+LOOKS_LIKE = {
+    HIDDEN_COIN: EMPTY,
+    HIDDEN_MUSHROOM: EMPTY,
+    COIN_BRICK: BRICK,
+    MUSHROOM_BRICK: BRICK,
+}
+"""What players and agents see in place of tiles that keep a secret."""
 
 FLAG_HEIGHT = 9  # cells of the pole, its foot included
 
@@ -104,6 +127,11 @@ KNOCKED = 13  # knocked over: falls out of the level, touches nothing
 NUM_KINDS = 14
 FIRST_ENEMY, LAST_ENEMY = WALKER, PLANT
 
+# What WALKER and SHELLED may have besides: bits of their `timer`, for which they have no other use.
+WINGED = 1  # hops; stomped it loses its wings
+SPINY = 2  # can't be stomped
+NUM_TRAITS = 4
+
 THING_WIDTH = 14 * PIXEL  # of all things but platforms
 THING_HEIGHT = 14 * PIXEL
 PLATFORM_TILES = 3
@@ -117,6 +145,7 @@ MUSHROOM_SPEED = 256
 MUSHROOM_RISE = 16  # ticks, a pixel each, in which it comes out of its block
 THING_GRAVITY = 64
 THING_MAX_FALL = 1024
+HOP_SPEED = -1024  # upwards, of what has wings: 2 tiles high
 KNOCK_SPEED = -768  # upwards, of what is knocked over
 SQUASHED_TICKS = 30
 
@@ -203,7 +232,8 @@ THING = np.dtype(
         ("vx", np.int16),
         ("vy", np.int16),
         ("kind", np.uint8),
-        ("timer", np.uint8),  # ticks: of a cycle; since it left its block; until it is gone; shell: its kills
+        # Ticks: of a cycle; since it left its block; until it is gone. Shell: its kills; walkers: traits.
+        ("timer", np.uint8),
     ],
     align=True,
 )
@@ -284,7 +314,7 @@ class LevelTables(NamedTuple):
     slot_cells: NDArray[np.uint16]
     """(M, slots) the cell of each slot, 0 behind the end."""
     releases: NDArray[np.uint8]
-    """(M, slots) of a MUSHROOM_BLOCK's slot: 1 + the thing in it (of kind IN_BLOCK); 0 elsewhere."""
+    """(M, slots) of a tile with a mushroom: 1 + the thing in it (of kind IN_BLOCK); 0 elsewhere."""
     things: NDArray[np.void]
     """(M, things) records of THING at the start (`thing_start`), by rising x; zeros behind the end."""
 
@@ -316,17 +346,18 @@ def player_start(column: int, row: int) -> tuple[int, int]:
     return column * TILE + (TILE - PLAYER_WIDTH) // 2, (row + 1) * TILE
 
 
-def thing_start(kind: int, column: int, row: int) -> tuple[int, int, int, int, int, int]:
+def thing_start(kind: int, column: int, row: int, traits: int = 0) -> tuple[int, int, int, int, int, int]:
     """The record of THING that a thing starts with.
 
     Args:
         kind: WALKER, EDGE_WALKER, SHELLED, FLYER, PLANT, PLATFORM_ACROSS, PLATFORM_UP or IN_BLOCK.
         column: of its cell; a plant's is above the left half of its pipe's mouth, a platform's its left one.
         row: of its cell.
+        traits: bits of a WALKER or SHELLED.
     """
     x, y = column * TILE + (TILE - THING_WIDTH) // 2, (row + 1) * TILE
     if kind in (WALKER, EDGE_WALKER, SHELLED):
-        return x, y, -WALKER_SPEED, 0, kind, 0
+        return x, y, -WALKER_SPEED, 0, kind, traits
     if kind == PLANT:
         return x + TILE // 2, y + TILE, 0, 0, kind, PLANT_HIDDEN
     if kind in (PLATFORM_ACROSS, PLATFORM_UP):

@@ -14,10 +14,12 @@ from .state import (
     EDGE_WALKER,
     ENEMY,
     FIRST_ENEMY,
+    FIRST_FLOOR,
     FIRST_SOLID,
     FLYER,
     FLYER_SLOPE,
     GONE,
+    HOP_SPEED,
     KNOCK_SPEED,
     KNOCKED,
     LAST_ENEMY,
@@ -44,6 +46,7 @@ from .state import (
     SHELL_SLIDING,
     SHELL_SPEED,
     SHELLED,
+    SPINY,
     SQUASHED,
     SQUASHED_TICKS,
     STOMP_BOUNCE,
@@ -53,6 +56,8 @@ from .state import (
     THING_WIDTH,
     TILE_SHIFT,
     WAKE_COLUMNS,
+    WALKER,
+    WINGED,
 )
 from .tiles import cell_at, code_at, fits, take_coins
 
@@ -96,17 +101,33 @@ def walk(e, tiles, slots, t):
 
     vy = min(t.vy + THING_GRAVITY, THING_MAX_FALL)
     row = (y + vy - 1) >> TILE_SHIFT
-    if row != (y - 1) >> TILE_SHIFT and (
-        code_at(e, tiles, slots, cell_at(e, x >> TILE_SHIFT, row)) >= FIRST_SOLID
-        or code_at(e, tiles, slots, cell_at(e, (x + THING_WIDTH - 1) >> TILE_SHIFT, row)) >= FIRST_SOLID
+    if vy < 0:
+        rise(e, tiles, slots, t, x, y, vy)
+    elif row != (y - 1) >> TILE_SHIFT and (
+        code_at(e, tiles, slots, cell_at(e, x >> TILE_SHIFT, row)) >= FIRST_FLOOR
+        or code_at(e, tiles, slots, cell_at(e, (x + THING_WIDTH - 1) >> TILE_SHIFT, row)) >= FIRST_FLOOR
     ):
         t.y = row << TILE_SHIFT
-        t.vy = 0
+        t.vy = HOP_SPEED if t.timer & WINGED and t.kind <= SHELLED else 0
     else:
         t.y = y + vy
         t.vy = vy
         if y + vy >= PIT_DEPTH:
             t.kind = GONE
+
+
+@rare_kernel
+def rise(e, tiles, slots, t, x, y, vy):
+    """Moves what hops up by one tick, until its head meets a tile."""
+    row = (y - THING_HEIGHT + vy) >> TILE_SHIFT
+    t.y = y + vy
+    t.vy = vy
+    if row != (y - THING_HEIGHT) >> TILE_SHIFT and (
+        code_at(e, tiles, slots, cell_at(e, x >> TILE_SHIFT, row)) >= FIRST_SOLID
+        or code_at(e, tiles, slots, cell_at(e, (x + THING_WIDTH - 1) >> TILE_SHIFT, row)) >= FIRST_SOLID
+    ):
+        t.y = (row + 1 << TILE_SHIFT) + THING_HEIGHT
+        t.vy = 0
 
 
 @kernel
@@ -117,7 +138,7 @@ def may_enter(e, tiles, slots, t, column):
         if code_at(e, tiles, slots, cell_at(e, column, row)) >= FIRST_SOLID:
             return False
     if t.kind == EDGE_WALKER and t.vy == 0:
-        return code_at(e, tiles, slots, cell_at(e, column, bottom + 1)) >= FIRST_SOLID
+        return code_at(e, tiles, slots, cell_at(e, column, bottom + 1)) >= FIRST_FLOOR
     return True
 
 
@@ -250,7 +271,7 @@ def meet(e, t, falling, tiles, slots):
             t.kind = SHELL_SLIDING
             t.vx = -SHELL_SPEED if left else SHELL_SPEED
             t.timer = 0
-    elif kind == PLANT or not stomps:
+    elif kind == PLANT or not stomps or (kind == WALKER and t.timer & SPINY):
         if kind != SHELL_SLIDING or offset * t.vx < 0:
             hurt(e, ENEMY)
         return
@@ -260,7 +281,10 @@ def meet(e, t, falling, tiles, slots):
     else:
         beat(e, int(e.chain))
         e.chain = min(int(e.chain) + 1, 255)
-        if kind == SHELLED:
+        if kind <= SHELLED and t.timer & WINGED:
+            t.timer -= WINGED
+            t.vy = 0
+        elif kind == SHELLED:
             t.kind = SHELL
             t.vx = 0
         elif kind == FLYER:

@@ -13,15 +13,14 @@ from .state import (
     BRICK,
     BUMP_TICKS,
     COIN,
-    COIN_BLOCK,
     EMPTY,
     FIRST_CHANGING,
     FIRST_SOLID,
     LARGE,
+    LAST_CHANGING,
+    LEDGE,
     MARGIN,
     MUSHROOM,
-    MUSHROOM_BLOCK,
-    NUM_CHANGING,
     PLAYER_WIDTH,
     POINTS_BRICK,
     POINTS_COIN,
@@ -61,11 +60,17 @@ def cell_at(e, column, row):
 def code_at(e, tiles, slots, cell):
     """The code of a tile as it is now."""
     code = int(tiles[np.uint64(cell)])
-    if FIRST_CHANGING <= code < FIRST_CHANGING + NUM_CHANGING:
+    if FIRST_CHANGING <= code <= LAST_CHANGING and code != LEDGE:
         slot = np.uint64(slots[np.uint64(cell)])
         if e.changed[slot >> _WORD_SHIFT] >> (slot & _BIT_MASK) & _ONE:
-            code = USED if code >= COIN_BLOCK else EMPTY
+            code = after_change(code)
     return code
+
+
+@kernel
+def after_change(code):
+    """What a tile that can change becomes."""
+    return EMPTY if COIN <= code <= BRICK else USED
 
 
 @kernel
@@ -99,18 +104,18 @@ def fits(e, tiles, slots, x, y, height):
 
 @rare_kernel
 def bump(e, slots, releases, cell, code):
-    """Hits a tile from below: breaks a brick if the player is big, empties a block."""
+    """Hits a tile from below: breaks a brick if the player is big, takes out what is in it."""
     e.bump_cell = cell
     e.bump_timer = BUMP_TICKS
     if code == BRICK:
         if e.big:
             mark_changed(e, slots, cell)
             e.score += POINTS_BRICK
-    elif code == COIN_BLOCK:
-        mark_changed(e, slots, cell)
+        return
+    mark_changed(e, slots, cell)
+    thing = int(releases[np.uint64(slots[np.uint64(cell)])]) - 1
+    if thing >= 0:
+        e.things[thing].kind = MUSHROOM
+    else:
         e.coins += 1
         e.score += POINTS_COIN
-    elif code == MUSHROOM_BLOCK:
-        mark_changed(e, slots, cell)
-        thing = int(releases[np.uint64(slots[np.uint64(cell)])]) - 1
-        e.things[thing].kind = MUSHROOM

@@ -71,13 +71,15 @@ class Platformer(World):
     | spring, button held       | 7.0      |         |         |
     | spring, button not held   | 3.4      |         |         |
 
-    **Tiles** are solid ground, pipes, bricks (a big player breaks them), blocks with a coin or a mushroom
-    (hit them from below), coins, spikes (harm on touch), springs (throw up who lands on them), and the flag.
-    A pit is deadly.
+    **Tiles** are solid ground, pipes, bricks (a big player breaks them, but not those with a coin or a
+    mushroom), blocks with a coin or a mushroom (hit them from below), some of which are hidden, floors that
+    are jumped through from below, coins, spikes (harm on touch), springs (throw up who lands on them), and
+    the flag. A pit is deadly.
 
     **Things**, at most 64 a level, move while they are within 14 columns of the player. Walkers turn at
     walls, or also at edges; stomping squashes them. Stomping a shelled one leaves its shell, which slides
-    when kicked and knocks over what it meets. Flyers hover up and down. Plants go in and out of their pipe,
+    when kicked and knocks over what it meets. Some walkers are spiny, and can't be stomped; some have wings,
+    hop, and lose them when stomped. Flyers hover up and down. Plants go in and out of their pipe,
     but do not come out beside the player, and can't be stomped. A stomp bounces, higher with the jump button
     held. Moving platforms can be stood on, are passed from below, and carry the player. A mushroom makes the
     player big: it is two tiles tall, ducks, and survives a hit, after which it is small and for two seconds
@@ -102,8 +104,8 @@ class Platformer(World):
     - `observation="grid"` (default): `Box(0, 255, (17, 13, 13), uint8)`, the tiles around the player (4
       columns behind, 8 ahead, 6 rows above and below): two planes of tiles, six of things; then constant
       planes of the player's place in its tile, speeds, footing, size, jump and invulnerability
-      (`observe.PLANE_NAMES`). It settles what comes next, but for what is outside, the last bits of speeds,
-      and things that share a tile, of which it shows one.
+      (`observe.PLANE_NAMES`). It settles what comes next, but for what is outside or hidden, the last bits of
+      speeds, and things that share a tile, of which it shows one.
     - `observation="pixels"`: `Box(0, 255, (64, 64, 3), uint8)`, a small picture.
     - `observation="index"`: `Discrete(2160)`, the situation in mixed radix: footing (3), jump button (2),
       speed (3), wall ahead (5), gap ahead (4), danger ahead (6).

@@ -46,7 +46,17 @@ ZOO = draw_level(
     },
     pits=(28, 29, 30),
 )  # fmt: skip
-"""All kinds of tiles and things."""
+"""The usual kinds of tiles and things."""
+
+MENAGERIE = draw_level(
+    {
+        (5, 9): "cmiI", (10, 9): "_____", (9, 12): "h", (13, 8): "w", (14, 12): "H", (18, 12): "W",
+        (22, 12): "T", (25, 12): "u", (26, 9): "=_i_e", (32, 0): "[]", (32, 1): "[]", (36, 10): "((#",
+        (36, 11): "))#", (38, 12): "#", (41, 11): "#((", (41, 12): "#))", (34, 8): "_", (34, 7): "T",
+    },
+    pits=(28, 29),
+)  # fmt: skip
+"""All others."""
 
 
 def join(*levels: Level) -> Level:
@@ -121,6 +131,6 @@ class Stage:
         cell = codes.USUAL.cell(column, row)
         code, slot = int(self.params.tiles[0, cell]), int(self.params.slots[0, cell])
         has_changed = int(self.record["changed"][slot // 64]) >> slot % 64 & 1
-        if codes.COIN <= code <= codes.MUSHROOM_BLOCK and has_changed:
-            return codes.EMPTY if code <= codes.BRICK else codes.USED
+        if codes.FIRST_CHANGING <= code <= codes.LAST_CHANGING and code != codes.LEDGE and has_changed:
+            return codes.EMPTY if code in (codes.COIN, codes.BRICK) else codes.USED
         return code

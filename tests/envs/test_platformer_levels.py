@@ -125,8 +125,10 @@ def test_the_digest_names_what_is_played():
             "f, line 14, column 14: plant 'p' not above the left half '[' of a pipe's mouth",
         ),
         (edited(8, 5, "]"), "f, line 8, column 5: pipe ']' without its left half '['"),
-        (edited(17, 14, "."), "f, line 16, column 14: pipe '[' stands on '.', not on ground"),
-        (edited(17, 15, "="), "f, line 16, column 15: pipe ']' stands on '=', not on ground"),
+        (edited(17, 14, "."), "f, line 15, column 14: pipe '[' is held by nothing at either end"),
+        (edited(17, 15, "w"), "f, line 15, column 15: pipe ']' is held by nothing at either end"),
+        (edited(8, 5, "("), "f, line 8, column 5: pipe '(' without its lower half ')' below"),
+        (edited(8, 5, ")"), "f, line 8, column 5: pipe ')' without its upper half '(' above"),
         (edited(5, 3, "p"), "f, line 5, column 3: plant 'p' not above the left half '[' of a pipe's mouth"),
         (edited(17, 22, "o"), "f, line 17, column 20: platform '-' needs 2 empty cells '.' to its right"),
         (edited(18, 28, "w"), "f, line 18, column 27: platform '|' needs 2 empty cells '.' to its right"),
@@ -442,7 +444,8 @@ def test_on_the_command_line_the_warning_is_one_line(tmp_path):
     code = f"from meze.runners.cli import main; raise SystemExit(main({words}))"
     run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert [line for line in run.stderr.splitlines() if not line.startswith("Compiling")] == [
-        "meze: warning: level 'wall' is not certified: no way to its flag was found among 5,000,000 states"
+        "meze: warning: level 'wall' is not certified: no way to its flag was found among 5,000,000 states; "
+        "it came to column 20 of 48"
     ]
 
 

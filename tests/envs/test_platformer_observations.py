@@ -80,6 +80,16 @@ def test_tiles_that_have_changed_are_shown_as_they_are():
     assert not planes["special"][ABOVE - 3].any()
 
 
+def test_what_keeps_a_secret_looks_like_what_it_is_taken_for():
+    stage = grid({(6, 9): "cmiIu_"}).put(5.3)
+    row = (ABOVE - 3, slice(BEHIND + 1, BEHIND + 7))
+    planes = look(stage)
+    assert planes["solid"][row].tolist() == [192, 192, 0, 0, 255, 0]
+    assert planes["special"][row].tolist() == [0, 0, 0, 0, 0, 32]
+    stage.record["changed"][0] = 0b1111
+    assert look(stage)["solid"][row].tolist() == [255, 255, 255, 255, 255, 0]
+
+
 def test_the_flag_is_seen_from_foot_to_top():
     stage = grid().put(41)
     assert (look(stage)["special"][:, BEHIND + 4] == 192).sum() == ABOVE + 1
@@ -88,6 +98,7 @@ def test_the_flag_is_seen_from_foot_to_top():
 @pytest.mark.parametrize(
     "character, plane, value",
     [
+        ("W", "creature", 44), ("h", "creature", 52), ("H", "creature", 60), ("T", "creature", 116),
         ("w", "creature", 36), ("e", "creature", 72), ("t", "creature", 108), ("f", "creature", 216),
         ("-", "help", 255), ("|", "help", 192),
     ],

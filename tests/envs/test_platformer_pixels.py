@@ -14,7 +14,8 @@ from platformer_stage import FLOOR, TILE, Stage, draw_level
 
 FURNISHED = {
     (8, 12): "w", (11, 12): "e", (13, 12): "t", (15, 9): "f", (17, 11): "p", (17, 12): "[]", (5, 8): "-",
-    (24, 9): "=?M=", (28, 12): "o^So", (20, 7): "|",
+    (24, 9): "=?M=", (28, 12): "o^So", (20, 7): "|", (10, 12): "h", (12, 9): "T",
+    (10, 5): "___", (40, 9): "ciu",
 }  # fmt: skip
 KINDS = (*range(codes.WALKER, codes.PLATFORM_ACROSS),)
 
@@ -60,13 +61,20 @@ def paint(params, e: np.void) -> np.ndarray:
         if int(e["changed"][slot // 64]) >> slot % 64 & 1:
             row, column = divmod(int(params.slot_cells[level, slot]), codes.USUAL.stride)
             code = params.tiles[level, row * codes.USUAL.stride + column]
-            number = pixels.USED_SPRITE if code >= codes.COIN_BLOCK else pixels.AIR_SPRITE
+            gone = code in (codes.COIN, codes.BRICK)
+            number = pixels.AIR_SPRITE if gone else pixels.USED_SPRITE
             put(number, (column - codes.MARGIN) * CELL, (row - codes.SKY + 1) * CELL, CELL, CELL)
     scale = TILE // CELL
     for slot in sorted(e["awake"][: e["num_awake"]].tolist()):
         t = e["things"][slot]
         kind, x, y = int(t["kind"]), int(t["x"]), int(t["y"])
-        number = pixels.FIRST_THING_SPRITE + 2 * kind + (t["vx"] < 0)
+        key = kind, int(t["timer"])
+        look = (
+            [*pixels.TRAITED_NAMES].index(key) + codes.PLATFORM_UP + 1
+            if key in pixels.TRAITED_NAMES
+            else kind
+        )
+        number = pixels.FIRST_THING_SPRITE + 2 * look + (t["vx"] < 0)
         if kind in (codes.PLATFORM_ACROSS, codes.PLATFORM_UP):
             put(number, x // scale, y // scale, 2, 3 * CELL)
         elif kind == codes.PLANT:
@@ -125,14 +133,15 @@ def test_everything_that_matters_is_seen_and_told_apart(stage, e):
     """Each kind of thing, each kind of tile, and the way it faces."""
     e["num_awake"], e["awake"][0] = 1, 1
     pictures = {}
-    for kind in (codes.GONE, *KINDS):
+    gone, *kinds = ((codes.GONE, 0), *((kind, 0) for kind in KINDS), *pixels.TRAITED_NAMES)
+    for kind, timer in (gone, *kinds):
         for vx in (-128, 128):
-            e["things"][1] = (10 * TILE, 10 * TILE, vx, 0, kind, 0)
-            pictures[kind, vx > 0] = observe(stage, e)
-    for kind in KINDS:
-        assert (pictures[kind, True] != pictures[codes.GONE, True]).any(axis=2).sum() >= 8, kind
+            e["things"][1] = (10 * TILE, 10 * TILE, vx, 0, kind, timer)
+            pictures[(kind, timer), vx > 0] = observe(stage, e)
+    for kind in kinds:
+        assert (pictures[kind, True] != pictures[gone, True]).any(axis=2).sum() >= 8, kind
         assert (pictures[kind, True] != pictures[kind, False]).any(), kind
-    for one, other in combinations((codes.GONE, *KINDS), 2):
+    for one, other in combinations((gone, *kinds), 2):
         assert abs(pictures[one, True] - pictures[other, True]).sum() > 500, (one, other)
     poses = []
     for fields in ({}, {"big": True}, {"big": True, "ducking": True}, {"facing_left": True}):

@@ -176,6 +176,33 @@ def test_tiles_that_have_changed_look_so(stage):
     assert names[28] == [["coin_0"], []]
 
 
+def test_what_keeps_a_secret_looks_like_what_it_is_taken_for():
+    stage = Stage({(24, 9): "cmiIu_"})
+    seen = []
+    for changed_tiles in (0, 0b1111):
+        stage.record["changed"][0] = changed_tiles
+        row = {thing.x: thing.sprite for thing in sprites(stage, stage.record) if thing.y == 10 * 16}
+        seen.append([row.get(column * 16 + 8) for column in range(24, 30)])
+    assert seen == [["brick", "brick", None, None, "used", "ledge"], [*["used"] * 5, "ledge"]]
+
+
+def test_traits_are_seen_while_they_last():
+    stage = Stage({(9 + 3 * k, 12): letter for k, letter in enumerate("WTHhw")})
+
+    def names(kind=None) -> list[str]:
+        e = stage.record.copy()
+        if kind is not None:
+            e["things"]["kind"][:5] = kind
+        shown = [thing.sprite.rpartition("_")[0] for thing in sprites(stage, e)]
+        return [name for name in shown if name.startswith(("walker", "shell", "spiny"))]
+
+    plain = ["walker", "shell", "spiny", "spiny", "walker"]
+    assert names() == ["walker_winged", "shelled_winged", "spiny_winged", "spiny", "walker"]
+    assert names(codes.KNOCKED) == plain
+    stage.things["timer"][:3] -= codes.WINGED
+    assert names() == ["walker", "shelled", *plain[2:]]
+
+
 def test_a_hit_block_jumps_and_shows_its_coin(stage, e):
     cell = codes.USUAL.cell(25, 9)
     e["changed"][0] = 1 << int(stage.params.slots[0, cell])

@@ -70,6 +70,7 @@ def test_names_are_found_wherever_they_stand(line, wanted) -> None:
         ("watch", "usage"),
         ("evaluate", "usage"),
         ("import-map", "usage"),
+        ("import-levels", "usage"),
         ("new-world", "usage"),
     ],
 )

@@ -98,6 +98,18 @@ def test_in_the_maze_a_turn_that_was_tapped_is_wanted_until_the_next_one(frames,
     assert replay.load(path).actions == tuple(first.values())
 
 
+def test_an_imported_set_is_played_by_its_name(frames, tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "theirs").mkdir()
+    for name, letter in (("a", "X"), ("b", "S")):
+        rows = [*["-" * 40] * 11, "-" * 20 + letter + "-" * 19, "-" * 40, "X" * 40]
+        (tmp_path / "theirs" / f"{name}.txt").write_text("\n".join(rows))
+    assert cli.main(["import-levels", "theirs", "--format", "vglc", "--out", "mine"]) == 0
+    moments = frames({5: down(pygame.K_RIGHT), 30: down(pygame.K_q)})
+    assert cli.main(capsys.readouterr().out.splitlines()[-1].split("meze ")[1].split()) == 0
+    assert len(moments) == 30 and moments[-1].records["x"][0] > moments[0].records["x"][0]
+
+
 @pytest.mark.slow
 def test_a_long_game_can_be_watched_to_its_end(tmp_path, monkeypatch) -> None:
     """By hand a step is a tick: an episode as long as others' has more steps than the registered limit."""
