@@ -274,7 +274,9 @@ def _slice(found: Mapping[str, Any], name: str) -> Any:
     if labels is not None:
         axes.set_xticks(range(len(labels)), labels, rotation=30, ha="right")
     elif log:
-        axes.set_xscale("log")
+        axes.set_xscale("log", subs=[3])  # labels at 1 and 3 of each decade: more would overlap
+        axes.xaxis.set_major_formatter("{x:g}")
+        axes.xaxis.set_minor_formatter("{x:g}")
     axes.set_xlabel(name)
     axes.set_ylabel(found["values"][0])
     return figure
