@@ -90,12 +90,14 @@ def pairs(given: ResultsSettings) -> Iterator[Pair]:
 
 
 def write_tables(page: Path, results: Results) -> None:
-    """Puts the tables between the page's two marks."""
+    """Puts the tables between the page's two marks; where nothing is known the page stays."""
     before, begin, rest = page.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
     if not begin or not end:
         raise ValueError(f"{page} has no {BEGIN} ... {END}")
     body = "\n\n".join(tables(results.rows()))
+    if not body:
+        return
     page.write_text(f"{before}{BEGIN}\n\n{body}\n\n{END}{after}", encoding="utf-8")
 
 
@@ -109,7 +111,8 @@ def main(args: Sequence[str]) -> int:
         results.run(Processes(given.jobs))
     except KeyboardInterrupt as error:
         code = exit_code(error)
-    write_tables(given.page, results)
+    everything = list(pairs(replace(given, envs=(), agents=())))
+    write_tables(given.page, Results(given.rows, given.work, everything, given.episodes, until))
     for name, reason in results.failures.items():
         print(f"{name} failed: {reason}", file=sys.stderr)
     return code or bool(results.failures)

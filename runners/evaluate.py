@@ -46,8 +46,9 @@ class EvaluateSettings:
     max_episode_steps: int | None = None
     """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
     first_seed: int | None = None
-    """Episode k starts from this plus k; of a world with a `split` the maps, too, are those from this on. So
-    anybody can judge on episodes that nobody has chosen."""
+    """Episode k starts from this plus k; of a world with a `split` the maps, too, are those from this on, or
+    from 2,000,000,000 more where somebody may have trained on them. So anybody can judge on episodes that
+    nobody has chosen."""
     checkpoint: str = "best"
     """Of runs: `best` by the evaluations on the way, `newest`, or the step after which it was written; of a
     searcher's run, the generation."""
@@ -139,7 +140,8 @@ def _play(
         settings, env_config = given.run, given.env
         first = EVALUATION_SEED if settings.first_seed is None else settings.first_seed
         if settings.first_seed is not None and getattr(env_config, "split", None) == "test":
-            env_config = on_split(env_config, first)
+            is_trained_on = first < EVALUATION_SEED
+            env_config = on_split(env_config, first + is_trained_on * 2 * EVALUATION_SEED)
         env = make_evaluation_env(
             environment,
             env_config,

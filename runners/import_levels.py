@@ -52,8 +52,11 @@ def main(args: Sequence[str]) -> int:
     if not target.parent.is_dir():
         raise ValueError(f"there is no folder {target.parent}")
     from ..envs.platformer.corpora import read_collection
+    from ..envs.platformer.levels import LEVELS
     from ..envs.platformer.sets import write_set
 
+    if given.out in ("generated", "shipped", *LEVELS.names()):
+        raise ValueError(f"--out: {given.out} names levels of meze; choose another name")
     levels, lost = read_collection(Path(names[0]), given.format)
     report = make_report(levels, lost)
     write_set(target, levels, {"report.json": json.dumps(report, indent=2) + "\n"})

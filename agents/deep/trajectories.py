@@ -230,15 +230,16 @@ class Trajectories:
         fits = {name: (rows.shape, rows.dtype) for name, rows in found.items()} == (
             wanted if found or filled else {}
         )
-        for ends, lowest in ((lasts, 0), (awaited, max(0, filled - 1) * num_envs)):
+        for ends in (lasts, awaited):
             if ends:
                 parts = [((), np.int64), layout["obs"], *known, ((num_actions,), np.bool_)][: len(ends)]
                 rows = [((ends[0].size, *shape), dtype) for shape, dtype in parts]
                 fits = fits and len(ends) > 1 + len(known)
                 fits = fits and [(each.shape, each.dtype) for each in ends] == rows
-                fits = fits and not ((ends[0] < lowest) | (ends[0] >= filled * num_envs)).any()
+                fits = fits and not ((ends[0] < 0) | (ends[0] >= filled * num_envs)).any()
         if awaited:
-            fits = fits and awaited[0].size == num_envs
+            fits = fits and np.array_equal(awaited[0], (filled - 1) * num_envs + np.arange(num_envs))
+            fits = fits and len(lasts) in (0, len(awaited))
         if not fits:
             raise ValueError("the unfinished rollout is damaged")
         self.filled, self._columns = filled, {}

@@ -13,6 +13,8 @@ FIRST_SEED = {"train": 0, "test": 1_000_000_000}
 LAST_SEED = (1 << 62) - 1
 UNSEEN = range(FIRST_SEED["test"], FIRST_SEED["test"] + 100_000_000)
 """Seeds that are kept for judging; nothing is trained on them."""
+CHOOSING = range(UNSEEN.stop, UNSEEN.stop + 200_000_000)
+"""Seeds by whose episodes checkpoints and settings are chosen; nothing is trained on them either."""
 
 
 def shown_seed(seed: int) -> str:
@@ -35,10 +37,10 @@ def drawn_apart(seed: int, draw: Callable[[], Sequence[str]]) -> Sequence[str]:
     """Draws until the content is on the side of its seed: nothing is on both, however little there is.
 
     Args:
-        seed: one of `UNSEEN`, or any other.
+        seed: from that of `UNSEEN` on nothing is trained on, below it somebody may be.
         draw: makes the rows of a drawing, others each time.
     """
-    while is_kept(rows := draw()) != (seed in UNSEEN):
+    while is_kept(rows := draw()) != (seed >= UNSEEN.start):
         pass
     return rows
 

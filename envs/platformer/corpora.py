@@ -191,6 +191,8 @@ def _place_ends(rows: list[list[str]], name: str, lost: Counter[str]) -> None:
             rows[y][x] = letter
     for x, y in [(x, y) for y, row in enumerate(rows) for x, letter in enumerate(row) if letter == "F"]:
         for row in rows[max(y - FLAG_HEIGHT + 1, 0) : y]:
+            if row[x] == "@":
+                raise LevelError(f"{name}: the start stands where the flag's pole is")
             lost[POLE] += row[x] != "."
             row[x] = "."
 

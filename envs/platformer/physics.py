@@ -19,6 +19,7 @@ from .state import (
     COIN,
     DOWN,
     EMPTY,
+    FIRST_FLOOR,
     FIRST_SOLID,
     FLAG,
     FRICTION,
@@ -208,9 +209,10 @@ def move_down(e, tiles, slots, releases, x, y, dy, height):
         if code > FLAG or other_code > FLAG:
             return enters_row(e, tiles, slots, releases, x, y, dy, height, row)
         return y + dy, EMPTY
-    # Of two solid tiles the one that the body's middle is over or under counts.
+    # Of two tiles that stop it the one that the body's middle is over or under counts.
     middle = (x + PLAYER_WIDTH // 2) >> TILE_SHIFT
-    if code < FIRST_SOLID or (other_code >= FIRST_SOLID and middle == other):
+    first = FIRST_FLOOR if dy > 0 else FIRST_SOLID
+    if code < first or (other_code >= first and middle == other):
         code = other_code
         column = other
     if code == SPIKE:

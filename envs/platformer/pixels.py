@@ -28,6 +28,8 @@ from .state import (
     HANGING_MOUTH_LEFT,
     HANGING_MOUTH_RIGHT,
     HEIGHT,
+    HIDDEN_COIN,
+    HIDDEN_MUSHROOM,
     INVULNERABLE_TICKS,
     JUMP_SPEED,
     LEDGE,
@@ -165,7 +167,7 @@ def _still_levels(tables: LevelTables) -> NDArray[np.uint8]:
     looks[(codes == GROUND) & (above != GROUND)] = TOP_OF_GROUND
     looks[(codes == FLAG) & (below != FLAG)] = FLAG_FOOT
     looks[(codes == FLAG) & (above != FLAG)] = FLAG_TOP
-    looks[:, -1][codes[:, -1] == EMPTY] = WATER
+    looks[:, -1][np.isin(codes[:, -1], (EMPTY, HIDDEN_COIN, HIDDEN_MUSHROOM))] = WATER
     count, _, width = looks.shape
     return images[looks].swapaxes(2, 3).reshape(count, 1, HEIGHT * CELL, width * CELL * 3)
 

@@ -6,7 +6,7 @@ import shutil
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from ..core.splits import UNSEEN, Split, first_seed
+from ..core.splits import CHOOSING, UNSEEN, Split, first_seed
 from .levels import LEVELS, Level, LevelError, format_level
 
 MAX_LEVELS = 4096
@@ -51,7 +51,8 @@ def read_set(folder: Path, split: Split) -> list[Level]:
 
     Args:
         folder: of level files.
-        split: `test` or a seed of that range for the levels that are kept for judging, else for all others.
+        split: `test`, or a seed from its range on, for the levels that are kept for judging; else all others,
+            also where a checkpoint or settings are chosen: sets may be small.
 
     Raises:
         LevelError: in one line, for a faulty file, or where there is only one.
@@ -60,7 +61,8 @@ def read_set(folder: Path, split: Split) -> list[Level]:
     parts = part([LEVELS.read(path) for path in paths])
     if not all(parts.values()):
         raise LevelError(f"{folder}: one level can't be parted into train and test; alone it is {paths[0]}")
-    return parts["test" if first_seed(split) in UNSEEN else "train"]
+    first = first_seed(split)
+    return parts["test" if first >= UNSEEN.start and first not in CHOOSING else "train"]
 
 
 def write_set(folder: Path, levels: Iterable[Level], more: Mapping[str, str]) -> None:

@@ -73,6 +73,9 @@ def check_state(params: PlatformerParams, state: NDArray) -> None:
     check_ranges(things, _THING_RANGES)
     kind = things["kind"]
     walks = (kind > GONE) & (kind <= SHELL_SLIDING) | (kind == MUSHROOM)
+    released = params.releases[state["level"]]
+    rows, slots = np.nonzero(released)
+    walks[rows, released[rows, slots] - 1] = True  # a block that is hit makes a mushroom of it
     outside = _outside(things, THING_WIDTH, THING_HEIGHT, width[:, None])
     refuse_if(walks & outside, "things has one outside the level")
     rides = np.flatnonzero(state["ride"])

@@ -101,7 +101,7 @@ def usual(
     encoded = chain is not None
     given = group(
         "Train",
-        run=default_settings(environment, spec, mode),
+        run=default_settings(environment, spec, mode, encoded=encoded),
         files=dataclasses.replace(files, preset=environment.presets),
         agent=default_agent_config(environment, spec, mode, encoded=encoded),
         env=default_env_config(environment, spec, encoded=encoded),

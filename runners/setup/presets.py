@@ -128,10 +128,12 @@ def default_agent_config(
     return dataclasses.replace(config, **sights)
 
 
-def default_settings(environment: Environment, agent: AgentSpec, mode: str | None = None) -> RunSettings:
+def default_settings(
+    environment: Environment, agent: AgentSpec, mode: str | None = None, *, encoded: bool = False
+) -> RunSettings:
     """The default settings of a training run; see `default_agent_config`."""
     if mode is None:
-        mode = getattr(default_env_config(environment, agent), "observation", None)
+        mode = getattr(default_env_config(environment, agent, encoded=encoded), "observation", None)
     return with_preset(settings_class(agent)(), environment, agent.name, mode=mode)
 
 

@@ -79,8 +79,13 @@ def test_streams_of_new_episodes_end_with_their_true_successors(saved):
         ("awaited.0", np.array([3, 4, 9])),
         ("awaited.1", np.zeros((3, 3), np.float32)),
         ("awaited.1", np.zeros((3, 2))),
+        ("awaited.0", np.array([4, 4, 5])),  # not each stream's
     ],
 )
 def test_damaged_ends_are_refused(saved, name, value):
+    assert len([each for each in saved if each.startswith("awaited.")]) == 3
+    without_mask = {each: part for each, part in saved.items() if each != "awaited.2"}
+    with pytest.raises(ValueError, match="the unfinished rollout is damaged"):
+        read(without_mask)  # while those of before have one
     with pytest.raises(ValueError, match="the unfinished rollout is damaged"):
         read(saved | {name: value})

@@ -4,7 +4,7 @@ from collections import Counter
 from types import SimpleNamespace
 
 import pytest
-from meze.envs.core.splits import FIRST_SEED
+from meze.envs.core.splits import CHOOSING, FIRST_SEED
 from meze.envs.platformer import corpora, pool
 from meze.envs.platformer.corpora import FORMATS, read_collection, read_foreign
 from meze.envs.platformer.levels import Level, LevelError, format_level, parse_level
@@ -220,6 +220,8 @@ def test_a_set_is_what_was_written_and_its_parts_are_disjoint(tmp_path):
     assert not set(train) & set(test) and set(train) | set(test) == set(levels)
     assert read_set(tmp_path / "mine", FIRST_SEED["test"] + 7) == test
     assert read_set(tmp_path / "mine", 7) == train
+    assert read_set(tmp_path / "mine", CHOOSING.start) == train  # sets are small
+    assert read_set(tmp_path / "mine", 2 * FIRST_SEED["test"]) == test
 
 
 def test_a_set_is_written_whole_or_not_at_all(tmp_path):

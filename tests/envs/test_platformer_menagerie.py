@@ -35,6 +35,22 @@ def test_a_floor_is_no_wall_and_its_end_is_one_s_own():
     stage.until(lambda r: r["y"] == FLOOR * TILE, RIGHT)
 
 
+@pytest.mark.parametrize("floor", ["____", "====", "####"])
+@pytest.mark.parametrize("tile", "^S")
+def test_on_the_end_of_a_floor_its_neighbour_does_nothing_yet(floor, tile):
+    stage = Stage({(4, 10): floor + tile}).put(8 - (codes.PLAYER_WIDTH - codes.PIXEL) / TILE, 10)
+    stage.tick(NONE)
+    assert stage.record["y"] == 10 * TILE and stage.record["vy"] == 0 and stage.record["info"]["death"] == 0
+
+
+def test_a_state_whose_blocks_hold_something_far_away_is_refused():
+    stage = Stage({(5, 9): "M"})
+    state = stage.env.get_state()
+    state["things"]["y"][0, 0] = -1000 * TILE
+    with pytest.raises(ValueError, match="things has one outside the level"):
+        stage.env.set_state(state)
+
+
 def test_things_stand_on_a_floor_and_edge_walkers_turn_on_it():
     stage = perched({(6, 8): "____", (7, 7): "e", (12, 8): "__", (13, 7): "w"})
     trail = stage.ticks(NONE, 400)["things"]

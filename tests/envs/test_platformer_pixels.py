@@ -191,6 +191,12 @@ def test_gauges_tell_speeds_jump_and_grace(stage, e):
     assert lengths(invulnerable=codes.INVULNERABLE_TICKS // 2)[3] == (0, SIDE // 2)
 
 
+def test_a_hidden_block_at_the_bottom_of_a_pit_is_not_seen():
+    shown = [Stage(changes, pits=(4, 5), observation="pixels") for changes in ({}, {(4, 14): "i"})]
+    plain, hiding = (observe(each, each.env.get_state()[0]) for each in shown)
+    np.testing.assert_array_equal(plain, hiding)
+
+
 def test_tables_are_made_of_the_shipped_sprites():
     """By hand: a tile's color is the mean of 16 pixels of its sprite."""
     from importlib.resources import files

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from meze.envs.city.maps import load_pool as city_pool
-from meze.envs.core.splits import FIRST_SEED, LAST_SEED, UNSEEN, drawn_apart, first_seed
+from meze.envs.core.splits import CHOOSING, FIRST_SEED, LAST_SEED, UNSEEN, drawn_apart, first_seed
 from meze.envs.kiosk.config import KioskConfig
 from meze.envs.kiosk.pool import load_pool as kiosk_pool
 from meze.envs.platformer.pool import load_pool as platformer_pool
@@ -21,10 +21,10 @@ def test_what_is_drawn_is_never_on_both_sides_however_little_there_is():
     rng = np.random.default_rng(0)
     sides = [
         {tuple(drawn_apart(seed, lambda: [str(rng.integers(8)), "X"])) for _ in range(200)}
-        for seed in (UNSEEN[0], UNSEEN[-1], 0, UNSEEN.stop)
+        for seed in (UNSEEN[0], UNSEEN[-1], CHOOSING[0], 2 * UNSEEN.start, 0, UNSEEN.start - 1)
     ]
-    assert sides[0] == sides[1] and sides[2] == sides[3] and not sides[0] & sides[2]
-    assert len(sides[0] | sides[2]) == 8 and all(sides)
+    assert sides[0] == sides[1] == sides[2] == sides[3] and sides[4] == sides[5] and not sides[0] & sides[4]
+    assert len(sides[0] | sides[4]) == 8 and all(sides)
 
 
 def test_a_number_is_where_maps_levels_and_cities_begin():

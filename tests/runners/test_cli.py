@@ -279,7 +279,7 @@ def test_anybody_can_judge_on_other_episodes_and_maps(capsys, monkeypatch) -> No
         (base, None),
         (base, "test"),
         (other, None),
-        (other, 7),
+        (other, 2_000_000_007),
         (other, None),
         (other, "train"),
     ]

@@ -95,6 +95,7 @@ def test_what_is_left_out_and_where_the_expert_is_stuck_is_told(folder, capsys):
         (["theirs", "--format", "vglc"], "--out needs the name of a set, not ''"),
         (["theirs", "--format", "vglc", "--out", ".."], "--out needs the name of a set, not '..'"),
         (["theirs", "--format", "vglc", "--out", "theirs"], "theirs is there already"),
+        (["theirs", "--format", "vglc", "--out", "shipped"], "shipped names levels of meze"),
         (["theirs", "--format", "vglc", "--out", "nowhere/x"], "there is no folder nowhere"),
         (["none", "--format", "vglc", "--out", "x"], "none: no such file or directory"),
         (["empty", "--format", "vglc", "--out", "x"], "empty: 0 files that end in .txt"),

@@ -113,6 +113,7 @@ def test_equals_are_told_apart_exactly():
     low, high = np.arange(5.0), np.arange(5.0) + 5
     assert difference_test(low, high) == pytest.approx(2 / math.comb(10, 5)) == difference_test(high, low)
     assert difference_test(np.zeros(3), np.ones(3)) == pytest.approx(2 / math.comb(6, 3))  # though runs tie
+    assert difference_test(np.ones(1), np.array([1.0, 1.0, 2.0])) == 1.0  # a single run can't tell
     assert difference_test(np.ones(3), np.ones(3)) == 1.0
     assert difference_test(np.zeros(1), np.ones(1)) == 1.0
 
