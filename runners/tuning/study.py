@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from ...checking import one_of
-from ...files import check_regular, write_whole
+from ...files import check_regular, refuse_links, write_whole
 from ..run.config import RunConfig, read_config
 from ..run.start import EVALUATIONS
 from ..setup.files import read_versioned, write_json
@@ -135,6 +135,7 @@ class Study:
         file = path / "study.json"
         if not file.is_file():
             raise ValueError(f"{path} is not a study's folder (it holds no study.json)")
+        refuse_links(*path.iterdir())
         plain = read_versioned(file, FORMAT, "a study's settings")
         try:
             environment = environment_of(path, str(plain["settings"]["env"]["id"]), env_name)
@@ -340,8 +341,14 @@ class Claim:
 
     @classmethod
     def take(cls, folder: Path) -> Claim | None:
-        """Claims a folder, which is made; None where somebody else has it."""
+        """Claims a folder, which is made; None where somebody else has it.
+
+        Raises:
+            ValueError: one line, where a link leads out of the study.
+        """
+        refuse_links(folder.parent, folder)
         folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(*folder.iterdir())
         lock, sign = FileLock(folder / "claim.lock"), folder / "claim"
         try:
             lock.acquire(blocking=False)

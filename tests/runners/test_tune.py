@@ -283,6 +283,35 @@ def test_a_trial_whose_owner_died_is_run_again_with_the_same_settings(whole, tmp
         each.claim.release()
 
 
+@pytest.mark.parametrize("name", ["trials/0008", "trials", "fresh", "asking.lock", "fresh/0000"])
+def test_nothing_is_written_through_a_link(name, whole, tmp_path):
+    copy, mine = tmp_path / "copy", tmp_path / "mine"
+    shutil.copytree(whole, copy)
+    kept = mine / "city" / "dqn" / "1" / "checkpoints" / "1.npz"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    link = copy / name
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(kept if link.suffix else mine)
+    with pytest.raises(ValueError, match="is a link"):
+        Study.open(copy)
+        Claim.take(link if name == "trials/0008" else link / "1400000000")
+    assert kept.read_text() == "mine" and len(list(mine.rglob("*"))) == 5
+
+
+def test_a_link_inside_of_a_trial_is_refused(whole, tmp_path):
+    opened = Study.open(whole)
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    out.mkdir()
+    mine.mkdir()
+    (out / "corridor").symlink_to(mine)
+    with pytest.raises(ValueError, match="is a link"):
+        trial.train(opened.config_of(0, opened.seeds[0]), out, threading.Event())
+    assert not list(mine.iterdir())
+
+
 # --- What is refused, and what is told ------------------------------------------------------------------
 
 
