@@ -140,7 +140,7 @@ class Study:
         try:
             environment = environment_of(path, str(plain["settings"]["env"]["id"]), env_name)
             config = read_config(plain["settings"], file, environment.id)
-            space = read_space(plain["space"], config.agent.name, config.agent_config)
+            space = read_space(plain["space"], config.agent.name, config.agent_config, file)
             aim = from_plain(Aim, plain["aim"], f"{file}: aim")
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{file} was cut short or altered") from error

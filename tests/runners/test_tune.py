@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -327,6 +328,13 @@ def test_a_link_inside_of_a_trial_is_refused(whole, tmp_path):
         ),
         ("agent.learning-rate.start = { low = 0.5, high = 0.1 }", "a range goes upwards"),
         ("agent.learning-rate.start = 3", "takes true, a list of values, or for a range"),
+        ("agent.gamma = []", "agent.gamma: takes true, a list of values"),
+        (
+            "agent.learning-rate.start = { log = 'no' }",
+            "start: low and high are numbers, and log is true or false",
+        ),
+        ("agent.learning-rate.start = { low = '1' }", "start: low and high are numbers"),
+        (f"agent.learning-rate.start = [{10**400}]", "start: int too large"),
         ("steps = true", "there is no setting steps"),
         ("", "names no setting to be searched"),
         ("agent = [", "is not TOML"),
@@ -448,20 +456,48 @@ def test_every_agent_marks_what_may_be_searched():
     from meze.agents.ranges import current, searchable
     from meze.agents.registry import agent_specs
     from meze.runners.setup.settings import flags
-    from meze.runners.tuning.space import as_params, chosen, described, distributions, read_space
+    from meze.runners.tuning.space import as_params, chosen, described, distributions, read_space, space_of
 
     for spec in agent_specs():
         if not spec.is_trained:
             continue
         config = spec.config_class()()
-        space = searchable(type(config))
-        assert space, spec.name
-        assert set(space) <= set(flags(config, "")), spec.name
-        assert read_space(json.loads(json.dumps(described(space))), spec.name, config) == space
+        marked, space = searchable(type(config)), space_of(spec.name, config)
+        assert set(space) <= set(marked) <= set(flags(config, "")), spec.name
+        plain = json.loads(json.dumps(described(space)))
+        assert read_space(plain, spec.name, config, Path("study.json")) == space
         assert set(distributions(space)) == set(space)
-        there = {name: space[name] for name in current(config, space)}
-        if (params := as_params(there, config)) is not None:
-            assert chosen(there, params) == current(config, there), spec.name
+        if (params := as_params(space, config)) is not None:
+            assert chosen(space, params) == current(config, space), spec.name
+
+
+@pytest.mark.parametrize(
+    ("flags", "begun"),
+    [
+        ({"gamma": 0.7}, 0.7),
+        ({"learning-rate.start": 0.01}, 0.01),
+        ({"exploration.end": 0.0}, None),
+    ],
+)
+def test_what_is_searched_holds_the_settings_of_the_beginning(flags, begun):
+    from meze.agents.registry import find_agent
+    from meze.runners.setup.settings import override
+    from meze.runners.tuning.space import as_params, described, read_space, space_of
+
+    config = override(find_agent("q-learning").config_class()(), flags)
+    space, (name,) = space_of("q-learning", config), flags
+    assert read_space(json.loads(json.dumps(described(space))), "q-learning", config, Path("x")) == space
+    params = as_params(space, config)
+    assert (params and float(params[name])) == begun
+
+
+def test_whole_numbers_narrow_a_range_of_real_ones():
+    from meze.agents.ranges import Range
+    from meze.runners.tuning.space import _narrowed
+
+    assert _narrowed(Range(0.25, 10.0, log=True), {"low": 1, "high": 5}) == Range(1.0, 5.0, log=True)
+    with pytest.raises(ValueError, match="whole numbers"):
+        _narrowed(Range(1, 8), {"low": 2.0, "high": 4})
 
 
 @pytest.mark.parametrize("columns", [80, 60])
