@@ -12,6 +12,7 @@ from optuna.trial import TrialState
 from ..reporting.scores import short
 from ..run.executor import Executor, Task
 from ..run.progress import ProgressLine
+from ..setup.text import printable
 from .study import Claim, Study
 from .trial import fresh_result
 
@@ -179,7 +180,7 @@ def _told(study: Study, number: int) -> str:
     """What became of a trial, in words."""
     trial, best = study.trials[number], study.best
     if trial.state == TrialState.FAIL:
-        words = f"failed: {trial.user_attrs.get('reason', 'no reason told')}"
+        words = printable(f"failed: {trial.user_attrs.get('reason', 'no reason told')}")
     elif trial.state == TrialState.COMPLETE:
         words = ", ".join(map(short, trial.values))
     else:

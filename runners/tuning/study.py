@@ -238,10 +238,21 @@ class Study:
         if [each.name.lower() for each in study.directions] != self.aim.directions:
             raise ValueError(f"{self.path / 'journal.jsonl'} is of another study")
         for trial in study.get_trials(deepcopy=False):
-            numbers = [*(trial.values or ()), *trial.intermediate_values.values()]
-            if not all(isinstance(each, (int, float)) and math.isfinite(each) for each in numbers):
+            if not self._is_sound(trial):
                 raise ValueError(f"{self.path / 'journal.jsonl'} has a trial {trial.number} that is damaged")
         return study
+
+    def _is_sound(self, trial: FrozenTrial) -> bool:
+        """Whether a trial, maybe a stranger's, is one that this study can have begun and ended."""
+        try:
+            chosen(self.space, trial.params)
+        except ValueError:
+            return False
+        numbers = [*(trial.values or ()), *trial.intermediate_values.values()]
+        counted = trial.state != TrialState.COMPLETE or len(trial.values or ()) == len(self.aim.directions)
+        timed = not trial.state.is_finished() or None not in (trial.datetime_start, trial.datetime_complete)
+        finite = all(isinstance(each, (int, float)) and math.isfinite(each) for each in numbers)
+        return trial.distributions == distributions(self.space) and counted and timed and finite
 
     @property
     def trials(self) -> list[FrozenTrial]:

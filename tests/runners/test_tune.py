@@ -241,6 +241,46 @@ def test_a_damaged_journal_is_told_in_one_line_and_kept(line, whole, tmp_path, c
     assert (copy / "journal.jsonl").read_bytes() == data
 
 
+def with_another_trial(whole, copy, **changes):
+    """A study's folder with one more trial, which is the last one but for some changes."""
+    shutil.copytree(whole, copy)
+    lines = [json.loads(line) for line in (copy / "journal.jsonl").read_text().splitlines()]
+    made = next(each for each in lines if each["op_code"] == 4)
+    ended = next(each for each in lines if each["op_code"] == 6)
+    times = {"datetime_start": made["datetime_start"], "datetime_complete": ended["datetime_complete"]}
+    more = {**made, "state": 1, "values": [1.0], **times, "user_attrs": {}, **changes}
+    more = {name: value for name, value in more.items() if value != "gone"}
+    with open(copy / "journal.jsonl", "a") as file:
+        file.write(json.dumps(more) + "\n")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"params": {}, "distributions": {}},
+        {"values": [1.0, 2.0], "value": None},
+        {"values": [float("inf")]},
+        {"datetime_complete": "gone"},
+        {"datetime_start": "gone"},
+    ],
+)
+def test_a_strangers_trial_that_can_not_be_is_told_in_one_line(changes, whole, tmp_path, capsys):
+    with_another_trial(whole, tmp_path / "copy", **changes)
+    assert cli.main(["tune", "--resume", str(tmp_path / "copy")]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "is damaged" in said
+
+
+def test_what_a_stranger_notes_of_a_trial_is_told_harmlessly(whole, tmp_path, capsys, monkeypatch):
+    play_here(monkeypatch)
+    notes = {"reason": "\x1b[2Jgone", "seconds": float("inf")}
+    with_another_trial(whole, tmp_path / "copy", state=3, values=None, user_attrs=notes)
+    assert cli.main(["tune", "--resume", str(tmp_path / "copy"), "--trials", "9"]) == 0
+    said = capsys.readouterr().out
+    assert "x1b[2Jgone" in said and "\x1b" not in said
+    assert "Infinity" not in (tmp_path / "copy" / "report.json").read_text()
+
+
 def test_a_locked_storage_is_told_in_one_line(whole, monkeypatch, capsys):
     monkeypatch.setattr(storage, "PATIENCE", 0.1)
     before = (whole / "journal.jsonl").read_bytes()
