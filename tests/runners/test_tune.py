@@ -9,6 +9,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -351,6 +352,69 @@ def test_a_link_inside_of_a_trial_is_refused(whole, tmp_path):
     with pytest.raises(ValueError, match="is a link"):
         trial.train(opened.config_of(0, opened.seeds[0]), out, threading.Event())
     assert not list(mine.iterdir())
+
+
+class Ended:
+    """An executor whose tasks all end for the same reason.
+
+    Args:
+        reason: why; None: Ctrl-C comes as soon as one is begun.
+    """
+
+    def __init__(self, reason):
+        self.reason, self.begun = reason, []
+
+    @contextmanager
+    def running(self, tasks):
+        yield self._ended(tasks)
+
+    def _ended(self, tasks):
+        for task in tasks:
+            self.begun.append(task.name)
+            if self.reason is None:
+                raise KeyboardInterrupt
+            yield task, self.reason
+
+
+def small_study(whole, path, trials):
+    opened = Study.open(whole)
+    made = Study(path, opened.config, opened.space, Aim(trials=trials, seeds=1))
+    made.create()
+    return made
+
+
+@pytest.mark.parametrize(("reason", "times"), [("killed by signal 9", 2), ("it is broken", 1)])
+def test_a_trial_that_the_system_kills_is_run_once_more(reason, times, whole, tmp_path):
+    made, executor = small_study(whole, tmp_path, 2), Ended(reason)
+    search.run_trials(made, executor)
+    assert sorted(executor.begun) == sorted(["trial 0", "trial 1"] * times)
+    for each in made.trials:
+        assert each.state == TrialState.FAIL and each.user_attrs["reason"] == reason
+
+
+def test_after_ctrl_c_others_may_go_on_at_once(whole, tmp_path):
+    made = small_study(whole, tmp_path, 2)
+    with pytest.raises(KeyboardInterrupt):
+        search.run_trials(made, Ended(None))
+    own = Claim.take(tmp_path / "trials" / "0000")
+    assert own is not None
+    own.release()
+
+
+def test_who_waits_for_others_says_so_once(whole, tmp_path, monkeypatch, capsys):
+    made = small_study(whole, tmp_path, 1)
+    piece, looks = search._next_trial(made), []
+    assert piece is not None
+
+    def later(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            made.tell(0, TrialState.FAIL)
+
+    monkeypatch.setattr(search.time, "sleep", later)
+    search.run_trials(made, Ended(""))
+    piece.claim.release()
+    assert len(looks) == 3 and capsys.readouterr().out.count("waiting for what others do") == 1
 
 
 # --- What is refused, and what is told ------------------------------------------------------------------
