@@ -174,6 +174,8 @@ def preset_of(config: RunConfig) -> dict[str, Any]:
     run = {name: value for name, value in run.items() if name.replace("-", "_") not in PASSING}
     agent = differences(config.agent_config, config.agent.config_class()(), PREFIX)
     env = differences(config.env_config, config.environment.config(), "env.")
+    if hasattr(config.env_config, "observation"):  # else each agent's own choice would take its place
+        env["env.observation"] = config.env_config.observation
     return {name: to_plain(value) for name, value in {**run, **env, **agent}.items()}
 
 

@@ -43,6 +43,8 @@ FRESH = 10
 """Seeds with which the settings that were found are trained in the end."""
 MOST_SEEDS = 1000
 """Seeds of a trial, at most: those of two studies do not meet."""
+MOST_STUDIES = RANGE // MOST_SEEDS
+"""Seeds of studies, each of which has so many of its own for its runs."""
 CERTAIN = 0.1
 """How probable it may be at most that a trial which is given up is not worse than the best one."""
 SIGN, SILENCE = 60.0, 600.0
@@ -94,13 +96,22 @@ class Aim:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's settings and folder."""
+    """A study's settings and folder.
+
+    Raises:
+        ValueError: for a seed whose runs would have those of another study.
+    """
 
     path: Path
     config: RunConfig
     """With what is trained but for what is searched; its seed is the study's."""
     space: Space
     aim: Aim
+
+    def __post_init__(self) -> None:
+        """Checks the seed."""
+        if self.config.settings.seed >= MOST_STUDIES:
+            raise ValueError(f"--seed of a study must be less than {MOST_STUDIES}")
 
     def create(self) -> None:
         """Makes its folder."""
@@ -173,8 +184,8 @@ class Study:
         return self._seeds(FRESH_SEED, FRESH)
 
     def _seeds(self, first: int, count: int) -> list[int]:
-        own = self.config.settings.seed * MOST_SEEDS
-        return [first + (own + k) % RANGE for k in range(count)]
+        own = first + self.config.settings.seed * MOST_SEEDS
+        return list(range(own, own + count))
 
     @property
     def length(self) -> int:

@@ -11,6 +11,7 @@ import threading
 import time
 from contextlib import contextmanager
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -79,6 +80,14 @@ def test_the_preset_file_gives_the_best_settings_again(whole):
     assert 'provenance.by = "search"' in text and "provenance.tuning-seeds = [1300000000, 1300000001]" in text
     assert cli.main(["train", "q-learning", "corridor", "--preset", str(whole / "preset.toml"), *SMALL,
                      "--out", str(whole / "again")]) == 0  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["index", "grid"])
+def test_a_preset_says_what_is_observed(mode):
+    from meze.runners.tuning.findings import preset_of
+
+    config = read_request(["q-learning", "city"], ["--env.observation", mode]).config
+    assert preset_of(config)["env.observation"] == mode
 
 
 def test_a_trial_is_what_its_settings_give_alone(whole, tmp_path):
@@ -411,7 +420,7 @@ def test_who_waits_for_others_says_so_once(whole, tmp_path, monkeypatch, capsys)
         if len(looks) == 3:
             made.tell(0, TrialState.FAIL)
 
-    monkeypatch.setattr(search.time, "sleep", later)
+    monkeypatch.setattr(search, "time", SimpleNamespace(sleep=later, monotonic=time.monotonic))
     search.run_trials(made, Ended(""))
     piece.claim.release()
     assert len(looks) == 3 and capsys.readouterr().out.count("waiting for what others do") == 1
@@ -475,6 +484,7 @@ def test_a_file_narrows_what_is_searched(tmp_path, monkeypatch):
         ("q-learning corridor --score 3", "goes with --score"),
         ("q-learning corridor --objective score-and-harm", "tells no costs"),
         ("q-learning corridor --trials 0", "trials must be at least 1"),
+        ("q-learning corridor --seed 100000", "--seed of a study must be less than 100000"),
         ("q-learning corridor --seeds 0", "1 to 1000 seeds"),
         ("genetic corridor", "needs --max-steps"),
         ("q-learning CartPole-v1", "Box"),
