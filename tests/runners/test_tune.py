@@ -605,6 +605,14 @@ def test_what_is_searched_holds_the_settings_of_the_beginning(flags, begun):
     assert (params and float(params[name])) == begun
 
 
+def test_it_is_said_where_no_trial_has_the_settings_of_the_beginning(tmp_path, capsys):
+    file = tmp_path / "space.toml"
+    file.write_text("agent.gamma = [0.95]")
+    for out, flags in (("a", []), ("b", ["--agent.exploration.end", "0"]), ("c", ["--space", str(file)])):
+        assert tune(tmp_path / out, "--minutes", "1e-9", *flags) == 1
+        assert ("no trial has the settings" in capsys.readouterr().out) == bool(flags)
+
+
 def test_whole_numbers_narrow_a_range_of_real_ones():
     from meze.agents.ranges import Range
     from meze.runners.tuning.space import _narrowed
