@@ -59,6 +59,17 @@ def check_regular(path: str | os.PathLike[str]) -> None:
             raise ValueError(f"{path}: not a regular file")
 
 
+def refuse_links(*paths: Path) -> None:
+    """Refuses links, through which a stranger's folder would have something else written over, or deleted.
+
+    Raises:
+        ValueError: one line, where one of the paths is a link.
+    """
+    for path in paths:
+        if path.is_symlink():
+            raise ValueError(f"{path} is a link, and nothing is written through it")
+
+
 def open_own(path: str, flags: int) -> int:
     """An `opener` that does not follow a link, which in a stranger's folder may lead to any file."""
     return os.open(path, flags | getattr(os, "O_NOFOLLOW", 0), 0o666)

@@ -85,7 +85,7 @@ class TuneSettings(ResumeSettings):
 
 
 def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Study, Any]:
-    from .tuning.space import space_of
+    from .tuning.space import as_params, space_of
     from .tuning.study import Aim, Study
 
     asked = read_request(names, args, TuneSettings(), CALLED)
@@ -113,6 +113,8 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Study, Any]:
     path = new_folder(given.out / environment.name / spec.name, time.strftime("%Y%m%d-%H%M%S"))
     study = dataclasses.replace(study, path=path)
     study.create()
+    if as_params(space, config.agent_config) is None:
+        print("no trial has the settings that the study begins with: they do not lie in what is searched")
     return study, given
 
 

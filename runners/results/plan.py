@@ -14,7 +14,7 @@ from typing import Any
 
 from ...agents.registry import AgentSpec
 from ..run.config import RunConfig
-from ..run.executor import Executor, Task
+from ..run.executor import STOPPED, Executor, Task
 from ..run.start import usual
 from ..setup.files import held
 from ..setup.resolve import Environment
@@ -201,8 +201,8 @@ class Results:
         number, seed = self._asked.pop(task)
         pair, account, folder = self.pairs[number], self._accounts[number], task.log.parent
         now, outcome = time.time(), outcome_of(folder)
-        began, until = account.under_way.pop(seed)
-        if outcome is None and now >= until:
+        began, _ = account.under_way.pop(seed)
+        if outcome is None and reason == STOPPED:
             account.lost += now - began
             account.patience *= 2
             return "is saved, and goes on later"

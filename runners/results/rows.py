@@ -1,13 +1,15 @@
 """Rows of results: what a run was asked, where it was trained, and what came of it; a line of JSON each.
 
 A row comes from a stranger, maybe. Its settings are read as those of a run's `config.json` are: they may name
-only what is registered, and nothing in them is a path or code.
+only what is registered, and nothing in them is code. The one path, of a world's own map, is read as a map
+alone.
 """
 
 from __future__ import annotations
 
 import hashlib
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,6 +141,11 @@ def read_row(plain: Any, file: Path) -> Row:
     outcome = from_plain(Outcome, rest, "outcome")
     if from_plain(int, episodes, "episodes") < 1 or not outcome.evaluations:
         raise ValueError("it has no evaluation")
+    numbers = [outcome.seconds]
+    for each in outcome.evaluations:
+        numbers += [*each.measures.values(), *each.yardsticks.values()]
+    if not all(map(math.isfinite, numbers)):
+        raise ValueError("it has a number that is not finite")
     if not all("return" in each.measures and "random" in each.yardsticks for each in outcome.evaluations):
         raise ValueError("it has an evaluation without a return, or without the random agent's")
     return Row(from_plain(Table, table, "table"), config, episodes, outcome)

@@ -24,6 +24,9 @@ from ...files import open_own
 from ..setup.errors import run_command
 from ..setup.interrupts import INTERRUPTED
 
+STOPPED, KILLED = "stopped", "killed by signal"
+"""Why a task failed that was asked to save and stop, and how it is told of one that the system ended."""
+
 
 @dataclass(frozen=True)
 class Task:
@@ -114,7 +117,7 @@ class Processes:
         with open(task.log, "a", encoding="utf-8", opener=open_own) as file:
             with self._lock:
                 if self._stopping:
-                    return "stopped"
+                    return STOPPED
                 process = subprocess.Popen(
                     words,
                     stdin=subprocess.PIPE,
@@ -132,8 +135,10 @@ class Processes:
                 process.stdin.close()
         if code == 0:
             return ""
+        if code == INTERRUPTED:
+            return STOPPED
         if code < 0:
-            return f"killed by signal {-code}"
+            return f"{KILLED} {-code}"
         lines = task.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
         return lines[-1].removeprefix("meze: error: ") if lines else f"ended with code {code}"
 

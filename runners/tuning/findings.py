@@ -86,17 +86,23 @@ def base_of(study: Study) -> int | None:
 
 
 def _trial(study: Study, trial: FrozenTrial) -> dict[str, Any]:
-    reason, seconds = (trial.user_attrs.get(name) for name in ("reason", "seconds"))
+    reason = trial.user_attrs.get("reason")
     return {
         "number": trial.number,
         "state": STATES.get(trial.state, "under way"),
         "values": list(trial.values) if trial.state == TrialState.COMPLETE and trial.values else None,
         "settings": dict(trial.params),
         "runs": trial.user_attrs.get("runs"),
-        "seconds": seconds if isinstance(seconds, (int, float)) else None,
+        "seconds": _seconds(trial),
         "evaluations": len(trial.intermediate_values),
         "reason": None if reason is None else str(reason),
     }
+
+
+def _seconds(trial: FrozenTrial) -> float | None:
+    """For how long a trial was trained, if that is known."""
+    seconds = trial.user_attrs.get("seconds")
+    return seconds if isinstance(seconds, (int, float)) and math.isfinite(seconds) else None
 
 
 def importance(study: Study) -> dict[str, float]:
@@ -168,6 +174,8 @@ def preset_of(config: RunConfig) -> dict[str, Any]:
     run = {name: value for name, value in run.items() if name.replace("-", "_") not in PASSING}
     agent = differences(config.agent_config, config.agent.config_class()(), PREFIX)
     env = differences(config.env_config, config.environment.config(), "env.")
+    if hasattr(config.env_config, "observation"):  # else each agent's own choice would take its place
+        env["env.observation"] = config.env_config.observation
     return {name: to_plain(value) for name, value in {**run, **env, **agent}.items()}
 
 
@@ -175,7 +183,6 @@ def provenance(study: Study, number: int) -> dict[str, Any]:
     """How a trial's settings were found."""
     best, trials = study.trials[number], study.trials
     told = fresh(study, number)["values"]
-    seconds = [trial.user_attrs.get("seconds", 0.0) for trial in trials]
     found = {
         "by": "search",
         "objective": study.aim.objective,
@@ -184,7 +191,7 @@ def provenance(study: Study, number: int) -> dict[str, Any]:
         "complete": len(study.complete),
         "runs-a-trial": study.aim.seeds,
         "tuning-seeds": [study.seeds[0], study.seeds[-1]],
-        "core-seconds": round(sum(each for each in seconds if isinstance(each, (int, float)))),
+        "core-seconds": round(sum(_seconds(trial) or 0.0 for trial in trials)),
         "date": datetime.date.today().isoformat(),
         "promised": [round(value, 4) for value in best.values or ()],
     }

@@ -12,6 +12,7 @@ from ...agents.ranges import Choices
 from ..reporting.page import COLORS, Page, legend_below, new_figure
 from ..reporting.scores import short
 from ..reporting.tables import print_rows
+from ..setup.text import printable
 
 SHOWN = 10
 """Trials in the tables, the best ones."""
@@ -124,7 +125,7 @@ def print_findings(found: Mapping[str, Any]) -> None:
         print_rows(headline(found), columns, rows, [which])
     failed = [each for each in found["trials"] if each["reason"]]
     for each in failed[:3]:
-        print(f"trial {each['number']} failed: {each['reason']}")
+        print(printable(f"trial {each['number']} failed: {each['reason']}"))
     if found["best"] is not None:
         print_rows(f"The settings of trial {found['best']}", *settings_table(found))
     if found["fresh"] and found["fresh"]["values"]:

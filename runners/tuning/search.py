@@ -10,7 +10,7 @@ from typing import NamedTuple
 from optuna.trial import TrialState
 
 from ..reporting.scores import short
-from ..run.executor import Executor, Task
+from ..run.executor import KILLED, Executor, Task
 from ..run.progress import ProgressLine
 from .study import Claim, Study
 from .trial import fresh_result
@@ -42,6 +42,9 @@ def run_trials(study: Study, executor: Executor, minutes: float | None = None) -
     end = time.monotonic() + 60 * minutes if minutes else float("inf")
 
     def ended(piece: Piece, reason: str) -> str:
+        if reason.startswith(KILLED) and "killed" not in study.trials[piece.key].user_attrs:
+            study.note(piece.key, killed=True)  # maybe for memory that others needed at that time
+            return f"trial {piece.key} was {reason}, and is run once more"
         if reason:
             study.note(piece.key, reason=reason)
             study.tell(piece.key, TrialState.FAIL)
@@ -113,6 +116,8 @@ def _do_all(
 ) -> None:
     """Does one piece after the other, until all is over, that which others do included.
 
+    Whatever ends it, others may do at once what was under way.
+
     Args:
         executor: who does them.
         claim: takes a piece that nobody does; None: there is none now.
@@ -127,16 +132,25 @@ def _do_all(
             under_way[piece.task] = piece
             yield piece.task
 
-    while True:
-        with executor.running(tasks()) as pieces:
-            for task, reason in pieces:
-                piece = under_way.pop(task)
-                words = ended(piece, reason)
-                piece.claim.release()
-                tell(words)
-        if over():
-            return
-        time.sleep(LOOK_AGAIN)
+    waiting = False
+    try:
+        while True:
+            idle = True
+            with executor.running(tasks()) as pieces:
+                for task, reason in pieces:
+                    idle = False
+                    words = ended(under_way[task], reason)
+                    under_way.pop(task).claim.release()
+                    tell(words)
+            if over():
+                return
+            if idle and not waiting:
+                tell("waiting for what others do")
+            waiting = idle
+            time.sleep(LOOK_AGAIN)
+    finally:
+        for piece in under_way.values():
+            piece.claim.release()
 
 
 def _next_trial(study: Study) -> Piece | None:

@@ -32,8 +32,7 @@ def space_of(name: str, config: Any, file: Path | None = None) -> Space:
     Raises:
         ValueError: one line, when nothing can be searched, or the file names what can't be.
     """
-    marked = searchable(type(config))
-    there = {each: marked[each] for each in current(config, marked)}
+    there = _marks(config)
     if not there:
         raise ValueError(f"{name} marks no setting that can be searched")
     if file is None:
@@ -48,13 +47,30 @@ def space_of(name: str, config: Any, file: Path | None = None) -> Space:
             exists = setting in flags(config, PREFIX)
             what = f"{setting} of {name} may not be searched" if exists else f"there is no setting {setting}"
             raise ValueError(f"{file}: {what}{hint}")
-        try:
-            found[setting.removeprefix(PREFIX)] = _narrowed(mark, value)
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"{file}: {setting}: {error}") from None
+        found[setting.removeprefix(PREFIX)] = _part(mark, value, f"{file}: {setting}")
     if not found:
         raise ValueError(f"{file} names no setting to be searched")
     return found
+
+
+def _marks(config: Any) -> dict[str, Searched]:
+    """What an agent marks of the settings that matter, and their present values, which may lie outside."""
+    marked = searchable(type(config))
+    return {name: _with(marked[name], value) for name, value in current(config, marked).items()}
+
+
+def _with(mark: Searched, value: Any) -> Searched:
+    """A mark that holds a value, too, where there is one: a logarithmic range never reaches 0."""
+    if value in mark:
+        return mark
+    if isinstance(mark, Choices):
+        values = (*mark.values, value)
+        return Choices(*sorted(values)) if all(isinstance(each, (int, float)) for each in values) else mark
+    fits = isinstance(value, int if mark.whole else (int, float)) and not isinstance(value, bool)
+    if not fits or mark.log and value <= 0:
+        return mark
+    value = value if mark.whole else float(value)
+    return dataclasses.replace(mark, low=min(mark.low, value), high=max(mark.high, value))
 
 
 def _named(table: Mapping[str, Any], known: list[str]) -> dict[str, Any]:
@@ -75,24 +91,44 @@ def _narrowed(mark: Searched, value: Any) -> Searched:
 
     Raises:
         ValueError: when it is none.
+        OverflowError: for a whole number beyond all real ones.
     """
     if value is True:
         return mark
-    if isinstance(value, list):
+    if isinstance(value, list) and value:
         values = [tuple(each) if isinstance(each, list) else each for each in value]
         if isinstance(mark, Range) and not mark.whole:
             values = [float(each) if type(each) is int else each for each in values]
         narrowed: Searched = Choices(*values)
         strange = [each for each in values if each not in mark]
     elif isinstance(value, dict) and set(value) <= {"low", "high", "log"} and isinstance(mark, Range):
-        narrowed = dataclasses.replace(mark, **value)
-        strange = [] if narrowed in mark and narrowed.whole == mark.whole else [narrowed]
+        ends = {end: each for end, each in value.items() if end != "log"}
+        kinds = (int,) if mark.whole else (int, float)
+        if type(value.get("log", False)) is not bool or any(type(end) not in kinds for end in ends.values()):
+            what = "whole numbers" if mark.whole else "numbers"
+            raise ValueError(f"low and high are {what}, and log is true or false")
+        if not mark.whole:
+            ends = {end: float(each) for end, each in ends.items()}
+        narrowed = dataclasses.replace(mark, **value | ends)
+        strange = [] if narrowed in mark else [narrowed]
     else:
         raise ValueError("takes true, a list of values, or for a range { low = ..., high = ... }")
-    if strange or not (isinstance(narrowed, Range) or narrowed.values):
-        told = f"; got {to_plain(strange[0]) if not isinstance(strange[0], Range) else strange[0]}"
-        raise ValueError(f"lies in {mark}{told if strange else ''}")
+    if strange:
+        told = strange[0] if isinstance(strange[0], Range) else to_plain(strange[0])
+        raise ValueError(f"lies in {mark}; got {told}")
     return narrowed
+
+
+def _part(mark: Searched, value: Any, where: str) -> Searched:
+    """Part of what a mark allows; see `_narrowed`.
+
+    Raises:
+        ValueError: one line that begins with `where`, when it is none.
+    """
+    try:
+        return _narrowed(mark, value)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"{where}: {error}") from None
 
 
 def described(space: Space) -> dict[str, Any]:
@@ -103,18 +139,26 @@ def described(space: Space) -> dict[str, Any]:
     }
 
 
-def read_space(plain: Any, name: str, config: Any) -> Space:
+def read_space(plain: Any, name: str, config: Any, file: Path) -> Space:
     """Reads what `described` told, which may come from a stranger.
+
+    Args:
+        plain: decoded JSON.
+        name: of the agent.
+        config: the settings with which it is trained but for those that are searched.
+        file: where it stands, for messages.
 
     Raises:
         ValueError: one line, when it is no part of what the agent marks.
     """
-    marked = searchable(type(config))
+    marked = _marks(config)
     found = {}
     for setting, value in plain.items():
         if setting not in marked:
-            raise ValueError(f"{PREFIX}{setting} of {name} may not be searched")
-        found[setting] = _narrowed(marked[setting], value)
+            raise ValueError(f"{file}: {PREFIX}{setting} of {name} may not be searched")
+        found[setting] = _part(marked[setting], value, f"{file}: {PREFIX}{setting}")
+    if not found:
+        raise ValueError(f"{file} names no setting to be searched")
     return found
 
 

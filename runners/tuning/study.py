@@ -26,7 +26,7 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from ...checking import one_of
-from ...files import check_regular, write_whole
+from ...files import check_regular, refuse_links, write_whole
 from ..run.config import RunConfig, read_config
 from ..run.start import EVALUATIONS
 from ..setup.files import read_versioned, write_json
@@ -43,6 +43,8 @@ FRESH = 10
 """Seeds with which the settings that were found are trained in the end."""
 MOST_SEEDS = 1000
 """Seeds of a trial, at most: those of two studies do not meet."""
+MOST_STUDIES = RANGE // MOST_SEEDS
+"""Seeds of studies, each of which has so many of its own for its runs."""
 CERTAIN = 0.1
 """How probable it may be at most that a trial which is given up is not worse than the best one."""
 SIGN, SILENCE = 60.0, 600.0
@@ -94,13 +96,22 @@ class Aim:
 
 @dataclass(frozen=True)
 class Study:
-    """A study's settings and folder."""
+    """A study's settings and folder.
+
+    Raises:
+        ValueError: for a seed whose runs would have those of another study.
+    """
 
     path: Path
     config: RunConfig
     """With what is trained but for what is searched; its seed is the study's."""
     space: Space
     aim: Aim
+
+    def __post_init__(self) -> None:
+        """Checks the seed."""
+        if self.config.settings.seed >= MOST_STUDIES:
+            raise ValueError(f"--seed of a study must be less than {MOST_STUDIES}")
 
     def create(self) -> None:
         """Makes its folder."""
@@ -135,11 +146,12 @@ class Study:
         file = path / "study.json"
         if not file.is_file():
             raise ValueError(f"{path} is not a study's folder (it holds no study.json)")
+        refuse_links(*path.iterdir())
         plain = read_versioned(file, FORMAT, "a study's settings")
         try:
             environment = environment_of(path, str(plain["settings"]["env"]["id"]), env_name)
             config = read_config(plain["settings"], file, environment.id)
-            space = read_space(plain["space"], config.agent.name, config.agent_config)
+            space = read_space(plain["space"], config.agent.name, config.agent_config, file)
             aim = from_plain(Aim, plain["aim"], f"{file}: aim")
         except (KeyError, TypeError, AttributeError) as error:
             raise ValueError(f"{file} was cut short or altered") from error
@@ -172,8 +184,8 @@ class Study:
         return self._seeds(FRESH_SEED, FRESH)
 
     def _seeds(self, first: int, count: int) -> list[int]:
-        own = self.config.settings.seed * MOST_SEEDS
-        return [first + (own + k) % RANGE for k in range(count)]
+        own = first + self.config.settings.seed * MOST_SEEDS
+        return list(range(own, own + count))
 
     @property
     def length(self) -> int:
@@ -237,10 +249,21 @@ class Study:
         if [each.name.lower() for each in study.directions] != self.aim.directions:
             raise ValueError(f"{self.path / 'journal.jsonl'} is of another study")
         for trial in study.get_trials(deepcopy=False):
-            numbers = [*(trial.values or ()), *trial.intermediate_values.values()]
-            if not all(isinstance(each, (int, float)) and math.isfinite(each) for each in numbers):
+            if not self._is_sound(trial):
                 raise ValueError(f"{self.path / 'journal.jsonl'} has a trial {trial.number} that is damaged")
         return study
+
+    def _is_sound(self, trial: FrozenTrial) -> bool:
+        """Whether a trial, maybe a stranger's, is one that this study can have begun and ended."""
+        try:
+            chosen(self.space, trial.params)
+        except ValueError:
+            return False
+        numbers = [*(trial.values or ()), *trial.intermediate_values.values()]
+        counted = trial.state != TrialState.COMPLETE or len(trial.values or ()) == len(self.aim.directions)
+        timed = not trial.state.is_finished() or None not in (trial.datetime_start, trial.datetime_complete)
+        finite = all(isinstance(each, (int, float)) and math.isfinite(each) for each in numbers)
+        return trial.distributions == distributions(self.space) and counted and timed and finite
 
     @property
     def trials(self) -> list[FrozenTrial]:
@@ -340,8 +363,14 @@ class Claim:
 
     @classmethod
     def take(cls, folder: Path) -> Claim | None:
-        """Claims a folder, which is made; None where somebody else has it."""
+        """Claims a folder, which is made; None where somebody else has it.
+
+        Raises:
+            ValueError: one line, where a link leads out of the study.
+        """
+        refuse_links(folder.parent, folder)
         folder.mkdir(parents=True, exist_ok=True)
+        refuse_links(*folder.iterdir())
         lock, sign = FileLock(folder / "claim.lock"), folder / "claim"
         try:
             lock.acquire(blocking=False)

@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 from optuna.trial import TrialState
 
+from ...files import refuse_links
 from ..reporting.measures import STANDARD, Measure, measures_of, reported
 from ..run.config import RunConfig
 from ..run.evaluation import find_contestant, make_evaluation_env, on_split, play_episodes
@@ -86,7 +87,9 @@ def train(
 
     Raises:
         Stopped: when `stop` was set before that.
+        ValueError: one line, where a link leads out of the folder, or its settings can't be trained with.
     """
+    refuse_links(out, *out.rglob("*"))
     config, run = begun(config, out)
     with held(run.path, PATIENCE):
         training = make_training(config, run)
@@ -139,7 +142,7 @@ def do_trial(study: Study, number: int, stop: threading.Event) -> None:
         Stopped: when `stop` was set before that; what is trained is saved.
         ValueError: one line, when its settings can't be trained with.
     """
-    folder, values, seconds = study.path / "trials" / f"{number:04d}", [], 0.0
+    folder, runs, values, seconds = study.path / "trials" / f"{number:04d}", [], [], 0.0
     try:
         for k, seed in enumerate(study.seeds):
             given_up = False
@@ -151,6 +154,7 @@ def do_trial(study: Study, number: int, stop: threading.Event) -> None:
 
             config = study.config_of(number, seed)
             run, trained = train(config, folder, stop, enough)
+            runs.append(run)
             seconds += trained
             if given_up:
                 raise _GivenUp
@@ -161,8 +165,8 @@ def do_trial(study: Study, number: int, stop: threading.Event) -> None:
     else:
         study.note(number, seconds=seconds, runs=values)
         study.tell(number, TrialState.COMPLETE, np.mean(values, axis=0).tolist())
-    for checkpoints in folder.glob("*/*/*/checkpoints"):
-        shutil.rmtree(checkpoints, ignore_errors=True)  # of many trials they would fill the disk
+    for run in runs:
+        shutil.rmtree(run.path / "checkpoints", ignore_errors=True)  # of many trials they would fill the disk
 
 
 def reached(study: Study, row: Mapping[str, float]) -> bool:

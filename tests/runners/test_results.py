@@ -23,7 +23,7 @@ from meze.runners.results.job import OUTCOME, ask, outcome_of
 from meze.runners.results.plan import LEAST, MOST, Results, pair_of
 from meze.runners.results.rows import Evaluation, Outcome, Row, add_row, digest, read_rows
 from meze.runners.results.tables import tables
-from meze.runners.run.executor import Processes, Stopped
+from meze.runners.run.executor import STOPPED, Processes, Stopped
 from meze.runners.setup import machine
 from meze.runners.setup.files import write_json
 from meze.runners.setup.resolve import find_environment
@@ -165,6 +165,8 @@ def test_what_differs_is_named(change, words, rows, tmp_path, monkeypatch, capsy
         (lambda plain: plain.pop("settings"), "it lacks settings"),
         (lambda plain: plain.update(settings=3), "cut short or altered"),
         (lambda plain: plain.update(charm=3), "outcome has an unknown setting 'charm'"),
+        (lambda plain: plain.update(seconds=float("nan")), "a number that is not finite"),
+        (lambda plain: evaluation(plain)["yardsticks"].update(random=float("inf")), "that is not finite"),
         (lambda plain: plain.update(episodes=0), "it has no evaluation"),
         (lambda plain: plain.update(evaluations=[]), "it has no evaluation"),
         (lambda plain: evaluation(plain)["measures"].pop("return"), "an evaluation without a return"),
@@ -268,7 +270,7 @@ class Pretended:
                 )
                 outcome = Outcome(1, seconds, "p", (judged,), "cpu", {}, None)
                 write_json(task.log.parent / OUTCOME, to_plain(outcome))
-            yield task, "saved" if self.left[task.name] else ""
+            yield task, STOPPED if self.left[task.name] else ""
 
 
 def counts(made):
@@ -319,6 +321,28 @@ def test_what_would_take_longer_than_is_left_is_not_begun(tmp_path, monkeypatch)
     none = Results(tmp_path / "late.jsonl", tmp_path / "late", [pair("q-learning")], 6, executor.now)
     none.run(executor)
     assert counts(none) == [0]
+
+
+def test_what_fails_after_its_time_has_failed(tmp_path, monkeypatch):
+    executor = Pretended(monkeypatch, {"q-learning": None})
+    until = executor.now + 400
+    made = Results(tmp_path / "rows.jsonl", tmp_path / "work", [pair("q-learning")], 6, until)
+
+    def late(tasks):
+        for task in tasks:
+            executor.now = float(task.words[-1]) + 1
+            yield task, "it is broken"
+
+    monkeypatch.setattr(executor, "_ended", late)
+    made.run(executor)
+    assert list(made.failures.values()) == ["it is broken"] and executor.now < until
+
+
+def test_a_process_that_is_asked_to_stop_says_so(tmp_path):
+    here = pair_of("defaults", find_environment("city"), find_agent("q-learning"))
+    task = ask(tmp_path / "run", "q-learning", here.with_seed(0), 6, here.places)
+    with Processes(1).running([dataclasses.replace(task, words=(*task.words, "0"))]) as ended:
+        assert [reason for _, reason in ended] == [STOPPED]
 
 
 def test_other_settings_are_another_pair(tmp_path, monkeypatch):

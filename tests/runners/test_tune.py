@@ -9,6 +9,9 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -77,6 +80,14 @@ def test_the_preset_file_gives_the_best_settings_again(whole):
     assert 'provenance.by = "search"' in text and "provenance.tuning-seeds = [1300000000, 1300000001]" in text
     assert cli.main(["train", "q-learning", "corridor", "--preset", str(whole / "preset.toml"), *SMALL,
                      "--out", str(whole / "again")]) == 0  # fmt: skip
+
+
+@pytest.mark.parametrize("mode", ["index", "grid"])
+def test_a_preset_says_what_is_observed(mode):
+    from meze.runners.tuning.findings import preset_of
+
+    config = read_request(["q-learning", "city"], ["--env.observation", mode]).config
+    assert preset_of(config)["env.observation"] == mode
 
 
 def test_a_trial_is_what_its_settings_give_alone(whole, tmp_path):
@@ -240,6 +251,46 @@ def test_a_damaged_journal_is_told_in_one_line_and_kept(line, whole, tmp_path, c
     assert (copy / "journal.jsonl").read_bytes() == data
 
 
+def with_another_trial(whole, copy, **changes):
+    """A study's folder with one more trial, which is the last one but for some changes."""
+    shutil.copytree(whole, copy)
+    lines = [json.loads(line) for line in (copy / "journal.jsonl").read_text().splitlines()]
+    made = next(each for each in lines if each["op_code"] == 4)
+    ended = next(each for each in lines if each["op_code"] == 6)
+    times = {"datetime_start": made["datetime_start"], "datetime_complete": ended["datetime_complete"]}
+    more = {**made, "state": 1, "values": [1.0], **times, "user_attrs": {}, **changes}
+    more = {name: value for name, value in more.items() if value != "gone"}
+    with open(copy / "journal.jsonl", "a") as file:
+        file.write(json.dumps(more) + "\n")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"params": {}, "distributions": {}},
+        {"values": [1.0, 2.0], "value": None},
+        {"values": [float("inf")]},
+        {"datetime_complete": "gone"},
+        {"datetime_start": "gone"},
+    ],
+)
+def test_a_strangers_trial_that_can_not_be_is_told_in_one_line(changes, whole, tmp_path, capsys):
+    with_another_trial(whole, tmp_path / "copy", **changes)
+    assert cli.main(["tune", "--resume", str(tmp_path / "copy")]) == 2
+    (said,) = capsys.readouterr().err.splitlines()
+    assert "is damaged" in said
+
+
+def test_what_a_stranger_notes_of_a_trial_is_told_harmlessly(whole, tmp_path, capsys, monkeypatch):
+    play_here(monkeypatch)
+    notes = {"reason": "\x1b[2Jgone", "seconds": float("inf")}
+    with_another_trial(whole, tmp_path / "copy", state=3, values=None, user_attrs=notes)
+    assert cli.main(["tune", "--resume", str(tmp_path / "copy"), "--trials", "9"]) == 0
+    said = capsys.readouterr().out
+    assert "x1b[2Jgone" in said and "\x1b" not in said
+    assert "Infinity" not in (tmp_path / "copy" / "report.json").read_text()
+
+
 def test_a_locked_storage_is_told_in_one_line(whole, monkeypatch, capsys):
     monkeypatch.setattr(storage, "PATIENCE", 0.1)
     before = (whole / "journal.jsonl").read_bytes()
@@ -283,6 +334,98 @@ def test_a_trial_whose_owner_died_is_run_again_with_the_same_settings(whole, tmp
         each.claim.release()
 
 
+@pytest.mark.parametrize("name", ["trials/0008", "trials", "fresh", "asking.lock", "fresh/0000"])
+def test_nothing_is_written_through_a_link(name, whole, tmp_path):
+    copy, mine = tmp_path / "copy", tmp_path / "mine"
+    shutil.copytree(whole, copy)
+    kept = mine / "city" / "dqn" / "1" / "checkpoints" / "1.npz"
+    kept.parent.mkdir(parents=True)
+    kept.write_text("mine")
+    link = copy / name
+    if link.is_dir():
+        shutil.rmtree(link)
+    link.unlink(missing_ok=True)
+    link.symlink_to(kept if link.suffix else mine)
+    with pytest.raises(ValueError, match="is a link"):
+        Study.open(copy)
+        Claim.take(link if name == "trials/0008" else link / "1400000000")
+    assert kept.read_text() == "mine" and len(list(mine.rglob("*"))) == 5
+
+
+def test_a_link_inside_of_a_trial_is_refused(whole, tmp_path):
+    opened = Study.open(whole)
+    out, mine = tmp_path / "out", tmp_path / "mine"
+    out.mkdir()
+    mine.mkdir()
+    (out / "corridor").symlink_to(mine)
+    with pytest.raises(ValueError, match="is a link"):
+        trial.train(opened.config_of(0, opened.seeds[0]), out, threading.Event())
+    assert not list(mine.iterdir())
+
+
+class Ended:
+    """An executor whose tasks all end for the same reason.
+
+    Args:
+        reason: why; None: Ctrl-C comes as soon as one is begun.
+    """
+
+    def __init__(self, reason):
+        self.reason, self.begun = reason, []
+
+    @contextmanager
+    def running(self, tasks):
+        yield self._ended(tasks)
+
+    def _ended(self, tasks):
+        for task in tasks:
+            self.begun.append(task.name)
+            if self.reason is None:
+                raise KeyboardInterrupt
+            yield task, self.reason
+
+
+def small_study(whole, path, trials):
+    opened = Study.open(whole)
+    made = Study(path, opened.config, opened.space, Aim(trials=trials, seeds=1))
+    made.create()
+    return made
+
+
+@pytest.mark.parametrize(("reason", "times"), [("killed by signal 9", 2), ("it is broken", 1)])
+def test_a_trial_that_the_system_kills_is_run_once_more(reason, times, whole, tmp_path):
+    made, executor = small_study(whole, tmp_path, 2), Ended(reason)
+    search.run_trials(made, executor)
+    assert sorted(executor.begun) == sorted(["trial 0", "trial 1"] * times)
+    for each in made.trials:
+        assert each.state == TrialState.FAIL and each.user_attrs["reason"] == reason
+
+
+def test_after_ctrl_c_others_may_go_on_at_once(whole, tmp_path):
+    made = small_study(whole, tmp_path, 2)
+    with pytest.raises(KeyboardInterrupt):
+        search.run_trials(made, Ended(None))
+    own = Claim.take(tmp_path / "trials" / "0000")
+    assert own is not None
+    own.release()
+
+
+def test_who_waits_for_others_says_so_once(whole, tmp_path, monkeypatch, capsys):
+    made = small_study(whole, tmp_path, 1)
+    piece, looks = search._next_trial(made), []
+    assert piece is not None
+
+    def later(seconds):
+        looks.append(seconds)
+        if len(looks) == 3:
+            made.tell(0, TrialState.FAIL)
+
+    monkeypatch.setattr(search, "time", SimpleNamespace(sleep=later, monotonic=time.monotonic))
+    search.run_trials(made, Ended(""))
+    piece.claim.release()
+    assert len(looks) == 3 and capsys.readouterr().out.count("waiting for what others do") == 1
+
+
 # --- What is refused, and what is told ------------------------------------------------------------------
 
 
@@ -298,6 +441,13 @@ def test_a_trial_whose_owner_died_is_run_again_with_the_same_settings(whole, tmp
         ),
         ("agent.learning-rate.start = { low = 0.5, high = 0.1 }", "a range goes upwards"),
         ("agent.learning-rate.start = 3", "takes true, a list of values, or for a range"),
+        ("agent.gamma = []", "agent.gamma: takes true, a list of values"),
+        (
+            "agent.learning-rate.start = { log = 'no' }",
+            "start: low and high are numbers, and log is true or false",
+        ),
+        ("agent.learning-rate.start = { low = '1' }", "start: low and high are numbers"),
+        (f"agent.learning-rate.start = [{10**400}]", "start: int too large"),
         ("steps = true", "there is no setting steps"),
         ("", "names no setting to be searched"),
         ("agent = [", "is not TOML"),
@@ -334,6 +484,7 @@ def test_a_file_narrows_what_is_searched(tmp_path, monkeypatch):
         ("q-learning corridor --score 3", "goes with --score"),
         ("q-learning corridor --objective score-and-harm", "tells no costs"),
         ("q-learning corridor --trials 0", "trials must be at least 1"),
+        ("q-learning corridor --seed 100000", "--seed of a study must be less than 100000"),
         ("q-learning corridor --seeds 0", "1 to 1000 seeds"),
         ("genetic corridor", "needs --max-steps"),
         ("q-learning CartPole-v1", "Box"),
@@ -419,20 +570,56 @@ def test_every_agent_marks_what_may_be_searched():
     from meze.agents.ranges import current, searchable
     from meze.agents.registry import agent_specs
     from meze.runners.setup.settings import flags
-    from meze.runners.tuning.space import as_params, chosen, described, distributions, read_space
+    from meze.runners.tuning.space import as_params, chosen, described, distributions, read_space, space_of
 
     for spec in agent_specs():
         if not spec.is_trained:
             continue
         config = spec.config_class()()
-        space = searchable(type(config))
-        assert space, spec.name
-        assert set(space) <= set(flags(config, "")), spec.name
-        assert read_space(json.loads(json.dumps(described(space))), spec.name, config) == space
+        marked, space = searchable(type(config)), space_of(spec.name, config)
+        assert set(space) <= set(marked) <= set(flags(config, "")), spec.name
+        plain = json.loads(json.dumps(described(space)))
+        assert read_space(plain, spec.name, config, Path("study.json")) == space
         assert set(distributions(space)) == set(space)
-        there = {name: space[name] for name in current(config, space)}
-        if (params := as_params(there, config)) is not None:
-            assert chosen(there, params) == current(config, there), spec.name
+        if (params := as_params(space, config)) is not None:
+            assert chosen(space, params) == current(config, space), spec.name
+
+
+@pytest.mark.parametrize(
+    ("flags", "begun"),
+    [
+        ({"gamma": 0.7}, 0.7),
+        ({"learning-rate.start": 0.01}, 0.01),
+        ({"exploration.end": 0.0}, None),
+    ],
+)
+def test_what_is_searched_holds_the_settings_of_the_beginning(flags, begun):
+    from meze.agents.registry import find_agent
+    from meze.runners.setup.settings import override
+    from meze.runners.tuning.space import as_params, described, read_space, space_of
+
+    config = override(find_agent("q-learning").config_class()(), flags)
+    space, (name,) = space_of("q-learning", config), flags
+    assert read_space(json.loads(json.dumps(described(space))), "q-learning", config, Path("x")) == space
+    params = as_params(space, config)
+    assert (params and float(params[name])) == begun
+
+
+def test_it_is_said_where_no_trial_has_the_settings_of_the_beginning(tmp_path, capsys):
+    file = tmp_path / "space.toml"
+    file.write_text("agent.gamma = [0.95]")
+    for out, flags in (("a", []), ("b", ["--agent.exploration.end", "0"]), ("c", ["--space", str(file)])):
+        assert tune(tmp_path / out, "--minutes", "1e-9", *flags) == 1
+        assert ("no trial has the settings" in capsys.readouterr().out) == bool(flags)
+
+
+def test_whole_numbers_narrow_a_range_of_real_ones():
+    from meze.agents.ranges import Range
+    from meze.runners.tuning.space import _narrowed
+
+    assert _narrowed(Range(0.25, 10.0, log=True), {"low": 1, "high": 5}) == Range(1.0, 5.0, log=True)
+    with pytest.raises(ValueError, match="whole numbers"):
+        _narrowed(Range(1, 8), {"low": 2.0, "high": 4})
 
 
 @pytest.mark.parametrize("columns", [80, 60])
