@@ -97,7 +97,8 @@ def play(learner: PQN | DQN, steps: int, begin: int = 0) -> list[float]:
     for step in range(begin, begin + steps):
         rng = np.random.default_rng(step)
         space = learner._observation_space
-        obs, later = (observations(space, 64)[rng.integers(64, size=learner.num_envs)] for _ in range(2))
+        rows = (np.random.default_rng([step + k, 1]).integers(64, size=learner.num_envs) for k in range(2))
+        obs, later = (observations(space, 64)[each] for each in rows)  # which the next step begins with
         action, _, seen = learner.policy.act(obs, explore=True)
         reward, flags = rng.normal(size=len(obs)), rng.random((2, len(obs))) < 0.1
         metrics = learner.learn(Transition(obs, action, reward, later, *flags, None, extras=seen))
