@@ -173,4 +173,5 @@ def test_the_report_of_a_tournament_in_a_browser(browser, tmp_path, monkeypatch)
     cells = [cell.text for cell in improvement.find_elements(By.CSS_SELECTOR, "td")]
     assert cells[0] == cells[3] == "-"
     for cell in cells[1:3]:
-        assert re.fullmatch(r"[01]\.\d\d\n[01]\.\d\d\.\.[01]\.\d\d", cell), "a value and its interval"
+        pattern = r"[01]\.\d\d\n[01]\.\d\d\.\.[01]\.\d\d\np [01]\.\d{3}"
+        assert re.fullmatch(pattern, cell), "a value, its interval, and how probable chance alone makes it"
