@@ -112,9 +112,10 @@ def test_a_file_of_ones_own_takes_the_place_of_the_shipped_one(file) -> None:
     assert longer.agent.exploration.steps == 128  # schedules follow
 
 
-def test_a_run_is_as_long_as_what_is_observed_asks_for(tmp_path) -> None:
+@pytest.mark.parametrize("agent", ["dqn", '"*"'])
+def test_a_run_is_as_long_as_what_is_observed_asks_for(agent, tmp_path) -> None:
     file = tmp_path / "presets.toml"
-    file.write_text("[dqn]\nsteps = 128\n[dqn.pixels]\nsteps = 64")
+    file.write_text(f"[{agent}]\nsteps = 128\n[{agent}.pixels]\nsteps = 64")
     grid, pixels = (
         read_request(["dqn", "platformer"], ["--preset", str(file), "--env.observation", mode]).given.run
         for mode in ("grid", "pixels")
