@@ -161,7 +161,7 @@ def provenance(environment: Environment, agent: str) -> str:
 
 
 def _layers(environment: Environment, agent: str, mode: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
-    """What holds for every agent, and what goes before it: an agent's own table; both in an observation mode."""
+    """What holds for every agent, and what goes before it: an agent's own table; both in a mode."""
     shared, own = (_known(environment, name) for name in (EVERY, agent))
     return shared | _part(shared, f"{mode}."), own | _part(own, f"{mode}.")
 
