@@ -28,11 +28,10 @@ from meze.runners.run.stopwatch import Stopwatch
 from race import Examiner, Ours, normalised, preset
 
 CLEAR, FOG, MEMORY = "clear", "fog", "fog, memory"
-CITY = {"steps": 4_000_000, "agent__learning_rate__steps": 4_000_000}
 CHANGES: dict[tuple[str, str], dict[str, Any]] = {
-    ("city", "ppo"): {**CITY, "agent__ent_coef__start": 0.1, "agent__ent_coef__steps": 4_000_000},
+    ("city", "ppo"): {"steps": 4_000_000, "agent__ent_coef__start": 0.1},
     ("city", "pqn"): {
-        **CITY,
+        "steps": 4_000_000,
         "agent__learning_rate__start": 5e-4,
         "agent__exploration__steps": 650_000,
         "agent__loss": "huber",
@@ -74,9 +73,11 @@ def told(values: list[float], digits: int = 3) -> str:
 
 def learn(settings: Settings, agent: str, seed: int, **changes: Any) -> tuple[Ours, Examiner]:
     """Trains one agent."""
-    config = preset(agent, settings.world, seed=seed, **CHANGES.get((settings.world, agent), {}), **changes)
-    run, steps = Ours(config), settings.steps or config.settings.steps
-    run.train(steps)
+    usual = CHANGES.get((settings.world, agent), {})
+    length = {"steps": settings.steps} if settings.steps else {}
+    config = preset(agent, settings.world, seed=seed, **{**usual, **length, **changes})
+    run = Ours(config)
+    run.train(config.settings.steps)
     return run, Examiner(config, settings.episodes)
 
 

@@ -19,6 +19,7 @@ from meze.runners.run.config import RunConfig
 from meze.runners.run.evaluation import find_contestant, make_evaluation_env, on_split, play_episodes
 from meze.runners.run.rollout import Rollout
 from meze.runners.run.stopwatch import Stopwatch
+from meze.runners.setup.lengths import stretched
 from meze.runners.setup.presets import default_agent_config, default_env_config, default_settings
 from meze.runners.setup.resolve import find_environment, find_learner
 from meze.runners.setup.settings import override
@@ -50,7 +51,8 @@ def preset(agent: str, environment: str, **changes: Any) -> RunConfig:
     Args:
         agent: name.
         environment: name.
-        **changes: settings, with two underscores for each dot of the flag: `agent__gamma=0.9`, `seed=3`.
+        **changes: settings, with two underscores for each dot of the flag: `agent__gamma=0.9`, `seed=3`. With
+            `steps` schedules are stretched, but for those given here.
     """
     world, spec = find_environment(environment), find_learner(agent)
     mode = changes.get("env__observation")
@@ -62,6 +64,10 @@ def preset(agent: str, environment: str, **changes: Any) -> RunConfig:
             parts[head] = override(parts[head], {rest: value})
         else:
             settings = override(settings, {name: value})
+    if "steps" in changes:
+        kept = {"--" + name.replace("__", ".").replace("_", "-") for name in changes}
+        scale = changes["steps"] / default_settings(world, spec).steps
+        parts["agent"] = stretched(parts["agent"], scale, kept)
     return RunConfig(spec, parts["agent"], world, parts["env"], settings)
 
 
