@@ -11,7 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 from ..checking import at_least, within
 from .run.encoding import PolicyMixtureSettings
-from .run.recording import find_mixture, play_mixture
+from .run.recording import find_mixture, find_witness, play_mixture
 from .setup.files import new_folder, write_json
 from .setup.presets import default_env_config
 from .setup.resolve import Vectorization, find_environment, make_vector
@@ -22,7 +22,8 @@ USAGE = "meze collect ENV [flags]"
 DESCRIPTION = """Records what policies see, do and earn in ENV, as plain arrays (.npy) in a folder.
 
 Arrays are (steps, environments, ...): obs, action, advice (what the teacher would have done; without one,
-what was done), reward, cost, ended and each target that the world declares, by its name.
+what was done), reward, cost, ended, cut (the episode only ran out of steps), and by its name each target and
+each event that the world declares.
 `meze.runners.run.recording.read_recorded` reads them again, tells episodes and targets, and keeps those for
 tests apart."""
 
@@ -82,7 +83,7 @@ def main(args: Sequence[str]) -> int:
         mixture = find_mixture(env, environment, run, run.seed, asks=run.ask)
         folder = new_folder(run.out, stem)
         try:
-            recorded = play_mixture(env, mixture, run.steps, run.seed, folder)
+            recorded = play_mixture(env, mixture, run.steps, run.seed, folder, find_witness(env))
         finally:
             with suppress(OSError):  # where there is no room, nothing is left
                 folder.rmdir()

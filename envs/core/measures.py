@@ -1,4 +1,4 @@
-"""What a world declares beside its info fields: measures of episodes, and what encoders may predict."""
+"""What a world declares beside its info fields: measures, what encoders may predict, and events."""
 
 from __future__ import annotations
 
@@ -136,3 +136,24 @@ class Target:
     def __post_init__(self) -> None:
         """Checks the name."""
         _check_name("target", self.name)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What is so before a step, or happens in it; of such events rules are made.
+
+    Raises:
+        ValueError: for a name that can't be a column's.
+    """
+
+    name: str
+    words: str
+    """A clause in the present tense that begins in lower case and ends without a full stop, such as
+    `a siren is heard`."""
+    of: Callable[[Any, NDArray[Any], NDArray[Any]], NDArray[Any]]
+    """`(params, before, after) -> (N,) bool`, of the (N,) records before a step and after it, to which it
+    must not write."""
+
+    def __post_init__(self) -> None:
+        """Checks the name."""
+        _check_name("event", self.name)
