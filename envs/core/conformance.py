@@ -168,7 +168,7 @@ def _declares_what_it_tells(case: _Case) -> None:
         raise AssertionError(str(error)) from error
     names = [each.name for each in (*world.targets, *world.events)]
     assert len(set(names)) == len(names), f"one of {', '.join(names)} is declared twice"
-    earlier = None
+    earlier: Any = None
     for env, _, reward, _, info in case.trajectory(SEED):
         declared = [*(each for each in world.measures if each.how), *world.costs]
         missing = [each.name for each in declared if each.name not in info]
@@ -184,8 +184,7 @@ def _declares_what_it_tells(case: _Case) -> None:
             fits = values.shape == (1,) and values.dtype == np.float32
             assert fits, f"{target.name} is of shape {values.shape} and type {values.dtype}"
             assert target.low <= values[0] <= target.high, f"{target.name} is {values[0]}"
-        steps = () if earlier is None or not state["elapsed"][0] else world.events
-        for event in steps:
+        for event in world.events if state["elapsed"][0] else ():
             is_so = event.of(world.params(), earlier, state)
             fits = is_so.shape == (1,) and is_so.dtype == np.bool_
             assert fits, f"{event.name} is of shape {is_so.shape} and type {is_so.dtype}"

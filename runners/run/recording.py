@@ -210,7 +210,7 @@ def collect(
         "cut": (np.bool_, ()),
     }
     targets = find_targets(env)
-    events = witness.names if witness else ()
+    events = witness.words if witness else {}
     kinds |= dict.fromkeys(targets, (np.float32, ())) | dict.fromkeys(events, (np.bool_, ()))
     wholes = {name: (dtype, (length, streams, *shape)) for name, (dtype, shape) in kinds.items()}
     columns: dict[str, Any] = (
@@ -252,9 +252,9 @@ class Witness:
         self._before: NDArray[Any] = np.zeros(0)
 
     @property
-    def names(self) -> tuple[str, ...]:
-        """Of the events."""
-        return tuple(each.name for each in self._world.events)
+    def words(self) -> dict[str, str]:
+        """Name of each event to the clause that says it."""
+        return {each.name: each.words for each in self._world.events}
 
     def look(self) -> None:
         """Keeps the records before a step."""
