@@ -14,7 +14,7 @@ How: TypeAlias = Literal["any", "sum", "last", "mean", "max"]
 
 def _check_name(kind: str, name: str) -> None:
     if not (name.isascii() and name.isidentifier()):
-        raise ValueError(f"a {kind}'s name is letters, digits and underscores, as in own_fault; got {name!r}")
+        raise ValueError(f"{kind}'s name is letters, digits and underscores, as in own_fault; got {name!r}")
 
 
 class Played(NamedTuple):
@@ -59,7 +59,7 @@ class Measure:
 
     def __post_init__(self) -> None:
         """Checks the fields, and gives it a title."""
-        _check_name("measure", self.name)
+        _check_name("a measure", self.name)
         known = get_args(How)
         if self.how not in known and (self.how is not None or self.of is None):
             raise ValueError(f"measure {self.name}: how is one of {', '.join(known)}; got {self.how!r}")
@@ -113,7 +113,7 @@ class Cost:
 
     def __post_init__(self) -> None:
         """Checks the name."""
-        _check_name("cost", self.name)
+        _check_name("a cost", self.name)
 
 
 @dataclass(frozen=True)
@@ -135,7 +135,7 @@ class Target:
 
     def __post_init__(self) -> None:
         """Checks the name."""
-        _check_name("target", self.name)
+        _check_name("a target", self.name)
 
 
 @dataclass(frozen=True)
@@ -156,4 +156,4 @@ class Event:
 
     def __post_init__(self) -> None:
         """Checks the name."""
-        _check_name("event", self.name)
+        _check_name("an event", self.name)
