@@ -296,10 +296,12 @@ class Report:
                 page.table(columns, rows)
         if self.rules:
             page.heading("Rules of events")
-            page.paragraph(f"{RULE_NOTE} {NOTE}")
+            page.paragraph(RULE_NOTE)
+            page.paragraph(NOTE)
             for kind, title in titles(self.rules).items():
                 page.paragraph(f"{title}.")
-                page.table(*rule_table(self.rules.of(kind)[0], self.rules.horizon))
+                if holding := self.rules.of(kind)[0]:
+                    page.table(*rule_table(holding, self.rules.horizon))
         page.heading("Visited states, in the plane")
         page.figures(state_plots(self.judge, self.settings.seed))
         if self.jams:

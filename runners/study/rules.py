@@ -219,7 +219,9 @@ def check_horizon(horizon: int, length: int) -> None:
         ValueError: one line.
     """
     if not 1 <= horizon < length:
-        raise ValueError(f"horizon must be 1 at least, and less than a stream's {length} steps; got {horizon}")
+        raise ValueError(
+            f"horizon must be 1 at least, and less than a stream's {length} steps; got {horizon}"
+        )
 
 
 def rules_of(env: VectorEnv, recorded: Recorded, horizon: int) -> RuleStudy:
