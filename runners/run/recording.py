@@ -22,7 +22,8 @@ from numpy.typing import NDArray
 
 from ...agents.base import Memory, Policy, decide
 from ...agents.encoders.registry import EncoderChain
-from ...envs.core.env import WorldEnv, world_of
+from ...envs.core.batch import DISABLED, Batch
+from ...envs.core.env import world_of
 from ...envs.core.world import World
 from ...files import check_regular
 from ..setup.files import read_json
@@ -248,7 +249,7 @@ class Witness:
     """
 
     def __init__(self, env: VectorEnv, world: World) -> None:
-        self._world, self._env, self._single = world, cast(Any, env.unwrapped), WorldEnv(world)
+        self._world, self._env, self._single = world, cast(Any, env.unwrapped), Batch(world)
         self._before: NDArray[Any] = np.zeros(0)
 
     @property
@@ -272,9 +273,9 @@ class Witness:
         """
         after = self._env.get_state()
         for row in np.flatnonzero(ended):
-            self._single.set_state(self._before[[row]])
-            self._single.step(action[row])
-            after[row] = self._single.get_state()[0]
+            self._single.state[0] = self._before[row]
+            self._single.step(action[[row]].astype(np.int64), DISABLED, 0, self._single.outputs())
+            after[row] = self._single.state[0]
         params = self._world.params()
         return {each.name: each.of(params, self._before, after) for each in self._world.events}
 

@@ -43,8 +43,8 @@ def _lines(words: str) -> str:
 NOTE = (
     "confidence: share of the steps with the conditions in which it is so, with its 95 % interval over "
     "episodes; usually: share of all steps. lift: how many times as often as usual. support: share of steps "
-    "in which all of it is so. conviction: how many times as often it would be wrong by chance, - where it never "
-    "is wrong."
+    "in which all of it is so. conviction: how many times as often it would be wrong by chance; - where it "
+    "never is wrong."
 )
 
 
