@@ -168,7 +168,7 @@ def _declares_what_it_tells(case: _Case) -> None:
         raise AssertionError(str(error)) from error
     names = [each.name for each in (*world.targets, *world.events)]
     assert len(set(names)) == len(names), f"one of {', '.join(names)} is declared twice"
-    earlier: Any = None
+    earlier = lately = np.zeros(0)
     for env, _, reward, _, info in case.trajectory(SEED):
         declared = [*(each for each in world.measures if each.how), *world.costs]
         missing = [each.name for each in declared if each.name not in info]
@@ -188,8 +188,9 @@ def _declares_what_it_tells(case: _Case) -> None:
             is_so = event.of(world.params(), earlier, state)
             fits = is_so.shape == (1,) and is_so.dtype == np.bool_
             assert fits, f"{event.name} is of shape {is_so.shape} and type {is_so.dtype}"
-        assert state.tobytes() == before.tobytes(), "telling what it declares changed the state"
-        earlier = before
+        for told, kept in ((state, before), (earlier, lately)):
+            assert told.tobytes() == kept.tobytes(), "telling what it declares changed the state"
+        earlier, lately = state, before
     _makes_measures(world, {name: np.array(values) for name, values in counted.items()})
 
 
