@@ -61,9 +61,10 @@ class Worth(NamedTuple):
         return (1 - self.base) / (1 - self.confidence) if self.confidence < 1 else math.inf
 
     def plain(self) -> dict[str, float | None]:
-        """All of it as plain values; None for a conviction without end."""
-        conviction = self.conviction if math.isfinite(self.conviction) else None
-        return {**self._asdict(), "lift": self.lift, "conviction": conviction}
+        """All of it as plain values; None for a conviction without end, or a lift over nothing."""
+        ratios = {"lift": self.lift, "conviction": self.conviction}
+        finite = {name: each if math.isfinite(each) else None for name, each in ratios.items()}
+        return self._asdict() | finite
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,7 @@ class RuleStudy:
     """Of training, and held out."""
     episodes: tuple[int, int]
     rules: list[Rule]
-    """All that were tried on held-out episodes, first those that are claimed, the greatest lift first."""
+    """All that were tried on held-out episodes: first those that are claimed, the greatest lift first."""
 
     def of(self, kind: Kind) -> tuple[list[Rule], int]:
         """Those of a kind that are claimed, and how many were tried."""
@@ -267,10 +268,10 @@ def find_rules(
             f"{LEAST_EPISODES} of each are needed; more steps give more of them"
         )
     kinds: tuple[Kind, ...] = get_args(Kind)
-    rules = [rule for kind in kinds for rule in check(mine(train, kind), kind, clauses, horizon, test)]
+    rules = [rule for kind in kinds for rule in try_out(mine(train, kind), kind, clauses, horizon, test)]
     corrected = holm(np.array([rule.p_value for rule in rules]))
     rules = [dataclasses.replace(rule, corrected=float(p)) for rule, p in zip(rules, corrected, strict=True)]
-    rules.sort(key=lambda rule: (not rule.holds, -rule.held.lift))
+    rules.sort(key=lambda rule: (not rule.holds, -rule.held.lift if rule.holds else rule.p_value))
     return RuleStudy(horizon, (len(train.now), len(test.now)), episodes, rules)
 
 
@@ -295,7 +296,9 @@ def mine(steps: Steps, kind: Kind) -> dict[Pair, Worth]:
         shift = now.shape[1]
         both, items = np.hstack([now, then]), items + [shift + item for item in _different(then)]
     frame = pandas.DataFrame(both[:, items], columns=items)
-    least = LEAST_STEPS / max(len(both), LEAST_STEPS)
+    if len(both) < LEAST_STEPS or frame.empty:
+        return {}
+    least = LEAST_STEPS / len(both)
     frequent: Any = fpgrowth(frame, min_support=least, use_colnames=True, max_len=LONGEST)
     if frequent.empty:
         return {}
@@ -342,7 +345,7 @@ def _one_way(found: Mapping[Pair, Worth]) -> dict[Pair, Worth]:
 # --- What held-out episodes say -------------------------------------------------------------------------
 
 
-def check(
+def try_out(
     found: Mapping[Pair, Worth], kind: Kind, clauses: Mapping[str, str], horizon: int, test: Steps
 ) -> list[Rule]:
     """Rules with what they are worth on held-out episodes; without those whose conditions are too rare there.
@@ -358,7 +361,7 @@ def check(
     """
     now, then, episode = test.of(kind)
     pairs, names = list(found), list(clauses)
-    if not pairs:
+    if not pairs or not len(now):
         return []
     conditions = np.stack([now[:, sorted(when)].all(axis=1) for when, _ in pairs], axis=1)
     whats = then[:, [what for _, what in pairs]]

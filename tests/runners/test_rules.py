@@ -329,6 +329,22 @@ def test_without_mlxtend_it_names_the_cure(tmp_path, capsys, monkeypatch):
     assert not list(tmp_path.iterdir())
 
 
+def test_where_hardly_anything_is_known_there_are_no_rules():
+    """Every window is cut off, events never vary, or nothing of the kind follows in held-out episodes."""
+    so, ended = by_chance(RNG(0), 400, 4)
+    never = find_rules(recorded(so, ended, ended), words_of(recorded(so, ended)), (), 399)
+    assert all(rule.kind == "together" for rule in never.rules)
+    assert find_rules(recorded(so & False, ended), words_of(recorded(so, ended))).rules == []
+    data = recorded(so, ended)
+    so[..., 0] = np.roll(so[..., 1], 1, axis=0) & ~data.for_test
+    found = find_rules(recorded(so, ended), words_of(data), (), 1)
+    (rule,) = [
+        each for each in found.rules if (each.kind, each.when, each.then) == ("follows", ("e1",), "e0")
+    ]
+    assert rule.found.confidence > 0.8 and rule.held.confidence == rule.held.base == 0 and not rule.holds
+    assert rule.plain()["held"]["lift"] is None and json.dumps(found.plain(), allow_nan=False)
+
+
 def test_a_recording_without_events_or_with_few_episodes_is_refused():
     so, ended = by_chance(RNG(0), 100, 4)
     plain = Recorded(*[np.zeros(ended.shape)] * 5, ended)
