@@ -268,7 +268,7 @@ def test_shares_have_intervals_over_groups_and_exact_ones_at_the_ends():
 
 def test_a_recording_tells_its_rules(tmp_path, capsys, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    line = "collect city --policies expert --steps 20000 --num-envs 64 --env.pool-size 8 --rules --horizon 6"
+    line = "collect city --policies expert --steps 16000 --num-envs 64 --env.pool-size 8 --rules --horizon 6"
     assert cli.main([*line.split(), "--out", str(tmp_path)]) == 0
     said, folder = capsys.readouterr().out, tmp_path / "city-s0"
     assert "What follows within 6 steps: " in said and "the light is red" in said
@@ -292,10 +292,10 @@ def test_a_recording_tells_its_rules(tmp_path, capsys, monkeypatch):
 
 
 def test_features_tell_rules_on_their_page(tmp_path, capsys):
-    line = "features vacuum --policies explorer --samples 4000 --encoders pca --seeds 0 --rules"
+    line = "features tram --policies expert --samples 900 --encoders pca --seeds 0 --rules"
     assert cli.main([*line.split(), "--out", str(tmp_path)]) == 0
     assert "What goes together: " in capsys.readouterr().out
-    folder = tmp_path / "features-vacuum-s0"
+    folder = tmp_path / "features-tram-s0"
     plain = json.loads((folder / "report.json").read_text())["rules"]
     assert plain["horizon"] == 10 and any(rule["holds"] for rule in plain["rules"])
     html = (folder / "report.html").read_text()
