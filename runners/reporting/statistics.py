@@ -284,7 +284,7 @@ def covariance_test(total: NDArray, first: NDArray, second: NDArray, both: NDArr
     of a group depend on each other.
 
     Args:
-        total: (G,) rows of each group.
+        total: (G, K) rows of each group, 1 at least in one.
         first: (G, K) how many of them have the first of two.
         second: (G, K) the second.
         both: (G, K) both.
@@ -294,8 +294,8 @@ def covariance_test(total: NDArray, first: NDArray, second: NDArray, both: NDArr
     """
     from scipy.stats import ttest_1samp
 
-    share, other = first.sum(axis=0) / total.sum(), second.sum(axis=0) / total.sum()
-    parts = both - share * second - other * first + share * other * total[:, None]
+    share, other = first.sum(axis=0) / total.sum(axis=0), second.sum(axis=0) / total.sum(axis=0)
+    parts = both - share * second - other * first + share * other * total
     varies = np.ptp(parts, axis=0) > 0
     found = np.ones(parts.shape[1])
     test: Any = ttest_1samp(parts[:, varies], 0, axis=0, alternative="greater")

@@ -87,7 +87,7 @@ class Rule:
     episodes: int
     """Held-out episodes in which its conditions come about."""
     p_value: float
-    """How probable it is that, with a lift of 1, held-out episodes show such a lift."""
+    """How probable it is that a condition that adds nothing seems to add as much on held-out episodes."""
     corrected: float
     """The same, corrected for how many rules were tried (Holm)."""
 
@@ -364,22 +364,44 @@ def try_out(
     if not pairs or not len(now):
         return []
     conditions = np.stack([now[:, sorted(when)].all(axis=1) for when, _ in pairs], axis=1)
-    whats = then[:, [what for _, what in pairs]]
-    every = np.ones((len(now), 1), np.bool_)
-    total, if_so, so, both = (_sums(each, episode) for each in (every, conditions, whats, conditions & whats))
-    seen = np.count_nonzero(if_so, axis=0)
+    seen = np.count_nonzero(_sums(conditions, episode), axis=0)
     tried = np.flatnonzero(seen >= LEAST_SEEN)
-    columns = [each[:, tried] for each in (if_so, so, both)]
-    scores, p_values = shares(columns[2], columns[0]), covariance_test(total[:, 0], *columns)
+    pairs, conditions = [pairs[k] for k in tried], conditions[:, tried]
+    whats = then[:, [what for _, what in pairs]]
+    if_so, so, both = (_sums(each, episode) for each in (conditions, whats, conditions & whats))
     support, base = both.sum(axis=0) / len(now), so.sum(axis=0) / len(now)
-    rules = []
-    for k, score, p_value in zip(tried, scores, p_values, strict=True):
+    p_values, rules = _probabilities(pairs, now, conditions, whats, episode), []
+    for k, score in enumerate(shares(both, if_so)):
         pair, held = pairs[k], Worth(float(support[k]), score.value, float(base[k]))
         when, then_name = tuple(names[item] for item in sorted(pair[0])), names[pair[1]]
         words = sentence(kind, [clauses[name] for name in when], clauses[then_name], horizon)
-        told = words, found[pair], held, (score.low, score.high), int(seen[k]), float(p_value)
-        rules.append(Rule(kind, when, then_name, *told, corrected=float(p_value)))
+        told = words, found[pair], held, (score.low, score.high), int(seen[tried[k]]), float(p_values[k])
+        rules.append(Rule(kind, when, then_name, *told, corrected=float(p_values[k])))
     return rules
+
+
+def _probabilities(
+    pairs: Sequence[Pair],
+    now: NDArray[np.bool_],
+    conditions: NDArray[np.bool_],
+    whats: NDArray[np.bool_],
+    episode: NDArray[np.int64],
+) -> NDArray[np.float64]:
+    """(R,) how probable it is that rules gain by chance what they do by each of their conditions.
+
+    A rule is tried beside each that has fewer conditions, that with none included, in the steps where these
+    come about. The greatest of the probabilities counts, so that all conditions must have a part in it.
+    """
+    fewer = [(k, less) for k, (when, _) in enumerate(pairs) for less in _subsets(when)]
+    if not fewer:
+        return np.ones(0)
+    rule = np.array([k for k, _ in fewer])
+    within = np.stack([now[:, sorted(less)].all(axis=1) for _, less in fewer], axis=1)
+    conditions, whats = conditions[:, rule], whats[:, rule]
+    columns = within, conditions, within & whats, conditions & whats
+    found, greatest = covariance_test(*(_sums(each, episode) for each in columns)), np.zeros(len(pairs))
+    np.maximum.at(greatest, rule, found)
+    return greatest
 
 
 def _sums(so: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.int64]:
