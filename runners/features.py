@@ -20,13 +20,16 @@ from .reporting.statistics import Score
 from .reporting.tables import print_rows
 from .run.encoding import FitSettings
 from .run.progress import Waiting
-from .run.recording import FIT_ENVS, check_target, find_mixture, find_targets, play_mixture
+from .run.recording import FIT_ENVS, check_target, find_mixture, find_targets, find_witness, play_mixture
 from .setup.files import new_folder, write_json
 from .setup.presets import default_env_config, observation_modes
 from .setup.resolve import Environment, find_environment, make_vector, reference_names, world_class
 from .setup.settings import leading_names, reader, to_plain
 from .setup.text import one_line
 from .study.plots import jam_plots, state_plots
+from .study.rule_tables import NOTE, show, titles
+from .study.rule_tables import table as rule_table
+from .study.rules import RuleStudy, check_rules, rules_of
 from .study.samples import EncoderJudge, Judged, split
 from .study.traffic import JamStudy, study_jams, watch_traffic
 from .tournament.matches import play_matches
@@ -89,6 +92,8 @@ class FeaturesSettings(FitSettings):
     """Q-learners behind each of them; 0: none."""
     jams: bool = False
     """Study how well traffic jams are foretold, too, where the world has roads that jam (minutes)."""
+    rules: bool = False
+    """Tell rules of the world's events, too, of what follows within the horizon (extra `rules`)."""
     seed: int = 0
     """Of the episodes and of all fits; each Q-learner's encoder is fitted with its own."""
     out: Path = Path("reports")
@@ -105,15 +110,15 @@ class FeaturesSettings(FitSettings):
 
 def score_encoders(
     environment: Environment, env_config: Any, settings: FeaturesSettings
-) -> tuple[EncoderJudge, list[Judged], dict[str, str]]:
+) -> tuple[EncoderJudge, list[Judged], dict[str, str], RuleStudy | None]:
     """Plays, and fits and scores each encoder.
 
     Returns:
-        The judge with its training and held-out sample, what it found, and of encoders that could not be
-        fitted the reason.
+        The judge with its training and held-out sample, what it found, of encoders that could not be fitted
+        the reason, and the rules of what was played, where they are asked for.
 
     Raises:
-        ValueError: when policies, target or observations do not fit.
+        ValueError: when policies, target, observations or episodes do not fit.
     """
     chains, seed = [find_encoder(name) for name in settings.encoders], settings.seed
     asked = bool(reference_names(environment, env_config)) or settings.teacher is not None
@@ -123,7 +128,9 @@ def score_encoders(
             raise ValueError(f"{environment.id} has no reference to learn from; name a run as the --teacher")
         made = [_make(chain, env.single_observation_space, seed) for chain in chains]
         mixture = find_mixture(env, environment, settings, seed, asks=asked)
-        recorded = play_mixture(env, mixture, THIN * settings.samples, seed)
+        witness = find_witness(env) if settings.rules else None
+        recorded = play_mixture(env, mixture, THIN * settings.samples, seed, witness=witness)
+        rules = rules_of(env, recorded, settings.horizon) if settings.rules else None
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     judge = EncoderJudge(*split(recorded, settings, asked, rng))
     found, refused = judge.yardsticks(), {}
@@ -133,7 +140,7 @@ def score_encoders(
                 found.append(judge(chain, encoder, config))
             except ValueError as error:
                 refused[chain.name] = one_line(error)
-    return judge, found, refused
+    return judge, found, refused, rules
 
 
 def _make(chain: EncoderChain, space: Any, seed: int) -> tuple[Any, Any]:
@@ -213,6 +220,8 @@ class Report:
     found: list[Judged]
     refused: dict[str, str]
     """Encoders that could not be fitted, and why."""
+    rules: RuleStudy | None = None
+    """Of events, where they were asked for."""
     learners: dict[str, Any] | None = None
     """The standings of the Q-learners, if any were trained."""
     jams: JamStudy | None = None
@@ -240,6 +249,8 @@ class Report:
         print_rows(self.title, *table(self.found))
         for name, reason in self.refused.items():
             print(f"{name} could not be fitted: {reason}")
+        if self.rules:
+            show(self.rules, "report.json")
 
     def write(self, folder: Path) -> None:
         """Writes report.json and report.html into its folder."""
@@ -252,6 +263,7 @@ class Report:
                 "encoders": [dataclasses.asdict(each) for each in self.found],
                 "refused": self.refused,
                 "learners": self.learners,
+                "rules": self.rules and self.rules.plain(),
                 "jams": self.jams and {name: list(score) for name, score in self.jams.scores.items()},
             },
         )
@@ -282,6 +294,14 @@ class Report:
             if rows:
                 page.heading(heading)
                 page.table(columns, rows)
+        if self.rules:
+            page.heading("Rules of events")
+            page.paragraph(RULE_NOTE)
+            page.paragraph(NOTE)
+            for kind, title in titles(self.rules).items():
+                page.paragraph(f"{title}.")
+                if holding := self.rules.of(kind)[0]:
+                    page.table(*rule_table(holding, self.rules.horizon))
         page.heading("Visited states, in the plane")
         page.figures(state_plots(self.judge, self.settings.seed))
         if self.jams:
@@ -292,6 +312,10 @@ class Report:
         return page
 
 
+RULE_NOTE = (
+    "Rules were found on the training episodes and checked on the held-out ones. They hold where chance "
+    "alone would show such a lift with a probability below 5 %, corrected for how many were tried."
+)
 JAM_NOTE = (
     "A day differs from the others by chance alone, so the mean by hour and place over very many days would "
     "be the best predictor there can be; what it leaves is noise."
@@ -363,6 +387,8 @@ def main(args: Sequence[str]) -> int:
     read = reader(settings, args[1:], prog=f"meze features {names[0]}", description=DESCRIPTION)
     given = read(config)
     settings = given.run
+    if settings.rules:
+        check_rules(environment, settings.horizon, -(-THIN * settings.samples // FIT_ENVS))
     new_figure()  # a library that is missing shows before anything is played
     judged = score_encoders(environment, given.env, settings)
     report = Report(environment, given.env, settings, *judged)

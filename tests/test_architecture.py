@@ -59,7 +59,8 @@ LONGEST = 500
 """Lines of a file."""
 FLOOR = ("caching", "checking", "comparing", "files", "kernels", "threads", "version")
 """Modules below all floors."""
-SLOW_TO_IMPORT = {"numba", "pygame", "scipy", "matplotlib", "imageio", "optuna", *LEARNING_LIBRARIES}
+SLOW = {"numba", "pygame", "scipy", "matplotlib", "imageio", "optuna", "mlxtend", "pandas"}
+SLOW_TO_IMPORT = SLOW | LEARNING_LIBRARIES
 
 
 class Import(NamedTuple):

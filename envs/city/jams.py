@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core.batch import bind_policy
 from ..core.compiling import kernel
+from ..core.scalars import bind_policy
 from ..streets.maps import NONE
 from .roads import neighbour, route_heading, route_length, town_of, word_at
 from .state import JUNCTION_AHEAD, VEHICLE, CityParams

@@ -10,13 +10,14 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ..core.batch import bind_policy
 from ..core.fog import fogged_kernels, fogged_state
 from ..core.measures import COST, SUCCESS, Cost, Measure, Target
+from ..core.scalars import bind_policy
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World, check_ranges
 from ..streets.maps import STEPS
 from . import fog
 from .config import CityConfig
+from .events import EVENTS
 from .jams import Segments, find_segments, road_ahead
 from .kernels import mask_one, reset_one, step_one
 from .maps import NUM_DESTINATIONS, build_pool, close_street, load_pool
@@ -124,6 +125,7 @@ class City(World):
         Cost("time", "ticks", in_reward=True),
     )
     targets = (Target("jam", "how jammed the road ahead is", road_ahead, 0, 1),)
+    events = EVENTS
 
     def __init__(self, config: CityConfig | None = None) -> None:
         """Makes or reads the maps and computes their tables.

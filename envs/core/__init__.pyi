@@ -1,5 +1,4 @@
 from . import eight as eight
-from .batch import bind_policy as bind_policy
 from .compiling import kernel as kernel
 from .compiling import put_word as put_word
 from .compiling import rare_kernel as rare_kernel
@@ -18,6 +17,7 @@ from .fog import lines_of_sight as lines_of_sight
 from .measures import COST as COST
 from .measures import SUCCESS as SUCCESS
 from .measures import Cost as Cost
+from .measures import Event as Event
 from .measures import Measure as Measure
 from .measures import Played as Played
 from .measures import Target as Target
@@ -36,6 +36,8 @@ from .rng import later_u64 as later_u64
 from .rng import next_u64 as next_u64
 from .rng import skip as skip
 from .rng import uniform_int as uniform_int
+from .scalars import bind_digits as bind_digits
+from .scalars import bind_policy as bind_policy
 from .settings import check_settings as check_settings
 from .splits import Split as Split
 from .splits import drawn_apart as drawn_apart

@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from ...caching import compiled
 from ...threads import Threads
-from .binding import bind, entry_point
+from .binding import bind, entry_point, record_types
 from .compiling import kernel
 from .info import Columns, Reports
 from .rng import seed_stream
@@ -40,7 +40,6 @@ reset_one: Callable[..., Any] = _unbound
 step_one: Callable[..., Any] = _unbound
 observe_one: Callable[..., Any] = _unbound
 mask_one: Callable[..., Any] = _unbound
-act_one: Callable[..., Any] = _unbound
 write_numbers: Callable[..., Any] = _unbound
 write_counts: Callable[..., Any] = _unbound
 write_flags: Callable[..., Any] = _unbound
@@ -113,11 +112,6 @@ def _advance_rows(
     return ended
 
 
-def _act_rows(params, state, action):
-    for i in range(len(state)):
-        action[i] = act_one(params, state, i)
-
-
 @compiled(nogil=True, _nrt=False)
 def _first_wrong(action, num_actions):
     for i in range(len(action)):
@@ -154,13 +148,7 @@ def bind_loop(world: World) -> Callable[..., Any]:
         `(params, state, action, *Outputs, *Finals, autoreset, max_steps, lo, hi)`, over rows [lo, hi); it
         returns how many episodes ended.
     """
-    return _bind_loop(world.kernels, _records(world.params(), world.state_dtype))
-
-
-def _records(params: Any, state_dtype: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:
-    """The types of all records that a loop meets: numba's names for them change from process to process."""
-    arrays = (table.dtype for table in params or () if isinstance(table, np.ndarray))
-    return state_dtype, *(dtype for dtype in arrays if dtype.names)
+    return _bind_loop(world.kernels, record_types(world.params(), world.state_dtype))
 
 
 @cache
@@ -168,30 +156,6 @@ def _bind_loop(kernels: Kernels, records: tuple[np.dtype[Any], ...]) -> Callable
     functions = {**kernels._asdict(), "mask_one": kernels.mask_one or _no_mask, **Reports(records[0]).writers}
     name = f"{kernels.step_one.__module__}.{kernels.observe_one.__name__}"
     return bind(_advance_rows, name, functions, records)
-
-
-@cache
-def bind_policy(act_one: Callable[..., Any]) -> Callable[[Any, NDArray[Any]], NDArray[np.int64]]:
-    """Makes a reference policy of a jitted scalar function.
-
-    Args:
-        act_one: `(params, state, i) -> action`, compiled with `kernel`; it must not write to the state.
-
-    Returns:
-        `(params, state) -> (N,) int64 actions`.
-    """
-
-    def act(params: Any, state: NDArray[Any]) -> NDArray[np.int64]:
-        action = np.empty(len(state), np.int64)
-        _bind_policy(act_one, _records(params, state.dtype))(params, state, action)
-        return action
-
-    return act
-
-
-@cache
-def _bind_policy(act_one: Callable[..., Any], records: tuple[np.dtype[Any], ...]) -> Callable[..., Any]:
-    return bind(_act_rows, f"{act_one.__module__}.{act_one.__name__}", {"act_one": act_one}, records)
 
 
 class Outputs(NamedTuple):

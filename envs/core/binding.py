@@ -42,6 +42,12 @@ def bind(
     return kept(njit(**options)(function), digest)
 
 
+def record_types(params: Any, state_dtype: np.dtype[Any]) -> tuple[np.dtype[Any], ...]:
+    """The types of all records that a loop meets: numba's names for them change from process to process."""
+    arrays = (table.dtype for table in params or () if isinstance(table, np.ndarray))
+    return state_dtype, *(dtype for dtype in arrays if dtype.names)
+
+
 def entry_point(loop: Callable, arguments: Sequence[Any]) -> Callable:
     """Finds the compiled function for some arguments, once and for all.
 

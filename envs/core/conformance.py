@@ -160,14 +160,15 @@ def _actions_have_names(case: _Case) -> None:
 
 
 def _declares_what_it_tells(case: _Case) -> None:
-    """Measures are fields of the infos, or made of them; targets lie in their range and change nothing."""
+    """Measures are made of infos, targets lie in their range, events are bools; telling changes nothing."""
     world, counted = case.world, defaultdict[str, list[float]](list)
     try:
         check_measures(world.measures)
     except ValueError as error:
         raise AssertionError(str(error)) from error
-    names = [target.name for target in world.targets]
+    names = [each.name for each in (*world.targets, *world.events)]
     assert len(set(names)) == len(names), f"one of {', '.join(names)} is declared twice"
+    earlier = lately = np.zeros(0)
     for env, _, reward, _, info in case.trajectory(SEED):
         declared = [*(each for each in world.measures if each.how), *world.costs]
         missing = [each.name for each in declared if each.name not in info]
@@ -183,7 +184,13 @@ def _declares_what_it_tells(case: _Case) -> None:
             fits = values.shape == (1,) and values.dtype == np.float32
             assert fits, f"{target.name} is of shape {values.shape} and type {values.dtype}"
             assert target.low <= values[0] <= target.high, f"{target.name} is {values[0]}"
-        assert state.tobytes() == before.tobytes(), "telling a target changed the state"
+        for event in world.events if state["elapsed"][0] else ():
+            is_so = event.of(world.params(), earlier, state)
+            fits = is_so.shape == (1,) and is_so.dtype == np.bool_
+            assert fits, f"{event.name} is of shape {is_so.shape} and type {is_so.dtype}"
+        for told, kept in ((state, before), (earlier, lately)):
+            assert told.tobytes() == kept.tobytes(), "telling what it declares changed the state"
+        earlier, lately = state, before
     _makes_measures(world, {name: np.array(values) for name, values in counted.items()})
 
 

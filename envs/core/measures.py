@@ -1,4 +1,4 @@
-"""What a world declares beside its info fields: measures of episodes, and what encoders may predict."""
+"""What a world declares beside its info fields: measures, what encoders may predict, and events."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ How: TypeAlias = Literal["any", "sum", "last", "mean", "max"]
 
 def _check_name(kind: str, name: str) -> None:
     if not (name.isascii() and name.isidentifier()):
-        raise ValueError(f"a {kind}'s name is letters, digits and underscores, as in own_fault; got {name!r}")
+        raise ValueError(f"{kind}'s name is letters, digits and underscores, as in own_fault; got {name!r}")
 
 
 class Played(NamedTuple):
@@ -59,7 +59,7 @@ class Measure:
 
     def __post_init__(self) -> None:
         """Checks the fields, and gives it a title."""
-        _check_name("measure", self.name)
+        _check_name("a measure", self.name)
         known = get_args(How)
         if self.how not in known and (self.how is not None or self.of is None):
             raise ValueError(f"measure {self.name}: how is one of {', '.join(known)}; got {self.how!r}")
@@ -113,7 +113,7 @@ class Cost:
 
     def __post_init__(self) -> None:
         """Checks the name."""
-        _check_name("cost", self.name)
+        _check_name("a cost", self.name)
 
 
 @dataclass(frozen=True)
@@ -135,4 +135,25 @@ class Target:
 
     def __post_init__(self) -> None:
         """Checks the name."""
-        _check_name("target", self.name)
+        _check_name("a target", self.name)
+
+
+@dataclass(frozen=True)
+class Event:
+    """What is so before a step, or happens in it; of such events rules are made.
+
+    Raises:
+        ValueError: for a name that can't be a column's.
+    """
+
+    name: str
+    words: str
+    """A clause in the present tense that begins in lower case and ends without a full stop, such as
+    `a siren is heard`."""
+    of: Callable[[Any, NDArray[Any], NDArray[Any]], NDArray[Any]]
+    """`(params, before, after) -> (N,) bool`, of the (N,) records before a step and after it, to which it
+    must not write."""
+
+    def __post_init__(self) -> None:
+        """Checks the name."""
+        _check_name("an event", self.name)

@@ -17,7 +17,7 @@ from gymnasium.spaces import Space
 from numpy.typing import ArrayLike, NDArray
 
 from ...checking import did_you_mean, load_object, unknown
-from .measures import Cost, Measure, Target
+from .measures import Cost, Event, Measure, Target
 from .settings import settle
 
 REWARD_SCALE = 1024
@@ -252,6 +252,8 @@ class World(ABC):
 
     targets: ClassVar[Sequence[Target]] = ()
     """What can be told of its states that encoders may learn to predict."""
+    events: ClassVar[Sequence[Event]] = ()
+    """What may be so before a step, or happen in it, that recordings keep."""
 
     # For those who look on.
 

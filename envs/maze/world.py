@@ -13,11 +13,10 @@ from numpy.typing import NDArray
 from ..core import Kernels, Measure, Renderer, World, bind_policy, check_ranges, refuse_if
 from . import kernels
 from .config import MazeConfig
+from .events import EVENTS, SIZES
 from .generator import draw_maze
 from .plan import MAZES, lay_out
 from .state import EYES, FULL, STATE, VIEW, MazeParams
-
-NUM_SITUATIONS = 8 * 4 * 5**4
 
 
 class MazeWorld(World):
@@ -70,6 +69,7 @@ class MazeWorld(World):
         Measure("cost", "sum", "deaths", "share of episodes in which a ghost caught the eater", True, False),
         Measure("ghosts", "sum", "ghosts", "ghosts eaten in an episode", better=True),
     )
+    events = EVENTS
     play_settings: ClassVar[dict[str, Any]] = {"run.max_episode_steps": 8 * 300}
     buttons = action_names
     state_dtype = STATE
@@ -102,7 +102,7 @@ class MazeWorld(World):
         self.observation_space: Space = Box(0, 255, (kernels.PLANES, VIEW, VIEW), np.uint8)
         observe: Callable[..., Any] = kernels.observe_grid
         if config.observation == "index":
-            self.observation_space, observe = Discrete(NUM_SITUATIONS), kernels.observe_index
+            self.observation_space, observe = Discrete(int(np.prod(SIZES))), kernels.observe_index
         self.reset_choices = {"maze": len(self.mazes)}
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
         self._held: list[str] = []
@@ -129,7 +129,7 @@ class MazeWorld(World):
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""
-        aim, last, *around = map(int, np.unravel_index(int(observation), (8, 4, 5, 5, 5, 5)))
+        aim, last, *around = map(int, np.unravel_index(int(observation), SIZES))
         ways, far = self.action_names, ("wall", *(f"a ghost within {k}" for k in kernels.NEAR), "free")
         sides = [f"{way}: {far[code]}" for way, code in zip(ways, around, strict=True)]
         return [f"{'hunt' if aim > 3 else 'food'}: {ways[aim % 4]}", f"came going {ways[last]}", *sides]

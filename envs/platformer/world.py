@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..core.measures import Measure, Played
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World
 from .config import PlatformerConfig
+from .events import EVENTS
 from .fog import observe_fogged
 from .kernels import reset_one, step_one
 from .levels import Level, build_pool, capacity_for
@@ -153,6 +154,7 @@ class Platformer(World):
         ),
         Measure("par_time", "last", told=False),
     )
+    events = EVENTS
     play_settings: ClassVar[dict[str, Any]] = {
         "env.frame_skip": 1,
         "env.actions": "complex",

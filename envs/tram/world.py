@@ -21,6 +21,7 @@ from ..core import (
 )
 from . import kernels
 from .config import TramConfig
+from .events import EVENTS
 from .generator import draw_scene
 from .scene import SCENES, lay_out
 from .state import HEIGHT, STATE, TOP_SPEED, TramParams
@@ -77,6 +78,7 @@ class Tram(World):
         Cost("harm_aboard", "passengers who fell"),
         Cost("delay", "ticks", in_reward=True),
     )
+    events = EVENTS
     state_dtype = STATE
 
     def __init__(self, config: TramConfig | None = None) -> None:

@@ -20,6 +20,7 @@ from ..core import (
 )
 from . import kernels
 from .config import VacuumConfig
+from .events import EVENTS, SIZES
 from .flat import FLATS, cells_of, lay_out
 from .generator import draw_flat
 from .state import CELLS, STATE, VacuumParams
@@ -93,6 +94,7 @@ class Vacuum(World):
             of=_over_best,
         ),
     )
+    events = EVENTS
     play_settings: ClassVar[dict[str, Any]] = {"env.actions": "headings"}
     state_dtype = STATE
 
@@ -139,8 +141,7 @@ class Vacuum(World):
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""
-        shape = 1 + kernels.NO_SIGN, 4, 2, 3, 3, 3
-        to, home, is_late, *sides = map(int, np.unravel_index(int(observation), shape))
+        to, home, is_late, *sides = map(int, np.unravel_index(int(observation), SIZES))
         purpose = "dirt", "what is unknown", "the dock"
         what = "clean", "in the way", "dirt"
         return [

@@ -214,8 +214,8 @@ def area_under(curve: NDArray[np.float64]) -> float | None:
 
 
 def _ends(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Between which 95 % of (RESAMPLES, ...) values lie."""
-    low, high = np.quantile(values, (0.025, 0.975), axis=0)
+    """Between which 95 % of (RESAMPLES, ...) values lie; those that are none are left out."""
+    low, high = np.nanquantile(values, (0.025, 0.975), axis=0)
     return low, high
 
 
@@ -249,6 +249,58 @@ def accuracy(truth: NDArray, found: NDArray, group: NDArray) -> Score:
     """The share of rows whose (N,) class is the one that was found; see `r_squared`."""
     count, hits = _resampled(np.column_stack([np.ones(len(truth)), truth == found]), group)
     return _interval(hits / count)
+
+
+def shares(hits: NDArray, total: NDArray) -> list[Score]:
+    """Shares of hits in all that might be some.
+
+    The bootstrap knows nothing of what was not drawn. So where all are hits, or none is, the interval is the
+    exact one of as many draws as there are groups with any (Clopper & Pearson 1934).
+
+    Args:
+        hits: (G, K) counts in each of G groups, which are resampled as a whole.
+        total: (G, K) counts of all, 1 at least in one group.
+    """
+    from scipy.stats import binomtest
+
+    groups, count = hits.shape
+    if not count:
+        return []
+    counted, of = np.split(_resampled(np.hstack([hits, total]), np.arange(groups)), [count])
+    drawn = np.divide(counted, of, out=np.full_like(of, np.nan), where=of > 0)
+    found = [Score(*map(float, each)) for each in zip(drawn[:, 0], *_ends(drawn[:, 1:].T), strict=True)]
+    for k, score in enumerate(found):
+        if score.value in (0.0, 1.0):
+            seen = np.count_nonzero(total[:, k])
+            exact = binomtest(seen * int(score.value), seen).proportion_ci()
+            found[k] = Score(score.value, exact.low, exact.high)
+    return found
+
+
+def covariance_test(total: NDArray, first: NDArray, second: NDArray, both: NDArray) -> NDArray[np.float64]:
+    """How probable it is that what does not vary together comes to do so as it does in rows, or more.
+
+    It is the t test of the covariance, to which each group of rows adds its own part, however much the rows
+    of a group depend on each other.
+
+    Args:
+        total: (G, K) rows of each group, 1 at least in one.
+        first: (G, K) how many of them have the first of two.
+        second: (G, K) the second.
+        both: (G, K) both.
+
+    Returns:
+        (K,) probabilities; 1 where nothing varies.
+    """
+    from scipy.stats import ttest_1samp
+
+    share, other = first.sum(axis=0) / total.sum(axis=0), second.sum(axis=0) / total.sum(axis=0)
+    parts = both - share * second - other * first + share * other * total
+    varies = np.ptp(parts, axis=0) > 0
+    found = np.ones(parts.shape[1])
+    test: Any = ttest_1samp(parts[:, varies], 0, axis=0, alternative="greater")
+    found[varies] = test.pvalue
+    return found
 
 
 def _resampled(rows: NDArray, group: NDArray) -> NDArray[np.float64]:

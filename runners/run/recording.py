@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -22,7 +22,9 @@ from numpy.typing import NDArray
 
 from ...agents.base import Memory, Policy, decide
 from ...agents.encoders.registry import EncoderChain
+from ...envs.core.batch import DISABLED, Batch
 from ...envs.core.env import world_of
+from ...envs.core.world import World
 from ...files import check_regular
 from ..setup.files import read_json
 from ..setup.resolve import Environment, make_vector
@@ -106,6 +108,11 @@ class Recorded:
     """(T, B) whether the episode ended with the step."""
     told: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """Name of each target that the world declares to what it told before each step, (T, B)."""
+    events: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
+    """Name of each event that the world declares to whether it was so in each step, (T, B); nothing where
+    nobody looked."""
+    cut: NDArray[np.bool_] | None = None
+    """(T, B) whether the episode was only cut off with the step; None in recordings that do not tell."""
 
     @property
     def episode(self) -> NDArray[np.int64]:
@@ -178,6 +185,7 @@ def collect(
     num_steps: int,
     folder: Path | None = None,
     tell: Callable[[int], None] = lambda done: None,
+    witness: Witness | None = None,
 ) -> Recorded:
     """Plays on and records.
 
@@ -188,6 +196,7 @@ def collect(
         folder: an empty one, to which the recording is written while it is made, as `.npy` files; None: to
             memory.
         tell: is told after each step how many there are.
+        witness: of the rollout's environments, where events are recorded, too.
     """
     env = rollout.env
     length, streams = -(-num_steps // env.num_envs), env.num_envs
@@ -199,9 +208,11 @@ def collect(
         "reward": (np.float32, ()),
         "cost": (np.float32, ()),
         "ended": (np.bool_, ()),
+        "cut": (np.bool_, ()),
     }
     targets = find_targets(env)
-    kinds |= dict.fromkeys(targets, (np.float32, ()))
+    events = witness.words if witness else {}
+    kinds |= dict.fromkeys(targets, (np.float32, ())) | dict.fromkeys(events, (np.bool_, ()))
     wholes = {name: (dtype, (length, streams, *shape)) for name, (dtype, shape) in kinds.items()}
     columns: dict[str, Any] = (
         {name: np.zeros(shape, dtype) for name, (dtype, shape) in wholes.items()}
@@ -211,12 +222,62 @@ def collect(
     for t in range(length):
         for name, told_now in targets.items():
             columns[name][t] = told_now()
+        if witness:
+            witness.look()
         step, _ = rollout.step()
         columns["obs"][t], columns["action"][t] = step.obs, step.action
         columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
+        columns["cut"][t] = step.truncated & ~step.terminated
         columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
+        if witness:
+            for name, is_so in witness.tell(step.action, columns["ended"][t]).items():
+                columns[name][t] = is_so
         tell((t + 1) * streams)
-    return Recorded(told={name: columns.pop(name) for name in targets}, **columns)
+    return _recorded(columns, targets, events)
+
+
+def _recorded(columns: dict[str, NDArray], targets: Iterable[str], events: Iterable[str]) -> Recorded:
+    told, so = ({name: columns.pop(name) for name in names} for names in (targets, events))
+    return Recorded(told=told, events=so, **columns)
+
+
+class Witness:
+    """Tells what happens in the steps of native environments that go on in `SAME_STEP`.
+
+    After the last step of an episode its environment has begun the next one. There the step is taken once
+    more from the record before it, which leads to the same end.
+    """
+
+    def __init__(self, env: VectorEnv, world: World) -> None:
+        self._world, self._env, self._single = world, cast(Any, env.unwrapped), Batch(world)
+        self._before: NDArray[Any] = np.zeros(0)
+
+    @property
+    def words(self) -> dict[str, str]:
+        """Name of each event to the clause that says it."""
+        return {each.name: each.words for each in self._world.events}
+
+    def look(self) -> None:
+        """Keeps the records before a step."""
+        self._before = self._env.get_state()
+
+    def tell(self, action: NDArray, ended: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
+        """What was so in the step after which it is asked.
+
+        Args:
+            action: (B,) what was done.
+            ended: (B,) whether the episode ended with the step.
+
+        Returns:
+            Name of each event to (B,).
+        """
+        after = self._env.get_state()
+        for row in np.flatnonzero(ended):
+            self._single.state[0] = self._before[row]
+            self._single.step(action[[row]].astype(np.int64), DISABLED, 0, self._single.outputs())
+            after[row] = self._single.state[0]
+        params = self._world.params()
+        return {each.name: each.of(params, self._before, after) for each in self._world.events}
 
 
 def _reserved(folder: Path, kinds: Mapping[str, tuple[Any, tuple[int, ...]]]) -> dict[str, NDArray]:
@@ -257,6 +318,20 @@ def find_targets(env: VectorEnv) -> dict[str, Callable[[], NDArray]]:
         raise ValueError(f"the world can't declare a target {min(taken)}: the name is taken")
     params = world.params()
     return {each.name: lambda of=each.of: of(params, bare.state) for each in world.targets}
+
+
+def find_witness(env: VectorEnv) -> Witness | None:
+    """Who tells what happens in an environment; None where its world declares no events.
+
+    Raises:
+        ValueError: when a world declares one whose name is taken.
+    """
+    world = world_of(env)
+    if world is None or not world.events:
+        return None
+    if taken := {each.name for each in world.events} & {*_COLUMNS, _CUT, *find_targets(env)}:
+        raise ValueError(f"the world can't declare an event {min(taken)}: the name is taken")
+    return Witness(env, world)
 
 
 def check_target(target: str, declared: Collection[str]) -> None:
@@ -313,7 +388,12 @@ def find_mixture(
 
 
 def play_mixture(
-    env: VectorEnv, mixture: PolicyMixture, num_steps: int, seed: int, folder: Path | None = None
+    env: VectorEnv,
+    mixture: PolicyMixture,
+    num_steps: int,
+    seed: int,
+    folder: Path | None = None,
+    witness: Witness | None = None,
 ) -> Recorded:
     """Lets a mixture play and records it.
 
@@ -323,11 +403,17 @@ def play_mixture(
         num_steps: steps of all environments together.
         seed: of the episodes.
         folder: see `collect`.
+        witness: see `collect`.
     """
     rollout = Rollout(env, mixture, stream_seeds(seed, env.num_envs))
     with ProgressLine(-(-num_steps // env.num_envs) * env.num_envs) as progress:
         return collect(
-            rollout, mixture, num_steps, folder, lambda done: progress.update(done, time.perf_counter())
+            rollout,
+            mixture,
+            num_steps,
+            folder,
+            lambda done: progress.update(done, time.perf_counter()),
+            witness,
         )
 
 
@@ -360,7 +446,10 @@ def fit_encoding(
 
 
 _COLUMNS = {"obs": "biuf", "action": "iu", "advice": "iu", "reward": "f", "cost": "f", "ended": "b"}
-"""A recording's arrays, and what kinds of numbers they hold, as numpy calls them; targets are "f"."""
+"""A recording's arrays, and what kinds of numbers they hold, as numpy calls them. Of others those of "f" are
+targets, and those of "b" events."""
+_CUT = "cut"
+"""An array of "b" that recordings did not always have."""
 
 
 def read_recorded(folder: Path) -> Recorded:
@@ -371,9 +460,9 @@ def read_recorded(folder: Path) -> Recorded:
         ValueError: one line, when a file is missing or damaged.
     """
     read_json(folder / "data.json")  # written last: without it the recording was cut short
-    targets = sorted({path.stem for path in folder.glob("*.npy")} - _COLUMNS.keys())
+    others = sorted({path.stem for path in folder.glob("*.npy")} - _COLUMNS.keys())
     columns = {}
-    for name in (*_COLUMNS, *targets):
+    for name in (*_COLUMNS, *others):
         path = folder / f"{name}.npy"
         check_regular(path)
         try:
@@ -382,9 +471,10 @@ def read_recorded(folder: Path) -> Recorded:
             raise ValueError(f"{path} can't be read ({one_line(error)})") from None
     if not all(isinstance(column, np.ndarray) for column in columns.values()):
         raise ValueError(f"{folder}: its arrays are archives")
-    shape = columns["ended"].shape
+    shape, kinds = columns["ended"].shape, _COLUMNS | {_CUT: "b"}
     fits = len(shape) == 2 and columns["obs"].shape[:2] == shape
     fits &= all(column.shape == shape for name, column in columns.items() if name != "obs")
-    if not fits or any(each.dtype.kind not in _COLUMNS.get(name, "f") for name, each in columns.items()):
+    if not fits or any(each.dtype.kind not in kinds.get(name, "fb") for name, each in columns.items()):
         raise ValueError(f"{folder}: its arrays do not belong together")
-    return Recorded(told={name: columns.pop(name) for name in targets}, **columns)
+    events = [name for name in others if name != _CUT and columns[name].dtype.kind == "b"]
+    return _recorded(columns, [name for name in others if name not in (*events, _CUT)], events)

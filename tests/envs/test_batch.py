@@ -21,9 +21,9 @@ from meze.envs.core.batch import (
     Batch,
     _field_bytes,
     bind_loop,
-    bind_policy,
 )
 from meze.envs.core.binding import bind
+from meze.envs.core.scalars import bind_policy
 from numba import njit
 from toy_world import LENGTH, RIGHT, Corridor, CorridorConfig, right_one
 

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from city_stage import APPROACH, SIDE, E, N, S, Stage, W
+from city_stage import APPROACH, SIDE, E, N, S, Stage, W, set_phase
 from meze.envs.city.state import (
     AT_KERB,
     CLAIM,
@@ -29,12 +29,6 @@ def stage(tmp_path):
 def signals(tmp_path):
     """A stage whose middle junction has signals, with 12 ticks of green and 3 of red for all."""
     return Stage(tmp_path, "*")
-
-
-def set_phase(stage, phase):
-    """Sets the clock so that the middle junction's signals are at `phase` of their 30 ticks."""
-    junction = stage.params.cells[0, 9 * SIDE + 9]["number"]
-    stage.record["clock"] = (phase - stage.params.signals[0, junction]) % 30
 
 
 # ---------------------------------------------------------------- the ego car

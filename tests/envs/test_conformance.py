@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
 from meze.envs.core.conformance import check_world
-from meze.envs.core.measures import Measure, Target
+from meze.envs.core.measures import Event, Measure, Target
 from meze.envs.core.rng import next_u64
 from meze.envs.core.world import Renderer, World, check_ranges, make_world
 from numba import njit
@@ -180,6 +180,34 @@ class Unbounded(Corridor):
     targets = (Target("place", "where it is", lambda p, s: s["cell"].astype(np.float32), 0, 3),)
 
 
+def counted(params, before, after):
+    return after["cell"] - before["cell"]
+
+
+def forgetting(params, before, after):
+    before["cell"] = after["cell"]
+    return before["cell"] > 0
+
+
+class Counted(Corridor):
+    """Tells how far it went, in place of whether."""
+
+    events = (Event("moved", "it moves", counted),)
+
+
+class Meddling(Corridor):
+    """Writes where it should look."""
+
+    events = (Event("inside", "it is inside", forgetting),)
+
+
+class Homonym(Corridor):
+    """Has one name for two things."""
+
+    targets = (Target("place", "where it is", lambda p, s: s["cell"].astype(np.float32)),)
+    events = (Event("place", "it is there", lambda params, before, after: after["cell"] > 0),)
+
+
 class GrowingPicture(Corridor):
     def renderer(self):
         class Growing(Renderer):
@@ -226,6 +254,9 @@ class Loose(Corridor):
         (Twice, "declares a measure twice: hope, hope"),
         (Taken, "can't declare a measure seconds: the name is taken"),
         (Unbounded, "place is "),
+        (Counted, r"moved is of shape \(1,\) and type int32"),
+        (Meddling, "telling what it declares changed the state"),
+        (Homonym, "one of place, place is declared twice"),
         (Forgetful, "cloned or pickled"),
         (GrowingPicture, "Pictures"),
         (HalfNamed, "2 names of 3 actions"),

@@ -7,8 +7,8 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete
-from meze.envs.core.batch import bind_policy
 from meze.envs.core.rng import chance, uniform_int
+from meze.envs.core.scalars import bind_policy
 from meze.envs.core.world import REWARD_SCALE, Kernels, Renderer, World, check_ranges, state_dtype
 from numba import njit
 

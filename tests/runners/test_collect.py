@@ -11,11 +11,18 @@ import pytest
 from gymnasium.vector import AutoresetMode
 from meze.envs.city.jams import road_ahead
 from meze.envs.city.world import City
-from meze.envs.core.measures import Target
+from meze.envs.core.measures import Event, Target
 from meze.envs.core.vector import WorldVectorEnv
 from meze.runners import cli
 from meze.runners.run import recording
-from meze.runners.run.recording import PolicyMixture, Recorded, collect, find_targets, read_recorded
+from meze.runners.run.recording import (
+    PolicyMixture,
+    Recorded,
+    collect,
+    find_targets,
+    find_witness,
+    read_recorded,
+)
 from meze.runners.run.rollout import Rollout
 from meze.runners.setup.seeds import stream_seeds
 
@@ -164,10 +171,50 @@ def test_a_recording_holds_a_column_of_each_target(tmp_path):
     jams = np.linspace(0, 1, 6, dtype=np.float32).reshape(3, 2)
     np.save(folder / "jam.npy", jams)  # as it was called when there was no other
     assert (read_recorded(folder).told["jam"] == jams).all()
-    for strange in (jams[:2], jams > 0.5):
+    for strange in (jams[:2], np.arange(6).reshape(3, 2)):
         np.save(folder / "jam.npy", strange)
         with pytest.raises(ValueError, match="do not belong together"):
             read_recorded(folder)
+
+
+def test_events_are_columns_and_those_of_a_last_step_are_the_episodes_own(tmp_path):
+    """Beside the same steps of an environment that waits at its end until it is reset."""
+    flags = ["--policies", "random", "expert", "--out", str(tmp_path), "--steps", "4000"]
+    assert cli.main([*CITY, *flags]) == 0
+    data = read_recorded(tmp_path / "city-s7")
+    world = WorldVectorEnv(City, 1, pool_size=8).world
+    assert set(data.events) == {each.name for each in City.events} and set(data.told) == {"jam"}
+    env = WorldVectorEnv(City, 16, 512, AutoresetMode.DISABLED, pool_size=8, observation="grid")
+    env.reset(seed=stream_seeds(7, 16))
+    happened = dict.fromkeys(data.events, 0)
+    for t in range(len(data.ended)):
+        before = env.get_state()
+        env.step(data.action[t])
+        after = env.get_state()
+        for event in City.events:
+            is_so = event.of(world.params(), before, after)
+            assert (is_so == data.events[event.name][t]).all(), event.name
+            happened[event.name] += is_so.sum()
+        assert (data.events["arrived"][t] <= data.ended[t]).all()
+        if data.ended[t].any():
+            env.reset(options={"reset_mask": data.ended[t]})
+    assert happened["arrived"] and happened["collided"] and happened["siren"] and happened["turned_left"]
+    assert data.ended.sum() == happened["arrived"] + happened["collided"] and not data.cut.any()
+
+
+def test_what_only_ran_out_of_steps_is_told():
+    env = WorldVectorEnv("meze.envs.city.world:City", 4, 5, AutoresetMode.SAME_STEP, pool_size=1)
+    mixture = PolicyMixture([Turning()], 0.0, 4, np.random.default_rng(0))
+    data = collect(Rollout(env, mixture, seeds=0), mixture, 40, witness=find_witness(env))
+    assert data.cut.sum() == data.ended.sum() == 8 and set(data.events) >= {"siren", "stood"}
+
+
+@pytest.mark.parametrize("name", ["cut", "jam"])
+def test_an_event_can_not_take_a_name_that_stands_for_something_else(name, monkeypatch):
+    monkeypatch.setattr(City, "events", (Event(name, "a trap is set", lambda params, before, after: before),))
+    env = WorldVectorEnv(City, 2, 50, AutoresetMode.SAME_STEP, pool_size=1)
+    with pytest.raises(ValueError, match=f"can't declare an event {name}: the name is taken"):
+        find_witness(env)
 
 
 @pytest.mark.parametrize("name", ["harm", "obs"])
