@@ -35,14 +35,14 @@ WINDOWS = {
 """What may use pygame beside the renderers."""
 LEARNING_LIBRARIES = {"torch", "tensorboard", "sklearn", "deap", "neat", "stable_baselines3", "sb3_contrib"}
 HOMES = {
-    "torch": ("agents.deep", "agents.sb3", "agents.encoders.autoencoders"),
+    "torch": ("agents.deep", "agents.generative", "agents.sb3", "agents.encoders.autoencoders"),
     "deap": ("agents.evolution",),
     "neat": ("agents.evolution",),
     "stable_baselines3": ("agents.sb3",),
     "sb3_contrib": ("agents.sb3",),
 }
 """Where among the agents a library may be used."""
-FAMILIES = ("deep", "evolution", "encoders", "sb3")
+FAMILIES = ("deep", "evolution", "encoders", "generative", "sb3")
 """Rooms of agents that know nothing of each other, but sb3 of the networks of deep."""
 BELOW = {
     "setup": 0,
@@ -51,6 +51,7 @@ BELOW = {
     "show": 2,
     "study": 2,
     "results": 2,
+    "levels": 2,
     "tournament": 3,
     "tuning": 3,
 }
