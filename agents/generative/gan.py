@@ -145,11 +145,9 @@ class Gan(DrawingModel):
             generator.requires_grad_(True)
             made = as_letters(generator(model.noise(rng, config.batch_size, config.width)))
             critic_loss = (1 - critic(real)).relu().mean() + (1 + critic(made.detach())).relu().mean()
-            _descend(optimisers[1], critic_loss)
-            generator_loss = -critic(made).mean()
-            _descend(optimisers[0], generator_loss)
+            of_critic = _descend(optimisers[1], critic_loss)
+            losses += [_descend(optimisers[0], -critic(made).mean()), of_critic]
             generator.requires_grad_(False)
-            losses += [float(generator_loss), float(critic_loss)]
             if step % TELL_EVERY == 0 or step == config.steps:
                 since = (step - 1) % TELL_EVERY + 1
                 found = spread(model.windows(rng, JUDGED, config.width))
@@ -196,7 +194,8 @@ class Gan(DrawingModel):
         return cls(letters, height, widths, generator)
 
 
-def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> None:
+def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> float:
     optimiser.zero_grad()
     loss.backward()
     optimiser.step()
+    return loss.item()
