@@ -20,7 +20,7 @@ from .run.metrics import MetricsLog
 from .run.progress import ProgressLine
 from .setup.settings import parse
 
-USAGE = "meze make-levels --model gan|markov --train-on SOURCE --count 1000 --out NAME"
+USAGE = "meze make-levels --model gan|markov --out NAME [flags]"
 DESCRIPTION = """Has a model learn from levels of the platformer and draw others. They go to the folder NAME,
 a text file each: only those that the expert clears, and none twice. Beside them lie the model, a picture of
 40 of them, and a report that compares them with the source and with the generator. One level in five, chosen
