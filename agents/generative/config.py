@@ -33,18 +33,19 @@ class GanConfig:
 
     steps: int = 1_500
     """Steps of the generator."""
-    batch_size: int = 64
+    batch_size: int = 32
     """Windows of each step."""
     width: int = 32
     """Columns of a window, a multiple of 4."""
-    channels: int = 48
-    """Of the widest layers."""
+    channels: int = 32
+    """Of the generator's layers; the critic's widest have twice as many."""
     learning_rate: float = 5e-4
     """Step size of Adam."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        at_least(self, 1, "steps", "batch_size", "channels")
+        at_least(self, 1, "steps", "channels")
+        at_least(self, 2, "batch_size")
         within(self, 8, 512, "width")
         above(self, 0, "learning_rate")
         if self.width % 4:

@@ -3,9 +3,10 @@
 As for Mario levels by Volz et al. ("Evolving Mario Levels in the Latent Space of a Deep Convolutional
 Generative Adversarial Network", GECCO 2018), every cell is a distribution over letters. What differs: noise
 has a column for every four of the drawing (Jetchev, Bergmann & Vollgraf 2016), so that a drawing of any width
-is made at once, without seams. The critic sees letters, never shades of them: forward the likeliest letter
-stands for the distribution, backward the gradient goes through it (Bengio et al. 2013). Its loss is the
-hinge, its weights are normalised by their spectra (Miyato et al. 2018).
+is made at once, without seams. The critic sees letters, never shades of them: they are drawn from their
+distributions, through which the gradient goes. It also sees how different the windows of a batch are, so
+that a generator gains nothing by making few (Karras et al. 2018). Its loss is the hinge, its weights are
+normalised by their spectra (Miyato et al. 2018).
 """
 
 from __future__ import annotations
@@ -32,10 +33,13 @@ STRIDE = 4
 """Columns, and rows, of a drawing for each of the coarsest map."""
 EDGE = 2
 """Coarse columns on either side that are made and cut off: what lies beyond them is missing there."""
+TEMPERATURE = 0.5
+"""Of what is drawn: letters that are hardly likely anywhere would else be sprinkled everywhere."""
 TELL_EVERY = 50
 JUDGED = 256
 """Windows by which the spread is measured."""
 MOST_CHANNELS = 1024
+LEAST = np.float32(1e-30)
 
 
 class Generator(nn.Module):
@@ -51,20 +55,24 @@ class Generator(nn.Module):
         super().__init__()
         self.height, self.channels = height, channels
         self.rows = -(-height // STRIDE)
-        half = -(-channels // 2)
-        self.first = nn.Conv1d(NOISE, channels * self.rows, 3)
-        self.second = nn.ConvTranspose2d(channels, half, 4, 2, 1)
-        self.third = nn.Conv2d(half, half, 3, 1, 1)
-        self.last = nn.ConvTranspose2d(half, letters, 4, 2, 1)
+        self.first = nn.Conv1d(NOISE, channels * self.rows, 3, bias=False)
+        self.rest = nn.Sequential(
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.ConvTranspose2d(channels, channels, 4, 2, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(channels),
+            nn.ReLU(),
+            nn.ConvTranspose2d(channels, letters, 4, 2, 1),
+        )
 
     def forward(self, noise: Tensor) -> Tensor:
         """(B, letters, height, 4 W) of noise (B, NOISE, W + 2 EDGE + 2)."""
-        coarse = functional.relu(self.first(noise))
-        cells = coarse.view(len(noise), self.channels, self.rows, -1)
-        cells = functional.relu(self.second(cells))
-        cells = functional.relu(self.third(cells))
+        coarse = self.first(noise).view(len(noise), self.channels, self.rows, -1)
         cut = EDGE * STRIDE
-        return self.last(cells)[:, :, -self.height :, cut:-cut]
+        return self.rest(coarse)[:, :, -self.height :, cut:-cut]
 
 
 def noise_columns(width: int) -> int:
@@ -84,28 +92,39 @@ class Critic(nn.Module):
 
     def __init__(self, letters: int, height: int, width: int, channels: int) -> None:
         super().__init__()
-        half, self.lift = -(-channels // 2), -height % STRIDE
+        self.lift = -height % STRIDE
         coarse = (height + self.lift) // STRIDE * (width // STRIDE)
-        self.layers = nn.Sequential(
-            spectral_norm(nn.Conv2d(letters, half, 3, 1, 1)),
+        self.near = nn.Sequential(
+            spectral_norm(nn.Conv2d(letters, channels, 3, 1, 1)),
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(half, half, 4, 2, 1)),
+            spectral_norm(nn.Conv2d(channels, channels, 4, 2, 1)),
             nn.LeakyReLU(0.2),
-            spectral_norm(nn.Conv2d(half, channels, 4, 2, 1)),
+            spectral_norm(nn.Conv2d(channels, 2 * channels, 4, 2, 1)),
+            nn.LeakyReLU(0.2),
+        )
+        self.far = nn.Sequential(
+            spectral_norm(nn.Conv2d(2 * channels + 1, 2 * channels, 3, 1, 1)),
             nn.LeakyReLU(0.2),
             nn.Flatten(),
-            spectral_norm(nn.Linear(channels * coarse, 1)),
+            spectral_norm(nn.Linear(2 * channels * coarse, 1)),
         )
 
     def forward(self, windows: Tensor) -> Tensor:
-        """(B, 1) how real (B, letters, height, width) windows look."""
-        return self.layers(functional.pad(windows, (0, 0, self.lift, 0)))
+        """(B, 1) how real (B, letters, height, width) windows look, B at least 2."""
+        seen = self.near(functional.pad(windows, (0, 0, self.lift, 0)))
+        difference = seen.std(0).mean().expand(len(seen), 1, *seen.shape[2:])
+        return self.far(torch.cat([seen, difference], 1))
 
 
-def as_letters(logits: Tensor) -> Tensor:
-    """One-hot letters, the likeliest; their gradient is that of the distribution (straight through)."""
-    soft = logits.softmax(dim=1)
-    hard = functional.one_hot(logits.argmax(dim=1), logits.shape[1]).movedim(-1, 1)
+def as_letters(logits: Tensor, rng: np.random.Generator) -> Tensor:
+    """Letters drawn from their distributions, one-hot; gradients go through the noisy distributions.
+
+    The straight-through Gumbel-softmax at temperature 1 (Jang, Gu & Poole 2017).
+    """
+    gumbel = -np.log(np.maximum(rng.standard_exponential(logits.shape, np.float32), LEAST))
+    noisy = logits + torch.from_numpy(gumbel)
+    soft = noisy.softmax(dim=1)
+    hard = functional.one_hot(noisy.argmax(dim=1), logits.shape[1]).movedim(-1, 1)
     return hard + soft - soft.detach()
 
 
@@ -133,8 +152,8 @@ class Gan(DrawingModel):
             generator = Generator(len(letters), height, config.channels)
             critic = Critic(len(letters), height, config.width, config.channels)
         optimisers = [
-            torch.optim.Adam(each.parameters(), rate, betas=(0.5, 0.99))
-            for each, rate in ((generator, config.learning_rate / 2), (critic, config.learning_rate))
+            torch.optim.Adam(each.parameters(), config.learning_rate, betas=(0.5, 0.99))
+            for each in (generator, critic)
         ]
         model = cls(letters, height, widths_of(drawings), generator)
         source = spread(cut_windows(grids, config.width, JUDGED, rng))
@@ -142,8 +161,8 @@ class Gan(DrawingModel):
         for step in range(1, config.steps + 1):
             windows = cut_windows(grids, config.width, config.batch_size, rng)
             real = functional.one_hot(torch.from_numpy(windows).long(), len(letters)).movedim(-1, 1).float()
-            generator.requires_grad_(True)
-            made = as_letters(generator(model.noise(rng, config.batch_size, config.width)))
+            generator.train().requires_grad_(True)
+            made = as_letters(generator(model.noise(rng, config.batch_size, config.width)), rng)
             critic_loss = (1 - critic(real)).relu().mean() + (1 + critic(made.detach())).relu().mean()
             of_critic = _descend(optimisers[1], critic_loss)
             losses += [_descend(optimisers[0], -critic(made).mean()), of_critic]
@@ -166,8 +185,8 @@ class Gan(DrawingModel):
 
     def windows(self, rng: np.random.Generator, count: int, width: int) -> NDArray[np.uint8]:
         """Makes (count, height, width) numbers of letters."""
-        logits = self.generator(self.noise(rng, count, width))
-        return logits.argmax(dim=1).numpy().astype(np.uint8)[:, :, :width]
+        logits = self.generator.eval()(self.noise(rng, count, width)) / TEMPERATURE
+        return as_letters(logits, rng).argmax(dim=1).numpy().astype(np.uint8)[:, :, :width]
 
     def draw(self, rng: np.random.Generator) -> tuple[str, ...]:
         """Draws the likeliest letters."""
@@ -175,23 +194,24 @@ class Gan(DrawingModel):
 
     def arrays(self) -> State:
         """The generator's weights."""
-        weights = self.generator.state_dict().items()
-        return {f"generator.{name}": tensor.numpy().copy() for name, tensor in weights}
+        return {f"generator.{name}": each.numpy().copy() for name, each in _weights(self.generator).items()}
 
     @classmethod
     def restore(cls, letters: str, height: int, widths: NDArray[np.int32], state: Mapping[str, Any]) -> Self:
         """Takes what `arrays` gave; see `DrawingModel.restore`."""
         rows = -(-height // STRIDE)
-        bias = taken(state, "generator.first.bias", np.float32, None)
-        check_range("generator.first.bias", np.array(len(bias)), rows, MOST_CHANNELS * rows + 1)
+        channels = len(taken(state, "generator.first.weight", np.float32, None, NOISE, 3)) // rows
+        check_range("generator.first.weight", np.array(channels), 1, MOST_CHANNELS + 1)
         with torch.random.fork_rng(devices=[]):
-            generator = Generator(len(letters), height, len(bias) // rows)
-        weights = {
-            name: torch.from_numpy(taken(state, f"generator.{name}", np.float32, *tensor.shape))
-            for name, tensor in generator.state_dict().items()
-        }
-        generator.load_state_dict(weights)
+            generator = Generator(len(letters), height, channels)
+        for name, each in _weights(generator).items():
+            each.copy_(torch.from_numpy(taken(state, f"generator.{name}", np.float32, *each.shape)))
         return cls(letters, height, widths, generator)
+
+
+def _weights(module: nn.Module) -> dict[str, Tensor]:
+    """All numbers with a fraction that a module has, by name."""
+    return {name: each for name, each in module.state_dict().items() if each.is_floating_point()}
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> float:

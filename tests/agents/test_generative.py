@@ -93,9 +93,9 @@ DAMAGES = {
         "algorithm": "wavelets",
     },
     "gan": {
-        "generator.first.bias": np.zeros(1_000_000, np.float32),
-        "generator.last.weight": np.full((2, 2, 4, 4), np.nan, np.float32),
-        "generator.third.weight": np.zeros((2, 2, 3, 3), np.float64),
+        "generator.first.weight": np.zeros((1025, 32, 3), np.float32),
+        "generator.rest.2.weight": np.full((4, 4, 4, 4), np.nan, np.float32),
+        "generator.rest.5.weight": np.zeros((4, 4, 3, 3), np.float64),
         "widths": np.array([1 << 30], np.int32),
         "letters": "",
         "height": -1,
