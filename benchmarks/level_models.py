@@ -1,10 +1,10 @@
-"""Models that draw levels, beside the generator from which they learn: playable, hard, new, different.
+"""Models that draw levels, beside their source and the generator: playable, hard, new, different.
 
     python benchmarks/level_models.py                        # what the platformer's page shows
     python benchmarks/level_models.py --models markov --count 200 --seeds 1013
 
-Each model learns from certified levels of the generator, as `meze make-levels` has it, and makes as many
-levels as are wanted, all of which the expert clears. Playable is the share that it clears of all that were
+Each model learns from the generator's levels, and from the hand-made ones that come with meze, as `meze
+make-levels` has it, and makes as many as are wanted, all of which the expert clears. Playable is the share that it clears of all that were
 drawn, with its exact 95 % interval (Clopper & Pearson 1934). The picture, if one is asked for, is of the last
 model that was trained.
 """
@@ -36,11 +36,13 @@ class Settings:
 
     models: tuple[str, ...] = ("markov", "gan")
     """Who draws."""
-    difficulties: tuple[float, ...] = (0.3, 1.0)
-    """Of the levels to learn from."""
+    sources: tuple[str, ...] = ("generated", "shipped")
+    """What they learn from."""
+    difficulty: float = 0.3
+    """Of generated levels."""
     pool_size: int = 256
-    """How many of them."""
-    count: int = 1_000
+    """How many of them to learn from."""
+    count: int = 300
     """Levels to make."""
     seeds: tuple[int, ...] = (1013, 7919, 104729)
     """Of each model."""
@@ -67,14 +69,15 @@ def row(cells: list[str], shares: tuple[int, int] | None, seconds: float | None)
 
 
 def main(settings: Settings) -> None:
-    """Prints a table for each difficulty."""
+    """Prints a table for each source."""
     torch.set_num_threads(1)
     print(f"{settings}, torch {torch.__version__}", flush=True)
-    for difficulty in settings.difficulties:
-        source = load_pool("generated", difficulty, "train", settings.pool_size)
-        print(f"\ndifficulty {difficulty:g}, {len(source)} levels to learn from")
+    for level in settings.sources:
+        source = load_pool(level, settings.difficulty, "train", settings.pool_size)
+        print(f"\n{level}, {len(source)} levels to learn from")
         line(["", "playable", "of those drawn", *COLUMNS[2:], "seconds"])
-        theirs, generator = kind_of_source(source, generated=True), kind_of_generator(difficulty, source)
+        theirs = kind_of_source(source, level == "generated")
+        generator = kind_of_generator(settings.difficulty, source)
         assert theirs and generator.playable is not None
         row(theirs.cells(), None, None)
         row(generator.cells(), (round(generator.playable * JUDGED), JUDGED), None)

@@ -31,7 +31,7 @@ class GanConfig:
         ValueError: for a number out of its range.
     """
 
-    steps: int = 1_500
+    steps: int = 1_000
     """Steps of the generator."""
     batch_size: int = 32
     """Windows of each step."""
