@@ -4,9 +4,9 @@
     python benchmarks/level_models.py --models markov --count 200 --seeds 1013
 
 Each model learns from the generator's levels, and from the hand-made ones that come with meze, as `meze
-make-levels` has it, and makes as many as are wanted, all of which the expert clears. Playable is the share that it clears of all that were
-drawn, with its exact 95 % interval (Clopper & Pearson 1934). The picture, if one is asked for, is of the last
-model that was trained.
+make-levels` has it, and makes as many as are wanted, all of which the expert clears. Playable is the share
+that it clears of all that were drawn, with its exact 95 % interval (Clopper & Pearson 1934). The picture, if
+one is asked for, is of the last model that was trained.
 """
 
 from __future__ import annotations

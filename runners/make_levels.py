@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack, closing
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -93,7 +93,8 @@ def main(args: Sequence[str]) -> int:
             kind_of_generator(given.difficulty, source),
             kind_of_made(model.name, made, source),
         )
-        title = f"Levels of {model.name}, which learnt from {given.train_on}"
+        learnt = "which learnt from" if given.model in MODELS else "compared with"
+        title = f"Levels of {model.name}, {learnt} {given.train_on}"
         settings = dataclasses.asdict(given)
         report = Report(title, made, list(filter(None, kinds)), spreads(drawings, source), settings)
         report.write(folder)
@@ -120,19 +121,17 @@ def load_model(path: str) -> DrawingModel:
 
 
 def learn(given: MakeLevelsSettings, drawings: Sequence[Rows], folder: Path) -> DrawingModel:
-    """Has a model learn from drawings; what is measured goes to `metrics.csv`."""
-    config = getattr(given, given.model)
-    with ExitStack() as stack, needed(given.model, "torch"):
-        if given.model == "gan":
-            log = stack.enter_context(closing(MetricsLog(folder)))
-            line = stack.enter_context(ProgressLine(config.steps, unit="steps"))
+    """Has a model learn from drawings; what is measured on the way goes to `metrics.csv`."""
+    with needed(given.model, "torch"):
+        if given.model == "markov":
+            return fit("markov", drawings, given.markov, given.seed, lambda step, row: None)
+        with closing(MetricsLog(folder)) as log, ProgressLine(given.gan.steps, unit="steps") as line:
 
             def tell(step: int, row: Mapping[str, float]) -> None:
                 log.write(step, row)
                 line.update(step, time.perf_counter())
 
-            return fit(given.model, drawings, config, given.seed, tell)
-        return fit(given.model, drawings, config, given.seed, lambda step, row: None)
+            return fit("gan", drawings, given.gan, given.seed, tell)
 
 
 def recorded(model: DrawingModel, seed: int, drawings: list[Rows]) -> Callable[[int], Rows]:

@@ -297,6 +297,7 @@ BREACHES = {
     "agents/sb3/vec_env.py": "from ..evolution import inputs",
     "agents/cloning.py": "from .deep import networks",
     "agents/evolution/neat.py": "import torch",
+    "agents/generative/critic.py": "from ..deep import networks",
     "agents/planning.py": "def f():\n    import deap",
     "runners/setup/files.py": "from ..run import rollout",
     "runners/reporting/page.py": "from ..show import screen",
@@ -321,6 +322,7 @@ KEPT = {
     "envs/maze/b.py": "from . import a",
     "envs/city/maps.py": "from ..streets import maps",
     "agents/sb3/trainers.py": "import torch\nfrom ..deep import networks",
+    "agents/generative/gan.py": "import torch\nfrom ..base import State",
 }
 
 
