@@ -92,7 +92,11 @@ def main(settings: Settings) -> None:
                     drawings.append(model.draw(np.random.default_rng([seed, k])))
                     return drawings[-1]
 
-                made = make_levels(draw, settings.count)
+                try:
+                    made = make_levels(draw, settings.count)
+                except ValueError as error:
+                    print(f"{name} {seed}: {error}", flush=True)
+                    continue
                 kind = kind_of_made(f"{name} {seed}", made, source)
                 row(kind.cells(), (len(made.levels), made.drawn - made.repeats), seconds)
                 report = Report(name, made, [], spreads(drawings, source), {})
