@@ -12,6 +12,7 @@ from ...envs.platformer.judging import Judgement, judge
 from ...envs.platformer.levels import Level
 from ...envs.platformer.making import Made
 from ...envs.platformer.pool import search_levels
+from ...envs.platformer.search import Plan
 from ...envs.platformer.state import TICKS_PER_SECOND
 
 JUDGED = 200
@@ -64,21 +65,26 @@ def kind_of_source(levels: Sequence[Level], generated: bool) -> Kind | None:
         levels: all of them.
         generated: whether the generator made them, which certifies what it makes.
     """
-    cleared = [level for level in levels if level.par_time][:JUDGED]
+    cleared, plans = _cleared([level for level in levels if level.par_time][:JUDGED])
     if len(cleared) < 2:
         return None
     playable = None if generated else sum(level.par_time > 0 for level in levels) / len(levels)
-    return Kind("source", playable, judge(cleared, search_levels(cleared), levels, within=True))
+    return Kind("source", playable, judge(cleared, plans, levels, within=True))
 
 
 def kind_of_generator(difficulty: float, source: Sequence[Level]) -> Kind:
     """Levels of the generator, at the first attempt, of seeds on which nothing is trained."""
     first = FIRST_SEED["test"]
     drawn = [draw_level(difficulty, seed) for seed in range(first, first + JUDGED)]
-    plans = search_levels(drawn)
-    cleared = [(level, plan) for level, plan in zip(drawn, plans, strict=True) if plan.clears]
-    levels, plans = zip(*cleared, strict=True)
-    return Kind("generator", len(levels) / len(drawn), judge(levels, plans, source))
+    cleared, plans = _cleared(drawn)
+    return Kind("generator", len(cleared) / len(drawn), judge(cleared, plans, source))
+
+
+def _cleared(levels: Sequence[Level]) -> tuple[list[Level], list[Plan]]:
+    """Those levels that the expert clears, and how."""
+    plans = search_levels(levels) if levels else []
+    found = [(level, plan) for level, plan in zip(levels, plans, strict=True) if plan.clears]
+    return [level for level, _ in found], [plan for _, plan in found]
 
 
 def kind_of_made(name: str, made: Made, source: Sequence[Level]) -> Kind:

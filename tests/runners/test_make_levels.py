@@ -12,6 +12,7 @@ from meze.envs.platformer.making import Made, terrain
 from meze.envs.platformer.pool import load_pool
 from meze.envs.platformer.world import Platformer
 from meze.runners import cli
+from meze.runners.levels import comparison
 from meze.runners.levels.report import Report, curves, spreads
 from meze.runners.make_levels import MakeLevelsSettings, learn
 from meze.runners.run.metrics import read_rows
@@ -23,8 +24,9 @@ SMALL = ["--pool-size", "8", "--count", "6"]
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
-    """A folder in which the command is called."""
+    """A folder in which the command is called; few levels of each kind are judged."""
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(comparison, "JUDGED", 10)
     return tmp_path
 
 
