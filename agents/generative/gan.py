@@ -11,7 +11,8 @@ normalised by their spectra (Miyato et al. 2018).
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, Self
 
 import numpy as np
@@ -128,6 +129,17 @@ def as_letters(logits: Tensor, rng: np.random.Generator) -> Tensor:
     return hard + soft - soft.detach()
 
 
+@contextmanager
+def one_thread() -> Iterator[None]:
+    """Has torch use one: enough for small networks, and it rounds alike however many cores there are."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
 class Gan(DrawingModel):
     """The pair, of which the generator is kept.
 
@@ -142,6 +154,7 @@ class Gan(DrawingModel):
         self.generator = generator.requires_grad_(False)
 
     @classmethod
+    @one_thread()
     def fit(cls, drawings: Sequence[Rows], config: GanConfig, seed: int, tell: Tell) -> Self:
         """Trains both networks by turns; see `DrawingModel.fit`."""
         letters, height = alphabet(drawings), len(drawings[0])
@@ -188,6 +201,7 @@ class Gan(DrawingModel):
         logits = self.generator.eval()(self.noise(rng, count, width)) / TEMPERATURE
         return as_letters(logits, rng).argmax(dim=1).numpy().astype(np.uint8)[:, :, :width]
 
+    @one_thread()
     def draw(self, rng: np.random.Generator) -> tuple[str, ...]:
         """Draws the likeliest letters."""
         return decode(self.windows(rng, 1, self.some_width(rng))[0], self.letters)
