@@ -41,6 +41,7 @@ COMMANDS = {
     "features": Command("features", 1, 0, "compare encoders of observations"),
     "import-map": Command("import_map", 1, None, "make a map of an extract of OpenStreetMap"),
     "import-levels": Command("import_levels", 1, None, "make a set of levels of public ones"),
+    "make-levels": Command("make_levels", 0, None, "have a model draw levels after those of others"),
     "bench": Command("bench", MANY, 0, "measure steps per second"),
     "envs": Command("listing", MANY, 0, "list environments and agents, and what fits what"),
     "new-world": Command("new_world", 1, None, "begin a world of your own, in a package that works"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from .levels.target import set_folder
 from .reporting.facts import report_lines
+from .setup.files import write_json
 from .setup.settings import leading_names, parse
 
 if TYPE_CHECKING:
@@ -44,22 +45,15 @@ def main(args: Sequence[str]) -> int:
     given = parse(FLAGS, args[1:], prog="meze import-levels FILE|FOLDER", description=DESCRIPTION)
     if given.format is None:
         raise ValueError("--format needs vglc or mario-ai")
-    target = Path(given.out)
-    if not target.name or target.name.startswith("."):
-        raise ValueError(f"--out needs the name of a set, not {given.out!r}")
-    if target.exists():
-        raise ValueError(f"{target} is there already; choose another name, or remove it")
-    if not target.parent.is_dir():
-        raise ValueError(f"there is no folder {target.parent}")
+    target = set_folder(given.out)
     from ..envs.platformer.corpora import read_collection
-    from ..envs.platformer.levels import LEVELS
-    from ..envs.platformer.sets import write_set
+    from ..envs.platformer.sets import new_set, write_levels
 
-    if given.out in ("generated", "shipped", *LEVELS.names()):
-        raise ValueError(f"--out: {given.out} names levels of meze; choose another name")
     levels, lost = read_collection(Path(names[0]), given.format)
     report = make_report(levels, lost)
-    write_set(target, levels, {"report.json": json.dumps(report, indent=2) + "\n"})
+    with new_set(target) as folder:
+        write_levels(folder, levels)
+        write_json(folder / "report.json", report)
     for line in report_lines(report):
         print(line)
     played = target if levels[1:] else target / f"{levels[0].name}.txt"  # one alone is no set

@@ -35,14 +35,14 @@ WINDOWS = {
 """What may use pygame beside the renderers."""
 LEARNING_LIBRARIES = {"torch", "tensorboard", "sklearn", "deap", "neat", "stable_baselines3", "sb3_contrib"}
 HOMES = {
-    "torch": ("agents.deep", "agents.sb3", "agents.encoders.autoencoders"),
+    "torch": ("agents.deep", "agents.generative", "agents.sb3", "agents.encoders.autoencoders"),
     "deap": ("agents.evolution",),
     "neat": ("agents.evolution",),
     "stable_baselines3": ("agents.sb3",),
     "sb3_contrib": ("agents.sb3",),
 }
 """Where among the agents a library may be used."""
-FAMILIES = ("deep", "evolution", "encoders", "sb3")
+FAMILIES = ("deep", "evolution", "encoders", "generative", "sb3")
 """Rooms of agents that know nothing of each other, but sb3 of the networks of deep."""
 BELOW = {
     "setup": 0,
@@ -51,6 +51,7 @@ BELOW = {
     "show": 2,
     "study": 2,
     "results": 2,
+    "levels": 2,
     "tournament": 3,
     "tuning": 3,
 }
@@ -297,6 +298,7 @@ BREACHES = {
     "agents/sb3/vec_env.py": "from ..evolution import inputs",
     "agents/cloning.py": "from .deep import networks",
     "agents/evolution/neat.py": "import torch",
+    "agents/generative/critic.py": "from ..deep import networks",
     "agents/planning.py": "def f():\n    import deap",
     "runners/setup/files.py": "from ..run import rollout",
     "runners/reporting/page.py": "from ..show import screen",
@@ -321,6 +323,7 @@ KEPT = {
     "envs/maze/b.py": "from . import a",
     "envs/city/maps.py": "from ..streets import maps",
     "agents/sb3/trainers.py": "import torch\nfrom ..deep import networks",
+    "agents/generative/gan.py": "import torch\nfrom ..base import State",
 }
 
 

@@ -16,7 +16,8 @@ class PlatformerConfig:
 
     level: str = "generated"
     """`generated` for a pool of random levels, `shipped` for all hand-made ones, the name of one of them, or
-    the path of a level file, or of a folder of such files, as `meze import-levels` makes it."""
+    the path of a level file, or of a folder of such files, as `meze import-levels` and `meze make-levels`
+    make it."""
     difficulty: float = 0.3
     """How hard generated levels are, 0 to 1."""
     split: Split = "train"

@@ -8,15 +8,16 @@ names neither start nor end. `mario-ai` is that of the Mario AI Framework (Khali
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from ..core.textfile import read_text
-from .levels import LEVELS, Level, LevelError, bears, check_level, check_rows, fault
+from .levels import LEVELS, Level, LevelError, check_level, check_rows
+from .mending import PLANTS, mend_parts, place_ends
 from .sets import list_files
-from .state import FLAG_HEIGHT, HEIGHT
+from .state import HEIGHT
 
 
 class Letter(NamedTuple):
@@ -41,10 +42,7 @@ BULLETS = "bullets of launchers, which stand as ground"
 LIFE = "lives in blocks, which hold mushrooms"
 SHELL = "shells of red koopas"
 BACKGROUND = "background tiles"
-POLE = "tiles in the way of the flag's pole"
 TOP_ROW = "tiles of the topmost of 16 rows"
-PIPES = "parts of no whole pipe, which become ground"
-PLANTS = "plants without a mouth of a pipe, or room"
 COPIES = "levels that are copies of others"
 
 _SHARED = {
@@ -158,8 +156,8 @@ def read_foreign(text: str, name: str, form: Format) -> tuple[Level, Counter[str
         rows.append([form.letters[letter].becomes for letter in line])
         lost.update(form.letters[letter].lost for letter in line)
     _split_pipes(rows, source[max(above, 0) :], lost)
-    _place_ends(rows, name, lost)
-    level = _mend_pipes(Level(name, tuple(map("".join, rows))), lost)
+    place_ends(rows, name, lost)
+    level = mend_parts(Level(name, tuple(map("".join, rows))), lost)
     check_level(level, first=1 + above)
     del lost[""]
     return level, +lost
@@ -180,43 +178,3 @@ def _split_pipes(rows: list[list[str]], source: list[str], lost: Counter[str]) -
                     rows[y - 1][x] = "p"
                 else:
                     lost[PLANTS] += 1
-
-
-def _place_ends(rows: list[list[str]], name: str, lost: Counter[str]) -> None:
-    """Puts a start and a flag where there are none, and makes room for the flag's pole."""
-    width = len(rows[0])
-    for letter, what, columns in (("@", "start", range(width)), ("F", "flag", range(width - 1, -1, -1))):
-        if not any(letter in row for row in rows):
-            x, y = _place_to_stand(rows, columns, name, what)
-            rows[y][x] = letter
-    for x, y in [(x, y) for y, row in enumerate(rows) for x, letter in enumerate(row) if letter == "F"]:
-        for row in rows[max(y - FLAG_HEIGHT + 1, 0) : y]:
-            if row[x] == "@":
-                raise LevelError(f"{name}: the start stands where the flag's pole is")
-            lost[POLE] += row[x] != "."
-            row[x] = "."
-
-
-def _place_to_stand(rows: list[list[str]], columns: Iterable[int], name: str, what: str) -> tuple[int, int]:
-    """The lowest place on a floor in the first column that has one, if possible in the lower half."""
-    floors = []
-    for x in columns:
-        free = [y for y in range(HEIGHT - 1) if rows[y][x] == "." and bears(rows[y + 1][x])]
-        if free:
-            floors.append((x, max(free)))
-    if not floors:
-        raise LevelError(f"{name}: no ground on which a {what} could stand")
-    return next((place for place in floors if place[1] >= HEIGHT // 2), floors[0])
-
-
-def _mend_pipes(level: Level, lost: Counter[str]) -> Level:
-    """Makes ground of what is no pipe by our rules; one that is gone may leave others without a hold."""
-    while True:
-        faulty = [place for place in level.find("[]p") if fault(level, *place)]
-        if not faulty:
-            return level
-        rows = list(map(list, level.rows))
-        for x, y, letter in faulty:
-            lost[PLANTS if letter == "p" else PIPES] += 1
-            rows[y][x] = "." if letter == "p" else "#"
-        level = Level(level.name, tuple(map("".join, rows)))

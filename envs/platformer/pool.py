@@ -33,7 +33,15 @@ from ..core.splits import Split, first_seed
 from .generator import draw_level
 from .kernels import reset_one
 from .levels import LEVELS, Level, build_pool
-from .search import MOVE_TICKS, NO_PICTURES, THOROUGH, Searcher, search_fingerprint, search_thoroughly
+from .search import (
+    MOVE_TICKS,
+    NO_PICTURES,
+    THOROUGH,
+    Plan,
+    Searcher,
+    search_fingerprint,
+    search_thoroughly,
+)
 from .sets import read_set
 from .state import ACTION_SETS, LARGE, LEVEL, RULES, STATES, THING, TILE, PlatformerParams, capacity_of
 
@@ -90,22 +98,26 @@ def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> li
 
 
 def certify(levels: Sequence[Level]) -> list[int]:
-    """Lets the expert play levels, on all processors; in a terminal a bar shows how far it is.
+    """Lets the expert play levels.
 
     Returns:
         For each level the ticks from its start to its flag, 0 where no way was found within the budget.
     """
+    return [plan.ticks if plan.clears else 0 for plan in search_levels(levels)]
+
+
+def search_levels(levels: Sequence[Level]) -> list[Plan]:
+    """Searches levels from their starts, on all processors; in a terminal a bar shows how far it is."""
     params, state = starting_states(levels)
     local = threading.local()
 
-    def time(k: int) -> int:
+    def search(k: int) -> Plan:
         if not hasattr(local, "search"):
             local.search = Searcher()
-        plan = local.search(params, state, k, len(ACTION_SETS["right_only"]), 1)
-        return plan.ticks if plan.clears else 0
+        return local.search(params, state, k, len(ACTION_SETS["right_only"]), 1)
 
     with ThreadPoolExecutor(min(len(levels), os.cpu_count() or 1, MAX_THREADS)) as threads:
-        return list(_shown(threads.map(time, range(len(levels))), len(levels)))
+        return list(_shown(threads.map(search, range(len(levels))), len(levels)))
 
 
 def certify_drawn(levels: Sequence[Level]) -> list[Note]:
@@ -117,7 +129,7 @@ def certify_drawn(levels: Sequence[Level]) -> list[Note]:
         For each level how far the expert came (columns, 0 where it found a way), the ticks to its flag (0
         where it found none), and which limit ended the search.
     """
-    files = [_cache_file("-".join([level.digest, *map(str, THOROUGH)]) + ".json") for level in levels]
+    files = [_drawn_file(level) for level in levels]
     notes = {k: known[0] for k, file in enumerate(files) if (known := _recall(file))}
     missing = [k for k in range(len(levels)) if k not in notes]
     if missing:
@@ -125,6 +137,12 @@ def certify_drawn(levels: Sequence[Level]) -> list[Note]:
             notes[k] = (0, time, "") if time else _search_thoroughly(levels[k])
             _note(files[k], [notes[k]])
     return [notes[k] for k in range(len(levels))]
+
+
+def note_certified(levels: Iterable[Level]) -> None:
+    """Notes levels that are certified already, so that `certify_drawn` need not search them again."""
+    for level in levels:
+        _note(_drawn_file(level), [(0, level.par_time, "")])
 
 
 def _search_thoroughly(level: Level) -> Note:
@@ -191,7 +209,7 @@ def _status(words: str) -> contextlib.AbstractContextManager:
     return terminal.status(words) if terminal else contextlib.nullcontext()
 
 
-def _shown(results: Iterable[int], total: int) -> Iterator[int]:
+def _shown(results: Iterable[Plan], total: int) -> Iterator[Plan]:
     """Passes results on; in a terminal with a bar that goes when it is full."""
     if not (terminal := _terminal()):
         yield from results
@@ -262,6 +280,11 @@ def notes_name(difficulty: float, split: Split) -> str:
 def _cache_file(of: str) -> Path:
     """Where notes are kept; the name covers all that a level's time depends on but the level itself."""
     return Path(platformdirs.user_cache_dir("meze"), "levels", f"{search_fingerprint()}-{of}")
+
+
+def _drawn_file(level: Level) -> Path:
+    """Where the note of a level that was not generated is kept."""
+    return _cache_file("-".join([level.digest, *map(str, THOROUGH)]) + ".json")
 
 
 def _recall(file: Path) -> list[Note]:

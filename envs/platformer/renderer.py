@@ -26,6 +26,8 @@ PANEL_WIDTH = 240
 
 LAYERS = {"sky": 0, "clouds": 10, "sea": 7, "town": 4, "trees": 2}
 """Layers from back to front, and how many times as slow as the level they scroll; the sky stands still."""
+SKY = (150, 205, 235)
+"""Behind levels that are drawn whole."""
 KEY = (255, 0, 255)
 """Stands for nothing in layers, which are many times faster to draw so than with an alpha channel."""
 GHOST = 140
@@ -106,6 +108,22 @@ class PlatformerRenderer(Renderer):
         self._blit([player], left)
         self._write(e, phase, hud or {}, state[others])
         return to_array(self._frame)
+
+    def whole(self, state: NDArray, i: int = 0) -> NDArray[np.uint8]:
+        """Draws all of environment `i`'s level, before a plain sky.
+
+        Returns:
+            (height, width, 3) uint8 picture, `SCALE` times the level's size.
+        """
+        e = state[i]
+        width = int(self._levels["width"][e["level"]]) * 16
+        parts = []
+        for left in range(0, width, VIEW):
+            self._view.fill(SKY)
+            self._blit(self._scene.things(e, 1.0, left, left + VIEW), left)
+            self._blit([self._scene.player(e, 1.0)], left)
+            parts.append(to_array(self._view))
+        return np.concatenate(parts, axis=1)[:, : width * SCALE]
 
     def _camera(self, e: np.void) -> float:
         """The level's pixel at the left edge of the view, a whole pixel of the picture."""

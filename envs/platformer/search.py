@@ -90,6 +90,8 @@ class Plan(NamedTuple):
     limit: str = ""
     """Which of `Limits` ended it where no way was found: `states`, `moves` or `ticks`; empty: none, all that
     it tells apart was tried."""
+    effort: int = 0
+    """States that were tried until some way was found, 0 where none was."""
     furthest: int = 0
     """Units from the level's left edge, of the player that came furthest on firm ground, where no way was
     found."""
@@ -133,7 +135,8 @@ class Searcher:
             )  # fmt: skip
             tried, cuts = tried + more, cuts | cut
             if clears or not best.clears and ticks > best.ticks:
-                best = Plan(self._path[:length].copy(), ticks, bool(clears), tried, furthest=furthest)
+                effort = best.effort or tried * clears
+                best = Plan(self._path[:length].copy(), ticks, bool(clears), tried, "", effort, furthest)
         ended_by = "" if best.clears or not cuts else CUTS[cuts.bit_length() - 1]
         return best._replace(tried=tried, limit=ended_by)
 

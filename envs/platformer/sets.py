@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 from ..core.splits import CHOOSING, UNSEEN, Split, first_seed
@@ -65,22 +66,25 @@ def read_set(folder: Path, split: Split) -> list[Level]:
     return parts["test" if first >= UNSEEN.start and first not in CHOOSING else "train"]
 
 
-def write_set(folder: Path, levels: Iterable[Level], more: Mapping[str, str]) -> None:
-    """Writes a set, all or nothing.
+@contextmanager
+def new_set(folder: Path) -> Iterator[Path]:
+    """Gives a folder to write to, which becomes the set if all goes well, and is gone otherwise.
 
     Args:
-        folder: which is not there yet.
-        levels: of different names.
-        more: names of further files, and their texts.
+        folder: of the set, which is not there yet.
     """
     new = folder.with_name(f".{folder.name}.tmp")
     shutil.rmtree(new, ignore_errors=True)  # which a killed process may have left
     try:
         new.mkdir()
-        texts = {f"{level.name}.txt": format_level(level) for level in levels}
-        for name, text in {**texts, **more}.items():
-            (new / name).write_text(text, encoding="utf-8")
+        yield new
         new.rename(folder)
     except BaseException:
         shutil.rmtree(new, ignore_errors=True)
         raise
+
+
+def write_levels(folder: Path, levels: Iterable[Level]) -> None:
+    """Writes levels of different names, a file each."""
+    for level in levels:
+        (folder / f"{level.name}.txt").write_text(format_level(level), encoding="utf-8")

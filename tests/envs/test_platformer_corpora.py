@@ -5,11 +5,11 @@ from types import SimpleNamespace
 
 import pytest
 from meze.envs.core.splits import CHOOSING, FIRST_SEED
-from meze.envs.platformer import corpora, pool
+from meze.envs.platformer import corpora, mending, pool
 from meze.envs.platformer.corpora import FORMATS, read_collection, read_foreign
 from meze.envs.platformer.levels import Level, LevelError, format_level, parse_level
 from meze.envs.platformer.pool import load_pool
-from meze.envs.platformer.sets import UNSEEN_SHARE, part, read_set, write_set
+from meze.envs.platformer.sets import UNSEEN_SHARE, new_set, part, read_set, write_levels
 from platformer_stage import draw_level
 
 VGLC, MARIO_AI = FORMATS["vglc"], FORMATS["mario-ai"]
@@ -102,7 +102,7 @@ def test_pipes_of_one_letter_are_parted_and_have_their_plants():
 def test_what_is_no_pipe_becomes_ground_and_is_counted(form, changes, count, plants):
     level, lost = read(form, changes)
     places = [place for place in changes for letter in changes[place]]
-    assert lost == +Counter({corpora.PIPES: count, corpora.PLANTS: plants})
+    assert lost == +Counter({mending.PIPES: count, mending.PLANTS: plants})
     assert sum(level.at(x + k, y) == "#" for x, y in {*places} for k in (0, 1)) == count
     assert not level.find("p")
 
@@ -113,7 +113,7 @@ def test_what_is_no_pipe_becomes_ground_and_is_counted(form, changes, count, pla
 def test_a_start_and_a_flag_of_their_own():
     level, lost = read(MARIO_AI, {(4, 9): "M", (5, 9): "X", (30, 12): "F", (30, 8): "S"})
     assert level.find("@F") == [(4, 9, "@"), (30, 12, "F")] and level.at(30, 8) == "."
-    assert lost == {corpora.POLE: 1}
+    assert lost == {mending.POLE: 1}
 
 
 def test_where_none_is_named_they_stand_at_both_ends():
@@ -121,7 +121,7 @@ def test_where_none_is_named_they_stand_at_both_ends():
     wall = {(0, row): "X" for row in range(2, 13)}
     level, lost = read(VGLC, wall | {(WIDTH - 1, 12): "X", (WIDTH - 1, 6): "S"})
     assert level.find("@F") == [(1, 12, "@"), (WIDTH - 1, 11, "F")]
-    assert lost == {corpora.POLE: 1}
+    assert lost == {mending.POLE: 1}
     pits = {(column, row): "-" for column in (0, 1, WIDTH - 1) for row in (13, 14)}
     assert read(VGLC, pits)[0].find("@F") == [(2, 12, "@"), (WIDTH - 2, 12, "F")]
     floor = {(0, 13): "-" * WIDTH, (0, 14): "%" * WIDTH}
@@ -186,6 +186,12 @@ def test_a_folder_is_read_by_name_and_copies_are_left_out(tmp_path):
             read_collection(path, "vglc")
 
 
+def write_set(folder, levels) -> None:
+    with new_set(folder) as new:
+        write_levels(new, levels)
+        (new / "report.json").write_text("{}")
+
+
 def levels_of_a_set(count: int) -> list[Level]:
     return [Level(f"{k:03}", draw_level({(4 + k % 30, 3 + k // 30): "o"}).rows) for k in range(count)]
 
@@ -209,7 +215,7 @@ def test_two_levels_are_parted_whatever_they_are(part_of_all):
 
 def test_a_set_is_what_was_written_and_its_parts_are_disjoint(tmp_path):
     levels = levels_of_a_set(20)
-    write_set(tmp_path / "mine", levels, {"report.json": "{}"})
+    write_set(tmp_path / "mine", levels)
     assert {path.name for path in (tmp_path / "mine").iterdir()} == {
         "report.json",
         *(f"{level.name}.txt" for level in levels),
@@ -228,7 +234,7 @@ def test_a_set_is_written_whole_or_not_at_all(tmp_path):
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "there").touch()
     with pytest.raises(OSError):
-        write_set(tmp_path / "mine", levels_of_a_set(3), {})
+        write_set(tmp_path / "mine", levels_of_a_set(3))
     assert [path.name for path in tmp_path.rglob("*")] == ["mine", "there"]
 
 
@@ -237,7 +243,7 @@ def test_a_pool_of_a_set_is_certified_and_told_in_one_warning(tmp_path, monkeypa
     monkeypatch.setattr(pool, "platformdirs", folders)
     pits = [draw_level({(k, 12): "o"}, pits=range(4 + k, 40)) for k in range(3, 9)]  # a short search tells
     levels = [*levels_of_a_set(8), *(Level(f"pit-{k}", level.rows) for k, level in enumerate(pits))]
-    write_set(tmp_path / "mine", levels, {})
+    write_set(tmp_path / "mine", levels)
     for split in ("train", "train", "test"):
         failing = [level for level in part(levels)[split] if level.name.startswith("pit")]
         assert len(failing) != 1
@@ -262,7 +268,7 @@ def test_one_level_is_no_set(tmp_path, files):
 
 
 def test_a_faulty_file_of_a_set_is_named(tmp_path):
-    write_set(tmp_path / "mine", levels_of_a_set(3), {})
+    write_set(tmp_path / "mine", levels_of_a_set(3))
     (tmp_path / "mine" / "bad.txt").write_text("title: bad\n\n...")
     with pytest.raises(LevelError, match="bad.txt, line 3"):
         load_pool(str(tmp_path / "mine"), 0.3, "train", 1)
