@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.batch import bind_policy
 from ..core.fog import fogged_kernels, fogged_state
+from ..core.lots import even_lots
 from ..core.measures import COST, SUCCESS, Cost, Measure, Target
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World, check_ranges
 from ..streets.maps import STEPS
@@ -85,7 +86,8 @@ class City(World):
 
     `info` has further `progress` (0 to 1), `distance`, `hour`, `success`, `cost` (harm done), `harm_car`,
     `harm_person`, `harm_ambulance` and `own_fault`: harm is the car's own fault unless it waited or moved
-    lawfully onto a free cell that nobody had claimed. `ambulance_delayed`: the car held it up; `time`: 1.
+    lawfully onto a free cell that nobody had claimed. `ambulance_delayed`: the car held it up; `time`: 1;
+    `map`: its number.
 
     ## Starting State
     A random map of the pool, hour, destination, and start at least `min_distance` cells away; traffic for
@@ -124,6 +126,7 @@ class City(World):
         Cost("time", "ticks", in_reward=True),
     )
     targets = (Target("jam", "how jammed the road ahead is", road_ahead, 0, 1),)
+    level_option = "map"
 
     def __init__(self, config: CityConfig | None = None) -> None:
         """Makes or reads the maps and computes their tables.
@@ -198,7 +201,7 @@ class City(World):
             )
         for table in (signals, pool.ways):
             table.flags.writeable = False
-        return CityParams(self._rules(), *pool, views)
+        return CityParams(self._rules(), *pool, views, even_lots(len(self.maps)))
 
     def params(self) -> CityParams:
         """The tables that all environments of this world share."""
@@ -209,7 +212,6 @@ class City(World):
         height, width = self.shape
         rules = np.zeros(1, RULES)
         rules["width"], rules["height"] = width, height
-        rules["num_maps"] = len(self.maps)
         rules["hour"] = -1 if config.hour is None else config.hour
         rules["cars"] = config.cars
         rules["people"] = (
@@ -250,6 +252,10 @@ class City(World):
     @cached_property
     def _state_check(self) -> StateCheck:
         return StateCheck(self._params, self.state_dtype)
+
+    def hardness(self) -> NDArray[np.float64]:
+        """(M,) cells where one can drive: trips are longer on a larger map."""
+        return self._pool.counts[:, 3].astype(np.float64)
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records that are no states of this city; see `World.check_state`."""
