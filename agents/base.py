@@ -224,6 +224,14 @@ class Learner(Trainable):
         return None
 
 
+class Learns(Protocol):
+    """A learner, or what stands between the stream of transitions and one."""
+
+    def learn(self, batch: Transition) -> dict[str, Any]:
+        """See `Learner.learn`."""
+        ...
+
+
 class Searcher(Trainable):
     """Searches with populations: arrays or graphs, opaque to the runner but for their length."""
 

@@ -220,8 +220,8 @@ def strata(
         return [(difficulty, split, count)]
     edges = [count * k // STRATA for k in range(STRATA + 1)]
     rise = (difficulty - easiest) / (STRATA - 1)
-    parts = [(easiest + rise * k, split, edges[k + 1] - edges[k]) for k in range(STRATA)]
-    return [part for part in parts if part[2]]
+    counts = [edges[k + 1] - edges[k] for k in range(STRATA)]
+    return [(easiest + rise * k, "train", count) for k, count in enumerate(counts) if count]
 
 
 def _generated(difficulty: float, split: Split, count: int) -> list[Level]:

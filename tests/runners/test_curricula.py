@@ -92,16 +92,8 @@ def test_prioritised_levels_are_those_with_errors(tmp_path) -> None:
 
 def test_a_search_meets_easy_levels_first(tmp_path) -> None:
     args = ["train", "genetic", "vacuum", *VACUUM, "--curriculum", "ramp", "--generations", "6"]
-    args += [
-        "--episodes",
-        "2",
-        "--agent.population-size",
-        "6",
-        "--eval-episodes",
-        "4",
-        "--out",
-        str(tmp_path),
-    ]
+    args += ["--episodes", "2", "--agent.population-size", "12", "--eval-episodes", "4"]
+    args += ["--out", str(tmp_path)]
     assert cli.main(args) == 0
     assert levels_of(only_run(tmp_path)) == [1, 2, 4, 6, 6, 6]
 
