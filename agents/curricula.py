@@ -24,8 +24,9 @@ RAMP_END = 0.5
 
 LOTS = 1 << 24
 """What the weights of prioritised levels add up to, but for what rounding adds or takes."""
-RANK_POWER = 0.1
-"""Temperature beta: a level's chance falls with its rank to the power of 1 / beta; the paper's."""
+TEMPERATURE = 1.0
+"""Beta: a level's chance falls with its rank to the power of 1 / beta. The paper has 0.1, by which nearly all
+draws fall on one level until its score is told: too few for hundreds of environments side by side."""
 STALENESS = 0.1
 """Share rho of draws by how long ago a level was drawn; the paper's."""
 REFRESHED = 16
@@ -202,7 +203,7 @@ class PrioritizedLevels(Curriculum):
             return chances
         ranks = np.empty(len(known))
         ranks[np.argsort(-score[known], kind="stable")] = np.arange(1, len(known) + 1)
-        by_rank = ranks ** (-1 / RANK_POWER)
+        by_rank = ranks ** (-1 / TEMPERATURE)
         stale = (self._counts[0] - drawn[known]).astype(np.float64)
         by_rank /= by_rank.sum()
         stale = stale / stale.sum() if stale.any() else by_rank

@@ -101,7 +101,7 @@ def test_an_episode_that_is_cut_off_at_once_tells_nothing():
 def test_chances_are_those_of_the_paper():
     levels = graded(4, [2.0, 5.0, None, 3.0], begun=[0, 1, 3, 1])
     # All began together: four episodes have begun, all of which were drawn then, so none is stale.
-    ranks = np.array([3.0, 1.0, 2.0]) ** -10
+    ranks = 1 / np.array([3.0, 1.0, 2.0])
     expected = np.insert(0.75 * ranks / ranks.sum(), 2, 0.25)
     np.testing.assert_allclose(levels.chances(), expected, rtol=1e-12)
 
