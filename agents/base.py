@@ -66,6 +66,15 @@ class Transition(NamedTuple):
     """(B, K) what the world tells apart beside the reward, as far as somebody asked for it."""
 
 
+class Expected(NamedTuple):
+    """What a learner expects of B steps, in the units of their rewards."""
+
+    of_action: NDArray[np.float64]
+    """(B,) returns from the actions on that were taken."""
+    of_state: NDArray[np.float64]
+    """(B,) returns from the observations on in which they were, discounted once."""
+
+
 class Decision(NamedTuple):
     """What a policy decided for a batch; see `Policy.act`."""
 
@@ -209,6 +218,18 @@ class Learner(Trainable):
         Raises:
             NonFiniteLossError: when it can't go on.
         """
+
+    def expected(self, batch: Transition) -> Expected | None:
+        """What it expects of a batch that it is about to learn from; None: it does not say (default)."""
+        return None
+
+
+class Learns(Protocol):
+    """A learner, or what stands between the stream of transitions and one."""
+
+    def learn(self, batch: Transition) -> dict[str, Any]:
+        """See `Learner.learn`."""
+        ...
 
 
 class Searcher(Trainable):

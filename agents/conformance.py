@@ -150,7 +150,12 @@ class _Case:
             yield action
             _, reward, terminated, truncated, info = toy.step(action)
             seen = info["final_obs"], terminated, truncated, info["final_info"]["action_mask"]
-            metrics = agent.learn(Transition(obs, action, reward, *seen, mask, memory, extras))
+            batch = Transition(obs, action, reward, *seen, mask, memory, extras)
+            expected = agent.expected(batch)
+            for name, values in expected._asdict().items() if expected else ():
+                sound = np.shape(values) == np.shape(reward) and np.isfinite(values).all()
+                assert sound, f"what it expects {name} is {values!r}, not a number a row"
+            metrics = agent.learn(batch)
             memory = forget(following, np.flatnonzero(terminated | truncated))
             assert isinstance(metrics, dict), f"learn returned {metrics!r}, not metrics by name"
             for name, value in metrics.items():

@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Decided, Learner, Memory, Policy, State, Transition, decide
+from .base import Decided, Learns, Memory, Policy, State, Transition, decide
 
 FIRST_STEP, LAST_STEP = 0.5, 0.1
 """By how much the logarithm of a multiplier moves at once, at most: in the beginning, and in the end."""
@@ -31,7 +31,7 @@ class Paying:
         weights: what each of the transitions' costs counts, by name, in their order; they may change.
     """
 
-    def __init__(self, learner: Learner, weights: Mapping[str, float]) -> None:
+    def __init__(self, learner: Learns, weights: Mapping[str, float]) -> None:
         self._learner, self._weights = learner, weights
 
     def learn(self, batch: Transition) -> dict[str, Any]:

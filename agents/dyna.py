@@ -19,8 +19,9 @@ from numpy.typing import NDArray
 from ..checking import at_least
 from .base import State, Transition
 from .checks import check_range, packed, unpacked
+from .choosing import bounds_checked, possible
 from .ranges import Choices, Range
-from .tabular import TabularConfig, TabularLearner, bounds_checked, possible, q_learning_update
+from .tabular import TabularConfig, TabularLearner, q_learning_update
 
 TERMINATED = -1
 """Successor of an outcome with which the episode terminated."""

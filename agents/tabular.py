@@ -26,19 +26,23 @@ import numpy as np
 from gymnasium.spaces import Discrete, Space
 from numpy.typing import NDArray
 
-from ..caching import compiled
 from ..checking import within
-from .base import Learner, Memory, MisfitError, Policy, State, Transition
+from .base import Expected, Learner, Memory, MisfitError, Policy, State, Transition
 from .checks import check_algorithm, check_range, restore_generator, taken
+from .choosing import (
+    bounds_checked,
+    epsilon_greedy,
+    epsilon_greedy_action,
+    greedy_action,
+    max_value,
+    mean_value,
+)
 from .ranges import Choices, Discount, Exploration, Parts, Range
 from .schedules import Schedule
 from .spaces import Numbering, describe, numbering
 
 MAX_TABLE_VALUES = 2**28
 """The largest table that is attempted: 2 GiB."""
-
-# An observation outside its space must raise, not write elsewhere in memory.
-bounds_checked = compiled(boundscheck=True)
 
 
 @dataclass(frozen=True)
@@ -66,90 +70,6 @@ class TabularConfig:
         within(self, 0.0, 1.0, "exploration.start", "exploration.end", "gamma")
         if not np.isfinite(self.initial_value):
             raise ValueError(f"initial_value must be finite; got {self.initial_value}")
-
-
-# --- Choosing actions -----------------------------------------------------------------------------------
-# q is the (S, A) float64 table, s a state, mask None or (B, A), b the row, u one uniform draw from [0, 1).
-
-
-@bounds_checked
-def possible(mask, b, a):
-    """Whether action a may be taken in row b."""
-    if mask is None:
-        return True
-    return mask[b, a] != 0
-
-
-@bounds_checked
-def max_value(q, s, mask, b):
-    """The highest value among the possible actions of state s (0 where nothing is possible)."""
-    best, found = -np.inf, False
-    for a in range(q.shape[1]):
-        if possible(mask, b, a):
-            best, found = max(best, q[s, a]), True
-    return best if found else 0.0
-
-
-@bounds_checked
-def mean_value(q, s, mask, b):
-    """The mean value of the possible actions of state s (0 where nothing is possible)."""
-    total, count = 0.0, 0
-    for a in range(q.shape[1]):
-        if possible(mask, b, a):
-            total += q[s, a]
-            count += 1
-    return total / count if count else 0.0
-
-
-@bounds_checked
-def greedy_action(q, s, mask, b, u):
-    """An action of the highest value; u chooses evenly among equals, and 0 takes the first."""
-    best, ties = -np.inf, 0
-    for a in range(q.shape[1]):
-        if possible(mask, b, a):
-            if q[s, a] > best:
-                best, ties = q[s, a], 1
-            elif q[s, a] == best:
-                ties += 1
-    rank = min(int(u * ties), ties - 1)
-    for a in range(q.shape[1]):
-        if possible(mask, b, a) and q[s, a] == best:
-            if rank == 0:
-                return a
-            rank -= 1
-    return 0
-
-
-@bounds_checked
-def random_action(q, mask, b, u):
-    """A possible action, evenly chosen by u."""
-    count = 0
-    for a in range(q.shape[1]):
-        count += possible(mask, b, a)
-    rank = min(int(u * count), count - 1)
-    for a in range(q.shape[1]):
-        if possible(mask, b, a):
-            if rank == 0:
-                return a
-            rank -= 1
-    return 0
-
-
-@bounds_checked
-def epsilon_greedy_action(q, s, mask, b, epsilon, u):
-    """Random with probability epsilon, else greedy; one draw serves both choices."""
-    if u < epsilon:
-        return random_action(q, mask, b, u / epsilon)
-    return greedy_action(q, s, mask, b, (u - epsilon) / (1.0 - epsilon))
-
-
-@bounds_checked
-def epsilon_greedy(q, obs, mask, epsilon, uniform):
-    """Epsilon-greedy actions of a batch: (B,) states and draws to (B,) actions."""
-    actions = np.empty(len(obs), np.int64)
-    for b in range(len(obs)):
-        actions[b] = epsilon_greedy_action(q, obs[b], mask, b, epsilon, uniform[b])
-    return actions
 
 
 class TabularPolicy(Policy):
@@ -276,6 +196,25 @@ class TabularLearner(Learner):
         metrics = {} if td_error is None else {"td_error": td_error}
         return metrics | {"learning_rate": learning_rate, "epsilon": self.policy.epsilon}
 
+    def expected(self, batch: Transition) -> Expected:
+        """The table's values; see `Learner.expected`."""
+        values = self.policy.action_values(batch.obs)
+        of_action = values[np.arange(len(values)), self.policy.columns(batch.action)]
+        mask = np.ones(values.shape, np.bool_) if batch.mask is None else np.asarray(batch.mask, np.bool_)
+        return Expected(of_action, self.config.gamma * self._of_states(values, of_action, mask))
+
+    def _of_states(
+        self, values: NDArray[np.float64], of_action: NDArray[np.float64], mask: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """What its rule takes (B,) states for: by default their highest possible value, 0 where none is.
+
+        Args:
+            values: (B, A) of all actions.
+            of_action: (B,) of those that were taken.
+            mask: (B, A) what is possible.
+        """
+        return np.where(mask.any(axis=1), np.where(mask, values, -np.inf).max(axis=1), 0.0)
+
     @abstractmethod
     def _update(self, rows: Transition, learning_rate: float) -> float | None:
         """Changes the table; returns the mean absolute TD error, None where nothing was updated."""
@@ -357,6 +296,14 @@ class ExpectedSarsa(TabularLearner):
     def _update(self, rows: Transition, learning_rate: float) -> float:
         return expected_sarsa_update(self.q, rows, learning_rate, self.config.gamma, self.policy.epsilon)
 
+    def _of_states(
+        self, values: NDArray[np.float64], of_action: NDArray[np.float64], mask: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """Under its policy: mostly the highest value, else the mean."""
+        best, epsilon = super()._of_states(values, of_action, mask), self.policy.epsilon
+        mean = np.where(mask, values, 0.0).sum(axis=1) / np.maximum(mask.sum(axis=1), 1)
+        return epsilon * mean + (1.0 - epsilon) * best
+
 
 @bounds_checked
 def sarsa_update(q, t, learning_rate, gamma, epsilon, uniform):
@@ -426,6 +373,12 @@ class Sarsa(TabularLearner):
         error, next_action = sarsa_update(self.q, rows, learning_rate, self.config.gamma, epsilon, uniform)
         self.policy.next_action = next_action
         return error
+
+    def _of_states(
+        self, values: NDArray[np.float64], of_action: NDArray[np.float64], mask: NDArray[np.bool_]
+    ) -> NDArray[np.float64]:
+        """The value of the action that is taken."""
+        return of_action
 
     def state_dict(self) -> State:
         """As `TabularLearner`, and the next actions that wait to be executed."""

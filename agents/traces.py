@@ -26,8 +26,9 @@ from numpy.typing import NDArray
 from ..checking import at_least, one_of, within
 from .base import MisfitError, State, Transition
 from .checks import check_range, packed, taken, unpacked
+from .choosing import bounds_checked, epsilon_greedy_action
 from .ranges import Choices, Range
-from .tabular import MAX_TABLE_VALUES, Sarsa, TabularConfig, bounds_checked, epsilon_greedy_action
+from .tabular import MAX_TABLE_VALUES, Sarsa, TabularConfig
 
 TINY = 1e-4
 """A trace that fell below it is forgotten, so that a step costs the pairs visited lately, and not all."""

@@ -171,7 +171,9 @@ def is_dynamics_fault(imp: Import, dynamics: set[str]) -> bool:
     if imp.target.startswith("."):
         return not (
             imp.target[1:] in dynamics
-            or below(imp.target, ".envs.core.rng", ".envs.core.compiling", f".{home}.state")
+            or below(
+                imp.target, ".envs.core.rng", ".envs.core.lots", ".envs.core.compiling", f".{home}.state"
+            )
             or imp.target in OPEN
         )
     return imp.target.split(".")[0] not in {"__future__", "numba", "numpy"}
@@ -241,7 +243,9 @@ def broken_rules(root: Path) -> list[str]:
     for imp in imports:
         fault = own_import_fault(imp) if imp.target.startswith(".") else foreign_import_fault(imp)
         if fault is None and imp.module in dynamics and is_dynamics_fault(imp, dynamics):
-            fault = "dynamics import only numba, numpy, core.rng, .compiling, .eight and their own state"
+            fault = (
+                "dynamics import only numba, numpy, core.rng, .lots, .compiling, .eight and their own state"
+            )
         if fault:
             faults.append(f"{imp.module or 'meze'}, line {imp.line}, imports {imp.target}: {fault}")
     faults += [f"{each[0] or 'meze'}, import in a circle: {', '.join(each)}" for each in circles(imports)]

@@ -81,6 +81,12 @@ class Returns:
         self._running = np.zeros(num_envs)
         self._told = np.zeros(3)  # count, mean, sum of squared distances from it
 
+    @property
+    def deviation(self) -> float:
+        """What rewards are divided by; 1 before any was seen."""
+        count, _, square = self._told
+        return float(np.sqrt(square / count) + TINY) if count else 1.0
+
     def scaled(self, batch: Transition) -> NDArray[np.float64]:
         """The (N,) rewards of a step, divided."""
         self._running = self._running * self._gamma + batch.reward
@@ -90,7 +96,7 @@ class Returns:
         square += away**2 * count * len(self._running) / both
         self._told = np.array([both, mean + away * len(self._running) / both, square])
         self._running[batch.terminated | batch.truncated] = 0.0
-        return np.clip(batch.reward / (np.sqrt(square / both) + TINY), -LARGEST, LARGEST)
+        return np.clip(batch.reward / self.deviation, -LARGEST, LARGEST)
 
     def state_dict(self) -> State:
         """What was seen so far."""

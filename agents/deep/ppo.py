@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from ...checking import above, at_least, within
-from ..base import Decided, Memory, State, Transition
+from ..base import Decided, Expected, Memory, State, Transition
 from ..ranges import Choices, GradientLength, Parts, Range, StepSize
 from ..schedules import Schedule
 from .actor_critic import ActorCritic
@@ -30,6 +30,7 @@ from .learner import DeepConfig, DeepLearner, DeepPolicy
 from .normalising import Returns, spread
 from .perceptron import Perceptron
 from .recurrent import Sequences, of_rows
+from .tensors import to_array
 from .trajectories import Trajectories
 
 
@@ -290,6 +291,15 @@ class PPO(DeepLearner):
         self._trajectories.add(batch, inputs, value, after, **columns)
         self._advance(self.num_envs)
         return self._learn_rollout() if self._trajectories.full else {}
+
+    def expected(self, batch: Transition) -> Expected | None:
+        """The critic's values, of states alone; see `Learner.expected`."""
+        if not isinstance(batch.extras, Acted):
+            return None
+        value = to_array(batch.extras.value).astype(np.float64)
+        if self._returns is not None:
+            value *= self._returns.deviation
+        return Expected(value, self.config.gamma * value)
 
     def _learn_rollout(self) -> dict[str, float | Tensor]:
         """Fits the network to the whole rollout."""

@@ -13,13 +13,14 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from ...checking import one_of, within
-from ..base import Decided, Memory
+from ..base import Decided, Expected, Memory, Transition
 from ..ranges import Choices, Exploration
 from ..schedules import Schedule
 from .fitting import Aims
 from .learner import DeepConfig, DeepLearner, DeepPolicy
 from .networks import make_network
 from .recurrent import Sequences
+from .tensors import to_array
 
 
 @dataclass(frozen=True)
@@ -142,6 +143,16 @@ class QLearner(DeepLearner):
 
     def _make_policy(self, **settings: Any) -> QPolicy:
         return QPolicy(first_action=self._first_action, epsilon=self._now["exploration"], **settings)
+
+    def expected(self, batch: Transition) -> Expected:
+        """The values of what was done, and the highest ones; see `Learner.expected`."""
+        told = isinstance(batch.extras, Seen)
+        values = (batch.extras if told else self.policy.see(batch.obs, batch.memory)).values
+        mask = None if batch.mask is None else self.policy.to_device(np.asarray(batch.mask, np.bool_))
+        action = self.policy.to_device(np.asarray(batch.action, np.int64) - self._first_action)
+        found = torch.stack([values.gather(1, action[:, None])[:, 0], max_value(values, mask)])
+        of_action, of_state = to_array(found).astype(np.float64)
+        return Expected(of_action, self.config.gamma * of_state)
 
     def _aims(self, action: Tensor, target: Tensor, weight: Tensor | None = None) -> Aims:
         """What compiled functions need to know."""

@@ -11,6 +11,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.compiling import kernel, rare_kernel
+from ..core.lots import draw_lot
 from ..core.rng import uniform_int
 from .cars import clear_slot, ego_may_enter, put_car
 from .people import come_onto_pavement
@@ -105,7 +106,7 @@ def reset_one(p, s, i):
     """Begins an episode: a map, an hour, a trip, and traffic for the hour."""
     e = s[i]
     r = p.rules[0]
-    e.map = e.ask_map - 1 if e.ask_map > 0 else uniform_int(e.rng, r.num_maps)
+    e.map = e.ask_map - 1 if e.ask_map > 0 else draw_lot(e.rng, p.lots)
     t = town_of(p, e.map)
     hour = e.ask_hour - 1 if e.ask_hour > 0 else r.hour
     e.info.hour = hour if hour >= 0 else uniform_int(e.rng, 24)

@@ -125,7 +125,6 @@ RULES = np.dtype(
     [
         ("width", np.int32),  # cells
         ("height", np.int32),  # cells
-        ("num_maps", np.int32),
         ("hour", np.int32),  # -1: drawn per episode
         ("cars", np.int32),  # cars off-peak
         ("peak_density", np.int32),  # share of the lane cells at peak, in 1/1024
@@ -171,6 +170,8 @@ class CityParams(NamedTuple):
     views: NDArray[np.uint8]
     """(M, 4, strips, side, 3, width) the grid's still planes, turned by each heading, in strips of columns
     (see `observe.cut_strips`); empty for `index`."""
+    lots: NDArray[np.int64]
+    """(M,) running sums of the maps' weights, by which a reset draws one; see `core.lots`."""
 
 
 class Town(NamedTuple):

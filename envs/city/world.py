@@ -11,6 +11,7 @@ from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
 from ..core.fog import fogged_kernels, fogged_state
+from ..core.lots import even_lots
 from ..core.measures import COST, SUCCESS, Cost, Measure, Target
 from ..core.scalars import bind_policy
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World, check_ranges
@@ -86,7 +87,8 @@ class City(World):
 
     `info` has further `progress` (0 to 1), `distance`, `hour`, `success`, `cost` (harm done), `harm_car`,
     `harm_person`, `harm_ambulance` and `own_fault`: harm is the car's own fault unless it waited or moved
-    lawfully onto a free cell that nobody had claimed. `ambulance_delayed`: the car held it up; `time`: 1.
+    lawfully onto a free cell that nobody had claimed. `ambulance_delayed`: the car held it up; `time`: 1;
+    `map`: its number.
 
     ## Starting State
     A random map of the pool, hour, destination, and start at least `min_distance` cells away; traffic for
@@ -126,6 +128,7 @@ class City(World):
     )
     targets = (Target("jam", "how jammed the road ahead is", road_ahead, 0, 1),)
     events = EVENTS
+    level_option = "map"
 
     def __init__(self, config: CityConfig | None = None) -> None:
         """Makes or reads the maps and computes their tables.
@@ -200,7 +203,7 @@ class City(World):
             )
         for table in (signals, pool.ways):
             table.flags.writeable = False
-        return CityParams(self._rules(), *pool, views)
+        return CityParams(self._rules(), *pool, views, even_lots(len(self.maps)))
 
     def params(self) -> CityParams:
         """The tables that all environments of this world share."""
@@ -211,7 +214,6 @@ class City(World):
         height, width = self.shape
         rules = np.zeros(1, RULES)
         rules["width"], rules["height"] = width, height
-        rules["num_maps"] = len(self.maps)
         rules["hour"] = -1 if config.hour is None else config.hour
         rules["cars"] = config.cars
         rules["people"] = (
@@ -252,6 +254,10 @@ class City(World):
     @cached_property
     def _state_check(self) -> StateCheck:
         return StateCheck(self._params, self.state_dtype)
+
+    def hardness(self) -> NDArray[np.float64]:
+        """(M,) cells where one can drive: trips are longer on a larger map."""
+        return self._pool.counts[:, 3].astype(np.float64)
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records that are no states of this city; see `World.check_state`."""

@@ -14,6 +14,8 @@ from .fog import check_fog as check_fog
 from .fog import fogged_kernels as fogged_kernels
 from .fog import fogged_state as fogged_state
 from .fog import lines_of_sight as lines_of_sight
+from .lots import draw_lot as draw_lot
+from .lots import even_lots as even_lots
 from .measures import COST as COST
 from .measures import SUCCESS as SUCCESS
 from .measures import Cost as Cost

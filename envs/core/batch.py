@@ -19,6 +19,7 @@ from ...threads import Threads
 from .binding import bind, entry_point, record_types
 from .compiling import kernel
 from .info import Columns, Reports
+from .lots import lots_of
 from .rng import seed_stream
 from .settings import settled
 from .world import REWARD_SCALE, Kernels, World, check_ranges
@@ -44,6 +45,7 @@ write_numbers: Callable[..., Any] = _unbound
 write_counts: Callable[..., Any] = _unbound
 write_flags: Callable[..., Any] = _unbound
 write_parts: Callable[..., Any] = _unbound
+write_drawn: Callable[..., Any] = _unbound
 
 
 def _advance_rows(
@@ -99,6 +101,7 @@ def _advance_rows(
             write_numbers(state, i, numbers)
             write_parts(state, i, numbers)
             write_counts(state, i, counts)
+            write_drawn(state, i, counts)
             write_flags(state, i, flags)
             ended += over
             if not (over and autoreset == SAME_STEP):
@@ -264,6 +267,10 @@ class Batch:
 
     # ------------------------------------------------------------ the loop
 
+    def weigh_levels(self, weights: ArrayLike) -> None:
+        """Draws levels by weights from now on, in this batch alone; see `WorldAccess.weigh_levels`."""
+        self.params = self.params._replace(lots=lots_of(weights, self.world.num_levels))
+
     def first_wrong(self, action: NDArray[np.int64]) -> int:
         """The first row of (N,) actions that is none; -1 if all are."""
         if self._find_wrong is None:
@@ -423,13 +430,14 @@ class Batch:
     def __deepcopy__(self, memo: dict) -> Batch:
         """Copies the records and shares the world, whose tables are read-only."""
         copy = Batch(self.world, self.num_envs, self.num_threads, self.loop)
+        copy.params = self.params
         copy.state = self.get_state()
         return copy
 
     def __reduce__(self) -> tuple:
         """Pickles the world's class and config with the records; the tables and the loop are built again."""
         parts = type(self.world), self.world.config, self.num_threads, self.get_state()
-        return _rebuild_batch, parts
+        return _rebuild_batch, (*parts, getattr(self.params, "lots", None))
 
 
 @cache
@@ -445,7 +453,10 @@ def _field_bytes(dtype: np.dtype[Any]) -> NDArray[np.bool_]:
     return used
 
 
-def _rebuild_batch(world: type[World], config: Any, num_threads: int, state: NDArray[Any]) -> Batch:
+def _rebuild_batch(world: type[World], config: Any, num_threads: int, state: NDArray, lots: Any) -> Batch:
     batch = Batch(world(config), len(state), num_threads)
+    if lots is not None:
+        lots.flags.writeable = False  # copies of arrays can be written
+        batch.params = batch.params._replace(lots=lots)
     batch.set_state(state)
     return batch

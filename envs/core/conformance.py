@@ -274,6 +274,19 @@ def _resets_leave_nothing(case: _Case) -> None:
         assert used.state_hash() == fresh.state_hash(), _differing(used.get_state(), fresh.get_state())
 
 
+def _draws_by_weights(case: _Case) -> None:
+    """Where levels are declared, a reset draws them by their weights, and infos tell which."""
+    option, count = case.world.level_option, case.world.num_levels
+    if option is None:
+        return
+    env = case.vector(4)
+    for level in {0, count // 2, count - 1}:
+        env.weigh_levels(np.arange(count) == level)
+        _, info = env.reset(seed=SEED)
+        assert (env.state[option] == level).all(), f"{option} {level} has all lots, and another one is drawn"
+        assert (info[option] == level).all(), f"infos do not tell the {option}"
+
+
 def _equals_sync(case: _Case) -> None:
     """The native batch equals gymnasium's SyncVectorEnv of the single environment, bit for bit."""
     for mode in (AutoresetMode.NEXT_STEP, AutoresetMode.SAME_STEP):
@@ -412,6 +425,7 @@ CHECKS: tuple[Callable[[_Case], None], ...] = (
     _accepts_its_own_states,
     _deterministic,
     _resets_leave_nothing,
+    _draws_by_weights,
     _equals_sync,
     _any_slot,
     _goes_on_from_copies,

@@ -68,6 +68,17 @@ class WorldAccess:
         """
         self._batch.set_state(records, indices)
 
+    def weigh_levels(self, weights: ArrayLike) -> None:
+        """Draws levels by weights at resets from now on, in this environment alone; see `World.level_option`.
+
+        Args:
+            weights: (M,) integers from 0, one a level, which add up to 1 at least.
+
+        Raises:
+            ValueError: one line, for other weights, or a world without levels.
+        """
+        self._batch.weigh_levels(weights)
+
     @property
     def state_layout(self) -> int:
         """Names in 64 bits how state records lie in memory; another version of meze may lay them out anew."""

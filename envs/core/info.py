@@ -1,4 +1,8 @@
-"""What a step reports (`info`): the nested records `info` and `parts` of a state, as columns of a batch."""
+"""What a step reports (`info`), as columns of a batch.
+
+These are the fields of the nested records `info` and `parts` of a state, and what was drawn that a reset can
+be asked for, such as the level (see `World.reset_choices`).
+"""
 
 from __future__ import annotations
 
@@ -49,15 +53,19 @@ class Reports:
 
     def __init__(self, state_dtype: np.dtype) -> None:
         info, parts = (_nested(state_dtype, name) for name in ("info", "parts"))
+        names = state_dtype.names or ()
+        drawn = tuple(name for name in names if f"ask_{name}" in names)
         by_kind: dict[str, list[str]] = {"numbers": [], "counts": [], "flags": []}
         for name, dtype in info.items():
             by_kind[{"f": "numbers", "b": "flags"}.get(dtype.kind, "counts")].append(name)
         self.writers = {f"write_{kind}": _info_writer(tuple(names)) for kind, names in by_kind.items()}
+        self.writers["write_drawn"] = _drawn_writer(drawn, len(by_kind["counts"]))
         self.writers["write_parts"] = _parts_writer(tuple(parts), len(by_kind["numbers"]))
-        self._has_info, self._has_parts = bool(info), bool(parts)
+        self._has_info, self._has_parts, self._drawn = bool(info), bool(parts), list(drawn)
         rewards = tuple(f"reward_{name}" for name in parts)
-        self._of_one = *info, *rewards
+        self._of_one = *info, *rewards, *drawn
         by_kind["numbers"] += rewards
+        by_kind["counts"] += drawn
         dtypes = np.float64, np.int64, np.bool_
         self.blocks = [(len(each), dtype) for each, dtype in zip(by_kind.values(), dtypes, strict=True)]
         self.names = tuple(name for names in by_kind.values() for name in names)
@@ -68,6 +76,7 @@ class Reports:
         values: tuple = state["info"].item() if self._has_info else ()
         if self._has_parts:
             values += tuple([part * _UNIT for part in state["parts"].item()])
+        values += tuple([state[name].item() for name in self._drawn])
         return dict(zip(self._of_one, values, strict=True))
 
 
@@ -90,6 +99,18 @@ def _info_writer(names: tuple[str, ...]) -> Callable:
         k = 0
         for name in literal_unroll(names):
             block[k, i] = state[i].info[name]
+            k += 1
+
+    return write if names else _write_nothing
+
+
+@cache
+def _drawn_writer(names: tuple[str, ...], first: int) -> Callable:
+    @kernel
+    def write(state, i, block):
+        k = first
+        for name in literal_unroll(names):
+            block[k, i] = state[i][name]
             k += 1
 
     return write if names else _write_nothing

@@ -172,7 +172,20 @@ class World(ABC):
 
     reset_choices: Mapping[str, int] = {}
     """Reset options that are numbers from 0, each with how many there are. In `reset_one` the record's field
-    `ask_<name>` is one more than what was chosen, or 0, which chooses nothing."""
+    `ask_<name>` is one more than what was chosen, or 0, which chooses nothing. Where the record has a field
+    `<name>` too, that is what was drawn, and infos tell it."""
+    level_option: ClassVar[str | None] = None
+    """Which of `reset_choices` is the level (map, maze, ...). Where none is chosen, `reset_one` takes
+    `lots.draw_lot(rng, params.lots)`; the record keeps it by this name. None: there are no levels."""
+
+    @property
+    def num_levels(self) -> int:
+        """How many levels there are; 0 where there are none."""
+        return self.reset_choices[self.level_option] if self.level_option else 0
+
+    def hardness(self) -> NDArray[np.float64] | None:
+        """(M,) numbers that rise with how hard its levels are; by default None: it can't say."""
+        return None
 
     def reset_fields(self, options: Mapping[str, Any]) -> dict[str, ArrayLike]:
         """Translates reset options into record fields that `reset_one` honours; by default `reset_choices`.

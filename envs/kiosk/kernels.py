@@ -9,7 +9,8 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.compiling import kernel, rare_kernel
-from ..core.rng import next_u64, uniform_int
+from ..core.lots import draw_lot
+from ..core.rng import next_u64
 from .state import COVERAGE, NOWHERE, NUM_WALKS, P_CENTER, P_MEDIAN, REVENUE
 
 # ---------------------------------------------------------------- distances of fresh cities
@@ -344,7 +345,7 @@ def reset_one(p, s, i):
         e.instance = e.ask_instance - 1
         e.ask_instance = 0
     else:
-        e.instance = uniform_int(e.rng, p.rules[0].num_instances)
+        e.instance = draw_lot(e.rng, p.lots)
     if p.rules[0].fresh:
         draw_city(p, e)
     open_city(p, e)

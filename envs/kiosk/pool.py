@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ...checking import unknown
+from ..core.lots import even_lots
 from ..core.splits import first_seed
 from ..streets.maps import MAPS
 from .config import KIOSKS, KioskConfig
@@ -147,11 +148,10 @@ def build_tables(config: KioskConfig, instances: Sequence[Instance]) -> KioskPar
     rules["objective"] = KIND_CODES[config.objective]
     rules["radius"] = config.radius
     rules["attraction"] = ATTRACTION
-    rules["num_instances"] = len(tables["instances"])
     rules["fresh"] = not instances
     rules["walks"] = walks
     rules.flags.writeable = False
-    return KioskParams(rules, **tables)
+    return KioskParams(rules, **tables, lots=even_lots(len(tables["instances"])))
 
 
 def _record(kind: int, sites: int, points: int, kiosks: int, people: int) -> NDArray[np.void]:

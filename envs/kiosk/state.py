@@ -112,7 +112,6 @@ RULES = np.dtype(
         ("objective", np.int32),  # code
         ("radius", np.int32),  # steps
         ("attraction", np.int32),  # of a kiosk at one's door
-        ("num_instances", np.int32),
         ("fresh", np.bool_),  # cities are drawn at every reset
         ("walks", np.bool_),  # `walks` of the record are kept
     ],
@@ -173,3 +172,5 @@ class KioskParams(NamedTuple):
     """(M, S) the point nearest to a site."""
     standing: NDArray[np.int32]
     """(M, S, 2) the features that stand still, ALONE and RIVAL; (1, 1, 2) for fresh cities."""
+    lots: NDArray[np.int64]
+    """(M,) running sums of the instances' weights, by which a reset draws one; see `core.lots`."""

@@ -95,8 +95,8 @@ class Kiosk(World):
     | `revenue`  | people won from the rivals (Huff 1964)     | percent of people  | 0                     |
 
     `info` has further `total`, the objective exactly as solvers and published optima count it (see
-    `objective.value`), `optimum`, the best total where it is proven (else -1), and `regret`, by which
-    share of the optimum the total misses it (-1 where that is not known).
+    `objective.value`), `optimum`, the best total where it is proven (else -1), `regret`, by which share of
+    the optimum the total misses it (-1 where that is not known), and `instance`, its number.
 
     ## Starting State
     No kiosk, in a random city of the pool or a new one. `reset(options={"instance": number})` chooses,
@@ -113,6 +113,7 @@ class Kiosk(World):
     """
 
     render_fps = 2
+    level_option = "instance"
     measures = (
         Measure(
             "regret",

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core import kernel, put_word, uniform_int, word_of
+from ..core import draw_lot, kernel, put_word, uniform_int, word_of
 from .state import BOARD, COLUMNS, EDGE, EYES, FULL, GHOSTS, HUNTS, POWER, ROWS, SCARED, STRIDE, VIEW
 
 CHASER, CUTTER, CIRCLER, WANDERER = range(4)  # characters of the ghosts
@@ -18,7 +18,7 @@ PLANES, AREA = 6, VIEW * VIEW
 def reset_one(p, s, i):
     """Begins a maze."""
     e = s[i]
-    e.maze = e.ask_maze - 1 if e.ask_maze > 0 else uniform_int(e.rng, len(p.mazes))
+    e.maze = e.ask_maze - 1 if e.ask_maze > 0 else draw_lot(e.rng, p.lots)
     m = p.mazes[e.maze]
     e.ask_maze = e.power = 0
     e.scatters, e.clock, e.left = 1, p.scatter, m.pellets

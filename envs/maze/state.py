@@ -84,3 +84,5 @@ class MazeParams(NamedTuple):
     """Ticks that they scatter."""
     chase: int
     """Ticks that they chase."""
+    lots: NDArray[np.int64]
+    """(M,) running sums of the mazes' weights, by which a reset draws one; see `core.lots`."""

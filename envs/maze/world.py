@@ -10,7 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ..core import Kernels, Measure, Renderer, World, bind_policy, check_ranges, refuse_if
+from ..core import Kernels, Measure, Renderer, World, bind_policy, check_ranges, even_lots, refuse_if
 from . import kernels
 from .config import MazeConfig
 from .events import EVENTS, SIZES
@@ -44,8 +44,8 @@ class MazeWorld(World):
 
     ## Rewards
     1/8 for a pellet, 1/2 for a ghost, 5 for the last pellet, -5 for being caught, -1/64 a tick. `info` has
-    `success` (all eaten), `cost` (1 when caught), `pellets` (share that is eaten) and `ghosts` (eaten in the
-    step).
+    `success` (all eaten), `cost` (1 when caught), `pellets` (share that is eaten), `ghosts` (eaten in the
+    step) and `maze` (its number).
 
     ## Starting State
     The start of a maze, with all ghosts at home; `reset(options={"maze": k})` chooses one.
@@ -73,6 +73,7 @@ class MazeWorld(World):
     play_settings: ClassVar[dict[str, Any]] = {"run.max_episode_steps": 8 * 300}
     buttons = action_names
     state_dtype = STATE
+    level_option = "maze"
 
     def __init__(self, config: MazeConfig | None = None) -> None:
         """Takes the settings, by default all defaults.
@@ -97,6 +98,7 @@ class MazeWorld(World):
             power=round(48 - 32 * hard),
             scatter=round(40 - 24 * hard),
             chase=round(48 + 80 * hard),
+            lots=even_lots(len(self.mazes)),
         )
         self.action_space: Space = Discrete(4)
         self.observation_space: Space = Box(0, 255, (kernels.PLANES, VIEW, VIEW), np.uint8)
@@ -110,6 +112,10 @@ class MazeWorld(World):
     def params(self) -> MazeParams:
         """The mazes, and how hard they are."""
         return self._params
+
+    def hardness(self) -> NDArray[np.float64]:
+        """(M,) pellets that must be eaten."""
+        return self._params.mazes["pellets"].astype(np.float64)
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""

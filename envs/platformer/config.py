@@ -20,6 +20,9 @@ class PlatformerConfig:
     make it."""
     difficulty: float = 0.3
     """How hard generated levels are, 0 to 1."""
+    easiest: float | None = None
+    """How hard the easiest level is to train on, if not all are alike: difficulties rise in equal steps to
+    `difficulty`, which is that of all levels to be judged on."""
     split: Split = "train"
     """Seeds of generated levels: one of two ranges that never overlap, or a number, those from it on. Of a
     folder's levels a fifth, chosen by content, is `test`."""
@@ -60,6 +63,7 @@ class PlatformerConfig:
             self,
             {
                 "difficulty": (0, 1),
+                "easiest": (0, self.difficulty),
                 "pool_size": (1, 4096),
                 "frame_skip": (1, 60),
                 **dict.fromkeys((field.name for field in fields(self)[-6:]), (-1000, 1000)),

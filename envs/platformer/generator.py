@@ -8,6 +8,7 @@ seed and the number of the attempt at which the expert succeeded.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -44,7 +45,8 @@ def draw_level(difficulty: float, seed: int, attempt: int = 0) -> Level:
     flag = terrain.floor(12, terrain.between(LOW, min(terrain.ground + 1, HIGH))) + 7
     terrain.put(flag, 0, "F")
     name = f"generated-{terrain.difficulty / UNIT:.3f}-{seed}"
-    return parse_level("\n" + "\n".join(terrain.rows()), name)
+    level = parse_level("\n" + "\n".join(terrain.rows()), name)
+    return replace(level, difficulty=terrain.difficulty / UNIT)
 
 
 class _Terrain:

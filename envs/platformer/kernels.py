@@ -9,7 +9,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..core.compiling import kernel, rare_kernel
-from ..core.rng import uniform_int
+from ..core.lots import draw_lot
 from .physics import move_player
 from .state import ALIVE, PIT, PIT_DEPTH, PIXEL, PLAYER_WIDTH, TILE_SHIFT
 from .things import move_things, wake
@@ -45,7 +45,7 @@ def reset_one(p, s, i):
         e.level = e.ask_level - 1
         e.ask_level = 0
     else:
-        e.level = uniform_int(e.rng, p.rules[0].num_levels)
+        e.level = draw_lot(e.rng, p.lots)
     level = p.levels[e.level]
     e.tick = 0
     e.x = level.start_x

@@ -155,6 +155,8 @@ class Level:
     idea: str = field(default="", compare=False)
     par_time: int = field(default=0, compare=False)
     """Ticks in which the expert reaches the flag, 0 if that is not known."""
+    difficulty: float = field(default=0.0, compare=False)
+    """With which it was generated; 0 of one from a file."""
 
     @property
     def width(self) -> int:

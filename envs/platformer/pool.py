@@ -29,6 +29,7 @@ import platformdirs
 from numpy.typing import NDArray
 
 from ..core.binding import bind
+from ..core.lots import even_lots
 from ..core.splits import Split, first_seed
 from .generator import draw_level
 from .kernels import reset_one
@@ -61,7 +62,13 @@ CERTIFIED = Path(str(files(__name__.split(".")[0]))) / "assets" / "certified"
 """Shipped notes, written by `assets/draw_levels.py`."""
 
 
-def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> list[Level]:
+STRATA = 8
+"""Difficulties of a pool that goes from easy to hard."""
+
+
+def load_pool(
+    level: str, difficulty: float, split: Split, pool_size: int, easiest: float | None = None
+) -> list[Level]:
     """Makes or reads the levels of a pool, and certifies them.
 
     Args:
@@ -69,6 +76,7 @@ def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> li
         difficulty: of generated levels, 0 to 1.
         split: range of seeds of generated levels, or part of a set.
         pool_size: number of generated levels.
+        easiest: difficulty of the first levels of the split `train`, from which it rises to that of the last.
 
     Returns:
         Levels with their `par_time`; of one that is not certified it is 0, and a warning says so.
@@ -79,7 +87,7 @@ def load_pool(level: str, difficulty: float, split: Split, pool_size: int) -> li
     if level == "generated":
         if not 1 <= pool_size <= MAX_POOL_SIZE:
             raise ValueError(f"pool_size must be from 1 to {MAX_POOL_SIZE}, not {pool_size}")
-        return _generated(difficulty, split, pool_size)
+        return [each for part in strata(difficulty, split, pool_size, easiest) for each in _generated(*part)]
     if level not in ("shipped", *LEVELS.names()) and Path(level).is_dir():
         levels = read_set(Path(level), split)
     else:
@@ -170,10 +178,10 @@ def starting_states(levels: Sequence[Level]) -> tuple[PlatformerParams, NDArray]
     """Tables of levels, with the forward actions and the ticks of a search's moves, and their (M,) states."""
     buttons = ACTION_SETS["right_only"]
     rules = np.zeros(1, RULES)
-    rules["num_levels"], rules["frame_skip"] = len(levels), MOVE_TICKS
+    rules["frame_skip"] = MOVE_TICKS
     rules["buttons"][0, : len(buttons)] = buttons
     rules.flags.writeable = False
-    params = PlatformerParams(rules, *build_pool(levels), **NO_PICTURES)
+    params = PlatformerParams(rules, *build_pool(levels), **NO_PICTURES, lots=even_lots(len(levels)))
     state = np.zeros(len(levels), STATES[capacity_of(params)])
     state["ask_level"] = 1 + np.arange(len(levels))
     _bound_begin(state.dtype)(params, state)
@@ -220,6 +228,18 @@ def _shown(results: Iterable[Plan], total: int) -> Iterator[Plan]:
 
 
 # ------------------------------------------------------------ generated levels and their cache
+
+
+def strata(
+    difficulty: float, split: Split, count: int, easiest: float | None
+) -> list[tuple[float, Split, int]]:
+    """The parts of a pool that are equally hard: difficulty, split, number of levels; see `load_pool`."""
+    if easiest is None or split != "train":
+        return [(difficulty, split, count)]
+    edges = [count * k // STRATA for k in range(STRATA + 1)]
+    rise = (difficulty - easiest) / (STRATA - 1)
+    counts = [edges[k + 1] - edges[k] for k in range(STRATA)]
+    return [(easiest + rise * k, "train", count) for k, count in enumerate(counts) if count]
 
 
 def _generated(difficulty: float, split: Split, count: int) -> list[Level]:

@@ -279,7 +279,6 @@ PLATFORMER_STATE = STATES[USUAL]
 
 RULES = np.dtype(
     [
-        ("num_levels", np.int32),
         ("frame_skip", np.int32),  # ticks an agent's step lasts
         ("buttons", np.int32, (MAX_ACTIONS,)),  # held by each action
         *[("reward_" + name, np.int32) for name in PARTS],  # weights, in 1/1024
@@ -334,6 +333,8 @@ class PlatformerParams(NamedTuple):
     """(M, planes, rows, columns) the grid's still planes with a margin; none for other observations."""
     sprites: NDArray[np.uint8]
     """What the observation `pixels` draws with; none for other observations."""
+    lots: NDArray[np.int64]
+    """(M,) running sums of the levels' weights, by which a reset draws one; see `core.lots`."""
 
 
 def capacity_of(tables: LevelTables | PlatformerParams) -> Capacity:

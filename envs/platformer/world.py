@@ -10,6 +10,7 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
+from ..core.lots import even_lots
 from ..core.measures import Measure, Played
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World
 from .config import PlatformerConfig
@@ -120,7 +121,8 @@ class Platformer(World):
     creature beaten, by foot or shell) and `flag`.
 
     `info` has further `progress` (0 to 1), `clear`, `death` (its cause: 0 none, 1 pit, 2 enemy, 3 spike), `x`
-    (pixels) and `par_time` (ticks that the expert took; 0 where a level of your own is not certified).
+    (pixels), `par_time` (ticks that the expert took; 0 where a level of your own is not certified) and
+    `level` (its number).
 
     ## Starting State
     Small, standing at the start of a random level of the pool. `reset(options={"level": number})` chooses,
@@ -161,6 +163,7 @@ class Platformer(World):
         "run.max_episode_steps": 300 * TICKS_PER_SECOND,
     }
     buttons = tuple(BUTTON_NAMES.values())
+    level_option = "level"
 
     def __init__(self, config: PlatformerConfig | None = None, levels: Sequence[Level] | None = None) -> None:
         """Reads or generates the levels.
@@ -173,7 +176,7 @@ class Platformer(World):
             ValueError: for levels that do not exist or are faulty.
         """
         self.config = config = config or PlatformerConfig()
-        pool = (config.level, config.difficulty, config.split, config.pool_size)
+        pool = (config.level, config.difficulty, config.split, config.pool_size, config.easiest)
         self.levels = load_pool(*pool) if levels is None else list(levels)
         self.render_fps = max(1, round(TICKS_PER_SECOND / config.frame_skip))
         self.state_dtype = STATES[capacity_for(self.levels)]
@@ -198,7 +201,7 @@ class Platformer(World):
     @cached_property
     def _params(self) -> PlatformerParams:
         tables = build_pool(self.levels)
-        params = PlatformerParams(self._rules(), *tables, *self._looks(tables))
+        params = PlatformerParams(self._rules(), *tables, *self._looks(tables), even_lots(len(self.levels)))
         for table in params:
             table.flags.writeable = False
         return params
@@ -209,7 +212,6 @@ class Platformer(World):
 
     def _rules(self) -> NDArray[np.void]:
         rules = np.zeros(1, RULES)
-        rules["num_levels"] = len(self.levels)
         rules["frame_skip"] = self.config.frame_skip
         rules["buttons"][0, : len(self._held)] = self._held
         for name in PARTS:
@@ -225,6 +227,12 @@ class Platformer(World):
         if self.config.observation == "grid":
             return make_views(tables.tiles), np.zeros(1, np.uint8)
         return np.zeros((1, 1), np.uint8), np.zeros(1, np.uint8)
+
+    def hardness(self) -> NDArray[np.float64]:
+        """(M,) by the difficulty with which they were generated; among equals by the expert's time."""
+        times = [level.par_time for level in self.levels]
+        order = np.lexsort([times, [level.difficulty for level in self.levels]])
+        return np.argsort(order).astype(np.float64)
 
     def action_of(self, buttons: Collection[str]) -> int:
         """The action that holds the most of some buttons, and no others.

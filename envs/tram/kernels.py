@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core import chance, kernel, uniform_int
+from ..core import chance, draw_lot, kernel
 from .state import BELL, BRAKE, BRAKE_HARD, COAST, HEIGHT, MOST_CELLS, SWITCH, TOP_SPEED, WIDTH
 
 EARSHOT = 8  # columns ahead within which the bell is heard
@@ -44,7 +44,7 @@ def is_heard(t, cell, place):
 def reset_one(p, s, i):
     """Begins a scene."""
     e = s[i]
-    e.scene = e.ask_scene - 1 if e.ask_scene > 0 else uniform_int(e.rng, len(p.scenes))
+    e.scene = e.ask_scene - 1 if e.ask_scene > 0 else draw_lot(e.rng, p.lots)
     t = p.scenes[e.scene]
     e.ask_scene = e.cell = e.came = e.aside = e.harmed = e.fallen = 0
     e.speed = t.speed

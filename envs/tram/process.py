@@ -15,7 +15,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
-from ..core import WorldVectorEnv
+from ..core import WorldVectorEnv, even_lots
 from .kernels import observe_index
 from .state import BELL, STATE, TramParams
 
@@ -69,7 +69,7 @@ def _steps(world: Any, layout: NDArray[np.void], numbers: NDArray[np.int64]) -> 
     certain = np.repeat(layout[None], len(cases))  # a scene for each case: nothing is left to chance
     certain["hears"][:, ears], certain["falls"] = np.where(cases, 1024, 0), 1024
     fixed = copy.copy(world)
-    fixed._params = TramParams(certain, sizes)
+    fixed._params = TramParams(certain, sizes, even_lots(len(certain)))
     # Nobody looks: a number costs less than planes.
     fixed.observation_space = Discrete(len(cases) * int(np.prod(sizes)))
     fixed.kernels = fixed.kernels._replace(observe_one=observe_index)

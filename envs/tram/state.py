@@ -62,3 +62,5 @@ class TramParams(NamedTuple):
     """(M,) records of `LAYOUT`."""
     sizes: tuple[int, int, int, int]
     """How many cells, speeds, positions of switches and sets of people waiting: the digits of a state."""
+    lots: NDArray[np.int64]
+    """(M,) running sums of the scenes' weights, by which a reset draws one; see `core.lots`."""

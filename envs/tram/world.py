@@ -17,6 +17,7 @@ from ..core import (
     Renderer,
     World,
     check_ranges,
+    even_lots,
     refuse_if,
 )
 from . import kernels
@@ -47,7 +48,7 @@ class Tram(World):
 
     ## Rewards and costs
     1 for arriving, -1/16 a tick. `info` has `harm_outside` (people hit in the step), `harm_aboard`
-    (passengers who fell), `delay` (1), `cost` (both harms together) and `success`.
+    (passengers who fell), `delay` (1), `cost` (both harms together), `success` and `scene` (its number).
 
     ## Starting State
     The first cell of a scene; `reset(options={"scene": k})` chooses one.
@@ -80,6 +81,7 @@ class Tram(World):
     )
     events = EVENTS
     state_dtype = STATE
+    level_option = "scene"
 
     def __init__(self, config: TramConfig | None = None) -> None:
         """Takes the settings, by default all defaults.
@@ -93,7 +95,7 @@ class Tram(World):
         layouts.flags.writeable = False
         cells, switches, places = (int(layouts[name].max()) for name in ("cells", "switches", "places"))
         sizes = cells, 1 + TOP_SPEED, 1 << switches, 1 << places
-        self._params = TramParams(layouts, sizes)
+        self._params = TramParams(layouts, sizes, even_lots(len(layouts)))
         self.action_space: Space = Discrete(len(self.action_names))
         self.observation_space: Space = Box(0, 255, (kernels.PLANES, HEIGHT, kernels.VIEW), np.uint8)
         observe: Callable[..., Any] = kernels.observe_grid

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from ..core import kernel, next_u64, put_word, uniform_int
+from ..core import draw_lot, kernel, next_u64, put_word
 from .state import FORWARD, LEFT, RIGHT, SENSED, SIDE, STEPS
 
 PET_MOVES = 256  # chance of 1024 that the pet takes a step
@@ -66,7 +66,7 @@ def sense(p, t, e):
 def reset_one(p, s, i):
     """Begins at the dock of a flat, facing up."""
     e = s[i]
-    e.flat = e.ask_flat - 1 if e.ask_flat > 0 else uniform_int(e.rng, len(p.flats))
+    e.flat = e.ask_flat - 1 if e.ask_flat > 0 else draw_lot(e.rng, p.lots)
     t = p.flats[e.flat]
     e.ask_flat = e.heading = e.faced = e.bumped = 0
     e.cell = e.came = t.dock

@@ -66,3 +66,5 @@ class VacuumParams(NamedTuple):
     turns: bool
     """Whether actions are turns."""
     remembered: bool
+    lots: NDArray[np.int64]
+    """(M,) running sums of the flats' weights, by which a reset draws one; see `core.lots`."""

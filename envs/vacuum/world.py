@@ -16,6 +16,7 @@ from ..core import (
     World,
     bind_policy,
     check_ranges,
+    even_lots,
     refuse_if,
 )
 from . import kernels
@@ -60,7 +61,8 @@ class Vacuum(World):
     ## Rewards
     1 for a cell that is cleaned, 10 for being back at the dock of a clean flat, -10 for a flat battery, -1/4
     for running into the pet, -1/32 a tick. `info` has `success`, `cost` (ran into the pet in the step),
-    `flat_battery`, `cleaned` (share of the dirty cells that are clean now) and `bumps` (in the step).
+    `flat_battery`, `cleaned` (share of the dirty cells that are clean now), `bumps` (in the step) and `flat`
+    (its number).
 
     ## Starting State
     At the dock of a flat, facing up; `reset(options={"flat": k})` chooses one.
@@ -97,6 +99,7 @@ class Vacuum(World):
     events = EVENTS
     play_settings: ClassVar[dict[str, Any]] = {"env.actions": "headings"}
     state_dtype = STATE
+    level_option = "flat"
 
     def __init__(self, config: VacuumConfig | None = None) -> None:
         """Takes the settings, by default all defaults.
@@ -110,7 +113,7 @@ class Vacuum(World):
         self.action_names = ACTIONS[config.actions]
         layouts = np.stack([lay_out(flat, turns) for flat in self.flats])
         layouts.flags.writeable = False
-        self._params = VacuumParams(layouts, turns, config.remembered)
+        self._params = VacuumParams(layouts, turns, config.remembered, even_lots(len(layouts)))
         self.action_space: Space = Discrete(len(self.action_names))
         self.observation_space: Space = Box(0, 255, (kernels.PLANES, kernels.VIEW, kernels.VIEW), np.uint8)
         observe: Callable[..., Any] = kernels.observe_grid
@@ -122,6 +125,10 @@ class Vacuum(World):
     def params(self) -> VacuumParams:
         """The flats."""
         return self._params
+
+    def hardness(self) -> NDArray[np.float64]:
+        """(M,) cells that must be cleaned."""
+        return self._params.flats["dirty"].astype(np.float64)
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""

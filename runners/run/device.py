@@ -11,6 +11,7 @@ from gymnasium.vector import AutoresetMode
 
 from ..setup.kinds import KINDS
 from .config import RunConfig
+from .levels import make_curriculum
 from .recording import find_teacher
 
 UPDATES = 8
@@ -46,7 +47,9 @@ def with_device(config: RunConfig) -> RunConfig:
 
 def _try(config: RunConfig, device: str) -> None:
     with closing(config.make_env(1, AutoresetMode.SAME_STEP)) as env:
-        config.make_agent(env, device).prepare()
+        agent = config.make_agent(env, device)
+        agent.prepare()
+        make_curriculum(config, env, agent)  # which checks it
         if config.agent.is_taught:
             find_teacher(env, config.environment, config.settings.teacher)
 
@@ -81,7 +84,9 @@ def speed(config: RunConfig, device: str) -> float:
     import torch
 
     with closing(config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)) as env:
-        inner, learner = config.make_agent(env, device).inside(env)
+        agent = config.make_agent(env, device)
+        make_curriculum(config, env, agent)  # which checks it
+        inner, learner = agent.inside(env)
         rollout = KINDS[config.agent.kind].rollout_class()(inner, learner.policy, config.env_seeds())
 
         def update(until: float) -> int:

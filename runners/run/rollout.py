@@ -377,12 +377,21 @@ class Batches:
         self._arguments = max_episode_steps, AutoresetMode.NEXT_STEP, num_threads
         self._world = world
         self._made: dict[int, WorldVectorEnv] = {}
+        self._weights: NDArray[np.int64] | None = None
+
+    def weigh_levels(self, weights: NDArray[np.int64]) -> None:
+        """Draws levels by (M,) weights from now on; see `WorldVectorEnv.weigh_levels`."""
+        self._weights = weights
+        for env in self._made.values():
+            env.weigh_levels(weights)
 
     def smallest(self, rows: int) -> WorldVectorEnv:
         """The smallest batch with room for so many rows."""
         size = min(size for size in self._sizes if size >= rows)
         if size not in self._made:
             self._made[size] = WorldVectorEnv(self._world, size, *self._arguments)
+            if self._weights is not None:
+                self._made[size].weigh_levels(self._weights)
         return self._made[size]
 
 

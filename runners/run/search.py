@@ -22,6 +22,7 @@ from ..reporting.measures import Episodes
 from ..setup.seeds import range_of
 from .base import Job
 from .folder import pack
+from .levels import make_curriculum
 from .progress import ProgressLine
 from .rollout import Batches, evaluate, evaluate_at_once
 from .stopwatch import count, duration
@@ -76,6 +77,7 @@ class Search(Job):
     def _begin(self) -> None:
         self.steps = 0
         self._world = world_of(self.env)
+        self._curriculum = make_curriculum(self.config, self.env, self.agent)
         self._batches: Batches | None = None
         self._pool = Threads(max(1, self.config.settings.num_threads - 1))
 
@@ -134,6 +136,8 @@ class Search(Job):
             progress.update(searcher.generation, now, self.steps)
             row = {"generation": searcher.generation, "seconds": self._seconds, **row}
             row["steps_per_second"] = steps / (now - start)
+            if self._curriculum:
+                row["levels"] = self._curriculum.num_open
             last = searcher.generation == settings.generations or self.steps >= limit
             tenth = (self.steps - steps) * 10 // limit != self.steps * 10 // limit
             if last or tenth or searcher.generation % (settings.eval_every or settings.generations) == 0:
@@ -144,6 +148,13 @@ class Search(Job):
             self.log.write(self.steps, row)
             self.save()
         return True
+
+    @property
+    def share(self) -> float:
+        """How much of it is done, 0 to 1; what it does in a generation depends on that alone."""
+        settings = self.config.settings
+        limit = settings.max_steps or math.inf
+        return min(1.0, max(self.agent.generation / settings.generations, self.steps / limit))
 
     def play(self, population: object, stop: threading.Event) -> Episodes:
         """Plays a generation's episodes: those of genome g are `g * episodes` and the following ones.
@@ -173,6 +184,9 @@ class Search(Job):
             settings = self.config.settings
             limit = settings.max_episode_steps or self.config.environment.max_episode_steps
             self._batches = Batches(self._world, len(seeds), limit, settings.num_threads)
+        if self._curriculum:
+            self._curriculum.advance(self.share)
+            self._batches.weigh_levels(self._curriculum.weights)
         return evaluate_at_once(self._batches, policy_of, seeds)
 
     def draw(self) -> None:

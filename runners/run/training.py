@@ -10,10 +10,12 @@ from functools import partial
 from ...agents import checkpoint
 from ...agents.base import State
 from ...agents.costs import Multiplier, Paying
+from ...agents.curricula import Graded, PrioritizedLevels
 from ..reporting.scores import Scores
 from ..setup.kinds import KINDS
 from .base import Job
 from .folder import pack, unpack
+from .levels import levels_now, make_curriculum, native
 from .metrics import Meter
 from .progress import ProgressLine
 from .rollout import Rollout
@@ -29,6 +31,7 @@ class Training(Job):
     def _begin(self) -> None:
         self.step, self._limit = 0, self.config.limit
         self._multiplier = Multiplier(self._limit.most if self._limit else math.inf)
+        self._curriculum = make_curriculum(self.config, self.env, self.agent)
         self._stopwatch, self._meter = Stopwatch(), Meter(self.evaluator.measures, self.config.env_config)
         self._rollout = self._begun(self.config.env_seeds())
 
@@ -38,15 +41,26 @@ class Training(Job):
         env, self._inside = self.agent.inside(self.env)
         policy, self._weights = self._inside.policy, self.config.weights
         self._weigh()
-        if not self._weights:
-            return rollout(env, policy, seeds, self._stopwatch)
-        self._inside = Paying(self._inside, self._weights)
-        return rollout(env, policy, seeds, self._stopwatch, costs=list(self._weights))
+        self._weigh_levels()
+        levels, costs = self._curriculum, {"costs": list(self._weights)} if self._weights else {}
+        begun = rollout(env, policy, seeds, self._stopwatch, **costs)
+        if isinstance(levels, PrioritizedLevels):
+            now = partial(levels_now, native(self.env))
+            levels.begin(now())
+            self._inside = Graded(self._inside, levels, now)
+        if self._weights:
+            self._inside = Paying(self._inside, self._weights)
+        return begun
 
     def _weigh(self) -> None:
         """Lets the cost that has a limit count what its multiplier says."""
         if self._limit:
             self._weights[self._limit.cost] = self._multiplier.value
+
+    def _weigh_levels(self) -> None:
+        """Lets the environments draw levels as the curriculum weighs them."""
+        if self._curriculum:
+            native(self.env).weigh_levels(self._curriculum.weights)
 
     def _restore(self, state: State) -> None:
         self.step = count(state["step"])
@@ -54,6 +68,9 @@ class Training(Job):
         if self._limit:
             self._multiplier.load_state_dict(unpack(state, "multiplier"))
             self._weigh()
+        if self._curriculum:
+            self._curriculum.load_state_dict(unpack(state, "curriculum"))
+            self._weigh_levels()
         anew = partial(self._begun, self.config.env_seeds(self.step))
         self._rollout = self._going_on(self._rollout, anew, unpack(state, "rollout"))
 
@@ -82,6 +99,8 @@ class Training(Job):
         parts = pack(learner=self.agent.state_dict(), rollout=self._rollout.state_dict())
         if self._limit:
             parts |= pack(multiplier=self._multiplier.state_dict())
+        if self._curriculum:
+            parts |= pack(curriculum=self._curriculum.state_dict())
         state = {"step": self.step, "seconds": self._stopwatch.seconds, **parts}
         checkpoint.save(self.run.checkpoint_path(self.step), state)
 
@@ -100,6 +119,8 @@ class Training(Job):
         stopping = False
         while self.step < settings.steps and not stopping:
             stopping = stop.is_set()
+            if self._curriculum and self._curriculum.advance(self.step / settings.steps):
+                self._weigh_levels()
             taken, metrics, episodes = self._rollout.advance(self._inside)
             self._meter.add(metrics, episodes)
             before, self.step = self.step, self.step + taken
@@ -114,6 +135,8 @@ class Training(Job):
             row = {"seconds": seconds, "steps_per_second": (self.step - mark[1]) / (seconds - mark[0])}
             row |= {f"seconds_{part}": each for part, each in stopwatch.seconds.items()}
             row |= self._meter.take()
+            if self._curriculum:
+                row["levels"] = self._curriculum.num_open
             if evaluation:
                 with progress.busy("evaluating"):
                     row |= self.evaluator.evaluate(self.agent.policy)

@@ -98,6 +98,9 @@ class TrainSettings(RunSettings):
     """Transitions between two checkpoints; by default a tenth of all."""
     max_episode_steps: int | None = None
     """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
+    curriculum: Literal["uniform", "ramp", "plr"] = "uniform"
+    """Which levels (maps, mazes, ...) it meets: all alike; or `ramp`, the easiest first, and all of them from
+    half of the run on; or `plr`, rather those in which it was wrong of late (Jiang et al. 2021)."""
     weights: str | None = None
     """What costs count, beside the reward, that the world tells apart: `harm_outside=10,harm_aboard=3`."""
     constraint: str | None = None
@@ -177,6 +180,9 @@ class SearchSettings(RunSettings):
     """Episodes of each evaluation."""
     max_episode_steps: int | None = None
     """Steps after which an episode is cut off; by default the environment's own limit, or 1000."""
+    curriculum: Literal["uniform", "ramp"] = "uniform"
+    """Which levels (maps, mazes, ...) it meets: all alike; or `ramp`, the easiest first, and all of them from
+    half of the search on."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""

@@ -32,7 +32,7 @@ def test_an_unknown_agent_gets_the_closest_match():
 
 def test_a_missing_extra_is_one_clear_line(monkeypatch):
     monkeypatch.setitem(sys.modules, "numba", None)
-    for module in ("meze.agents.tabular", "meze.caching"):
+    for module in ("meze.agents.tabular", "meze.agents.choosing", "meze.caching"):
         monkeypatch.delitem(sys.modules, module, raising=False)
     spec = AgentSpec("deep", ".tabular:QLearning", "learner", "a summary", extra="torch")
     with pytest.raises(ValueError, match=r"deep needs numba, .*pip install 'meze\[torch\]'"):

@@ -24,7 +24,15 @@ from meze.envs.platformer.levels import (
     format_level,
     parse_level,
 )
-from meze.envs.platformer.pool import CERTIFIED, MAX_POOL_SIZE, certify, draw_certified, load_pool, notes_name
+from meze.envs.platformer.pool import (
+    CERTIFIED,
+    MAX_POOL_SIZE,
+    STRATA,
+    certify,
+    draw_certified,
+    load_pool,
+    notes_name,
+)
 from meze.envs.platformer.world import Platformer
 from platformer_stage import WIDE
 from platformer_stage import draw_level as stage_level
@@ -565,3 +573,29 @@ def test_500_seeds_are_certified(cache, difficulty):
     assert (times >= at_full_speed).all() and (times < 2 * at_full_speed).mean() > 0.95
     # Nearly all of them at the first attempt: the generator's pieces can be passed.
     assert sum(draw_level(difficulty, k) == level for k, level in enumerate(levels)) >= 480
+
+
+# ------------------------------------------------------------ from easy to hard
+
+
+def test_a_pool_to_train_on_may_go_from_easy_to_hard():
+    world = Platformer(PlatformerConfig(difficulty=0.7, easiest=0.0, pool_size=17))
+    difficulties = [level.difficulty for level in world.levels]
+    assert difficulties == sorted(difficulties) and len(set(difficulties)) == STRATA == 8
+    assert difficulties[0] == 0.0 and difficulties[-1] == round(0.7 * 1024) / 1024
+    assert len({level.digest for level in world.levels}) == 17
+    hardness, times = world.hardness(), [level.par_time for level in world.levels]
+    assert sorted(hardness.tolist()) == list(range(17))
+    order = np.argsort(hardness)
+    assert [(difficulties[k], times[k]) for k in order] == sorted(zip(difficulties, times, strict=True))
+
+
+def test_what_is_judged_is_as_hard_as_was_said():
+    for split in ("test", 5):
+        config = PlatformerConfig(difficulty=0.3, easiest=0.0, pool_size=3, split=split)
+        assert Platformer(config).levels == load_pool("generated", 0.3, split, 3)
+
+
+def test_the_easiest_is_not_harder_than_the_hardest():
+    with pytest.raises(ValueError, match=r"easiest must lie between 0 and 0\.3, got 0\.5"):
+        PlatformerConfig(easiest=0.5)

@@ -157,6 +157,7 @@ WRONG = {
     "int": (True, 8.5, 8.0, "8", 10**30, -(10**30)),
     "int | None": (True, 8.5, 8.0, "8", -(10**30)),
     "float": (True, "1", None, float("nan"), float("inf"), 1e300),
+    "float | None": (True, "1", float("nan"), float("inf"), 1e300),
     "str": (3, None, b"village"),
     "Split": ("other", None, True, 8.5, -1, 1 << 62),
     "tuple[int, int] | None": ((1, 2.0), (1,), 5, "12"),
