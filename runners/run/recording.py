@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -106,6 +106,11 @@ class Recorded:
     """(T, B) whether the episode ended with the step."""
     told: Mapping[str, NDArray[np.float32]] = field(default_factory=dict)
     """Name of each target that the world declares to what it told before each step, (T, B)."""
+    terminated: NDArray[np.bool_] | None = None
+    """(T, B) whether it terminated, and was not cut off; None: older recordings do not say."""
+    final: NDArray | None = None
+    """(K, ...) what was observed after the steps of which `cut` is true, in their order; None: it was not
+    kept."""
 
     @property
     def episode(self) -> NDArray[np.int64]:
@@ -113,6 +118,11 @@ class Recorded:
         before = np.cumsum(self.ended, axis=0) - self.ended
         streams = self.ended.shape[1]
         return before * streams + np.arange(streams)
+
+    @property
+    def cut(self) -> NDArray[np.bool_]:
+        """(T, B) after which steps the next one of the stream does not go on: at ends, and the last ones."""
+        return self.ended | (np.arange(len(self.ended)) == len(self.ended) - 1)[:, None]
 
     @property
     def for_test(self) -> NDArray[np.bool_]:
@@ -199,6 +209,7 @@ def collect(
         "reward": (np.float32, ()),
         "cost": (np.float32, ()),
         "ended": (np.bool_, ()),
+        "terminated": (np.bool_, ()),
     }
     targets = find_targets(env)
     kinds |= dict.fromkeys(targets, (np.float32, ()))
@@ -208,15 +219,44 @@ def collect(
         if folder is None
         else _reserved(folder, wholes)
     )
-    for t in range(length):
-        for name, told_now in targets.items():
-            columns[name][t] = told_now()
-        step, _ = rollout.step()
-        columns["obs"][t], columns["action"][t] = step.obs, step.action
-        columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
-        columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
-        tell((t + 1) * streams)
+    with nullcontext() if folder is None else rows_of_file(folder / "final.npy", *kinds["obs"]) as keep:
+        for t in range(length):
+            for name, told_now in targets.items():
+                columns[name][t] = told_now()
+            step, _ = rollout.step()
+            ended = step.terminated | step.truncated
+            columns["obs"][t], columns["action"][t] = step.obs, step.action
+            columns["reward"][t], columns["ended"][t] = step.reward, ended
+            columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
+            columns["terminated"][t] = step.terminated
+            if keep is not None:
+                keep(step.next_obs[ended | (t == length - 1)])
+            tell((t + 1) * streams)
     return Recorded(told={name: columns.pop(name) for name in targets}, **columns)
+
+
+@contextmanager
+def rows_of_file(path: Path, dtype: Any, shape: tuple[int, ...]) -> Iterator[Callable[[NDArray], None]]:
+    """Gives what appends (N, ...) rows to a new `.npy` file, whose number is not known before.
+
+    Raises:
+        OSError: when there is no room.
+    """
+    count, described = 0, {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
+    with open(path, "wb") as file:
+
+        def head() -> None:
+            file.seek(0)  # numpy leaves room for the number to grow
+            np.lib.format.write_array_header_1_0(file, described | {"shape": (count, *shape)})
+
+        def keep(rows: NDArray) -> None:
+            nonlocal count
+            count += len(rows)
+            file.write(np.ascontiguousarray(rows, dtype).tobytes())
+
+        head()
+        yield keep
+        head()
 
 
 def _reserved(folder: Path, kinds: Mapping[str, tuple[Any, tuple[int, ...]]]) -> dict[str, NDArray]:
@@ -253,7 +293,7 @@ def find_targets(env: VectorEnv) -> dict[str, Callable[[], NDArray]]:
     world, bare = world_of(env), cast(Any, env.unwrapped)
     if world is None:
         return {}
-    if taken := {each.name for each in world.targets} & {*TARGETS, *_COLUMNS}:
+    if taken := {each.name for each in world.targets} & {*TARGETS, *_COLUMNS, *_LATER}:
         raise ValueError(f"the world can't declare a target {min(taken)}: the name is taken")
     params = world.params()
     return {each.name: lambda of=each.of: of(params, bare.state) for each in world.targets}
@@ -361,6 +401,8 @@ def fit_encoding(
 
 _COLUMNS = {"obs": "biuf", "action": "iu", "advice": "iu", "reward": "f", "cost": "f", "ended": "b"}
 """A recording's arrays, and what kinds of numbers they hold, as numpy calls them; targets are "f"."""
+_LATER = "terminated", "final"
+"""Arrays that older recordings do not have."""
 
 
 def read_recorded(folder: Path) -> Recorded:
@@ -371,9 +413,10 @@ def read_recorded(folder: Path) -> Recorded:
         ValueError: one line, when a file is missing or damaged.
     """
     read_json(folder / "data.json")  # written last: without it the recording was cut short
-    targets = sorted({path.stem for path in folder.glob("*.npy")} - _COLUMNS.keys())
+    there = {path.stem for path in folder.glob("*.npy")} - _COLUMNS.keys()
+    targets = sorted(there - {*_LATER})
     columns = {}
-    for name in (*_COLUMNS, *targets):
+    for name in (*_COLUMNS, *targets, *sorted(there & {*_LATER})):
         path = folder / f"{name}.npy"
         check_regular(path)
         try:
@@ -382,9 +425,14 @@ def read_recorded(folder: Path) -> Recorded:
             raise ValueError(f"{path} can't be read ({one_line(error)})") from None
     if not all(isinstance(column, np.ndarray) for column in columns.values()):
         raise ValueError(f"{folder}: its arrays are archives")
-    shape = columns["ended"].shape
+    shape, kinds = columns["ended"].shape, {**_COLUMNS, "terminated": "b", "final": columns["obs"].dtype.kind}
     fits = len(shape) == 2 and columns["obs"].shape[:2] == shape
-    fits &= all(column.shape == shape for name, column in columns.items() if name != "obs")
-    if not fits or any(each.dtype.kind not in _COLUMNS.get(name, "f") for name, each in columns.items()):
+    fits &= all(column.shape == shape for name, column in columns.items() if name not in ("obs", "final"))
+    if not fits or any(each.dtype.kind not in kinds.get(name, "f") for name, each in columns.items()):
         raise ValueError(f"{folder}: its arrays do not belong together")
-    return Recorded(told={name: columns.pop(name) for name in targets}, **columns)
+    recorded = Recorded(told={name: columns.pop(name) for name in targets}, **columns)
+    if recorded.final is not None:
+        fitting = int(recorded.cut.sum()), *recorded.obs.shape[2:]
+        if (recorded.final.shape, recorded.final.dtype) != (fitting, recorded.obs.dtype):
+            raise ValueError(f"{folder}: its final observations do not belong to the others")
+    return recorded

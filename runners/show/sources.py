@@ -20,6 +20,7 @@ from ..run.config import RunConfig
 from ..run.evaluation import find_contestant, on_split
 from ..run.folder import Chosen, RunDir
 from ..setup.kinds import KINDS
+from ..setup.pretrained import run_path
 from ..setup.resolve import Environment, find_environment, make_vector
 from ..setup.seeds import EVALUATION_SEED
 from ..setup.settings import from_plain
@@ -158,7 +159,7 @@ def find_source(names: Sequence[str], networks: Collection[str] = ()) -> Source:
     """
     if len(names) not in (1, 2):
         raise ValueError(f"usage: {USAGE}")
-    path = Path(names[0])
+    path = run_path(names[0])
     if path.is_file():
         return _replay_source(path)
     if path.is_dir():
