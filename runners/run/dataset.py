@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import shutil
 import warnings
 from collections.abc import Iterator
 from contextlib import closing
@@ -52,23 +53,27 @@ def write_minari(folder: Path, root: Path | None = None, env_id: str | None = No
     if spaces[0].shape != recorded.obs.shape[2:] or spaces[0].dtype != recorded.obs.dtype:
         raise ValueError(f"{folder} does not hold observations of {describe(spaces[0])}")
     name = f"{re.sub(r'[^-_a-zA-Z0-9]', '-', folder.resolve().name)}-v0"
-    target = get_dataset_path(name) if root is None else root / name
+    target = get_dataset_path(name) if root is None else root.resolve() / name
     if target.exists():
         raise ValueError(f"{target} is there already; --out takes another folder")
     (target / "data").mkdir(parents=True)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of an environment that can't be named in JSON
-        # Pictures would be kept as JPEG, which changes them.
-        storage = MinariStorage.new(target / "data", *spaces, _spec(environment, config), jpeg_encoding=False)
-    storage.update_metadata(
-        {
-            "dataset_id": name,
-            "minari_version": minari.__version__,
-            "algorithm_name": players,
-            "description": f"Recorded by `meze collect {environment.id}`.",
-        }
-    )
-    storage.update_episodes(_episodes(recorded))
+    facts = {
+        "dataset_id": name,
+        "minari_version": minari.__version__,
+        "algorithm_name": players,
+        "description": f"Recorded by `meze collect {environment.id}`.",
+    }
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of an environment that can't be named in JSON
+            spec = _spec(environment, config)
+            # Pictures would be kept as JPEG, which changes them.
+            storage = MinariStorage.new(target / "data", *spaces, spec, jpeg_encoding=False)
+        storage.update_metadata(facts)
+        storage.update_episodes(_episodes(recorded))
+    except BaseException:
+        shutil.rmtree(target)
+        raise
     return name, target, minari.MinariDataset(storage)
 
 

@@ -59,31 +59,42 @@ def write_onnx(run: RunDir, config: RunConfig, chosen: Chosen, path: Path) -> Po
         import onnxscript  # noqa: F401 torch writes with it
 
         from ...agents.deep.portable import onnx_of, portable
+    if config.encoding is not None:
+        raise ValueError(
+            f"{config.agent.name}: what its encoder does is no graph; onnx takes agents without one"
+        )
+    facts = {"agent": config.agent.name, "env": config.environment.id, "meze": __version__}
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     with closing(config.make_env(ENVS, AutoresetMode.SAME_STEP)) as env:
         policy = run.policy(config, env, chosen)
-        rollout = Rollout(env, policy, EVALUATION_SEED)
-        step, _ = rollout.step()
-        masked = step.mask is not None
-        graph = portable(policy, masked, step.obs)
-        everything = np.ones_like(step.mask)
-        facts = {"agent": config.agent.name, "env": config.environment.id, "meze": __version__}
-        data = onnx_of(graph, _fed(graph, step), facts)
-        session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
-        apart = 0.0
-        for _ in range(STEPS):
-            given: list[Any] = session.run(None, _fed(graph, step))  # type: ignore[assignment]
-            apart = max(apart, _difference(policy, dict(zip(graph.outputs, given, strict=True)), step))
-            step, _ = rollout.step()
-            if masked and step.mask is None:  # nothing is forbidden
-                step = step._replace(mask=everything)
+        steps = _played(Rollout(env, policy, EVALUATION_SEED))
+        try:
+            graph = portable(policy, steps[0].mask is not None, steps[0].obs)
+            data = onnx_of(graph, _fed(graph, steps[0]), facts)
+        except ValueError as error:
+            raise ValueError(f"{config.agent.name}: {error}") from error
+    session = onnxruntime.InferenceSession(data, options, providers=["CPUExecutionProvider"])
+    apart = 0.0
+    for step in steps:
+        given: list[Any] = session.run(None, _fed(graph, step))  # type: ignore[assignment]
+        apart = max(apart, _difference(policy, dict(zip(graph.outputs, given, strict=True)), step))
     if apart > CLOSE:
         raise ValueError(f"{run.path}: the graph's values differ from the policy's by a share of {apart:.1g}")
     write_whole(path, data)
-    both = (session.get_inputs(), session.get_outputs())
-    told_of = ({each.name: _described(each) for each in some} for some in both)
-    return Ported(*told_of, compared=ENVS * STEPS, apart=apart)
+    both = session.get_inputs(), session.get_outputs()
+    told = ({each.name: _described(each) for each in some} for some in both)
+    return Ported(*told, compared=ENVS * STEPS, apart=apart)
+
+
+def _played(rollout: Rollout) -> list[Transition]:
+    """Steps of a policy that explores; where any has masks, all have."""
+    steps = [rollout.step()[0] for _ in range(STEPS)]
+    masks = [step.mask for step in steps if step.mask is not None]
+    if not masks:
+        return steps
+    everything = np.ones_like(masks[0])
+    return [step._replace(mask=everything) if step.mask is None else step for step in steps]
 
 
 def _fed(graph: Any, step: Transition) -> dict[str, NDArray]:
