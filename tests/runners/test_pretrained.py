@@ -1,4 +1,4 @@
-"""Agents that ship with the package: what they are worth is what they were worth, and commands take them by name."""
+"""Agents that ship with the package: they are worth what they were worth, and commands take them by name."""
 
 import json
 import runpy
