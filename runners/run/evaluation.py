@@ -119,6 +119,14 @@ def on_split(env_config: Any, split: Split = "test") -> Any:
     return dataclasses.replace(env_config, split=split if numbered or isinstance(split, str) else "test")
 
 
+def with_few_maps(env_config: Any) -> Any:
+    """The same settings with no more maps or levels than by default: many more are made to train on."""
+    own = getattr(env_config, "pool_size", None)
+    if not isinstance(own, int):
+        return env_config
+    return dataclasses.replace(env_config, pool_size=min(own, type(env_config)().pool_size))
+
+
 def make_evaluation_env(
     environment: Environment,
     env_config: Any,

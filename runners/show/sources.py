@@ -17,7 +17,7 @@ from ...envs.core.env import world_of
 from ...envs.core.replay import Replay
 from ...envs.core.replay import load as load_replay
 from ..run.config import RunConfig
-from ..run.evaluation import find_contestant, on_split
+from ..run.evaluation import find_contestant, on_split, with_few_maps
 from ..run.folder import Chosen, RunDir
 from ..setup.kinds import KINDS
 from ..setup.pretrained import run_path
@@ -184,7 +184,7 @@ def _run_source(run: RunDir, env_id: str | None, networks: Collection[str]) -> S
         return Actor(learner.policy, kept, lambda: kept.words)
 
     searching = (run, config) if KINDS[config.agent.kind].length == "generations" else (None, None)
-    env_config = on_split(config.env_config)
+    env_config = with_few_maps(on_split(config.env_config))
     limit = config.settings.max_episode_steps
     return Source(config.agent.name, config.environment, env_config, act, None, *searching, limit)
 
