@@ -149,7 +149,7 @@ def _limit(plain: Mapping[str, Any]) -> dict[str, Any]:
     return numbers | {"cost": str(plain["cost"]), "mean_95": [low, high], "kept": kept}
 
 
-def _told(statistic: Mapping[str, Any], share: bool = False) -> str:
+def mean_told(statistic: Mapping[str, Any], share: bool = False) -> str:
     """A mean and its interval."""
     mean, _, interval = cell(statistic, share).partition("\n")
     return f"{mean} ({interval})" if interval else mean
@@ -161,7 +161,7 @@ def _table(config: RunConfig, scores: Scores) -> Sequence[str]:
     measures = [each for each in measures_of(world_class(config.environment)) if each.name in there]
     lines = [["agent", *(each.title for each in measures)], ["---"] * (1 + len(measures))]
     for agent, told in scores.of.items():
-        cells = (_told(told[each.name], each.share) if each.name in told else "" for each in measures)
+        cells = (mean_told(told[each.name], each.share) if each.name in told else "" for each in measures)
         lines.append([escaped(agent), *cells])
     return [f"| {' | '.join(line)} |" for line in lines]
 
@@ -182,7 +182,7 @@ def _front(config: RunConfig, scores: Scores) -> str:
         "    metrics:",
         "    - type: mean_reward",
         "      name: mean_reward",
-        f"      value: {json.dumps(_told(told))}",
+        f"      value: {json.dumps(mean_told(told))}",
         "      verified: false",
     ]
     lines = [

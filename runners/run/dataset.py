@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import re
 import shutil
 import warnings
@@ -17,6 +18,7 @@ from gymnasium.vector import AutoresetMode
 from ...agents.spaces import describe
 from ...checking import needed
 from ..setup.files import read_json
+from ..setup.foreign import arguments_of
 from ..setup.resolve import Environment, environment_of, make_vector
 from ..setup.settings import from_plain, to_plain
 from .recording import Recorded, read_recorded
@@ -32,7 +34,7 @@ def write_minari(folder: Path, root: Path | None = None, env_id: str | None = No
         env_id: the environment as the caller named it; needed where it lies in another package.
 
     Returns:
-        The data set's id, its folder, and how many episodes and steps there are.
+        The data set's id, its folder, and the data set as Minari reads it.
 
     Raises:
         ValueError: one line, when the recording is damaged, or does not hold all that is needed.
@@ -91,11 +93,11 @@ def _recorded_in(folder: Path, env_id: str | None) -> tuple[Environment, Any, st
 
 
 def _spec(environment: Environment, config: Any) -> Any:
-    """With what Gymnasium makes the environment again; None where it takes more than its id."""
-    if environment.world is None:
-        return gym.registry.get(environment.id)
-    spec = gym.spec(environment.id.rpartition(":")[2])
-    return gym.make(spec, **to_plain(config)).spec
+    """With what Gymnasium makes the environment again; None for a class that nobody registered."""
+    spec = copy.deepcopy(gym.registry.get(environment.id.rpartition(":")[2]))
+    if spec is not None:
+        spec.kwargs |= to_plain(config) if environment.world else arguments_of(config, environment.id)
+    return spec
 
 
 def _episodes(recorded: Recorded) -> Iterator[Any]:

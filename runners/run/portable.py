@@ -109,16 +109,22 @@ def _fed(graph: Any, step: Transition) -> dict[str, NDArray]:
 
 
 def _difference(policy: Policy, told: Mapping[str, NDArray], step: Transition) -> float:
-    """By how much what a graph told differs from what a policy does and tells; infinite for other actions."""
+    """By how much what a graph told differs from what a policy does and tells, as a share of the largest."""
     decided = decide(policy, step.obs, step.memory, mask=step.mask)
     values = policy.action_values(step.obs, step.memory)
     wanted = {"values": values, "probabilities": values, "value": policy.state_values(step.obs, step.memory)}
     wanted["next_memory"] = named(decided.memory).get(NAME)
-    if np.issubdtype(decided.action.dtype, np.floating):
-        wanted["action"] = decided.action
-    elif (decided.action != told["action"]).any():
-        return np.inf
     pairs = [(told[name], each) for name, each in wanted.items() if each is not None and name in told]
+    if np.issubdtype(decided.action.dtype, np.floating):
+        pairs.append((told["action"], decided.action))
+    elif (decided.action != told["action"]).any():
+        if values is None:
+            return np.inf
+        possible = values if step.mask is None else np.where(step.mask, values, -np.inf)
+        best = possible.argmax(axis=1)
+        chosen = best + told["action"] - decided.action  # another one is as good, but for rounding
+        rows = np.arange(len(best))
+        pairs.append((possible[rows, chosen], possible[rows, best]))
     return max(float(np.abs(one - other).max() / max(1.0, np.abs(other).max())) for one, other in pairs)
 
 

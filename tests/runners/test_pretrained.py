@@ -2,16 +2,21 @@
 
 import json
 import runpy
+import subprocess
+import sys
 from pathlib import Path
 
 import meze
 import pytest
 from meze.runners import cli
+from meze.runners.run.card import mean_told
 from meze.runners.run.folder import RunDir
 from meze.runners.setup.pretrained import AGENTS, pretrained_names, run_path
 from meze.runners.setup.resolve import find_environment
+from meze.runners.show.sources import find_source
 from meze.runners.tournament.tournament import make_entry
 
+PAGE = Path(meze.__file__).parent / "docs" / "sharing.md"
 SCRIPT = Path(meze.__file__).parent / "assets" / "train_agents.py"
 MOST_BYTES = 3_000_000
 
@@ -38,6 +43,31 @@ def test_each_is_worth_what_was_recorded(name):
         assert was["mean_95"][0] <= agent["return"]["mean"] <= was["mean_95"][1]
     else:
         assert agent["return"]["mean"] == pytest.approx(was["mean"], rel=1e-12)
+
+
+@pytest.mark.parametrize("name", pretrained_names())
+def test_the_page_tells_what_was_recorded(name):
+    scores = json.loads((run_path(name) / "evaluation.json").read_text())["scores"]
+    agent, random, *references = scores
+    told = (mean_told(scores[each]["return"]) for each in (agent, random, references[-1]))
+    assert f"| `{name}` | `{agent}` | {' | '.join(told)} |" in PAGE.read_text()
+
+
+def test_watching_makes_no_more_maps_than_usual():
+    source = find_source(["pretrained:city"])
+    assert RunDir.open("pretrained:city").config().env_config.pool_size == 512
+    assert (source.env_config.pool_size, source.env_config.split) == (64, "test")
+
+
+@pytest.mark.slow
+def test_who_only_acts_waits_for_no_optimiser(tmp_path):
+    code = (
+        "import sys; from meze.runners.cli import main; "
+        f"main(['watch', 'pretrained:city', '--steps', '1', '--record', {str(tmp_path / 'a.png')!r}]); "
+        "print({'torch', 'torch._dynamo', 'scipy.stats'} & set(sys.modules))"
+    )
+    said = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert said.endswith("{'torch'}\n")
 
 
 @pytest.mark.parametrize(
