@@ -74,6 +74,8 @@ def test_installed_wheel_trains_and_draws_from_another_folder(clean_environment:
     train = ["train", "q-learning", "city", "--steps", "20000", "--eval-episodes", "4", "--out", str(runs)]
     run([clean_environment / "meze", *train], tmp_path)
     assert list(runs.glob("**/config.json"))
+    evaluate = ["evaluate", "city", "pretrained:city-q-learning", "--episodes", "4"]
+    assert "q-learning city-q-learning" in run([clean_environment / "meze", *evaluate], tmp_path)
 
     draw = (
         "import gymnasium, meze; "

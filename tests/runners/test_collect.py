@@ -170,7 +170,30 @@ def test_a_recording_holds_a_column_of_each_target(tmp_path):
             read_recorded(folder)
 
 
-@pytest.mark.parametrize("name", ["harm", "obs"])
+def test_what_newer_recordings_have_must_fit_the_rest(tmp_path):
+    folder = small_recording(tmp_path)
+    was = read_recorded(folder)  # of a version that did not keep it
+    assert (
+        was.terminated is None and was.final is None and was.cut.tolist() == [[False] * 2] * 2 + [[True] * 2]
+    )
+    np.save(folder / "terminated.npy", np.zeros((3, 2), bool))
+    np.save(folder / "final.npy", np.array([5, 6]))
+    now = read_recorded(folder)
+    assert now.final is not None and now.final.tolist() == [5, 6] and now.told == {}
+    for name, strange in (
+        ("final", np.array([5, 6, 7])),
+        ("final", np.array([5.0, 6.0])),
+        ("terminated", np.zeros((3, 3), bool)),
+        ("terminated", np.zeros((3, 2), np.int8)),
+    ):
+        kept = (folder / f"{name}.npy").read_bytes()
+        np.save(folder / f"{name}.npy", strange)
+        with pytest.raises(ValueError, match="do not belong"):
+            read_recorded(folder)
+        (folder / f"{name}.npy").write_bytes(kept)
+
+
+@pytest.mark.parametrize("name", ["harm", "obs", "final"])
 def test_a_target_can_not_take_a_name_that_stands_for_something_else(name, monkeypatch):
     monkeypatch.setattr(City, "targets", (Target(name, "a trap", road_ahead),))
     env = WorldVectorEnv(City, 2, 50, AutoresetMode.SAME_STEP, pool_size=1)
