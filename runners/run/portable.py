@@ -24,7 +24,7 @@ from .rollout import Rollout
 ENVS, STEPS = 50, 20
 """On so many observations a graph is compared with its policy."""
 CLOSE = 1e-5
-"""Values differ by less, as a share of the largest."""
+"""Values differ by less, as a share of the largest: float32 tells no more, where they are sums."""
 
 
 class Ported(NamedTuple):
@@ -37,7 +37,7 @@ class Ported(NamedTuple):
     compared: int
     """Observations on which it was compared with the policy."""
     apart: float
-    """By how much values differed, at most, as a share of the largest, or of 1."""
+    """By how much values of possible actions differed, at most, as a share of the largest, or of 1."""
 
 
 def write_onnx(run: RunDir, config: RunConfig, chosen: Chosen, path: Path) -> Ported:
@@ -109,23 +109,28 @@ def _fed(graph: Any, step: Transition) -> dict[str, NDArray]:
 
 
 def _difference(policy: Policy, told: Mapping[str, NDArray], step: Transition) -> float:
-    """By how much what a graph told differs from what a policy does and tells, as a share of the largest."""
+    """By how much what a graph told differs from what a policy does and tells; see `Ported.apart`."""
     decided = decide(policy, step.obs, step.memory, mask=step.mask)
     values = policy.action_values(step.obs, step.memory)
+    if values is not None and step.mask is not None:  # what is impossible may be worth anything
+        names = told.keys() & {"values", "probabilities"}
+        told = {**told, **{name: np.where(step.mask, told[name], 0) for name in names}}
+        values = np.where(step.mask, values, 0)
     wanted = {"values": values, "probabilities": values, "value": policy.state_values(step.obs, step.memory)}
     wanted["next_memory"] = named(decided.memory).get(NAME)
     pairs = [(told[name], each) for name, each in wanted.items() if each is not None and name in told]
     if np.issubdtype(decided.action.dtype, np.floating):
         pairs.append((told["action"], decided.action))
-    elif (decided.action != told["action"]).any():
+    elif (other := decided.action != told["action"]).any():
         if values is None:
             return np.inf
-        possible = values if step.mask is None else np.where(step.mask, values, -np.inf)
+        rows = np.flatnonzero(other)
+        possible = (values if step.mask is None else np.where(step.mask, values, -np.inf))[rows]
         best = possible.argmax(axis=1)
-        chosen = best + told["action"] - decided.action  # another one is as good, but for rounding
-        rows = np.arange(len(best))
-        pairs.append((possible[rows, chosen], possible[rows, best]))
-    return max(float(np.abs(one - other).max() / max(1.0, np.abs(other).max())) for one, other in pairs)
+        chosen = best + told["action"][rows] - decided.action[rows]  # as good, but for rounding
+        each = np.arange(len(rows))
+        pairs.append((possible[each, chosen], possible[each, best]))
+    return max(float(np.abs(one - two).max() / max(1.0, np.abs(two).max())) for one, two in pairs)
 
 
 def _described(each: Any) -> str:
