@@ -74,7 +74,7 @@ def test_who_only_acts_waits_for_no_optimiser(tmp_path):
     ("words", "said"),
     [
         (["watch", "pretrained:citty"], "unknown agent 'pretrained:citty'; did you mean 'pretrained:city'?"),
-        (["evaluate", "city", "pretrained:"], "there are pretrained:city, pretrained:city-q-learning, "),
+        (["evaluate", "city", "pretrained:xyz"], "there are pretrained:city, pretrained:city-q-learning, "),
         (["evaluate", "pretrained:city", "city"], "say: meze evaluate city pretrained:city"),
         (["train", "q-learning", "pretrained:city"], "is a trained agent, where an environment should stand"),
         (["evaluate", "platformer", "pretrained:city"], "is on meze/City-v0, not on meze/Platformer-v0"),
