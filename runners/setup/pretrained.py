@@ -8,8 +8,6 @@ from __future__ import annotations
 from importlib.resources import files
 from pathlib import Path
 
-from ...checking import unknown
-
 PREFIX = "pretrained:"
 AGENTS = Path(str(files(__name__.split(".")[0]))) / "assets" / "agents"
 
@@ -33,7 +31,7 @@ def run_path(name: str | Path) -> Path:
     if not isinstance(name, str) or not is_pretrained(name):
         return Path(name)
     if name not in (known := pretrained_names()):
-        raise ValueError(unknown("agent", name, known))
+        raise ValueError(f"unknown agent {name!r}; there are {', '.join(known)}")
     return AGENTS / name.removeprefix(PREFIX)
 
 

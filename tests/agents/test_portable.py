@@ -58,6 +58,21 @@ def played(policy, env):
         memory = forget(chosen.memory, np.flatnonzero(terminated | truncated))
 
 
+def vary(agent) -> None:
+    """Has an agent that was never trained tell one observation from another."""
+    rng = np.random.default_rng(0)
+    if hasattr(agent, "q"):
+        agent.policy.q[...] = rng.normal(size=agent.policy.q.shape)
+    else:
+        for weights in agent.network.parameters():
+            weights.data += agent.policy.to_device(rng.normal(0, 0.3, weights.shape).astype(np.float32))
+
+
+def close(given, wanted) -> None:
+    """A share of the largest: what a float32 is when it is a sum of large ones, it tells no better."""
+    np.testing.assert_allclose(given, wanted, rtol=0, atol=1e-5 * max(1.0, np.abs(wanted).max()))
+
+
 def feed(graph, obs, memory, mask):
     known = {"obs": obs} | ({} if mask is None else {"mask": np.asarray(mask, bool)})
     if graph.blank is not None:
@@ -77,33 +92,34 @@ def test_a_graph_does_what_its_policy_does(name, place, settings):
     agent = make_agent(name, *spaces, num_envs=ENVS, config=config, seed=1)
     if getattr(config, "normalize_observations", False):
         agent.network.norm.see(agent.policy.to_device(np.random.default_rng(0).normal(3, 2, (64, 4))))
-    if hasattr(agent, "q"):
-        agent.policy.q[...] = np.random.default_rng(0).normal(size=agent.policy.q.shape)
+    vary(agent)
     steps = list(played(agent.policy, env))
     graph = portable(agent.policy, steps[0][2] is not None, steps[0][0])
     data = onnx_of(graph, feed(graph, *steps[0]), {})
     session = onnxruntime.InferenceSession(data)
-    acted = set()
+    seen = []
     for obs, memory, mask in steps:
         told = dict(zip(graph.outputs, session.run(None, feed(graph, obs, memory, mask)), strict=True))
         decided = decide(agent.policy, obs, memory, mask=mask)
         assert told["action"].dtype == decided.action.dtype and told["action"].shape == decided.action.shape
         if np.issubdtype(decided.action.dtype, np.floating):
-            np.testing.assert_allclose(told["action"], decided.action, atol=1e-5)
+            close(told["action"], decided.action)
         else:
             assert (told["action"] == decided.action).all()
-        acted |= set(decided.action.ravel().tolist())
         values, value = agent.policy.action_values(obs, memory), agent.policy.state_values(obs, memory)
         assert values is not None or value is not None
         if values is not None:
             given = told["values" if "values" in told else "probabilities"]
-            np.testing.assert_allclose(given, values, rtol=1e-5, atol=1e-5)
+            if mask is not None:
+                given, values = given * (mask != 0), values * (mask != 0)
+            close(given, values)
         if value is not None:
-            np.testing.assert_allclose(told["value"], value, rtol=1e-5, atol=1e-5)
+            close(told["value"], value)
+        seen.append(told["values"] if "values" in told else told["value"])
         assert ("memory" in graph.inputs) == ("next_memory" in told)
         if "next_memory" in told:
-            np.testing.assert_allclose(told["next_memory"], named(decided.memory)[NAME], atol=1e-5)
-    assert len(acted) > 1, "whatever it sees, it does the same: nothing was compared"
+            close(told["next_memory"], named(decided.memory)[NAME])
+    assert np.concatenate(seen).std(axis=0).max() > 1e-3, "whatever it sees is the same to it"
     assert ENVS * STEPS == 1000
     few = session.run(None, {key: each[:3] for key, each in feed(graph, *steps[0]).items()})
     assert all(len(each) == 3 for each in few)  # a batch of any size

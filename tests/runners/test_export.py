@@ -14,6 +14,7 @@ from meze.runners.run.card import escaped
 from meze.runners.run.dataset import write_minari
 from meze.runners.run.folder import RunDir, load
 from meze.runners.run.recording import read_recorded
+from meze.runners.run.rollout import action_mask
 from run_files import only_run
 
 SHORT = ["--steps", "2048", "--num-envs", "16", "--eval-episodes", "8"]
@@ -55,6 +56,32 @@ def test_a_run_becomes_a_graph_that_acts_as_it_does(run, tmp_path, monkeypatch, 
     )
     action, values = session.run(None, {"obs": obs, **masks})
     assert (action == decide(policy, obs).action).all() and (values == policy.action_values(obs)).all()
+    env.close()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["pretrained:city", "pretrained:platformer-ppo", "pretrained:kiosk"])
+def test_trained_networks_become_graphs_that_act_as_they_do(name, tmp_path, capsys):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    file = tmp_path / "graph.onnx"
+    assert cli.main(["export", name, "--to", "onnx", "--out", str(file)]) == 0
+    session = onnxruntime.InferenceSession(file)
+    outputs = [each.name for each in session.get_outputs()]
+    policy, env = load(name, num_envs=100)
+    obs, info = env.reset(seed=5)
+    acted = set()
+    for _ in range(10):
+        mask = action_mask(info)
+        known = {"obs": obs} if mask is None else {"obs": obs, "mask": mask != 0}
+        told = dict(zip(outputs, session.run(None, known), strict=True))
+        action, possible = decide(policy, obs, mask=mask).action, 1 if mask is None else mask != 0
+        assert (told["action"] == action).all()
+        given = told["values" if "values" in told else "probabilities"] * possible
+        values = policy.action_values(obs) * possible
+        assert np.abs(given - values).max() < 1e-5 * max(1.0, np.abs(values).max())
+        acted |= set(action.tolist())
+        obs, _, _, _, info = env.step(action)
+    assert len(acted) > 2
     env.close()
 
 

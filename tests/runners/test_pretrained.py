@@ -73,7 +73,7 @@ def test_who_only_acts_waits_for_no_optimiser(tmp_path):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["watch", "pretrained:citty"], "unknown agent 'pretrained:citty'; did you mean 'pretrained:city'?"),
+        (["watch", "pretrained:citty"], "unknown agent 'pretrained:citty'; there are pretrained:city, "),
         (["evaluate", "city", "pretrained:xyz"], "there are pretrained:city, pretrained:city-q-learning, "),
         (["evaluate", "pretrained:city", "city"], "say: meze evaluate city pretrained:city"),
         (["train", "q-learning", "pretrained:city"], "is a trained agent, where an environment should stand"),
