@@ -78,6 +78,8 @@ class TabularPolicy(Policy):
     Attributes:
         q: (S, A) float64 action values, shared with the learner.
         epsilon: share of random actions when exploring; the learner moves it along its schedule.
+        numbers: rows of observations.
+        first_action: which action column 0 is.
     """
 
     def __init__(
@@ -87,8 +89,8 @@ class TabularPolicy(Policy):
         self.q = q
         self.epsilon = 0.0
         self.rng = rng
-        self._numbers = numbers
-        self._first_action = first_action
+        self.numbers = numbers
+        self.first_action = first_action
 
     def act(
         self,
@@ -104,7 +106,7 @@ class TabularPolicy(Policy):
             actions = epsilon_greedy(self.q, states, mask, self.epsilon, self.rng.random(len(states)))
         else:
             actions = epsilon_greedy(self.q, states, mask, 0.0, np.zeros(len(states)))
-        return (actions + self._first_action if self._first_action else actions), memory
+        return (actions + self.first_action if self.first_action else actions), memory
 
     def action_values(self, obs: NDArray[Any], memory: Memory = None) -> NDArray[np.float64]:
         """The (B, A) values of all actions in the states observed."""
@@ -112,12 +114,12 @@ class TabularPolicy(Policy):
 
     def states(self, obs: NDArray[Any]) -> NDArray[np.int64]:
         """Rows of the table for (B,) observations."""
-        return self._numbers(obs)
+        return self.numbers(obs)
 
     def columns(self, action: NDArray[Any]) -> NDArray[np.int64]:
         """Columns of the table for (B,) actions."""
         columns = np.ascontiguousarray(action, np.int64)
-        return columns - self._first_action if self._first_action else columns
+        return columns - self.first_action if self.first_action else columns
 
 
 def _as_mask(mask: NDArray[Any] | None) -> NDArray[np.int8] | None:
@@ -351,7 +353,7 @@ class SarsaPolicy(TabularPolicy):
         action, _ = super().act(obs, explore=explore, mask=mask)
         if explore:
             if memory is not None and len(self.next_action) == len(action):
-                action = np.where(memory, self.next_action + self._first_action, action)
+                action = np.where(memory, self.next_action + self.first_action, action)
             self.next_action = np.empty(0, np.int64)
         return action, np.ones(len(action), np.bool_)
 

@@ -37,6 +37,7 @@ COMMANDS = {
     "compare": Command("compare", 1, 0, "a tournament of agents, with a report"),
     "tune": Command("tune", 2, 1, "search an agent's settings, and show what the best are worth"),
     "collect": Command("collect", 1, 0, "record what policies see and do, as arrays"),
+    "export": Command("export", 2, 1, "write a run as ONNX or a page, a recording for Minari"),
     "verify": Command("verify", 1, None, "train rows of results again, and compare"),
     "features": Command("features", 1, 0, "compare encoders of observations"),
     "import-map": Command("import_map", 1, None, "make a map of an extract of OpenStreetMap"),

@@ -25,8 +25,9 @@ USAGE = "meze collect ENV [flags]"
 DESCRIPTION = """Records what policies see, do and earn in ENV, as plain arrays (.npy) in a folder.
 
 Arrays are (steps, environments, ...): obs, action, advice (what the teacher would have done; without one,
-what was done), reward, cost, ended, cut (the episode only ran out of steps), and by its name each target and
-each event that the world declares.
+what was done), reward, cost, ended, terminated, and by its name each target and each event that the world
+declares; `final` has a row for what was observed last in each episode. `meze export RECORDING --to minari`
+shares them.
 `meze.runners.run.recording.read_recorded` reads them again, tells episodes and targets, and keeps those for
 tests apart.
 

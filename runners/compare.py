@@ -27,9 +27,9 @@ DESCRIPTION = """Trains agents with several seeds each, evaluates all of them on
 report: one HTML page that needs no network, and JSON.
 
 Agents are those of `meze envs`; behind a colon stands a classifier or an encoder: clone:random-forest,
-q-learning:pca+kmeans. Beside them stand `random` and the world's references, runs (their folders), and
-recorded plays (replay files, or a folder of them). Flags of the world hold for all: --env.observation is each
-agent's own, unless it is given.
+q-learning:pca+kmeans. Beside them stand `random` and the world's references, runs (their folders, or
+`pretrained:NAME`), and recorded plays (replay files, or a folder of them). Flags of the world hold for all:
+--env.observation is each agent's own, unless it is given.
 
 An imitator asks its teacher no more often than it would alone, and a search ends with the generation in
 which the budget is reached.

@@ -20,6 +20,7 @@ from .run.evaluation import Contestant, find_contestant, make_evaluation_env, on
 from .run.folder import Run
 from .run.progress import Waiting
 from .setup.presets import default_env_config
+from .setup.pretrained import is_run
 from .setup.resolve import Environment, Vectorization, find_environment, world_class
 from .setup.seeds import EVALUATION_SEED
 from .setup.settings import as_words, group, leading_names, parse, take_flag, wrapped
@@ -27,7 +28,8 @@ from .setup.settings import as_words, group, leading_names, parse, take_flag, wr
 USAGE = "meze evaluate ENV AGENT_OR_RUN... [flags]"
 DESCRIPTION = f"""Plays episodes without exploring and prints their scores side by side.
 
-Each AGENT_OR_RUN is `random`, a reference policy of the world such as `expert`, or a run's folder.
+Each AGENT_OR_RUN is `random`, a reference policy of the world such as `expert`, a run's folder, or a trained
+agent that ships with meze, such as `pretrained:city`.
 Episode k starts from seed {EVALUATION_SEED} + k; training's seeds lie below. A world that has a `split` is
 evaluated on its `test` split, unless --env.split says otherwise. A run whose network is code of another
 package needs `--network package.module:Class` as well."""
@@ -74,7 +76,8 @@ def evaluate(
 
     Args:
         env: a world's name, any Gymnasium id, `package.module:Id` or `package.module:Class`.
-        contestants: `random`, the world's references such as `expert`, runs or their folders.
+        contestants: `random`, the world's references such as `expert`, runs, their folders, or
+            `pretrained:NAME`.
         settings: the flags of `meze evaluate` without dashes, to values: `{"env.hour": 8}`.
         network: `package.module:Class`, needed where a run's network lies in another package.
         **evaluation: the same for flags whose names have no dot: `episodes=1000, first_seed=...`.
@@ -106,7 +109,7 @@ def _find(
     if doubled := [name for name, count in Counter(wanted).items() if count > 1]:
         raise ValueError(f"{doubled[0]} is named twice")
     find = partial(find_contestant, environment=environment, networks=networks, checkpoint=checkpoint)
-    runs = {name: find(name) for name in wanted if (Path(name) / "config.json").exists()}
+    runs = {name: find(name) for name in wanted if is_run(name)}
     base = next((run.env_config for run in runs.values()), default_env_config(environment))
     found = [runs.get(name) or find(name, env_config=base) for name in wanted]
     called = Counter(each.name for each in found)  # folders of the same name are told by their paths

@@ -80,7 +80,9 @@ def _begun(names: Sequence[str], words: Sequence[str]) -> Run:
 
 
 def _resumed(path: str, words: Sequence[str], names: Sequence[str]) -> Run:
-    with held(RunDir.open(path).path):
+    run = RunDir.open(path)
+    run.check_whole()
+    with held(run.path):
         return _train(*old_run(path, words, names))
 
 

@@ -16,9 +16,9 @@ from .show.sources import USAGE as USAGE
 from .show.sources import WatchSettings, find_source, make_viewer
 from .show.viewer import Viewer
 
-DESCRIPTION = """Shows a run's agent, `random`, a reference policy such as `expert`, or a replay file; of a
-folder of runs or replays it lists what is in it. A run whose network is code of another package needs
-`--network package.module:Class` as well.
+DESCRIPTION = """Shows a run's agent, a trained one that ships with meze, such as `pretrained:platformer`,
+`random`, a reference policy such as `expert`, or a replay file; of a folder of runs or replays it lists what
+is in it. A run whose network is code of another package needs `--network package.module:Class` as well.
 
 Keys: space pauses, right takes one step, left steps back, up and down change the speed, n begins the next
 episode, o shows what the agent sees and its action values, tab looks at the next of several (of a population,

@@ -33,7 +33,10 @@ WINDOWS = {
     "runners.play",
 }
 """What may use pygame beside the renderers."""
-LEARNING_LIBRARIES = {"torch", "tensorboard", "sklearn", "deap", "neat", "stable_baselines3", "sb3_contrib"}
+LEARNING_LIBRARIES = {
+    *("torch", "tensorboard", "sklearn", "deap", "neat", "stable_baselines3", "sb3_contrib"),
+    *("onnxruntime", "onnxscript", "minari", "h5py"),
+}
 HOMES = {
     "torch": ("agents.deep", "agents.generative", "agents.sb3", "agents.encoders.autoencoders"),
     "deap": ("agents.evolution",),

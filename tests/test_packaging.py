@@ -16,8 +16,8 @@ CHECKOUT = Path(__file__).parents[1]
 MODULES = tuple(path.name for path in CHECKOUT.glob("*.py"))
 FOLDERS = ("agents", "assets", "envs", "runners")
 TYPES = ("__init__.pyi", "py.typed")
-DRAWING = ("draw_*.py", "platformer_art.txt")
-"""What assets are drawn with stays in the checkout."""
+MAKING = ("draw_*.py", "train_agents.py", "platformer_art.txt")
+"""What assets are made with stays in the checkout."""
 
 
 def run(command: list[str | Path], folder: Path) -> str:
@@ -61,7 +61,7 @@ def test_wheel_holds_every_module_and_asset_and_nothing_else(wheel: Path):
     wanted = {CHECKOUT / name for name in (*MODULES, *TYPES)}
     for name in FOLDERS:
         wanted |= {path for path in (CHECKOUT / name).rglob("*") if path.is_file()}
-    wanted = {path for path in wanted if not any(path.match(each) for each in DRAWING)}
+    wanted = {path for path in wanted if not any(path.match(each) for each in MAKING)}
     wanted = {f"meze/{path.relative_to(CHECKOUT)}" for path in wanted if "__pycache__" not in path.parts}
 
     with zipfile.ZipFile(wheel) as archive:
@@ -74,6 +74,8 @@ def test_installed_wheel_trains_and_draws_from_another_folder(clean_environment:
     train = ["train", "q-learning", "city", "--steps", "20000", "--eval-episodes", "4", "--out", str(runs)]
     run([clean_environment / "meze", *train], tmp_path)
     assert list(runs.glob("**/config.json"))
+    evaluate = ["evaluate", "city", "pretrained:city-q-learning", "--episodes", "4"]
+    assert "q-learning city-q-learning" in run([clean_environment / "meze", *evaluate], tmp_path)
 
     draw = (
         "import gymnasium, meze; "

@@ -80,7 +80,7 @@ class ActorCritic(nn.Module):
         """(B, outputs + 1) to all (B, P) numbers of the distribution, and (B,) values."""
         given, value = outputs.tensor_split([-1], dim=1)
         if self.log_deviation is not None:
-            given = torch.cat([given, self.log_deviation.expand(len(given), -1)], dim=1)
+            given = torch.cat([given, self.log_deviation.expand(given.shape[0], -1)], dim=1)
         return given, value[:, 0]
 
 

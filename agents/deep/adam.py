@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -29,14 +30,23 @@ class FlatAdam:
     """
 
     def __init__(self, network: nn.Module, learning_rate: Tensor, max_norm: float) -> None:
-        self._each = torch.optim.Adam(network.parameters())  # the form in which it is saved
-        self._parts = _learned(network)
+        self._all, self._parts = list(network.parameters()), _learned(network)
         self._flat = nn.Parameter(flattened(network))
         self._flat.grad = self._grad = torch.zeros_like(self._flat.data)
         for part, grad in zip(self._parts, self._views(self._grad), strict=True):
             part.grad = grad
-        self._adam = torch.optim.Adam([self._flat], learning_rate, eps=1e-5, fused=True)
-        self._max_norm = max_norm
+        self._learning_rate, self._max_norm = learning_rate, max_norm
+
+    # Torch's optimisers load its compiler, for which who acts alone need not wait.
+
+    @cached_property
+    def _adam(self) -> torch.optim.Adam:
+        return torch.optim.Adam([self._flat], self._learning_rate, eps=1e-5, fused=True)
+
+    @cached_property
+    def _each(self) -> torch.optim.Adam:
+        """The form in which it is saved."""
+        return torch.optim.Adam(self._all)
 
     def _views(self, flat: Tensor) -> list[Tensor]:
         return _views(self._parts, flat)

@@ -71,6 +71,10 @@ class Distribution(ABC):
     def to_space(self, action: NDArray) -> NDArray:
         """(B, parts) actions as the environment takes them."""
 
+    @abstractmethod
+    def told(self, given: Tensor, action: Tensor) -> dict[str, Tensor]:
+        """(B, parts) actions as the environment takes them, `action`, and what (B, P) numbers say."""
+
     def probabilities(self, given: Tensor) -> NDArray[np.float64] | None:
         """The (B, A) probabilities of actions that are one number; None of any others."""
         return None
@@ -129,6 +133,13 @@ class Categoricals(Distribution):
         """See `Distribution`."""
         return given.softmax(dim=1).cpu().numpy().astype(np.float64) if self.parts == 1 else None
 
+    def told(self, given: Tensor, action: Tensor) -> dict[str, Tensor]:
+        """See `Distribution`; `probabilities` are (B, P), part after part."""
+        placed = (action + torch.from_numpy(self._start)).reshape(action.shape[0], *(self._shape or ()))
+        dtype = torch.from_numpy(np.zeros(0, self._space_dtype)).dtype
+        parts = [part.exp() for part in self._log(given)]
+        return {"action": placed.to(dtype), "probabilities": torch.cat(parts, dim=1)}
+
     def to_space(self, action: NDArray) -> NDArray:
         """See `Distribution`."""
         return (action + self._start).reshape(len(action), *(self._shape or ())).astype(self._space_dtype)
@@ -172,6 +183,15 @@ class Gaussian(Distribution):
     def entropy(self, given: Tensor) -> Tensor:
         """See `Distribution`."""
         return (given.chunk(2, dim=1)[1] + 0.5 * math.log(2.0 * math.pi * math.e)).sum(dim=1)
+
+    def told(self, given: Tensor, action: Tensor) -> dict[str, Tensor]:
+        """See `Distribution`; `mean` and `deviation` are (B, parts), 1 the way from the middle to a bound."""
+        low, high = (torch.from_numpy(each).double() for each in (self._low, self._high))
+        within = action.clamp(-1.0, 1.0).reshape(action.shape[0], *self._shape)
+        placed = (low + (within + 1.0) * (0.5 * (high - low))).clamp(low, high)
+        mean, log_deviation = given.chunk(2, dim=1)
+        dtype = torch.from_numpy(np.zeros(0, self._space_dtype)).dtype
+        return {"action": placed.to(dtype), "mean": mean, "deviation": log_deviation.exp()}
 
     def to_space(self, action: NDArray) -> NDArray:
         """See `Distribution`."""

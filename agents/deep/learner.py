@@ -74,6 +74,8 @@ class DeepPolicy(Policy):
         precision: arithmetic of the network.
 
     Attributes:
+        network: takes (B, ...) observations.
+        frames: observations that it sees at once.
         state_size: numbers that the network remembers; then the memory is a tensor of (B, state_size).
     """
 
@@ -87,7 +89,7 @@ class DeepPolicy(Policy):
         precision: Precision,
     ) -> None:
         self.network, self.device, self.generator = network, device, generator
-        self._frames, self._precision = frames, precision
+        self.frames, self._precision = frames, precision
         self._recorded: dict[Any, Recorded] = {}
         self.compiled: Perceptron | None = None
         self.state_size: int = getattr(network, "state_size", 0)
@@ -154,16 +156,28 @@ class DeepPolicy(Policy):
         assert state is not None
         return {"state": state}
 
+    @abstractmethod
+    def told(self, outputs: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
+        """What it does and why, for who has nothing but its network; see `portable`.
+
+        Args:
+            outputs: (B, ...) of the network.
+            mask: (B, A) bool, what is possible; None: everything.
+
+        Returns:
+            `action` as the environment takes it, and what else its network says of (B, ...) observations.
+        """
+
     def to_device(self, array: NDArray) -> Tensor:
         """An array on the policy's device; see `to_device`."""
         return to_device(array, self.device)
 
     def _stack(self, obs: NDArray, memory: Memory) -> tuple[NDArray, Memory]:
         """(B, frames, ...) newest last, and what to remember of them."""
-        if self._frames == 1:
+        if self.frames == 1:
             return obs, memory
         if memory is None:
-            memory = np.zeros((len(obs), self._frames - 1, *obs.shape[1:]), obs.dtype)
+            memory = np.zeros((len(obs), self.frames - 1, *obs.shape[1:]), obs.dtype)
         frames = np.concatenate([memory, obs[:, None]], axis=1)
         return frames, frames[:, 1:]
 

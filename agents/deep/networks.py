@@ -102,7 +102,7 @@ class Stack(nn.Module):
         """(B, frames, ...) to (B, ...) of `space`."""
         if self.last:
             obs = obs.permute(0, 1, 4, 2, 3)
-        return obs.reshape(len(obs), *self.space.shape)
+        return obs.reshape(obs.shape[0], *self.space.shape)
 
 
 class Head(nn.Module):

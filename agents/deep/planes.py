@@ -15,7 +15,6 @@ from typing import Any
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from scipy.stats import mode
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
@@ -53,6 +52,8 @@ class Planes:
     def meet(self, obs: Tensor) -> None:
         """Decides by the first (B, ...) observations that a network is fitted to."""
         if self.usual is None:
+            from scipy.stats import mode  # who acts alone need not wait for it
+
             inputs = obs.reshape(len(obs), -1).numpy()[:, self.where]
             usual = mode(inputs, axis=0).mode
             self.take(usual if (inputs != usual).mean() < DENSEST else usual[:0])

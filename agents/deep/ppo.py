@@ -216,6 +216,11 @@ class PPOPolicy(DeepPolicy):
         """See `Policy.state_values`; rewards that were normalised are as the learner sees them."""
         return self._look(obs, memory)[1].cpu().numpy().astype(np.float64)
 
+    def told(self, outputs: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
+        """See `DeepPolicy.told`: `value` is (B,), the others are its distribution's."""
+        (given, value), (possible, _) = self.read(outputs), self.read(outputs, mask)
+        return self.distribution.told(given, self.distribution.best(possible)) | {"value": value}
+
     @torch.no_grad()
     def _look(self, obs: NDArray, memory: Memory) -> tuple[Tensor, Tensor]:
         inputs = self.to_device(self._stack(obs, memory)[0])

@@ -115,6 +115,10 @@ class QPolicy(DeepPolicy):
         inputs = self.to_device(self._stack(obs, memory)[0])
         return Seen(inputs, *self.step(inputs, self.state(memory, len(obs))))
 
+    def told(self, outputs: Tensor, mask: Tensor | None) -> dict[str, Tensor]:
+        """See `DeepPolicy.told`: `values` are (B, A), as if all were possible."""
+        return {"action": self._exploit(outputs, mask)[0] + self._first_action, "values": outputs}
+
     def _exploit(self, values: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
         return masked(values, mask).argmax(dim=1), values
 

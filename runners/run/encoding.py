@@ -34,7 +34,8 @@ class PolicyMixtureSettings:
     """
 
     policies: tuple[str, ...] = ("random",)
-    """Who plays: `random`, references of the world, folders of runs. They share the environments evenly."""
+    """Who plays: `random`, references of the world, runs (folders, `pretrained:NAME`). They share the
+    environments evenly."""
     epsilon: float = 0.1
     """Share of their actions that are random ones: without them, mistakes are never seen."""
     teacher: str | None = None

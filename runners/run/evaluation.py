@@ -7,7 +7,6 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any, get_args, get_type_hints
 
 import numpy as np
@@ -25,6 +24,7 @@ from ..setup.costs import Limit
 from ..setup.kinds import KINDS
 from ..setup.lengths import outlasting
 from ..setup.presets import default_env_config, default_settings
+from ..setup.pretrained import is_run, run_path
 from ..setup.resolve import (
     Environment,
     Vectorization,
@@ -69,7 +69,7 @@ def find_contestant(
     """Finds a run's agent, an agent that needs no training, or a reference policy of the world.
 
     Args:
-        name: folder of a run, or name.
+        name: folder of a run, `pretrained:NAME`, or name.
         environment: where it is to act.
         env_config: settings for those that are not runs; by default the environment's own.
         networks: networks of other packages that runs may use.
@@ -82,8 +82,8 @@ def find_contestant(
     references = reference_names(environment, config)
     known = agent_names()
     # A folder that happens to be called like an agent is a run only if it looks like one.
-    is_folder = Path(name).is_dir() and name not in references and name not in known
-    if is_folder or (Path(name) / "config.json").exists():
+    is_folder = run_path(name).is_dir() and name not in references and name not in known
+    if is_folder or is_run(name):
         return _trained(RunDir.open(name), environment, networks, checkpoint)
     if name in references:
         return Contestant(name, config, lambda env: ReferencePolicy(env.unwrapped.reference(name)))  # type: ignore[attr-defined]
@@ -117,6 +117,14 @@ def on_split(env_config: Any, split: Split = "test") -> Any:
         return env_config
     numbered = hint is int or int in get_args(hint)
     return dataclasses.replace(env_config, split=split if numbered or isinstance(split, str) else "test")
+
+
+def with_few_maps(env_config: Any) -> Any:
+    """The same settings with no more maps or levels than by default: many more are made to train on."""
+    own = getattr(env_config, "pool_size", None)
+    if not isinstance(own, int):
+        return env_config
+    return dataclasses.replace(env_config, pool_size=min(own, type(env_config)().pool_size))
 
 
 def make_evaluation_env(

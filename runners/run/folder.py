@@ -25,9 +25,10 @@ from ...agents.base import OutdatedError, Policy, State, Trainable
 from ...agents.costs import MixedPolicy
 from ...files import replaced
 from ..reporting.scores import Scores
-from ..setup.errors import refusal
+from ..setup.errors import refusal, train_command
 from ..setup.files import new_folder, read_json, read_versioned, write_json
 from ..setup.machine import commit, versions
+from ..setup.pretrained import run_path
 from ..setup.seeds import EVALUATION_SEED
 from .config import RunConfig, read_config
 from .metrics import METRICS, read_rows
@@ -37,6 +38,8 @@ MOST_TOLD = 12
 STEP = re.compile(r"step-([0-9]{12,18})\.safetensors")
 """Names of checkpoints."""
 MIXTURE = "mixture.json"
+KEPT_TO_ACT = "kept_to_act"
+"""What says in `config.json` that only what acts was kept of the run, as of those that ship with meze."""
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
 
@@ -99,12 +102,12 @@ class RunDir:
 
     @classmethod
     def open(cls, path: str | Path) -> RunDir:
-        """Finds a run's folder.
+        """Finds a run by its folder, or as `pretrained:NAME`.
 
         Raises:
-            ValueError: when there is no run.
+            ValueError: one line, when there is no run.
         """
-        path = Path(path)
+        path = run_path(path)
         if not (path / "config.json").is_file():
             raise ValueError(f"{path} is not a run folder (it holds no config.json)")
         return cls(path)
@@ -125,6 +128,18 @@ class RunDir:
         if config.encoding is None:
             return config
         return dataclasses.replace(config, encoding=config.encoding.fitted(self.path))
+
+    def check_whole(self) -> None:
+        """Makes sure that the run can go on.
+
+        Raises:
+            ValueError: one line, when only what acts was kept of it.
+        """
+        if read_versioned(self.path / "config.json", FORMAT, "a run's configuration").get(KEPT_TO_ACT):
+            raise ValueError(
+                f"{self.path} can't go on, as only what acts was kept of it; "
+                f"train one like it: {train_command(self.path)}"
+            )
 
     def checkpoint_path(self, step: int) -> Path:
         """Where the checkpoint after so many transitions lies; of a searcher, after so many generations."""
@@ -326,7 +341,7 @@ def load(
     """Loads a trained policy and its environment, for a notebook.
 
     Args:
-        run: the run's folder.
+        run: the run's folder, or `pretrained:NAME`.
         env_id: `package.module:Id`, needed where the environment lies in another package.
         network: `package.module:Class`, needed where the network does.
         num_envs: environments of the batch.

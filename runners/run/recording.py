@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
@@ -22,9 +22,7 @@ from numpy.typing import NDArray
 
 from ...agents.base import Memory, Policy, decide
 from ...agents.encoders.registry import EncoderChain
-from ...envs.core.batch import DISABLED, Batch
 from ...envs.core.env import world_of
-from ...envs.core.world import World
 from ...files import check_regular
 from ..setup.files import read_json
 from ..setup.resolve import Environment, make_vector
@@ -34,6 +32,7 @@ from .encoding import TARGETS, Encoding, FitSettings, PolicyMixtureSettings
 from .evaluation import find_contestant
 from .progress import ProgressLine, Waiting
 from .rollout import Rollout
+from .witness import Witness
 
 TEST_SHARE = 5
 """Every fifth episode is for tests."""
@@ -111,8 +110,11 @@ class Recorded:
     events: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     """Name of each event that the world declares to whether it was so in each step, (T, B); nothing where
     nobody looked."""
-    cut: NDArray[np.bool_] | None = None
-    """(T, B) whether the episode was only cut off with the step; None in recordings that do not tell."""
+    terminated: NDArray[np.bool_] | None = None
+    """(T, B) whether it terminated, and was not cut off; None: older recordings do not say."""
+    final: NDArray | None = None
+    """(K, ...) what was observed after the steps of which `cut` is true, in their order; None: it was not
+    kept."""
 
     @property
     def episode(self) -> NDArray[np.int64]:
@@ -120,6 +122,11 @@ class Recorded:
         before = np.cumsum(self.ended, axis=0) - self.ended
         streams = self.ended.shape[1]
         return before * streams + np.arange(streams)
+
+    @property
+    def cut(self) -> NDArray[np.bool_]:
+        """(T, B) after which steps the next one of the stream does not go on: at ends, and the last ones."""
+        return self.ended | (np.arange(len(self.ended)) == len(self.ended) - 1)[:, None]
 
     @property
     def for_test(self) -> NDArray[np.bool_]:
@@ -208,7 +215,7 @@ def collect(
         "reward": (np.float32, ()),
         "cost": (np.float32, ()),
         "ended": (np.bool_, ()),
-        "cut": (np.bool_, ()),
+        "terminated": (np.bool_, ()),
     }
     targets = find_targets(env)
     events = witness.words if witness else {}
@@ -219,20 +226,24 @@ def collect(
         if folder is None
         else _reserved(folder, wholes)
     )
-    for t in range(length):
-        for name, told_now in targets.items():
-            columns[name][t] = told_now()
-        if witness:
-            witness.look()
-        step, _ = rollout.step()
-        columns["obs"][t], columns["action"][t] = step.obs, step.action
-        columns["reward"][t], columns["ended"][t] = step.reward, step.terminated | step.truncated
-        columns["cut"][t] = step.truncated & ~step.terminated
-        columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
-        if witness:
-            for name, is_so in witness.tell(step.action, columns["ended"][t]).items():
-                columns[name][t] = is_so
-        tell((t + 1) * streams)
+    with nullcontext() if folder is None else rows_of_file(folder / "final.npy", *kinds["obs"]) as keep:
+        for t in range(length):
+            for name, told_now in targets.items():
+                columns[name][t] = told_now()
+            if witness:
+                witness.look()
+            step, _ = rollout.step()
+            ended = step.terminated | step.truncated
+            columns["obs"][t], columns["action"][t] = step.obs, step.action
+            columns["reward"][t], columns["ended"][t] = step.reward, ended
+            columns["advice"][t], columns["cost"][t] = mixture.advice, rollout.measured("cost")
+            columns["terminated"][t] = step.terminated
+            if witness:
+                for name, is_so in witness.tell(step.action, ended).items():
+                    columns[name][t] = is_so
+            if keep is not None:
+                keep(step.next_obs[ended | (t == length - 1)])
+            tell((t + 1) * streams)
     return _recorded(columns, targets, events)
 
 
@@ -241,43 +252,28 @@ def _recorded(columns: dict[str, NDArray], targets: Iterable[str], events: Itera
     return Recorded(told=told, events=so, **columns)
 
 
-class Witness:
-    """Tells what happens in the steps of native environments that go on in `SAME_STEP`.
+@contextmanager
+def rows_of_file(path: Path, dtype: Any, shape: tuple[int, ...]) -> Iterator[Callable[[NDArray], None]]:
+    """Gives what appends (N, ...) rows to a new `.npy` file, whose number is not known before.
 
-    After the last step of an episode its environment has begun the next one. There the step is taken once
-    more from the record before it, which leads to the same end.
+    Raises:
+        OSError: when there is no room.
     """
+    count, described = 0, {"descr": np.lib.format.dtype_to_descr(np.dtype(dtype)), "fortran_order": False}
+    with open(path, "wb") as file:
 
-    def __init__(self, env: VectorEnv, world: World) -> None:
-        self._world, self._env, self._single = world, cast(Any, env.unwrapped), Batch(world)
-        self._before: NDArray[Any] = np.zeros(0)
+        def head() -> None:
+            file.seek(0)  # numpy leaves room for the number to grow
+            np.lib.format.write_array_header_1_0(file, described | {"shape": (count, *shape)})
 
-    @property
-    def words(self) -> dict[str, str]:
-        """Name of each event to the clause that says it."""
-        return {each.name: each.words for each in self._world.events}
+        def keep(rows: NDArray) -> None:
+            nonlocal count
+            count += len(rows)
+            file.write(np.ascontiguousarray(rows, dtype).tobytes())
 
-    def look(self) -> None:
-        """Keeps the records before a step."""
-        self._before = self._env.get_state()
-
-    def tell(self, action: NDArray, ended: NDArray[np.bool_]) -> dict[str, NDArray[np.bool_]]:
-        """What was so in the step after which it is asked.
-
-        Args:
-            action: (B,) what was done.
-            ended: (B,) whether the episode ended with the step.
-
-        Returns:
-            Name of each event to (B,).
-        """
-        after = self._env.get_state()
-        for row in np.flatnonzero(ended):
-            self._single.state[0] = self._before[row]
-            self._single.step(action[[row]].astype(np.int64), DISABLED, 0, self._single.outputs())
-            after[row] = self._single.state[0]
-        params = self._world.params()
-        return {each.name: each.of(params, self._before, after) for each in self._world.events}
+        head()
+        yield keep
+        head()
 
 
 def _reserved(folder: Path, kinds: Mapping[str, tuple[Any, tuple[int, ...]]]) -> dict[str, NDArray]:
@@ -314,7 +310,7 @@ def find_targets(env: VectorEnv) -> dict[str, Callable[[], NDArray]]:
     world, bare = world_of(env), cast(Any, env.unwrapped)
     if world is None:
         return {}
-    if taken := {each.name for each in world.targets} & {*TARGETS, *_COLUMNS}:
+    if taken := {each.name for each in world.targets} & {*TARGETS, *_COLUMNS, *_LATER}:
         raise ValueError(f"the world can't declare a target {min(taken)}: the name is taken")
     params = world.params()
     return {each.name: lambda of=each.of: of(params, bare.state) for each in world.targets}
@@ -329,7 +325,7 @@ def find_witness(env: VectorEnv) -> Witness | None:
     world = world_of(env)
     if world is None or not world.events:
         return None
-    if taken := {each.name for each in world.events} & {*_COLUMNS, _CUT, *find_targets(env)}:
+    if taken := {each.name for each in world.events} & {*_COLUMNS, *_LATER, *find_targets(env)}:
         raise ValueError(f"the world can't declare an event {min(taken)}: the name is taken")
     return Witness(env, world)
 
@@ -448,8 +444,8 @@ def fit_encoding(
 _COLUMNS = {"obs": "biuf", "action": "iu", "advice": "iu", "reward": "f", "cost": "f", "ended": "b"}
 """A recording's arrays, and what kinds of numbers they hold, as numpy calls them. Of others those of "f" are
 targets, and those of "b" events."""
-_CUT = "cut"
-"""An array of "b" that recordings did not always have."""
+_LATER = "terminated", "final"
+"""Arrays that older recordings do not have."""
 
 
 def read_recorded(folder: Path) -> Recorded:
@@ -471,10 +467,16 @@ def read_recorded(folder: Path) -> Recorded:
             raise ValueError(f"{path} can't be read ({one_line(error)})") from None
     if not all(isinstance(column, np.ndarray) for column in columns.values()):
         raise ValueError(f"{folder}: its arrays are archives")
-    shape, kinds = columns["ended"].shape, _COLUMNS | {_CUT: "b"}
+    shape, kinds = columns["ended"].shape, {**_COLUMNS, "terminated": "b", "final": columns["obs"].dtype.kind}
     fits = len(shape) == 2 and columns["obs"].shape[:2] == shape
-    fits &= all(column.shape == shape for name, column in columns.items() if name != "obs")
+    fits &= all(column.shape == shape for name, column in columns.items() if name not in ("obs", "final"))
     if not fits or any(each.dtype.kind not in kinds.get(name, "fb") for name, each in columns.items()):
         raise ValueError(f"{folder}: its arrays do not belong together")
-    events = [name for name in others if name != _CUT and columns[name].dtype.kind == "b"]
-    return _recorded(columns, [name for name in others if name not in (*events, _CUT)], events)
+    told = {kind: [name for name in others if columns[name].dtype.kind == kind] for kind in "fb"}
+    targets, events = ([name for name in told[kind] if name not in _LATER] for kind in "fb")
+    recorded = _recorded(columns, targets, events)
+    if recorded.final is not None:
+        fitting = int(recorded.cut.sum()), *recorded.obs.shape[2:]
+        if (recorded.final.shape, recorded.final.dtype) != (fitting, recorded.obs.dtype):
+            raise ValueError(f"{folder}: its final observations do not belong to the others")
+    return recorded

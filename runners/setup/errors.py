@@ -63,10 +63,12 @@ _PLAIN = re.compile(r"[\w.,+/=-]{1,100}")
 
 def refusal(folder: Path, error: OutdatedError) -> ValueError:
     """The one line for a run that can't be used any more: why, and the command that trains it anew."""
-    return ValueError(f"{folder}: {error}, which is not read any more; train it anew: {_command(folder)}")
+    return ValueError(
+        f"{folder}: {error}, which is not read any more; train it anew: {train_command(folder)}"
+    )
 
 
-def _command(folder: Path) -> str:
+def train_command(folder: Path) -> str:
     """The command that stands in a run's folder; what a stranger wrote there is shown only if it is plain."""
     try:
         written = json.loads((folder / "config.json").read_text(encoding="utf-8"))

@@ -146,7 +146,8 @@ class ImitationSettings(TrainSettings):
     steps: int = 50_000
     """Transitions to learn from, all environments together."""
     teacher: str | None = None
-    """Who is imitated: a reference of the world, by default its `expert`, or a run's folder."""
+    """Who is imitated: a reference of the world, by default its `expert`, a run's folder, or
+    `pretrained:NAME`."""
 
     def within(self, steps: int) -> dict[str, int]:
         """No more transitions than without a limit: more of the same teaches an imitator no more."""

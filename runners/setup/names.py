@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import re
 import typing
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +10,7 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from .pretrained import is_pretrained, is_run
 from .settings import leading_names, take_flag
 
 NUMBER = re.compile(r"[-+]?[_.]*\d[\d_.]*(e[-+]?\d+)?|-inf", re.IGNORECASE)
@@ -99,7 +99,7 @@ def is_name(word: str) -> bool:
     """Whether a word names an agent, an environment or a run."""
     from ...agents.registry import agent_names
 
-    return word in agent_names() or is_environment(word) or os.path.exists(os.path.join(word, "config.json"))
+    return word in agent_names() or is_environment(word) or is_run(word)
 
 
 def is_environment(word: str) -> bool:
@@ -111,7 +111,7 @@ def is_environment(word: str) -> bool:
 
     load_plugins()
     known = {name for world in world_specs() for name in (world.name, world.id)}
-    return word.rpartition(":")[2] in known | set(gymnasium.registry)
+    return not is_pretrained(word) and word.rpartition(":")[2] in known | set(gymnasium.registry)
 
 
 def _check_order(command: str, names: Sequence[str], place: int) -> None:
@@ -121,6 +121,7 @@ def _check_order(command: str, names: Sequence[str], place: int) -> None:
         or len(names) < 2
         or place >= len(names)
         or ":" in names[place]
+        and not is_pretrained(names[place])
         or is_environment(names[place])
     ):
         return

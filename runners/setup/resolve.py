@@ -28,6 +28,7 @@ from ...envs.core.world import World, load_world
 from .foreign import Checked, FiniteVectorEnv, arguments_of, check_drawn, check_once, config_of
 from .names import is_environment
 from .plugins import load_plugins
+from .pretrained import is_pretrained
 from .text import one_line
 
 Vectorization: TypeAlias = Literal["sync", "async"]
@@ -68,6 +69,8 @@ def find_environment(name: str) -> Environment:
     Raises:
         ValueError: for an unknown name, with the closest known one, or code that can't be imported.
     """
+    if is_pretrained(name):
+        raise ValueError(f"{name} is a trained agent, where an environment should stand")
     load_plugins()
     module, _, bare = name.rpartition(":")
     classes = _classes_of(_import_named(module, name)) if module else {}

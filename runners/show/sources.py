@@ -17,9 +17,10 @@ from ...envs.core.env import world_of
 from ...envs.core.replay import Replay
 from ...envs.core.replay import load as load_replay
 from ..run.config import RunConfig
-from ..run.evaluation import find_contestant, on_split
+from ..run.evaluation import find_contestant, on_split, with_few_maps
 from ..run.folder import Chosen, RunDir
 from ..setup.kinds import KINDS
+from ..setup.pretrained import run_path
 from ..setup.resolve import Environment, find_environment, make_vector
 from ..setup.seeds import EVALUATION_SEED
 from ..setup.settings import from_plain
@@ -158,7 +159,7 @@ def find_source(names: Sequence[str], networks: Collection[str] = ()) -> Source:
     """
     if len(names) not in (1, 2):
         raise ValueError(f"usage: {USAGE}")
-    path = Path(names[0])
+    path = run_path(names[0])
     if path.is_file():
         return _replay_source(path)
     if path.is_dir():
@@ -183,7 +184,7 @@ def _run_source(run: RunDir, env_id: str | None, networks: Collection[str]) -> S
         return Actor(learner.policy, kept, lambda: kept.words)
 
     searching = (run, config) if KINDS[config.agent.kind].length == "generations" else (None, None)
-    env_config = on_split(config.env_config)
+    env_config = with_few_maps(on_split(config.env_config))
     limit = config.settings.max_episode_steps
     return Source(config.agent.name, config.environment, env_config, act, None, *searching, limit)
 

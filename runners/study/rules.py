@@ -256,8 +256,9 @@ def find_rules(
         clauses[f"action {name}"] = f"the action is {name}"
         columns.append(np.asarray(recorded.action) == number)
     so = np.stack(columns, axis=-1)
-    cut = np.zeros_like(recorded.ended) if recorded.cut is None else recorded.cut
-    later, known = following(so, recorded.ended, cut, horizon)
+    ended, terminated = recorded.ended, recorded.terminated
+    cut = np.zeros_like(ended) if terminated is None else ended & ~terminated
+    later, known = following(so, ended, cut, horizon)
     flat: list[Any] = [each.reshape(-1, *each.shape[2:]) for each in (so, later, known, recorded.episode)]
     steps, is_test = Steps(*flat), recorded.for_test.ravel()
     train, test = steps.part(~is_test), steps.part(is_test)

@@ -34,6 +34,7 @@ from ..run.start import read_request, stretch, usual, words
 from ..setup.files import read_versioned, write_json
 from ..setup.kinds import KINDS
 from ..setup.presets import default_env_config
+from ..setup.pretrained import is_pretrained, run_path
 from ..setup.resolve import Environment, environment_of, find_learner, reference_names, unknown_contestant
 from ..setup.settings import from_plain, override, to_plain
 from ..setup.text import one_line
@@ -357,7 +358,7 @@ def make_entry(
     fit: FitSettings | None = None,
 ) -> Entry:
     """Finds out who is meant by a name; see `make_entries`."""
-    path = Path(name)
+    path = run_path(name)
     if path.is_file() or (path.is_dir() and not (path / "config.json").is_file()):
         replays = [path] if path.is_file() else sorted(path.glob("*.json"))
         if not replays:
@@ -369,7 +370,8 @@ def make_entry(
         config = RunDir.open(path).config(environment.id)
         where = on_split(config.env_config)
         title = f"{config.agent.name} {path.name}"
-        return Entry(title, "run", paths=(str(path.resolve()),), env=to_plain(where))
+        where_it_is = name if is_pretrained(name) else str(path.resolve())
+        return Entry(title, "run", paths=(where_it_is,), env=to_plain(where))
     agent, colon, variant = name.partition(":")
     given = over(default_env_config(environment))
     references = reference_names(environment, given)

@@ -199,17 +199,20 @@ def test_events_are_columns_and_those_of_a_last_step_are_the_episodes_own(tmp_pa
         if data.ended[t].any():
             env.reset(options={"reset_mask": data.ended[t]})
     assert happened["arrived"] and happened["collided"] and happened["siren"] and happened["turned_left"]
-    assert data.ended.sum() == happened["arrived"] + happened["collided"] and not data.cut.any()
+    assert (
+        data.ended.sum() == happened["arrived"] + happened["collided"]
+        and (data.terminated == data.ended).all()
+    )
 
 
 def test_what_only_ran_out_of_steps_is_told():
     env = WorldVectorEnv("meze.envs.city.world:City", 4, 5, AutoresetMode.SAME_STEP, pool_size=1)
     mixture = PolicyMixture([Turning()], 0.0, 4, np.random.default_rng(0))
     data = collect(Rollout(env, mixture, seeds=0), mixture, 40, witness=find_witness(env))
-    assert data.cut.sum() == data.ended.sum() == 8 and set(data.events) >= {"siren", "stood"}
+    assert data.ended.sum() == 8 and not data.terminated.any() and set(data.events) >= {"siren", "stood"}
 
 
-@pytest.mark.parametrize("name", ["cut", "jam"])
+@pytest.mark.parametrize("name", ["terminated", "final", "jam"])
 def test_an_event_can_not_take_a_name_that_stands_for_something_else(name, monkeypatch):
     monkeypatch.setattr(City, "events", (Event(name, "a trap is set", lambda params, before, after: before),))
     env = WorldVectorEnv(City, 2, 50, AutoresetMode.SAME_STEP, pool_size=1)
@@ -217,7 +220,30 @@ def test_an_event_can_not_take_a_name_that_stands_for_something_else(name, monke
         find_witness(env)
 
 
-@pytest.mark.parametrize("name", ["harm", "obs"])
+def test_what_newer_recordings_have_must_fit_the_rest(tmp_path):
+    folder = small_recording(tmp_path)
+    was = read_recorded(folder)  # of a version that did not keep it
+    assert (
+        was.terminated is None and was.final is None and was.cut.tolist() == [[False] * 2] * 2 + [[True] * 2]
+    )
+    np.save(folder / "terminated.npy", np.zeros((3, 2), bool))
+    np.save(folder / "final.npy", np.array([5, 6]))
+    now = read_recorded(folder)
+    assert now.final is not None and now.final.tolist() == [5, 6] and now.told == {}
+    for name, strange in (
+        ("final", np.array([5, 6, 7])),
+        ("final", np.array([5.0, 6.0])),
+        ("terminated", np.zeros((3, 3), bool)),
+        ("terminated", np.zeros((3, 2), np.int8)),
+    ):
+        kept = (folder / f"{name}.npy").read_bytes()
+        np.save(folder / f"{name}.npy", strange)
+        with pytest.raises(ValueError, match="do not belong"):
+            read_recorded(folder)
+        (folder / f"{name}.npy").write_bytes(kept)
+
+
+@pytest.mark.parametrize("name", ["harm", "obs", "final"])
 def test_a_target_can_not_take_a_name_that_stands_for_something_else(name, monkeypatch):
     monkeypatch.setattr(City, "targets", (Target(name, "a trap", road_ahead),))
     env = WorldVectorEnv(City, 2, 50, AutoresetMode.SAME_STEP, pool_size=1)

@@ -23,7 +23,7 @@ def recorded(so, ended, cut=None, action=None):
     zeros, events = np.zeros(ended.shape), {f"e{k}": so[..., k] for k in range(so.shape[-1])}
     action = zeros if action is None else action
     cut = np.zeros_like(ended) if cut is None else cut
-    return Recorded(zeros, action, action, zeros, zeros, ended, events=events, cut=cut)
+    return Recorded(zeros, action, action, zeros, zeros, ended, events=events, terminated=ended & ~cut)
 
 
 def words_of(data):
