@@ -13,7 +13,7 @@ import numpy as np
 
 from ..agents.generative.base import MODELS, DrawingModel, Rows, fit, load, save
 from ..agents.generative.config import GanConfig, MarkovConfig
-from ..checking import at_least, needed, unknown, within
+from ..checking import needed, unknown, within
 from .levels.target import set_folder
 from .reporting.page import new_figure
 from .run.metrics import MetricsLog
@@ -60,7 +60,7 @@ class MakeLevelsSettings:
         """
         within(self, 0.0, 1.0, "difficulty")
         within(self, 2, 4096, "count")
-        at_least(self, 0, "seed")
+        within(self, 0, 2**63 - 1, "seed")
 
 
 FLAGS = MakeLevelsSettings()

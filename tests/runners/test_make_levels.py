@@ -125,6 +125,11 @@ def made_of(levels):
         (["--model", "markov", "--train-on", "bad.txt"], "bad.txt, line 12, column 7: unknown character '$'"),
         (["--model", "markov", "--train-on", "ragged.txt"], "line 16, column 48: 47 columns in this line"),
         (["--model", "markov", "--train-on", "one"], "one: one level can't be parted into train and test"),
+        (
+            ["--model", "gan", "--seed", str(2**63)],
+            "seed must lie in 0 .. 9223372036854775807; got 9223372036",
+        ),
+        (["--model", "markov", "--out", "nowhere"], "nowhere is there already"),
         (["--model", "markov", "--out", "there"], "there is there already"),
         (["--model", "markov", "--out", "shipped"], "shipped names levels of meze"),
         (["--model", "markov", "extra"], "unexpected 'extra'"),
@@ -138,6 +143,7 @@ def test_mistakes_are_told_in_one_line_and_leave_nothing_behind(folder, capsys, 
     other = base.fit("markov", [("x#", "##")], MarkovConfig(), 0, lambda step, row: None)
     base.save(folder / "other.safetensors", other)
     (folder / "there").mkdir()
+    (folder / "nowhere").symlink_to("gone")
     (folder / "one").mkdir()
     (folder / "one" / "a.txt").write_text(text)
     before = sorted(folder.rglob("*"))
