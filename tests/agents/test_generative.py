@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from meze.agents import checkpoint
 from meze.agents.base import NonFiniteLossError
-from meze.agents.generative import base
+from meze.agents.generative import base, markov
 from meze.agents.generative.config import GanConfig, MarkovConfig
 from meze.agents.generative.markov import BEGIN, MarkovChain
 from meze.agents.generative.windows import cut_windows, has_collapsed, spread
@@ -68,6 +68,15 @@ def test_where_a_context_was_never_seen_a_shorter_one_decides():
     rows = {chain.draw(np.random.default_rng(k))[0] for k in range(50)}
     # Behind "ab" and behind "b" nothing was ever seen: any letter, as often as it is there at all.
     assert all(row.startswith("aab") for row in rows) and {row[3] for row in rows} == {"a", "b"}
+
+
+def test_a_chain_that_would_take_too_much_memory_is_refused(tmp_path, monkeypatch):
+    chain = fitted("markov")
+    base.save(tmp_path / "model.safetensors", chain)
+    monkeypatch.setattr(markov, "MOST_GRAMS", len(chain.grams) - 1)
+    for make in (lambda: fitted("markov"), lambda: base.load(tmp_path / "model.safetensors")):
+        with pytest.raises(ValueError, match=f"different runs of columns, not {len(chain.grams)}; of fewer"):
+            make()
 
 
 # ------------------------------------------------------------ both
