@@ -7,13 +7,14 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass, field
+from itertools import chain, count
 from pathlib import Path
 
 import numpy as np
 
 from ..agents.generative.base import MODELS, DrawingModel, Rows, fit, load, save
 from ..agents.generative.config import GanConfig, MarkovConfig
-from ..checking import at_least, needed, unknown, within
+from ..checking import needed, unknown, within
 from .levels.target import set_folder
 from .reporting.page import new_figure
 from .run.metrics import MetricsLog
@@ -60,7 +61,7 @@ class MakeLevelsSettings:
         """
         within(self, 0.0, 1.0, "difficulty")
         within(self, 2, 4096, "count")
-        at_least(self, 0, "seed")
+        within(self, 0, 2**63 - 1, "seed")
 
 
 FLAGS = MakeLevelsSettings()
@@ -73,11 +74,11 @@ def main(args: Sequence[str]) -> int:
         raise ValueError(f"--model needs {', '.join(MODELS)} or the path of a saved model; usage: {USAGE}")
     target = set_folder(given.out)
     new_figure()  # a library that is missing shows before anything is learnt
-    from ..envs.platformer.making import make_levels, terrain
+    from ..envs.platformer.making import TooFewError, make_levels, terrain
     from ..envs.platformer.pool import load_pool
     from ..envs.platformer.sets import new_set, write_levels
     from .levels.comparison import kind_of_generator, kind_of_made, kind_of_source
-    from .levels.report import Report, spreads
+    from .levels.report import DRAWINGS, Report, spreads
 
     model = None if given.model in MODELS else load_model(given.model)
     source = load_pool(given.train_on, given.difficulty, "train", given.pool_size)
@@ -85,8 +86,11 @@ def main(args: Sequence[str]) -> int:
         if model is None:
             model = learn(given, list(map(terrain, source)), folder)
         save(folder / "model.safetensors", model)
-        drawings: list[Rows] = []
-        made = make_levels(recorded(model, given.seed, drawings), given.count)
+        draw = drawer(model, given.seed)
+        try:
+            made = make_levels(draw, given.count)
+        except TooFewError as error:
+            raise ValueError(f"{error}: {advice(given, model, target)}") from None
         write_levels(folder, made.levels)
         kinds = (
             kind_of_source(source, given.train_on == "generated"),
@@ -96,7 +100,8 @@ def main(args: Sequence[str]) -> int:
         learnt = "which learnt from" if given.model in MODELS else "compared with"
         title = f"Levels of {model.name}, {learnt} {given.train_on}"
         settings = dataclasses.asdict(given)
-        report = Report(title, made, list(filter(None, kinds)), spreads(drawings, source), settings)
+        spread = spreads(list(map(draw, range(DRAWINGS))), source)
+        report = Report(title, made, list(filter(None, kinds)), spread, settings)
         report.write(folder)
     report.show()
     print(f"levels:  {target}\nreport:  {target / 'report.html'}")
@@ -134,11 +139,22 @@ def learn(given: MakeLevelsSettings, drawings: Sequence[Rows], folder: Path) -> 
             return fit("gan", drawings, given.gan, given.seed, tell)
 
 
-def recorded(model: DrawingModel, seed: int, drawings: list[Rows]) -> Callable[[int], Rows]:
-    """What makes a model's drawing `k`, equal for equal seeds, and appends it to those before."""
+def drawer(model: DrawingModel, seed: int) -> Callable[[int], Rows]:
+    """What makes a model's drawing `k`, equal for equal seeds."""
+    return lambda k: model.draw(np.random.default_rng([seed, k]))
 
-    def draw(k: int) -> Rows:
-        drawings.append(model.draw(np.random.default_rng([seed, k])))
-        return drawings[-1]
 
-    return draw
+def advice(given: MakeLevelsSettings, model: DrawingModel, target: Path) -> str:
+    """What to do where too few drawings can be played; a model that was learnt is kept beside the target."""
+    if given.model not in MODELS:
+        return "ask for fewer, or take another model"
+    places = (
+        target.with_name(f"{target.name}{end}.safetensors")
+        for end in chain([""], map("-{}".format, count(2)))
+    )
+    kept = next(place for place in places if not (place.exists() or place.is_symlink()))
+    save(kept, model)
+    cure = (
+        "train it for longer, or on more levels" if given.model == "gan" else "let it learn from more levels"
+    )
+    return f"{cure}; the model is kept as {kept}"

@@ -6,6 +6,9 @@ from dataclasses import dataclass
 
 from ...checking import above, at_least, within
 
+MOST_CHANNELS = 1024
+"""Of the generator's layers."""
+
 
 @dataclass(frozen=True)
 class MarkovConfig:
@@ -44,8 +47,9 @@ class GanConfig:
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        at_least(self, 1, "steps", "channels")
-        at_least(self, 2, "batch_size")
+        at_least(self, 1, "steps")
+        within(self, 1, MOST_CHANNELS, "channels")
+        within(self, 2, 1024, "batch_size")
         within(self, 8, 512, "width")
         above(self, 0, "learning_rate")
         if self.width % 4:

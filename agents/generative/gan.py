@@ -22,10 +22,10 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.nn.utils.parametrizations import spectral_norm
 
-from ..base import State
+from ..base import NonFiniteLossError, State
 from ..checks import check_range, taken
 from .base import DrawingModel, Rows, Tell, alphabet, decode, encode, widths_of
-from .config import GanConfig
+from .config import MOST_CHANNELS, GanConfig
 from .windows import cut_windows, spread
 
 NOISE = 32
@@ -39,7 +39,6 @@ TEMPERATURE = 0.5
 TELL_EVERY = 50
 JUDGED = 256
 """Windows by which the spread is measured."""
-MOST_CHANNELS = 1024
 LEAST = np.float32(1e-30)
 
 
@@ -156,7 +155,11 @@ class Gan(DrawingModel):
     @classmethod
     @one_thread()
     def fit(cls, drawings: Sequence[Rows], config: GanConfig, seed: int, tell: Tell) -> Self:
-        """Trains both networks by turns; see `DrawingModel.fit`."""
+        """Trains both networks by turns; see `DrawingModel.fit`.
+
+        Raises:
+            NonFiniteLossError: when it can't go on, with the last windows.
+        """
         letters, height = alphabet(drawings), len(drawings[0])
         grids = [encode(rows, letters) for rows in drawings]
         rng = np.random.default_rng(seed)
@@ -182,6 +185,12 @@ class Gan(DrawingModel):
             generator.requires_grad_(False)
             if step % TELL_EVERY == 0 or step == config.steps:
                 since = (step - 1) % TELL_EVERY + 1
+                if not (np.isfinite(losses).all() and _is_finite(generator)):
+                    raise NonFiniteLossError(
+                        f"the networks diverged: losses or weights are not finite after {step:,} steps; "
+                        "a lower --gan.learning-rate may help",
+                        {"windows": windows},
+                    )
                 found = spread(model.windows(rng, JUDGED, config.width))
                 tell(
                     step,
@@ -203,7 +212,7 @@ class Gan(DrawingModel):
 
     @one_thread()
     def draw(self, rng: np.random.Generator) -> tuple[str, ...]:
-        """Draws the likeliest letters."""
+        """Draws letters from their distributions, sharpened by `TEMPERATURE`."""
         return decode(self.windows(rng, 1, self.some_width(rng))[0], self.letters)
 
     def arrays(self) -> State:
@@ -226,6 +235,10 @@ class Gan(DrawingModel):
 def _weights(module: nn.Module) -> dict[str, Tensor]:
     """All numbers with a fraction that a module has, by name."""
     return {name: each for name, each in module.state_dict().items() if each.is_floating_point()}
+
+
+def _is_finite(module: nn.Module) -> bool:
+    return all(bool(each.isfinite().all()) for each in _weights(module).values())
 
 
 def _descend(optimiser: torch.optim.Optimizer, loss: Tensor) -> float:

@@ -23,6 +23,8 @@ from .config import MarkovConfig
 BEGIN = -1
 """Stands for what is before the first column."""
 MOST_ORDER = 8
+MOST_GRAMS = 1 << 17
+"""Different runs of columns of a chain, at most: at order 8 they take up to 7 KB each."""
 
 
 class MarkovChain(DrawingModel):
@@ -33,6 +35,9 @@ class MarkovChain(DrawingModel):
         grams: (G, order + 1) int32 numbers of columns that were seen behind one another; `BEGIN` before the
             first one.
         counts: (G,) int64 how often.
+
+    Raises:
+        ValueError: for more than `MOST_GRAMS`.
     """
 
     name = "markov"
@@ -46,6 +51,11 @@ class MarkovChain(DrawingModel):
         grams: NDArray[np.int32],
         counts: NDArray[np.int64],
     ) -> None:
+        if len(grams) > MOST_GRAMS:
+            raise ValueError(
+                f"a chain has at most {MOST_GRAMS:,} different runs of columns, not {len(grams):,}; "
+                "of fewer drawings, or at a lower order, there are fewer"
+            )
         super().__init__(letters, height, widths)
         self.columns, self.grams, self.counts = columns, grams, counts
         self._order = grams.shape[1] - 1

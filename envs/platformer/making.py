@@ -18,6 +18,10 @@ MOST_DRAWS = 10
 _NO_ENDS = str.maketrans("@F", "..")
 
 
+class TooFewError(ValueError):
+    """Too few drawings can be played."""
+
+
 class Made(NamedTuple):
     """Levels that were made, and what became of all that was drawn."""
 
@@ -71,7 +75,7 @@ def make_levels(draw: Callable[[int], Sequence[str]], count: int) -> Made:
         count: how many levels are wanted.
 
     Raises:
-        ValueError: one line, where too few of the drawings can be played.
+        TooFewError: one line, where too few of the drawings can be played.
     """
     levels: list[Level] = []
     plans: list[Plan] = []
@@ -80,10 +84,10 @@ def make_levels(draw: Callable[[int], Sequence[str]], count: int) -> Made:
     while len(levels) < count:
         batch = range(drawn, min(drawn + count - len(levels), MOST_DRAWS * count))
         if not batch:
-            share = (
-                f"{len(levels)} of {drawn:,} drawings are levels that can be cleared; {count:,} are wanted"
+            raise TooFewError(
+                f"only {len(levels)} of {drawn:,} drawings are levels that can be cleared; "
+                f"{count:,} are wanted"
             )
-            raise ValueError(f"only {share}: train the model for longer, or on more levels")
         found: list[Level] = []
         for k in batch:
             level = _finish(draw(k), f"made-{k:05}", counts)

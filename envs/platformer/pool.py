@@ -21,6 +21,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import cache
 from importlib.resources import files
+from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,7 +32,7 @@ from numpy.typing import NDArray
 from ..core.binding import bind
 from ..core.lots import even_lots
 from ..core.splits import Split, first_seed
-from .generator import draw_level
+from .generator import UNIT, draw_level
 from .kernels import reset_one
 from .levels import LEVELS, Level, build_pool
 from .search import (
@@ -63,7 +64,7 @@ CERTIFIED = Path(str(files(__name__.split(".")[0]))) / "assets" / "certified"
 
 
 STRATA = 8
-"""Difficulties of a pool that goes from easy to hard."""
+"""Difficulties of a pool that goes from easy to hard, at most."""
 
 
 def load_pool(
@@ -233,13 +234,19 @@ def _shown(results: Iterable[Plan], total: int) -> Iterator[Plan]:
 def strata(
     difficulty: float, split: Split, count: int, easiest: float | None
 ) -> list[tuple[float, Split, int]]:
-    """The parts of a pool that are equally hard: difficulty, split, number of levels; see `load_pool`."""
+    """The parts of a pool that are equally hard: difficulty, split, number of levels; see `load_pool`.
+
+    Those that `draw_level` can't tell apart are one: each begins with the same seed.
+    """
     if easiest is None or split != "train":
         return [(difficulty, split, count)]
     edges = [count * k // STRATA for k in range(STRATA + 1)]
     rise = (difficulty - easiest) / (STRATA - 1)
-    counts = [edges[k + 1] - edges[k] for k in range(STRATA)]
-    return [(easiest + rise * k, "train", count) for k, count in enumerate(counts) if count]
+    parts: list[tuple[float, Split, int]] = []
+    for _, alike in groupby(range(STRATA), lambda k: round((easiest + rise * k) * UNIT)):
+        first, *others = alike
+        parts.append((easiest + rise * first, "train", edges[max([first, *others]) + 1] - edges[first]))
+    return [each for each in parts if each[2]]
 
 
 def _generated(difficulty: float, split: Split, count: int) -> list[Level]:
@@ -294,7 +301,7 @@ def draw_certified(
 
 def notes_name(difficulty: float, split: Split) -> str:
     """What a file of notes is called."""
-    return f"{split}-{round(difficulty * 1024)}.json"
+    return f"{split}-{round(difficulty * UNIT)}.json"
 
 
 def _cache_file(of: str) -> Path:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -73,15 +73,11 @@ def new_set(folder: Path) -> Iterator[Path]:
     Args:
         folder: of the set, which is not there yet.
     """
-    new = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(new, ignore_errors=True)  # which a killed process may have left
-    try:
+    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as own:
+        new = Path(own) / folder.name  # a folder in it, since it is itself for nobody else to read
         new.mkdir()
         yield new
         new.rename(folder)
-    except BaseException:
-        shutil.rmtree(new, ignore_errors=True)
-        raise
 
 
 def write_levels(folder: Path, levels: Iterable[Level]) -> None:

@@ -229,8 +229,11 @@ class Platformer(World):
         return np.zeros((1, 1), np.uint8), np.zeros(1, np.uint8)
 
     def hardness(self) -> NDArray[np.float64]:
-        """(M,) by the difficulty with which they were generated; among equals by the expert's time."""
-        times = [level.par_time for level in self.levels]
+        """(M,) by the difficulty with which they were generated; among equals by the expert's time.
+
+        Levels that the expert does not clear come last among them.
+        """
+        times = [level.par_time or np.inf for level in self.levels]
         order = np.lexsort([times, [level.difficulty for level in self.levels]])
         return np.argsort(order).astype(np.float64)
 

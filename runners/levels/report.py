@@ -29,6 +29,8 @@ from .gallery import draw_gallery
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+DRAWINGS = 256
+"""Drawings whose spread is measured, however many levels are made: of few there are few windows."""
 WINDOWS, WINDOW = 512, 32
 """Windows by which the spread is measured, and their columns."""
 SHOWN = 40

@@ -17,7 +17,7 @@ def set_folder(out: str) -> Path:
     target = Path(out)
     if not target.name or target.name.startswith("."):
         raise ValueError(f"--out needs the name of a set, not {out!r}")
-    if target.exists():
+    if target.exists() or target.is_symlink():  # also one that leads nowhere
         raise ValueError(f"{target} is there already; choose another name, or remove it")
     if not target.parent.is_dir():
         raise ValueError(f"there is no folder {target.parent}")

@@ -1,11 +1,13 @@
 """Models of drawings: counts against brute force, equal chance makes equal drawings, strangers' files."""
 
 from collections import Counter
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from meze.agents import checkpoint
-from meze.agents.generative import base
+from meze.agents.base import NonFiniteLossError
+from meze.agents.generative import base, markov
 from meze.agents.generative.config import GanConfig, MarkovConfig
 from meze.agents.generative.markov import BEGIN, MarkovChain
 from meze.agents.generative.windows import cut_windows, has_collapsed, spread
@@ -68,6 +70,15 @@ def test_where_a_context_was_never_seen_a_shorter_one_decides():
     assert all(row.startswith("aab") for row in rows) and {row[3] for row in rows} == {"a", "b"}
 
 
+def test_a_chain_that_would_take_too_much_memory_is_refused(tmp_path, monkeypatch):
+    chain = fitted("markov")
+    base.save(tmp_path / "model.safetensors", chain)
+    monkeypatch.setattr(markov, "MOST_GRAMS", len(chain.grams) - 1)
+    for make in (lambda: fitted("markov"), lambda: base.load(tmp_path / "model.safetensors")):
+        with pytest.raises(ValueError, match=f"different runs of columns, not {len(chain.grams)}; of fewer"):
+            make()
+
+
 # ------------------------------------------------------------ both
 
 
@@ -119,6 +130,8 @@ def test_a_damaged_model_is_refused_in_one_line(name, field, tmp_path):
     [
         (lambda: MarkovConfig(order=0), "order must lie in 1 .. 8; got 0"),
         (lambda: GanConfig(width=10), "width must be a multiple of 4; got 10"),
+        (lambda: GanConfig(channels=1025), "channels must lie in 1 .. 1024; got 1025"),
+        (lambda: GanConfig(batch_size=1 << 20), "batch_size must lie in 2 .. 1024; got 1048576"),
         (lambda: GanConfig(steps=0), "steps must be at least 1; got 0"),
     ],
 )
@@ -155,6 +168,14 @@ def test_the_check_for_collapse_fires_where_a_model_makes_the_same_again_and_aga
     for collapsed in (one.repeat(64, 0), few, noisy):
         assert has_collapsed(spread(collapsed), source)
     assert not has_collapsed(spread(rng.integers(0, 3, (64, 15, 8))), source)
+
+
+@pytest.mark.parametrize("steps", [1, 60])
+def test_networks_that_diverge_are_told_in_one_line(steps):
+    config = replace(TINY, steps=steps, learning_rate=1e38)
+    with pytest.raises(NonFiniteLossError, match="a lower --gan.learning-rate may help") as caught:
+        base.fit("gan", HILLS, config, 0, lambda step, row: None)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_training_is_told_with_its_curve():

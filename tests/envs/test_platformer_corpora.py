@@ -192,6 +192,18 @@ def write_set(folder, levels) -> None:
         (new / "report.json").write_text("{}")
 
 
+def test_two_that_write_the_same_set_leave_each_other_alone(tmp_path):
+    folder = tmp_path / "mine"
+    (tmp_path / "usual").mkdir()
+    with pytest.raises(OSError, match="not empty"), new_set(folder) as first:
+        write_levels(first, levels_of_a_set(2))
+        write_set(folder, levels_of_a_set(3))
+        assert len(list(first.iterdir())) == 2
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "usual"]
+    assert len(list(folder.glob("*.txt"))) == 3
+    assert folder.stat().st_mode == (tmp_path / "usual").stat().st_mode
+
+
 def levels_of_a_set(count: int) -> list[Level]:
     return [Level(f"{k:03}", draw_level({(4 + k % 30, 3 + k // 30): "o"}).rows) for k in range(count)]
 

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,6 +33,7 @@ from meze.envs.platformer.pool import (
     draw_certified,
     load_pool,
     notes_name,
+    strata,
 )
 from meze.envs.platformer.world import Platformer
 from platformer_stage import WIDE
@@ -599,3 +601,20 @@ def test_what_is_judged_is_as_hard_as_was_said():
 def test_the_easiest_is_not_harder_than_the_hardest():
     with pytest.raises(ValueError, match=r"easiest must lie between 0 and 0\.3, got 0\.5"):
         PlatformerConfig(easiest=0.5)
+
+
+@pytest.mark.parametrize("easiest", [0.3, 0.2995, 0.297])
+def test_difficulties_that_are_hardly_apart_make_no_copies(easiest):
+    levels = load_pool("generated", 0.3, "train", 64, easiest)
+    assert len({level.digest for level in levels}) == 64
+    one = round(easiest * 1024) == round(0.3 * 1024)
+    assert (levels == load_pool("generated", 0.3, "train", 64)) == one
+    parts = strata(0.6, "train", 64, 0.0)
+    assert [(round(hard, 9), count) for hard, _, count in parts] == [
+        (round(0.6 * k / 7, 9), 8) for k in range(8)
+    ]
+
+
+def test_what_the_expert_does_not_clear_is_harder_than_all_else():
+    levels = [replace(stage_level(), par_time=time) for time in (0, 900, 300)]
+    assert Platformer(levels=levels).hardness().argsort().tolist() == [2, 1, 0]

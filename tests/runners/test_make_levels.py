@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from meze.agents.generative import base
 from meze.agents.generative.config import GanConfig, MarkovConfig
+from meze.envs.platformer import making
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.levels import format_level
 from meze.envs.platformer.making import Made, terrain
@@ -72,6 +73,27 @@ def test_a_model_makes_a_set_to_play_and_to_learn_on(folder, capsys, monkeypatch
     assert texts(folder / "saved") == texts(folder / "mine")
 
 
+def test_few_levels_are_no_sign_of_collapse(capsys):
+    code, _, errors = said(capsys, "--model", "markov", "--pool-size", "8", "--count", "2", "--out", "mine")
+    assert code == 0 and not errors
+
+
+def test_a_model_whose_levels_are_too_few_is_kept(folder, capsys, monkeypatch):
+    (folder / "mine.safetensors").write_text("somebody's")
+    monkeypatch.setattr(making, "MOST_DRAWS", 0)
+    words = ["--model", "markov", "--pool-size", "8", "--count", "4"]
+    code, _, errors = said(capsys, *words, "--out", "mine")
+    assert code == 2 and len(errors) == 1 and "4 are wanted: let it learn from more levels" in errors[0]
+    assert errors[0].endswith("; the model is kept as mine-2.safetensors")
+    assert (folder / "mine.safetensors").read_text() == "somebody's" and not (folder / "mine").exists()
+    assert base.load(folder / "mine-2.safetensors").name == "markov"
+    words[1] = "mine-2.safetensors"
+    before = sorted(folder.iterdir())
+    code, _, errors = said(capsys, *words, "--out", "mine")
+    assert code == 2 and errors[0].endswith("4 are wanted: ask for fewer, or take another model")
+    assert sorted(folder.iterdir()) == before
+
+
 def test_networks_leave_their_curve(folder, capsys):
     settings = MakeLevelsSettings(model="gan", gan=GanConfig(steps=2, batch_size=2, channels=4))
     model = learn(settings, [terrain(draw_level())], folder)
@@ -125,6 +147,11 @@ def made_of(levels):
         (["--model", "markov", "--train-on", "bad.txt"], "bad.txt, line 12, column 7: unknown character '$'"),
         (["--model", "markov", "--train-on", "ragged.txt"], "line 16, column 48: 47 columns in this line"),
         (["--model", "markov", "--train-on", "one"], "one: one level can't be parted into train and test"),
+        (
+            ["--model", "gan", "--seed", str(2**63)],
+            "seed must lie in 0 .. 9223372036854775807; got 9223372036",
+        ),
+        (["--model", "markov", "--out", "nowhere"], "nowhere is there already"),
         (["--model", "markov", "--out", "there"], "there is there already"),
         (["--model", "markov", "--out", "shipped"], "shipped names levels of meze"),
         (["--model", "markov", "extra"], "unexpected 'extra'"),
@@ -138,6 +165,7 @@ def test_mistakes_are_told_in_one_line_and_leave_nothing_behind(folder, capsys, 
     other = base.fit("markov", [("x#", "##")], MarkovConfig(), 0, lambda step, row: None)
     base.save(folder / "other.safetensors", other)
     (folder / "there").mkdir()
+    (folder / "nowhere").symlink_to("gone")
     (folder / "one").mkdir()
     (folder / "one" / "a.txt").write_text(text)
     before = sorted(folder.rglob("*"))
