@@ -182,18 +182,22 @@ def test_held_out_worth_is_counted_on_held_out_episodes_alone():
 
 
 def by_chance(rng, length, streams, items=6):
-    """Independent events, each of which lasts, and comes about more in some episodes than in others."""
+    """Independent events, each of which lasts, and comes about more in some episodes than in others.
+
+    Of those that are usually so, it is that they are not which lasts and comes about.
+    """
     ended = rng.random((length, streams)) < 0.03
     fresh = np.vstack([np.ones((1, streams), bool), ended[:-1]])
     so = np.zeros((length, streams, items), bool)
     for k in range(items):
-        rate, stays = rng.choice([0.02, 0.1, 0.3]), rng.choice([0.0, 0.6, 0.9])
+        usual, stays = rng.choice([0.02, 0.1, 0.3, 0.9, 0.97]), rng.choice([0.0, 0.6, 0.9])
+        rate = min(usual, 1 - usual)
         often, lasts = np.ones(streams), np.zeros(streams, bool)
         for t in range(length):
             often = np.where(fresh[t], rng.exponential(size=streams), often)
             draw = rng.random(streams) < np.minimum(rate * often, 0.9)
             lasts = np.where(~fresh[t] & (rng.random(streams) < stays), lasts, draw)
-            so[t, :, k] = lasts
+            so[t, :, k] = lasts != (usual > 0.5)
     return so, ended
 
 
@@ -251,6 +255,19 @@ def test_of_independent_events_hardly_ever_anything_is_claimed():
         p_values += [rule.p_value for rule in found.rules]
     assert wrong <= 7 and len(p_values) > 100
     assert np.mean(np.array(p_values) < 0.05) < 0.08
+
+
+@pytest.mark.parametrize("usual", [(0.97, 0.96), (0.9, 0.95)])
+def test_no_miss_among_few_is_no_news_of_what_is_nearly_always_so(usual):
+    """In 20 recordings; by 5 % of them it would be 1, and 5 or more once in 400 times."""
+    wrong, tried = 0, 0
+    for seed in range(20):
+        rng = RNG(seed)
+        so = rng.random((400, 24, 5)) < np.array([*usual, 0.02, 0.01, 0.03])
+        data = recorded(so, rng.random((400, 24)) < 0.03)
+        found = find_rules(data, words_of(data), (), 4)
+        wrong, tried = wrong + any(rule.holds for rule in found.rules), tried + len(found.rules)
+    assert wrong <= 4 and tried > 40
 
 
 def test_many_steps_of_few_episodes_say_little():
