@@ -76,8 +76,10 @@ class Rule:
     """Names of its conditions."""
     then: str
     """Name of what is so in the same step, or in one of the next."""
-    words: str
-    """The same as a sentence."""
+    clauses: tuple[str, ...]
+    """The words of its conditions, and last those of what is said of them."""
+    horizon: int
+    """Steps within which it follows, where it does."""
     found: Worth
     """On the episodes on which it was found."""
     held: Worth
@@ -97,6 +99,12 @@ class Rule:
         return self.corrected < ALPHA and self.interval[0] > self.held.base
 
     @property
+    def words(self) -> str:
+        """The same as a sentence."""
+        *when, then = self.clauses
+        return f"When {' and '.join(when)}, {soon(self.kind, self.horizon)}{then}"
+
+    @property
     def said(self) -> str:
         """The rule with its figures, as a sentence."""
         low, high = self.interval
@@ -107,7 +115,8 @@ class Rule:
 
     def plain(self) -> dict[str, Any]:
         """All of it as plain values."""
-        plain = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        told = "kind", "when", "then", "words", "interval", "episodes", "p_value", "corrected"
+        plain = {name: getattr(self, name) for name in told}
         worths = {"found": self.found.plain(), "held": self.held.plain()}
         return {**plain, **worths, "holds": self.holds, "said": self.said}
 
@@ -229,17 +238,14 @@ def rules_of(env: VectorEnv, recorded: Recorded, horizon: int) -> RuleStudy:
     """The rules of what was played in an environment of a world; see `find_rules`."""
     world = world_of(env)
     assert world is not None
-    return find_rules(recorded, {each.name: each.words for each in world.events}, world.action_names, horizon)
+    return find_rules(recorded, world.action_names, horizon)
 
 
-def find_rules(
-    recorded: Recorded, words: Mapping[str, str], actions: Sequence[str] = (), horizon: int = 5
-) -> RuleStudy:
+def find_rules(recorded: Recorded, actions: Sequence[str] = (), horizon: int = 5) -> RuleStudy:
     """Finds rules on training episodes, and checks them on the others.
 
     Args:
         recorded: what was played, with its events.
-        words: name of each event to the clause that says it.
         actions: names of the actions, each of which is an event, too; without any, actions are left out.
         horizon: steps within which what follows follows.
 
@@ -250,7 +256,7 @@ def find_rules(
     if not recorded.events:
         raise ValueError("rules need events, and this recording has none")
     check_horizon(horizon, len(recorded.ended))
-    clauses = {name: words[name] for name in recorded.events}
+    clauses = {name: recorded.words.get(name, name) for name in recorded.events}
     columns = list(recorded.events.values())
     for number, name in enumerate(actions):
         clauses[f"action {name}"] = f"the action is {name}"
@@ -375,8 +381,8 @@ def try_out(
     for k, score in enumerate(shares(both, if_so)):
         pair, held = pairs[k], Worth(float(support[k]), score.value, float(base[k]))
         when, then_name = tuple(names[item] for item in sorted(pair[0])), names[pair[1]]
-        words = sentence(kind, [clauses[name] for name in when], clauses[then_name], horizon)
-        told = words, found[pair], held, (score.low, score.high), int(seen[k]), float(p_values[k])
+        said = tuple(clauses[name] for name in (*when, then_name))
+        told = said, horizon, found[pair], held, (score.low, score.high), int(seen[k]), float(p_values[k])
         rules.append(Rule(kind, when, then_name, *told, corrected=float(p_values[k])))
     return rules
 
@@ -422,11 +428,6 @@ def _counts(
         for row, so in enumerate((fewer, every, fewer & then[:, what], every & then[:, what])):
             out[row, :, k] = np.bincount(group[so], minlength=out.shape[1])
     return out
-
-
-def sentence(kind: Kind, when: Sequence[str], then: str, horizon: int) -> str:
-    """A rule in words."""
-    return f"When {' and '.join(when)}, {soon(kind, horizon)}{then}"
 
 
 def soon(kind: Kind, horizon: int) -> str:
