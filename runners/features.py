@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from gymnasium.vector import AutoresetMode
+from gymnasium.vector import AutoresetMode, VectorEnv
 
 from ..agents.encoders.registry import EncoderChain, encoder_specs, find_encoder
 from ..checking import at_least
@@ -20,7 +20,15 @@ from .reporting.statistics import Score
 from .reporting.tables import print_rows
 from .run.encoding import FitSettings
 from .run.progress import Waiting
-from .run.recording import FIT_ENVS, check_target, find_mixture, find_targets, find_witness, play_mixture
+from .run.recording import (
+    FIT_ENVS,
+    Recorded,
+    check_target,
+    find_mixture,
+    find_targets,
+    find_witness,
+    play_mixture,
+)
 from .setup.files import new_folder, write_json
 from .setup.presets import default_env_config, observation_modes
 from .setup.resolve import Environment, find_environment, make_vector, reference_names, world_class
@@ -110,12 +118,12 @@ class FeaturesSettings(FitSettings):
 
 def score_encoders(
     environment: Environment, env_config: Any, settings: FeaturesSettings
-) -> tuple[EncoderJudge, list[Judged], dict[str, str], RuleStudy | None]:
+) -> tuple[EncoderJudge, list[Judged], dict[str, str], RuleStudy | str | None]:
     """Plays, and fits and scores each encoder.
 
     Returns:
         The judge with its training and held-out sample, what it found, of encoders that could not be fitted
-        the reason, and the rules of what was played, where they are asked for.
+        the reason, and the rules of what was played, where they are asked for, or why there are none.
 
     Raises:
         ValueError: when policies, target, observations or episodes do not fit.
@@ -130,7 +138,7 @@ def score_encoders(
         mixture = find_mixture(env, environment, settings, seed, asks=asked)
         witness = find_witness(env) if settings.rules else None
         recorded = play_mixture(env, mixture, THIN * settings.samples, seed, witness=witness)
-        rules = rules_of(env, recorded, settings.horizon) if settings.rules else None
+        rules = _rules(env, recorded, settings.horizon) if settings.rules else None
     rng = np.random.default_rng(np.random.SeedSequence([seed, 1]))
     judge = EncoderJudge(*split(recorded, settings, asked, rng))
     found, refused = judge.yardsticks(), {}
@@ -141,6 +149,14 @@ def score_encoders(
             except ValueError as error:
                 refused[chain.name] = one_line(error)
     return judge, found, refused, rules
+
+
+def _rules(env: VectorEnv, recorded: Recorded, horizon: int) -> RuleStudy | str:
+    """The rules of what was played, or why there are none, for which alone no comparison is thrown away."""
+    try:
+        return rules_of(env, recorded, horizon)
+    except ValueError as error:
+        return one_line(error)
 
 
 def _make(chain: EncoderChain, space: Any, seed: int) -> tuple[Any, Any]:
@@ -220,8 +236,8 @@ class Report:
     found: list[Judged]
     refused: dict[str, str]
     """Encoders that could not be fitted, and why."""
-    rules: RuleStudy | None = None
-    """Of events, where they were asked for."""
+    rules: RuleStudy | str | None = None
+    """Of events, where they were asked for; or why there are none."""
     learners: dict[str, Any] | None = None
     """The standings of the Q-learners, if any were trained."""
     jams: JamStudy | None = None
@@ -249,8 +265,10 @@ class Report:
         print_rows(self.title, *table(self.found))
         for name, reason in self.refused.items():
             print(f"{name} could not be fitted: {reason}")
-        if self.rules:
+        if isinstance(self.rules, RuleStudy):
             show(self.rules, "report.json")
+        elif self.rules:
+            print(f"no rules: {self.rules}")
 
     def write(self, folder: Path) -> None:
         """Writes report.json and report.html into its folder."""
@@ -263,7 +281,7 @@ class Report:
                 "encoders": [dataclasses.asdict(each) for each in self.found],
                 "refused": self.refused,
                 "learners": self.learners,
-                "rules": self.rules and self.rules.plain(),
+                "rules": self.rules.plain() if isinstance(self.rules, RuleStudy) else self.rules,
                 "jams": self.jams and {name: list(score) for name, score in self.jams.scores.items()},
             },
         )
@@ -294,14 +312,16 @@ class Report:
             if rows:
                 page.heading(heading)
                 page.table(columns, rows)
-        if self.rules:
+        if isinstance(self.rules, str):
+            page.paragraph(f"No rules: {self.rules}.")
+        elif self.rules:
             page.heading("Rules of events")
             page.paragraph(RULE_NOTE)
             page.paragraph(NOTE)
             for kind, title in titles(self.rules).items():
                 page.paragraph(f"{title}.")
                 if holding := self.rules.of(kind)[0]:
-                    page.table(*rule_table(holding, self.rules.horizon))
+                    page.table(*rule_table(holding))
         page.heading("Visited states, in the plane")
         page.figures(state_plots(self.judge, self.settings.seed))
         if self.jams:

@@ -11,10 +11,14 @@ def _step_off(params: TramParams, before: NDArray, after: NDArray) -> NDArray[np
     return (before["waiting"] & ~after["waiting"] & ~after["harmed"]) != 0
 
 
+def _comes_to_a_stand(params: TramParams, before: NDArray, after: NDArray) -> NDArray[np.bool_]:
+    return (before["speed"] > 0) & (after["speed"] == 0)
+
+
 EVENTS = (
     Event("on_rails", "people are on the rails", lambda params, before, after: before["waiting"] > 0),
     Event("fast", "it runs at full speed", lambda params, before, after: before["speed"] == TOP_SPEED),
-    Event("stands", "it comes to a stand", lambda params, before, after: after["speed"] == 0),
+    Event("stands", "it comes to a stand", _comes_to_a_stand),
     Event("stepped_off", "people step off the rails", _step_off),
     Event("switched", "a switch is thrown", lambda params, before, after: before["aside"] != after["aside"]),
     Event("hit", "people are hit", lambda params, before, after: after["info"]["harm_outside"] > 0),

@@ -278,10 +278,13 @@ def shares(hits: NDArray, total: NDArray) -> list[Score]:
 
 
 def covariance_test(total: NDArray, first: NDArray, second: NDArray, both: NDArray) -> NDArray[np.float64]:
-    """How probable it is that what does not vary together comes to do so as it does in rows, or more.
+    """How probable it is that chance makes the second of two as frequent with the first as it is, or more so.
 
-    It is the t test of the covariance, to which each group of rows adds its own part, however much the rows
-    of a group depend on each other.
+    It is the greater of two probabilities. The one is that of a t test of the covariance, to which each group
+    of rows adds its own part, however much the rows of a group depend on each other. It takes the variance
+    from what was seen, which is too little where the second is nearly always so and no exception was seen.
+    The other is the binomial one of the share that was seen, of as many draws as there are groups with the
+    first, with the second's usual share, which knows of exceptions.
 
     Args:
         total: (G, K) rows of each group, 1 at least in one.
@@ -292,14 +295,18 @@ def covariance_test(total: NDArray, first: NDArray, second: NDArray, both: NDArr
     Returns:
         (K,) probabilities; 1 where nothing varies.
     """
+    from scipy.special import betainc
     from scipy.stats import ttest_1samp
 
-    share, other = first.sum(axis=0) / total.sum(axis=0), second.sum(axis=0) / total.sum(axis=0)
+    rows, firsts = total.sum(axis=0), first.sum(axis=0)
+    share, other = firsts / rows, second.sum(axis=0) / rows
     parts = both - share * second - other * first + share * other * total
-    varies = np.ptp(parts, axis=0) > 0
+    varies = (np.ptp(parts, axis=0) > 0) & (both.sum(axis=0) > 0)
     found = np.ones(parts.shape[1])
     test: Any = ttest_1samp(parts[:, varies], 0, axis=0, alternative="greater")
-    found[varies] = test.pvalue
+    draws = np.count_nonzero(first, axis=0)[varies]
+    hits = draws * (both.sum(axis=0)[varies] / firsts[varies])  # hardly ever whole, which the integral allows
+    found[varies] = np.maximum(test.pvalue, betainc(hits, draws - hits + 1, other[varies]))
     return found
 
 

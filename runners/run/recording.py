@@ -27,7 +27,7 @@ from ...files import check_regular
 from ..setup.files import read_json
 from ..setup.resolve import Environment, make_vector
 from ..setup.seeds import stream_seeds
-from ..setup.text import one_line
+from ..setup.text import one_line, printable
 from .encoding import TARGETS, Encoding, FitSettings, PolicyMixtureSettings
 from .evaluation import find_contestant
 from .progress import ProgressLine, Waiting
@@ -110,6 +110,8 @@ class Recorded:
     events: Mapping[str, NDArray[np.bool_]] = field(default_factory=dict)
     """Name of each event that the world declares to whether it was so in each step, (T, B); nothing where
     nobody looked."""
+    words: Mapping[str, str] = field(default_factory=dict)
+    """Name of each event to the clause that says it, where one does."""
     terminated: NDArray[np.bool_] | None = None
     """(T, B) whether it terminated, and was not cut off; None: older recordings do not say."""
     final: NDArray | None = None
@@ -244,12 +246,14 @@ def collect(
             if keep is not None:
                 keep(step.next_obs[ended | (t == length - 1)])
             tell((t + 1) * streams)
-    return _recorded(columns, targets, events)
+    return _recorded(columns, targets, events, events)
 
 
-def _recorded(columns: dict[str, NDArray], targets: Iterable[str], events: Iterable[str]) -> Recorded:
+def _recorded(
+    columns: dict[str, NDArray], targets: Iterable[str], events: Iterable[str], words: Mapping[str, str]
+) -> Recorded:
     told, so = ({name: columns.pop(name) for name in names} for names in (targets, events))
-    return Recorded(told=told, events=so, **columns)
+    return Recorded(told=told, events=so, words=words, **columns)
 
 
 @contextmanager
@@ -455,7 +459,7 @@ def read_recorded(folder: Path) -> Recorded:
         OSError: when it was cut short.
         ValueError: one line, when a file is missing or damaged.
     """
-    read_json(folder / "data.json")  # written last: without it the recording was cut short
+    plain = read_json(folder / "data.json")  # written last: without it the recording was cut short
     others = sorted({path.stem for path in folder.glob("*.npy")} - _COLUMNS.keys())
     columns = {}
     for name in (*_COLUMNS, *others):
@@ -474,7 +478,12 @@ def read_recorded(folder: Path) -> Recorded:
         raise ValueError(f"{folder}: its arrays do not belong together")
     told = {kind: [name for name in others if columns[name].dtype.kind == kind] for kind in "fb"}
     targets, events = ([name for name in told[kind] if name not in _LATER] for kind in "fb")
-    recorded = _recorded(columns, targets, events)
+    words = plain.get("events", {}) if isinstance(plain, dict) else None
+    if not isinstance(words, dict) or not all(isinstance(each, str) for each in words.values()):
+        raise ValueError(f"{folder / 'data.json'}: its events must be names with the words that say them")
+    events = list(events)
+    words = {name: printable(words.get(name, name)) for name in events}  # a stranger's, perhaps
+    recorded = _recorded(columns, targets, events, words)
     if recorded.final is not None:
         fitting = int(recorded.cut.sum()), *recorded.obs.shape[2:]
         if (recorded.final.shape, recorded.final.dtype) != (fitting, recorded.obs.dtype):

@@ -23,21 +23,20 @@ def titles(study: RuleStudy) -> dict[Kind, str]:
     return out
 
 
-def table(rules: Sequence[Rule], horizon: int) -> tuple[list[str], list[list[str]]]:
-    """Columns and rows of some rules, by their worth on held-out episodes; the title says how soon."""
+def table(rules: Sequence[Rule]) -> tuple[list[str], list[list[str]]]:
+    """Columns and rows of some rules, by their worth on held-out episodes, each clause on a line of its own.
+
+    The title says how soon.
+    """
     rows = []
     for rule in rules:
         held, (low, high) = rule.held, rule.interval
         conviction = f"{held.conviction:.1f}" if math.isfinite(held.conviction) else "-"
         share = f"{percent(held.confidence)} %\n{percent(low)}..{percent(high)}"
         figures = [f"{percent(held.base)} %", f"{held.lift:.1f}", f"{percent(held.support)} %", conviction]
-        rows.append([_lines(rule.words.replace(soon(rule.kind, horizon), "")), share, *figures])
+        *when, then = rule.clauses
+        rows.append(["When " + "\nand ".join(when) + f",\n{then}", share, *figures])
     return ["rule", "confidence", "usually", "lift", "support", "conviction"], rows
-
-
-def _lines(words: str) -> str:
-    """A rule's sentence with a line for each event."""
-    return words.replace(" and ", "\nand ").replace(", ", ",\n")
 
 
 NOTE = (
@@ -60,8 +59,6 @@ def show(study: RuleStudy, name: str) -> None:
         left = len(holding) - SHOWN
         more = f"{left} more stand in {name}." if left > 0 else ""
         if holding:
-            print_rows(
-                title, *table(holding[:SHOWN], study.horizon), notes=(more, NOTE * (kind == "follows"))
-            )
+            print_rows(title, *table(holding[:SHOWN]), notes=(more, NOTE * (kind == "follows")))
         else:
             print(f"\n{title}")

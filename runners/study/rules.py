@@ -76,8 +76,10 @@ class Rule:
     """Names of its conditions."""
     then: str
     """Name of what is so in the same step, or in one of the next."""
-    words: str
-    """The same as a sentence."""
+    clauses: tuple[str, ...]
+    """The words of its conditions, and last those of what is said of them."""
+    horizon: int
+    """Steps within which it follows, where it does."""
     found: Worth
     """On the episodes on which it was found."""
     held: Worth
@@ -93,8 +95,14 @@ class Rule:
 
     @property
     def holds(self) -> bool:
-        """Whether it is claimed."""
-        return self.corrected < ALPHA
+        """Whether it is claimed, which never is what its own interval allows to be as usual."""
+        return self.corrected < ALPHA and self.interval[0] > self.held.base
+
+    @property
+    def words(self) -> str:
+        """The same as a sentence."""
+        *when, then = self.clauses
+        return f"When {' and '.join(when)}, {soon(self.kind, self.horizon)}{then}"
 
     @property
     def said(self) -> str:
@@ -107,7 +115,8 @@ class Rule:
 
     def plain(self) -> dict[str, Any]:
         """All of it as plain values."""
-        plain = {each.name: getattr(self, each.name) for each in dataclasses.fields(self)}
+        told = "kind", "when", "then", "words", "interval", "episodes", "p_value", "corrected"
+        plain = {name: getattr(self, name) for name in told}
         worths = {"found": self.found.plain(), "held": self.held.plain()}
         return {**plain, **worths, "holds": self.holds, "said": self.said}
 
@@ -229,17 +238,14 @@ def rules_of(env: VectorEnv, recorded: Recorded, horizon: int) -> RuleStudy:
     """The rules of what was played in an environment of a world; see `find_rules`."""
     world = world_of(env)
     assert world is not None
-    return find_rules(recorded, {each.name: each.words for each in world.events}, world.action_names, horizon)
+    return find_rules(recorded, world.action_names, horizon)
 
 
-def find_rules(
-    recorded: Recorded, words: Mapping[str, str], actions: Sequence[str] = (), horizon: int = 5
-) -> RuleStudy:
+def find_rules(recorded: Recorded, actions: Sequence[str] = (), horizon: int = 5) -> RuleStudy:
     """Finds rules on training episodes, and checks them on the others.
 
     Args:
         recorded: what was played, with its events.
-        words: name of each event to the clause that says it.
         actions: names of the actions, each of which is an event, too; without any, actions are left out.
         horizon: steps within which what follows follows.
 
@@ -250,7 +256,7 @@ def find_rules(
     if not recorded.events:
         raise ValueError("rules need events, and this recording has none")
     check_horizon(horizon, len(recorded.ended))
-    clauses = {name: words[name] for name in recorded.events}
+    clauses = {name: recorded.words.get(name, name) for name in recorded.events}
     columns = list(recorded.events.values())
     for number, name in enumerate(actions):
         clauses[f"action {name}"] = f"the action is {name}"
@@ -364,57 +370,64 @@ def try_out(
     pairs, names = list(found), list(clauses)
     if not pairs or not len(now):
         return []
-    conditions = np.stack([now[:, sorted(when)].all(axis=1) for when, _ in pairs], axis=1)
-    seen = np.count_nonzero(_sums(conditions, episode), axis=0)
-    tried = np.flatnonzero(seen >= LEAST_SEEN)
-    pairs, conditions = [pairs[k] for k in tried], conditions[:, tried]
-    whats = then[:, [what for _, what in pairs]]
-    if_so, so, both = (_sums(each, episode) for each in (conditions, whats, conditions & whats))
+    group = np.unique(episode, return_inverse=True)[1]
+    counts = _counts([(frozenset(), *pair) for pair in pairs], now, then, group)
+    seen = np.count_nonzero(counts[1], axis=0)
+    tried = seen >= LEAST_SEEN
+    pairs, seen = [pairs[k] for k in np.flatnonzero(tried)], seen[tried]
+    _, if_so, so, both = counts[..., tried]
     support, base = both.sum(axis=0) / len(now), so.sum(axis=0) / len(now)
-    p_values, rules = _probabilities(pairs, now, conditions, whats, episode), []
+    p_values, rules = _probabilities(pairs, now, then, group), []
     for k, score in enumerate(shares(both, if_so)):
         pair, held = pairs[k], Worth(float(support[k]), score.value, float(base[k]))
         when, then_name = tuple(names[item] for item in sorted(pair[0])), names[pair[1]]
-        words = sentence(kind, [clauses[name] for name in when], clauses[then_name], horizon)
-        told = words, found[pair], held, (score.low, score.high), int(seen[tried[k]]), float(p_values[k])
+        said = tuple(clauses[name] for name in (*when, then_name))
+        told = said, horizon, found[pair], held, (score.low, score.high), int(seen[k]), float(p_values[k])
         rules.append(Rule(kind, when, then_name, *told, corrected=float(p_values[k])))
     return rules
 
 
 def _probabilities(
-    pairs: Sequence[Pair],
-    now: NDArray[np.bool_],
-    conditions: NDArray[np.bool_],
-    whats: NDArray[np.bool_],
-    episode: NDArray[np.int64],
+    pairs: Sequence[Pair], now: NDArray[np.bool_], then: NDArray[np.bool_], group: NDArray[np.int64]
 ) -> NDArray[np.float64]:
     """(R,) how probable it is that rules gain by chance what they do by each of their conditions.
 
     A rule is tried beside each that has fewer conditions, that with none included, in the steps where these
     come about. The greatest of the probabilities counts, so that all conditions must have a part in it.
     """
-    fewer = [(k, less) for k, (when, _) in enumerate(pairs) for less in _subsets(when)]
+    fewer = [(k, (less, *pair)) for k, pair in enumerate(pairs) for less in _subsets(pair[0])]
     if not fewer:
         return np.ones(0)
-    rule = np.array([k for k, _ in fewer])
-    within = np.stack([now[:, sorted(less)].all(axis=1) for _, less in fewer], axis=1)
-    conditions, whats = conditions[:, rule], whats[:, rule]
-    columns = within, conditions, within & whats, conditions & whats
-    found, greatest = covariance_test(*(_sums(each, episode) for each in columns)), np.zeros(len(pairs))
-    np.maximum.at(greatest, rule, found)
+    rule, beside = zip(*fewer, strict=True)
+    greatest = np.zeros(len(pairs))
+    np.maximum.at(greatest, list(rule), covariance_test(*_counts(beside, now, then, group)))
     return greatest
 
 
-def _sums(so: NDArray[np.bool_], group: NDArray[np.int64]) -> NDArray[np.int64]:
-    """(G, K) how many of (N, K) are so in each group of rows."""
-    order = np.argsort(group, kind="stable")
-    starts = np.unique(group[order], return_index=True)[1]
-    return np.add.reduceat(so[order], starts, axis=0, dtype=np.int64)
+def _counts(
+    beside: Sequence[tuple[frozenset[int], frozenset[int], int]],
+    now: NDArray[np.bool_],
+    then: NDArray[np.bool_],
+    group: NDArray[np.int64],
+) -> NDArray[np.int64]:
+    """Counts rows, a rule at a time, so that memory does not grow with steps times rules.
 
+    Args:
+        beside: K times fewer conditions, all of them, and what is said of them.
+        now: (N, I) what may be so.
+        then: (N, I) what may be so then.
+        group: (N,) numbers of the rows' groups, from 0 to G - 1.
 
-def sentence(kind: Kind, when: Sequence[str], then: str, horizon: int) -> str:
-    """A rule in words."""
-    return f"When {' and '.join(when)}, {soon(kind, horizon)}{then}"
+    Returns:
+        (4, G, K) in how many rows of each group there are the fewer conditions; all of them; the fewer with
+        what is said; and all with it.
+    """
+    out = np.empty((4, group.max() + 1, len(beside)), np.int64)
+    for k, (less, when, what) in enumerate(beside):
+        fewer, every = (now[:, sorted(items)].all(axis=1) for items in (less, when))
+        for row, so in enumerate((fewer, every, fewer & then[:, what], every & then[:, what])):
+            out[row, :, k] = np.bincount(group[so], minlength=out.shape[1])
+    return out
 
 
 def soon(kind: Kind, horizon: int) -> str:

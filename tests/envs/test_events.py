@@ -259,6 +259,7 @@ def test_ghosts_are_near_caught_and_catch(tmp_path):
         ("# speed: 2\nT--3-----E", [COAST], {"on_rails", "hit"}),
         ("# speed: 4\n# aboard: 3\n# falls: 1\nT-----------p--E", [BRAKE, BRAKE_HARD], {"on_rails", "fell"}),
         ("# speed: 1\n# aboard: 0\nT--p--E", [BRAKE], {"on_rails", "stands", "stepped_off"}),
+        ("# speed: 1\n# aboard: 0\nT--p--E", [BRAKE, BELL], set()),  # where it stood, it comes to none
         ("# speed: 2\nT------E", [BELL], set()),
         ("# speed: 2\nT------E", [COAST, COAST], {"arrived"}),
     ],

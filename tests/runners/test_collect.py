@@ -274,6 +274,19 @@ def small_recording(folder):
     return folder
 
 
+def test_words_of_events_are_made_printable_and_older_recordings_have_none(tmp_path):
+    folder = small_recording(tmp_path)
+    for name in ("rang", "opened"):
+        np.save(folder / f"{name}.npy", np.zeros((3, 2), bool))
+    assert read_recorded(folder).words == {"rang": "rang", "opened": "opened"}
+    (folder / "data.json").write_text(json.dumps({"events": {"rang": "a bell\x1b[2J\nrings", "more": "?"}}))
+    assert read_recorded(folder).words == {"rang": "a bell\\x1b[2J\\nrings", "opened": "opened"}
+    for strange in ({"events": {"rang": 3}}, {"events": ["rang"]}, []):
+        (folder / "data.json").write_text(json.dumps(strange))
+        with pytest.raises(ValueError, match=r"data\.json: its events must be names with the words"):
+            read_recorded(folder)
+
+
 def test_whatever_is_altered_in_a_recording_is_told_in_one_line(tmp_path):
     read_recorded(small_recording(tmp_path))
     rng = np.random.default_rng(0)
