@@ -117,7 +117,7 @@ def test_a_wrapper_hands_on_whatever_its_kind_may_have(encoder, name):
     spec = find_agent(name)
     agent = make_agent(name, encoder.space, vector().single_action_space, num_envs=8, seed=0)
     wrapper, base = type(spec.with_encoder(agent, encoder)), KINDS[spec.kind].base
-    learns = {"learn", "begin", "advance"}  # which those do that are inside
+    learns = {"learn", "expected", "begin", "advance"}  # which those do that are inside
     assert issubclass(wrapper, base) or learns & vars(base).keys()
     parts = {
         part for each in base.__mro__[:-2] for part in (*vars(each), *vars(each).get("__annotations__", ()))
