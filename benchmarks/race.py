@@ -97,6 +97,7 @@ class Ours:
         self.config = config
         env = config.make_env(config.settings.num_envs, AutoresetMode.SAME_STEP)
         self.learner = config.make_agent(env, device)
+        self.learner.prepare()
         self.stopwatch = Stopwatch()
         self.rollout = Rollout(env, self.learner.policy, config.env_seeds(), self.stopwatch)
         self.steps = 0

@@ -39,6 +39,10 @@ class FlatAdam:
 
     # Torch's optimisers load its compiler, for which who acts alone need not wait.
 
+    def prepare(self) -> None:
+        """Makes torch's optimiser now, and not in the first step."""
+        assert self._adam is not None
+
     @cached_property
     def _adam(self) -> torch.optim.Adam:
         return torch.optim.Adam([self._flat], self._learning_rate, eps=1e-5, fused=True)

@@ -136,6 +136,7 @@ class DQN(QLearner):
             ValueError: one line, when there is not.
         """
         check_memory(self._nbytes, self.config.buffer_size, self.device)
+        super().prepare()
 
     def learn(self, batch: Transition) -> dict[str, float | Tensor]:
         """Keeps one step of N environments and takes the optimiser's steps that are due. See `Learner.learn`.

@@ -282,6 +282,10 @@ class DeepLearner(Learner):
     def _make_network(self, observation_space: Space, action_space: Space) -> nn.Module:
         """The network for one environment's spaces; a ValueError says why none fits."""
 
+    def prepare(self) -> None:
+        """Makes the optimiser, which only who learns needs."""
+        self._optimizer.prepare()
+
     def _compile(self) -> Perceptron | None:
         """The network's compiled twin, if it has one."""
         return Perceptron.of([self.network], self._optimizer)
