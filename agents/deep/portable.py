@@ -12,6 +12,7 @@ import copy
 import io
 import logging
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from typing import Any
@@ -29,7 +30,7 @@ from .normalising import LARGEST, TINY, RunningNorm
 from .values import masked
 
 
-class Portable(nn.Module):
+class Portable(nn.Module, ABC):
     """What a policy does.
 
     Args:
@@ -54,9 +55,9 @@ class Portable(nn.Module):
         self.outputs = [*told]
         return tuple(told.values())
 
+    @abstractmethod
     def decide(self, known: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """The same, by their names."""
-        raise NotImplementedError
 
 
 class PortableTable(Portable):
