@@ -40,6 +40,9 @@ ClassifierName: TypeAlias = Literal[
     "mlp",
 ]
 
+MOST_NUMBERS = 10_000
+"""Values of a Discrete observation, each of which is a column of all samples: so 4 GB of 100,000 samples."""
+
 
 @dataclass(frozen=True)
 class CloningConfig:
@@ -121,6 +124,11 @@ class Cloning(Imitator):
         self.config, self.first, self.num_actions = config, int(action_space.start), int(action_space.n)
         self.policy = ClonePolicy(self)
         numbers = observation_space if isinstance(observation_space, Discrete) else None
+        if numbers and numbers.n > MOST_NUMBERS:
+            raise MisfitError(
+                f"imitators tell {MOST_NUMBERS:,} numbers apart at most; got {describe(numbers)}: "
+                "a table learns from these, an imitator from observations that are arrays"
+            )
         self._numbers = numbers
         self._width = int(numbers.n) if numbers else math.prod(observation_space.shape or (1,))
         self._rng = rng

@@ -62,6 +62,8 @@ def test_numbers_are_seen_one_by_one():
 def test_what_does_not_fit_is_refused(tmp_path):
     with pytest.raises(ValueError, match="imitators need observations that are arrays or numbers"):
         make_agent("clone", SPACE, Box(0, 1, (2,)), num_envs=1, seed=0)
+    with pytest.raises(ValueError, match="tell 10,000 numbers apart at most; got Discrete\\(10001\\)"):
+        make_agent("clone", Discrete(10_001), ACTIONS, num_envs=1, seed=0)
     with pytest.raises(ValueError, match="round must be at least 1; got 0"):
         DAggerConfig(round=0)
     for config in (CloningConfig, DAggerConfig):
