@@ -214,6 +214,13 @@ def grow(a, b, c, d):
 
 
 @kernel
+def holds(a, b, c, d, cell):
+    """Whether a cell's bit is set in the four words of a board."""
+    word = a if cell < 64 else b if cell < 128 else c if cell < 192 else d
+    return (word >> np.uint64(cell & 63)) & ONE != 0
+
+
+@kernel
 def way_to(ways, goals, cell, heading):
     """The heading in which the nearest goal lies, by cells that are ways; -1 where none can be reached.
 
@@ -225,7 +232,7 @@ def way_to(ways, goals, cell, heading):
     while True:
         for turn in (0, 3, 1, 2):
             to = (heading + turn) & 3
-            if has((a, b, c, d), cell + STEPS[to]):
+            if holds(a, b, c, d, cell + STEPS[to]):
                 return to
         ga, gb, gc, gd = grow(a, b, c, d)
         ga, gb, gc, gd = ga & wa | a, gb & wb | b, gc & wc | c, gd & wd | d
