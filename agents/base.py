@@ -254,6 +254,12 @@ class Searcher(Trainable):
     def tell(self, fitness: NDArray[Any]) -> dict[str, float]:
         """Takes the (P,) fitness of the last population; returns metrics: best, median, diversity, others."""
 
+    def levels_changed(self) -> None:  # noqa: B027 it need do nothing
+        """Is told that episodes are of other levels from now on: fitness so far says nothing of what follows.
+
+        By default it does nothing: most compare genomes of one generation alone, which meet the same levels.
+        """
+
     def graph(self) -> Any:
         """The best genome's network, a `population.Graph`, to be drawn; by default None: all are alike."""
         return None

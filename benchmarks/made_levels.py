@@ -24,7 +24,7 @@ from level_models import CONFIGS
 from meze.agents.generative import base
 from meze.envs.platformer.making import make_levels, terrain
 from meze.envs.platformer.pool import load_pool, note_certified
-from meze.envs.platformer.sets import new_set, part, write_levels
+from meze.envs.platformer.sets import part, write_levels
 from meze.runners.reporting.statistics import over_runs
 from race import Examiner, Ours, preset
 
@@ -69,8 +69,8 @@ def main(settings: Settings) -> None:
     with tempfile.TemporaryDirectory() as folder:
         for name, levels in {"source": source, "made": made, "both": [*source, *made]}.items():
             path = Path(folder) / name
-            with new_set(path) as new:
-                write_levels(new, [replace(level, name=f"{k:05}") for k, level in enumerate(levels)])
+            path.mkdir()
+            write_levels(path, [replace(level, name=f"{k:05}") for k, level in enumerate(levels)])
             scores: dict[str, list[float]] = {kind: [] for kind in kinds}
             for seed in settings.seeds:
                 config = preset(

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
-from .levels.target import set_folder
+from .levels.target import new_set, set_folder
 from .reporting.facts import report_lines
 from .setup.files import write_json
 from .setup.settings import leading_names, parse
@@ -47,11 +47,11 @@ def main(args: Sequence[str]) -> int:
         raise ValueError("--format needs vglc or mario-ai")
     target = set_folder(given.out)
     from ..envs.platformer.corpora import read_collection
-    from ..envs.platformer.sets import new_set, write_levels
+    from ..envs.platformer.sets import write_levels
 
-    levels, lost = read_collection(Path(names[0]), given.format)
-    report = make_report(levels, lost)
     with new_set(target) as folder:
+        levels, lost = read_collection(Path(names[0]), given.format)
+        report = make_report(levels, lost)
         write_levels(folder, levels)
         write_json(folder / "report.json", report)
     for line in report_lines(report):

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import closing
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass, field
 from itertools import chain, count
 from pathlib import Path
@@ -15,10 +15,11 @@ import numpy as np
 from ..agents.generative.base import MODELS, DrawingModel, Rows, fit, load, save
 from ..agents.generative.config import GanConfig, MarkovConfig
 from ..checking import needed, unknown, within
-from .levels.target import set_folder
+from .levels.target import new_set, set_folder
 from .reporting.page import new_figure
 from .run.metrics import MetricsLog
 from .run.progress import ProgressLine
+from .setup.interrupts import Saved, exit_code
 from .setup.settings import parse
 
 USAGE = "meze make-levels --model gan|markov --out NAME [flags]"
@@ -65,6 +66,9 @@ class MakeLevelsSettings:
 
 
 FLAGS = MakeLevelsSettings()
+CURE = "ask for fewer, or take another model"
+CURES = {"gan": "train it for longer, or on more levels", "markov": "let it learn from more levels"}
+"""What to do where too few drawings can be played; `CURE`, where nothing is learnt."""
 
 
 def main(args: Sequence[str]) -> int:
@@ -76,21 +80,22 @@ def main(args: Sequence[str]) -> int:
     new_figure()  # a library that is missing shows before anything is learnt
     from ..envs.platformer.making import TooFewError, make_levels, terrain
     from ..envs.platformer.pool import load_pool
-    from ..envs.platformer.sets import new_set, write_levels
+    from ..envs.platformer.sets import write_levels
     from .levels.comparison import kind_of_generator, kind_of_made, kind_of_source
     from .levels.report import DRAWINGS, Report, spreads
 
-    model = None if given.model in MODELS else load_model(given.model)
-    source = load_pool(given.train_on, given.difficulty, "train", given.pool_size)
-    with new_set(target) as folder:
+    with new_set(target) as folder, ExitStack() as kept:
+        model = None if given.model in MODELS else load_model(given.model)
+        source = load_pool(given.train_on, given.difficulty, "train", given.pool_size)
         if model is None:
             model = learn(given, list(map(terrain, source)), folder)
+            kept.enter_context(keeping(model, target))
         save(folder / "model.safetensors", model)
         draw = drawer(model, given.seed)
         try:
             made = make_levels(draw, given.count)
         except TooFewError as error:
-            raise ValueError(f"{error}: {advice(given, model, target)}") from None
+            raise ValueError(f"{error}: {CURES.get(given.model, CURE)}") from None
         write_levels(folder, made.levels)
         kinds = (
             kind_of_source(source, given.train_on == "generated"),
@@ -144,17 +149,25 @@ def drawer(model: DrawingModel, seed: int) -> Callable[[int], Rows]:
     return lambda k: model.draw(np.random.default_rng([seed, k]))
 
 
-def advice(given: MakeLevelsSettings, model: DrawingModel, target: Path) -> str:
-    """What to do where too few drawings can be played; a model that was learnt is kept beside the target."""
-    if given.model not in MODELS:
-        return "ask for fewer, or take another model"
+@contextmanager
+def keeping(model: DrawingModel, target: Path) -> Iterator[None]:
+    """Keeps a model that has learnt beside the target until the set is made: whatever stops it loses none.
+
+    Raises:
+        ValueError: with where it is kept, where one was raised within.
+        Saved: after Ctrl-C, when it was said where it is kept.
+    """
     places = (
         target.with_name(f"{target.name}{end}.safetensors")
         for end in chain([""], map("-{}".format, count(2)))
     )
-    kept = next(place for place in places if not (place.exists() or place.is_symlink()))
-    save(kept, model)
-    cure = (
-        "train it for longer, or on more levels" if given.model == "gan" else "let it learn from more levels"
-    )
-    return f"{cure}; the model is kept as {kept}"
+    place = next(place for place in places if not (place.exists() or place.is_symlink()))
+    save(place, model)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        print(f"stopped; the model is kept: go on with --model {place}")
+        raise Saved(exit_code(error)) from error
+    except ValueError as error:
+        raise ValueError(f"{error}; the model is kept as {place}") from error
+    place.unlink()

@@ -230,6 +230,11 @@ class Neat(Searcher):
             "connections": float(connections),
         }
 
+    def levels_changed(self) -> None:
+        """Species begin anew to be waited for until they get better; see `Searcher.levels_changed`."""
+        for species in self._species.species.values():
+            species.fitness_history.clear()
+
     def state_dict(self) -> State:
         """The genomes and species as arrays, the counters, and the random stream."""
         state: State = {

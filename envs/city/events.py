@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from ..core.compiling import kernel
 from ..core.measures import Event
-from ..core.scalars import bind_digits, bind_policy
+from ..core.scalars import Digits, bind_policy
 from .kernels import ego_target
 from .observe import GIVE_WAY, SITUATION_WORDS, TAKEN, observe_situation
 from .roads import town_of, word_at
@@ -19,11 +19,7 @@ from .state import FORWARD, ON_ROAD_MASK, STEPPING_MASK, CityParams
 AHEAD, SIGNAL, SIREN = 0, 3, 4  # digits of a situation
 GREEN, RED = 1, 2  # values of SIGNAL
 
-_situation = bind_digits(observe_situation, [len(words) for words in SITUATION_WORDS])
-
-
-def _is(digit: int, *values: int) -> Callable[..., Any]:
-    return lambda params, before, after: np.isin(_situation(params, before)[digit], values)
+_situation = Digits(observe_situation, [len(words) for words in SITUATION_WORDS])
 
 
 @kernel
@@ -81,13 +77,13 @@ def _told(name: str) -> Callable[..., Any]:
 
 
 EVENTS = (
-    Event("light_red", "the light is red", _is(SIGNAL, RED)),
+    Event("light_red", "the light is red", _situation.holds(SIGNAL, RED)),
     Event("light_turns_red", "the light turns red", _turns(RED)),
     Event("light_turns_green", "the light turns green", _turns(GREEN)),
-    Event("others_first", "others go first", _is(AHEAD, GIVE_WAY)),
-    Event("siren", "a siren is heard", _is(SIREN, 1, 2)),
-    Event("siren_behind", "an ambulance wants to pass", _is(SIREN, 2)),
-    Event("car_ahead", "a car is ahead", _is(AHEAD, TAKEN)),
+    Event("others_first", "others go first", _situation.holds(AHEAD, GIVE_WAY)),
+    Event("siren", "a siren is heard", _situation.holds(SIREN, 1, 2)),
+    Event("siren_behind", "an ambulance wants to pass", _situation.holds(SIREN, 2)),
+    Event("car_ahead", "a car is ahead", _situation.holds(AHEAD, TAKEN)),
     Event("car_ahead_stops", "the car ahead stops", _car_stops),
     Event("person_at_kerb", "somebody is about to cross", _people(STEPPING_MASK)),
     Event("person_ahead", "somebody crosses ahead", _people(ON_ROAD_MASK)),

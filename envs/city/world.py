@@ -205,10 +205,6 @@ class City(World):
             table.flags.writeable = False
         return CityParams(self._rules(), *pool, views, even_lots(len(self.maps)))
 
-    def params(self) -> CityParams:
-        """The tables that all environments of this world share."""
-        return self._params
-
     def _rules(self) -> NDArray[np.void]:
         config = self.config
         height, width = self.shape

@@ -8,6 +8,7 @@ from .drawings import Drawing as Drawing
 from .drawings import DrawingError as DrawingError
 from .drawings import Shelf as Shelf
 from .drawings import read_drawing as read_drawing
+from .drawings import shipped as shipped
 from .env import MOWorldEnv as MOWorldEnv
 from .env import WorldEnv as WorldEnv
 from .fog import check_fog as check_fog
@@ -23,6 +24,8 @@ from .measures import Event as Event
 from .measures import Measure as Measure
 from .measures import Played as Played
 from .measures import Target as Target
+from .pooled import PoolConfig as PoolConfig
+from .pooled import each_level as each_level
 from .registry import WorldSpec as WorldSpec
 from .registry import find_world as find_world
 from .registry import register_world as register_world
@@ -38,7 +41,7 @@ from .rng import later_u64 as later_u64
 from .rng import next_u64 as next_u64
 from .rng import skip as skip
 from .rng import uniform_int as uniform_int
-from .scalars import bind_digits as bind_digits
+from .scalars import Digits as Digits
 from .scalars import bind_policy as bind_policy
 from .settings import check_settings as check_settings
 from .splits import Split as Split
@@ -48,6 +51,7 @@ from .splits import is_kept as is_kept
 from .splits import shown_seed as shown_seed
 from .textfile import read_text as read_text
 from .vector import WorldVectorEnv as WorldVectorEnv
+from .ways import ways_to as ways_to
 from .world import REWARD_SCALE as REWARD_SCALE
 from .world import Kernels as Kernels
 from .world import Renderer as Renderer

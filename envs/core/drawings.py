@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from importlib.resources import files
 from importlib.resources.abc import Traversable
 from os import PathLike, fspath
 from pathlib import Path
@@ -43,6 +44,12 @@ class Drawing:
     def title(self) -> str:
         """For people."""
         return self.values.get("title", self.name)
+
+    def require(self, letters: str, words: str, least: int = 1, most: int = 1) -> None:
+        """Refuses fewer or more of some letters together, in words that say how many there are to be."""
+        count = sum(row.count(letter) for row in self.rows for letter in letters)
+        if not least <= count <= most:
+            self.refuse(f"{words}; this one has {count or 'none'}")
 
     def refuse(self, words: str, row: int | None = None, column: int = 0) -> NoReturn:
         """Raises DrawingError.
@@ -123,6 +130,11 @@ def _value(name: str, key: str, text: str | None, usual: Usual) -> str | float:
     return int(number) if is_whole else number
 
 
+def shipped(folder: str) -> Traversable:
+    """A folder of what comes with this package."""
+    return files(__name__.partition(".")[0]) / "assets" / folder
+
+
 Made = TypeVar("Made", bound=Any)
 """What is made of a text: a dataclass with a `name`."""
 
@@ -134,7 +146,7 @@ class Shelf(Generic[Made]):
     kind: str
     """What one is called, as in `maze`."""
     folder: Traversable
-    """Where the hand-made ones lie, as `.txt` files."""
+    """Where the hand-made ones lie, as `.txt` files; of this package it's `shipped(name)`."""
     parse: Callable[[str, str], Made]
     """`(text, name) -> one`; it raises a ValueError of one line that mentions the name."""
     max_bytes: int = 8192

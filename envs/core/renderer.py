@@ -178,6 +178,11 @@ class Panel:
             pygame.draw.rect(self.surface, color, rect, border_radius=4)
         self.y += 16
 
+    def gauge(self, label: str, value: str, share: float, color: Color) -> None:
+        """Writes a line of label and value, and draws a bar below it."""
+        self.row(label, value, color)
+        self.bar(float(share), color)
+
     def rule(self) -> None:
         """Draws a line between two groups."""
         pygame.draw.line(self.surface, RULE, (self._left, self.y + 4), (self._right - 1, self.y + 4))
@@ -231,6 +236,19 @@ class PanelRenderer(Renderer):
         self.panel.rows(hud or {})
         self.panel.legend(self.legend, self.sample)
         return to_array(self.frame)
+
+    def veil(self, strength: NDArray[Any], color: Color, area: tuple[int, int, int, int]) -> None:
+        """Lays a color over a part of the picture, with soft edges.
+
+        Args:
+            strength: (columns, rows) how strong it is there, from 0 to 255.
+            color: its color.
+            area: left, top, width and height of the part, in pixels.
+        """
+        cloud = pygame.Surface(strength.shape, pygame.SRCALPHA, 32)
+        cloud.fill(color)
+        pygame.surfarray.pixels_alpha(cloud)[:] = strength
+        self.frame.blit(pygame.transform.smoothscale(cloud, area[2:]), area[:2])
 
     @abstractmethod
     def paint(self, e: np.void, phase: float) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -42,24 +43,31 @@ def bind_policy(act_one: Callable[..., Any]) -> Callable[[Any, NDArray[Any]], ND
     return act
 
 
-def bind_digits(
-    observe_one: Callable[..., Any], sizes: Sequence[int]
-) -> Callable[[Any, NDArray[Any]], tuple[NDArray[np.int64], ...]]:
-    """Makes of an observation that is a number in mixed radix what tells its digits of any states.
+class Digits:
+    """The digits of an observation that is a number in mixed radix, the highest first.
 
     Args:
         observe_one: `(params, state, i, obs) -> None`, compiled with `kernel`.
-        sizes: how many values each digit has, that of the highest digit first.
-
-    Returns:
-        `(params, state) ->` digits, the highest first, each (N,) int64.
+        sizes: how many values each digit has.
     """
 
-    def digits(params: Any, state: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
-        number = _written(_observe_rows, "observe_one", observe_one, params, state)
-        return np.unravel_index(number, tuple(sizes))
+    def __init__(self, observe_one: Callable[..., Any], sizes: Sequence[int]) -> None:
+        self._observe_one, self._sizes = observe_one, tuple(sizes)
+        self.count = math.prod(sizes)
+        """How many numbers there are."""
 
-    return digits
+    def __call__(self, params: Any, state: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
+        """Of (N,) states, each (N,) int64."""
+        number = _written(_observe_rows, "observe_one", self._observe_one, params, state)
+        return np.unravel_index(number, self._sizes)
+
+    def of(self, number: int) -> tuple[int, ...]:
+        """Of a single number."""
+        return tuple(map(int, np.unravel_index(int(number), self._sizes)))
+
+    def holds(self, digit: int, *values: int) -> Callable[[Any, NDArray[Any], NDArray[Any]], NDArray[Any]]:
+        """For an `Event`: whether a digit has one of some values before a step."""
+        return lambda params, before, after: np.isin(self(params, before)[digit], values)
 
 
 def _written(

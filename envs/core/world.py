@@ -13,7 +13,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from typing import Any, ClassVar, NamedTuple, TypeAlias, get_args, get_type_hints
 
 import numpy as np
-from gymnasium.spaces import Space
+from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import ArrayLike, NDArray
 
 from ...checking import did_you_mean, load_object, unknown
@@ -54,18 +54,19 @@ def state_dtype(
     return np.dtype([*CORE_FIELDS, *nested, *fields], align=True)
 
 
-def check_ranges(state: NDArray[Any], ranges: Mapping[str, tuple[float, float]]) -> None:
+def check_ranges(state: NDArray[Any], ranges: Mapping[str, float | tuple[float, float]]) -> None:
     """Checks fields of state records, for a world's `check_state`.
 
     Args:
         state: (N,) records, N at least 1.
-        ranges: field name to the least and the greatest value that it may hold.
+        ranges: field name to the least and the greatest value that it may hold, or to the latter alone where
+            the former is 0.
 
     Raises:
         ValueError: one line that names the field, the value and the range.
     """
-    for name, (low, high) in ranges.items():
-        values = state[name]
+    for name, limits in ranges.items():
+        (low, high), values = limits if isinstance(limits, tuple) else (0, limits), state[name]
         least, greatest = values.min(), values.max()
         if not (low <= least and greatest <= high):
             wrong = greatest if low <= least else least
@@ -152,7 +153,7 @@ class Renderer(ABC):
 class World(ABC):
     """A world: the kernels, the spaces and the tables, for one config. Worlds inherit it.
 
-    Up to `params` each of them has to say what it is; the rest has defaults.
+    Up to `__init__` each of them has to say what it is, and there its params; the rest has defaults.
     """
 
     config: Any
@@ -166,9 +167,28 @@ class World(ABC):
     def __init__(self, config: Any) -> None:
         """Makes the world of one config; the annotation of `config` names its dataclass."""
 
-    @abstractmethod
-    def params(self) -> NamedTuple:
-        """Read-only tables and scalars that the whole batch shares (built once, then kept)."""
+    _params: Any
+
+    def params(self) -> Any:
+        """Read-only tables and scalars that the whole batch shares, a NamedTuple (built once, then kept).
+
+        By default what the world has as `_params`.
+        """
+        return self._params
+
+    def take(self, kernels: Any, mode: str, **modes: int | tuple[int, ...]) -> None:
+        """Takes kernels by their usual names, and makes the spaces: an action for each of `action_names`.
+
+        Args:
+            kernels: the module of `reset_one`, `step_one`, `observe_<mode>` and maybe `mask_one`.
+            mode: the observation that is wanted.
+            **modes: what each is: a number below this one, or uint8 planes of this shape.
+        """
+        size = modes[mode]
+        self.action_space = Discrete(len(self.action_names))
+        self.observation_space = Discrete(size) if isinstance(size, int) else Box(0, 255, size, np.uint8)
+        observe_one, mask_one = getattr(kernels, f"observe_{mode}"), getattr(kernels, "mask_one", None)
+        self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe_one, mask_one)
 
     reset_choices: Mapping[str, int] = {}
     """Reset options that are numbers from 0, each with how many there are. In `reset_one` the record's field

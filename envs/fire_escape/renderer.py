@@ -37,10 +37,7 @@ class FireEscapeRenderer(PanelRenderer):
             pygame.draw.polygon(self.frame, "white", np.stack([points.real, points.imag], axis=1))
         for x, y in np.argwhere((kind == WALL) & (np.roll(kind, 1, axis=1) != WALL)) * UNIT:
             self.frame.fill((124, 130, 150), (x, y, UNIT, 8))
-        cloud = pygame.Surface(kind.shape, pygame.SRCALPHA, 32)
-        cloud.fill((44, 42, 48))
-        pygame.surfarray.pixels_alpha(cloud)[:] = 14 * np.minimum(smoke, 12)
-        self.frame.blit(pygame.transform.smoothscale(cloud, SIZE), (0, 0))
+        self.veil(14 * np.minimum(smoke, 12), (44, 42, 48), (0, 0, *SIZE))
         for k in np.flatnonzero(e["people"])[::-1]:
             start, end = (np.array(divmod(int(e[name][k]), WIDTH)[::-1]) - 0.5 for name in ("were", "people"))
             self._person(tuple((start + (end - start) * phase) * UNIT), int(k))
@@ -65,8 +62,7 @@ class FireEscapeRenderer(PanelRenderer):
         """Writes health, and what has happened."""
         panel, info = self.panel, e["info"]
         color = GOOD if info["health"] > 50 else BAD
-        panel.row("health", f"{info['health']} %", color)
-        panel.bar(info["health"] / 100, color)
+        panel.gauge("health", f"{info['health']} %", info["health"] / 100, color)
         panel.row("burning", f"{e['num_burning']} cells", BAD)
         panel.row("others out", f"{info['out']} of {np.count_nonzero(e['people'][1:]) + info['out']}")
         panel.rule()

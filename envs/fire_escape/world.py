@@ -4,23 +4,12 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ..core import (
-    COST,
-    SUCCESS,
-    Kernels,
-    Measure,
-    Renderer,
-    World,
-    bind_policy,
-    check_ranges,
-    refuse_if,
-)
+from ..core import COST, SUCCESS, Measure, Renderer, World, bind_policy, check_ranges, refuse_if
 from . import expert, fog, kernels
 from .config import FireEscapeConfig
-from .state import CELLS, EXIT, EXITS, FIRE, HEIGHT, NEAREST, OUTER, STATE, WALL, WIDTH, FireEscapeParams
+from .state import CELLS, EXIT, FIRE, HEIGHT, NEAREST, OUTER, STATE, WALL, WIDTH, FireEscapeParams
 
 
 class FireEscape(World):
@@ -77,24 +66,16 @@ class FireEscape(World):
     def __init__(self, config: FireEscapeConfig | None = None) -> None:
         """Takes the settings, by default all defaults."""
         self.config = config = config or FireEscapeConfig()
-        self.action_space: Space = Discrete(5)
-        self.observation_space: Space = Box(0, 255, (3 + EXITS + 1, kernels.VIEW, kernels.VIEW), np.uint8)
-        observe: Callable = kernels.observe_grid
-        if config.observation == "index":
-            self.observation_space, observe = Discrete(4 * 5 * 4**4), kernels.observe_index
-        self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
+        planes = len(self.observation_names), kernels.VIEW, kernels.VIEW
+        self.take(kernels, config.observation, grid=planes, index=4 * 5 * 4**4)
         if config.fog:
             self.state_dtype, self.kernels = fog.twin(self.kernels)
         self._params = FireEscapeParams(config.people, round(1024 * config.spread))
 
-    def params(self) -> FireEscapeParams:
-        """What all buildings have in common."""
-        return self._params
-
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""
-        ranges = {"kind": OUTER, "smoke": FIRE, "goal": NEAREST, "people": CELLS - 1, "burning": CELLS - 1}
-        check_ranges(state, {name: (0, most) for name, most in ranges.items()})
+        most = {"kind": OUTER, "smoke": FIRE, "goal": NEAREST, "people": CELLS - 1, "burning": CELLS - 1}
+        check_ranges(state, most)
         is_way, agent, others = state["kind"] < WALL, state["people"][:, :1], state["people"][:, 1:]
         is_edge = np.pad(np.zeros((HEIGHT - 2, WIDTH - 2), bool), 1, constant_values=True).ravel()
         count = np.count_nonzero(state["smoke"] == FIRE, axis=1)

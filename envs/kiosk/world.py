@@ -28,7 +28,6 @@ from .state import (
     REACH,
     REVENUE,
     WALK,
-    KioskParams,
     kiosk_state,
 )
 from .validate import check_state
@@ -189,10 +188,6 @@ class Kiosk(World):
         low, high = np.zeros(NUM_FEATURES, np.int32), np.full(NUM_FEATURES, MOST, np.int32)
         high[[WALK, REACH]] = MOST_WALK, _MOST
         return Box(np.tile(low, (num_sites, 1)), np.tile(high, (num_sites, 1)), dtype=np.int32)
-
-    def params(self) -> KioskParams:
-        """The tables that all environments of this world share."""
-        return self._params
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words: the city, and which sites are taken."""

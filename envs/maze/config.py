@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import ClassVar
 
-from ..core import Split, check_settings, first_seed
+from ..core import PoolConfig
 from .state import GHOSTS, HEIGHT, SMALLEST, WIDTH
 
 
 @dataclass(frozen=True)
-class MazeConfig:
+class MazeConfig(PoolConfig):
     """Settings of a maze."""
 
     maze: str = "generated"
     """`generated`, `shipped` (all of the hand-made ones), the name of one, or the path of a maze's file."""
-    split: Split = "train"
-    """Seeds of generated mazes: `train`, `test`, or the first seed as a number."""
-    pool_size: int = 64
-    """Number of generated mazes."""
     width: int = 19
     """Cells that a generated maze is wide; odd."""
     height: int = 15
@@ -27,14 +23,16 @@ class MazeConfig:
     """From 0, with slow ghosts that fear long, to 1."""
     ghosts: int = 4
     """How many ghosts there are: the chaser, who cuts off, who circles, the wanderer."""
-    observation: Literal["grid", "index"] = "grid"
-    """`grid`: what is around, as planes; `index`: the situation as one number, for tables."""
+    ranges: ClassVar = {
+        "width": (SMALLEST, WIDTH),
+        "height": (SMALLEST, HEIGHT),
+        "difficulty": (0, 1),
+        "ghosts": (0, GHOSTS),
+    }
 
     def __post_init__(self) -> None:
         """Checks the fields; raises ValueError."""
-        sizes = {"width": (SMALLEST, WIDTH), "height": (SMALLEST, HEIGHT)}
-        check_settings(self, {"pool_size": (1, 1024), "difficulty": (0, 1), "ghosts": (0, GHOSTS)} | sizes)
-        first_seed(self.split)  # which checks it
+        super().__post_init__()
         for name in ("width", "height"):
             size = getattr(self, name)
             if size % 2 == 0:

@@ -6,23 +6,17 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Event, bind_digits
+from ..core import Digits, Event
 from .kernels import NEAR, observe_index
 from .state import MazeParams
 
-SIZES = 8, 4, 5, 5, 5, 5
-"""Values of each digit of the observation `index`: food or prey, the last direction, what is on each side."""
+# Of the observation `index`: food or prey, the last direction, what is on each side.
 WITHIN_TWO, WITHIN_FOUR = 1, 2  # values of what is on a side, as far as `NEAR` says
-
-digits_of = bind_digits(observe_index, SIZES)
+DIGITS = Digits(observe_index, (8, 4, 5, 5, 5, 5))
 
 
 def _ghost(*values: int) -> Callable[..., Any]:
-    return lambda params, before, after: np.isin(digits_of(params, before)[2:], values).any(axis=0)
-
-
-def _prey(params: MazeParams, before: NDArray, after: NDArray) -> NDArray[np.bool_]:
-    return digits_of(params, before)[0] >= 4
+    return lambda params, before, after: np.isin(DIGITS(params, before)[2:], values).any(axis=0)
 
 
 def _turns_back(params: MazeParams, before: NDArray, after: NDArray) -> NDArray[np.bool_]:
@@ -32,7 +26,7 @@ def _turns_back(params: MazeParams, before: NDArray, after: NDArray) -> NDArray[
 EVENTS = (
     Event("ghost_near", f"a ghost is within {NEAR[1]} steps", _ghost(WITHIN_TWO, WITHIN_FOUR)),
     Event("ghost_here", f"a ghost is within {NEAR[0]} steps", _ghost(WITHIN_TWO)),
-    Event("prey", "a scared ghost can be caught", _prey),
+    Event("prey", "a scared ghost can be caught", DIGITS.holds(0, *range(4, 8))),
     Event("scatter", "the ghosts scatter", lambda params, before, after: before["scatters"] > 0),
     Event("turned_back", "it turns back", _turns_back),
     Event("ate", "it eats a pellet", lambda params, before, after: after["left"] < before["left"]),

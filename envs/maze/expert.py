@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -88,13 +89,7 @@ def search_one(q, s, i):
     return last if end > q.ways[0, 0] else q.ways[1, 0]
 
 
-class Expert:
-    """Chooses actions from any state; the room for its search is its own."""
-
-    def __init__(self) -> None:
-        self._act = bind_policy(search_one)
-        self._room = np.zeros(BEAM, STATE), np.zeros(4 * BEAM, STATE), np.zeros((5, 4 * BEAM), np.int64)
-
-    def __call__(self, params: MazeParams, state: NDArray[Any]) -> NDArray[np.int64]:
-        """Chooses (N,) actions."""
-        return self._act(Search(params, *self._room), state)
+def expert() -> Callable[[Any, NDArray], NDArray[np.int64]]:
+    """The policy; the room for its search is its own."""
+    room = np.zeros(BEAM, STATE), np.zeros(4 * BEAM, STATE), np.zeros((5, 4 * BEAM), np.int64)
+    return lambda params, state: bind_policy(search_one)(Search(params, *room), state)

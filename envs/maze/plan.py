@@ -10,12 +10,10 @@ A free cell at the rim leads through a tunnel to the opposite one. Each free cel
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Drawing, Shelf, read_drawing
+from ..core import Drawing, Shelf, read_drawing, shipped, ways_to
 from .state import COLUMNS, EDGE, HEIGHT, LAYOUT, MOST_CELLS, PELLET, POWER, ROWS, SMALLEST, STRIDE, WIDTH
 
 LETTERS = "X.o-SG"
@@ -27,56 +25,32 @@ def read_maze(text: str, name: str) -> Drawing:
     for r, row in enumerate(maze.rows):
         if len(row) != len(maze.rows[0]):
             maze.refuse(f"rows are equally long; this one has {len(row)} letters", r)
-    letters = "".join(maze.rows)
-    for letter, words in (("S", "start, S"), ("G", "home of ghosts, G")):
-        if letters.count(letter) != 1:
-            maze.refuse(f"a maze has one {words}; this one has {letters.count(letter)}")
-    if "." not in letters and "o" not in letters:
-        maze.refuse("a maze has pellets")
-    cells = _cells(maze)
-    if len(cells) > MOST_CELLS:
-        maze.refuse(f"a maze has at most {MOST_CELLS} free cells; this one has {len(cells)}")
-    after = _neighbours(maze, cells)
+    maze.require("S", "a maze has one start, S")
+    maze.require("G", "a maze has one home of ghosts, G")
+    maze.require(".o", "a maze has pellets", most=MOST_CELLS)
+    maze.require(LETTERS[1:], f"a maze has at most {MOST_CELLS} free cells", most=MOST_CELLS)
+    cells, after = _free(maze)
     for k, place in enumerate(cells):
-        if (after[k] != k).sum() < 2:
+        if (after[:, k] != k).sum() < 2:
             maze.refuse("a dead end", *place)
-    is_apart = _distances(after)[0] < 0
+    is_apart = np.isinf(ways_to(after, np.zeros(1, np.int64))[0])
     if is_apart.any():
-        maze.refuse("there is no way to here from the first free cell", *cells[int(is_apart.argmax())])
+        maze.refuse("there is no way to here from the first free cell", *cells[is_apart.argmax()])
     return maze
 
 
-MAZES = Shelf("maze", files(__name__.partition(".")[0]) / "assets" / "mazes", read_maze)
+MAZES = Shelf("maze", shipped("mazes"), read_maze)
 """The hand-made ones."""
 
 
-def _cells(maze: Drawing) -> list[tuple[int, int]]:
-    """Rows and columns of the free cells, in the order of the text."""
-    return [(r, c) for r, line in enumerate(maze.rows) for c, letter in enumerate(line) if letter != "X"]
-
-
-def _neighbours(maze: Drawing, cells: list[tuple[int, int]]) -> NDArray[np.int16]:
-    """(n, 4) the cell in each direction, or the cell itself before a wall."""
-    number, height, width = {at: k for k, at in enumerate(cells)}, len(maze.rows), len(maze.rows[0])
-    steps = list(zip(ROWS, COLUMNS, strict=True))
-    found = [
-        [number.get(((r + dr) % height, (c + dc) % width), k) for dr, dc in steps]
-        for k, (r, c) in enumerate(cells)
+def _free(maze: Drawing) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Free cells: (n, 2) rows and columns; (4, n) the one in each direction, or the same before a wall."""
+    free = np.array(list(map(list, maze.rows))) != "X"
+    number = np.where(free, free.cumsum().reshape(free.shape) - 1, -1)
+    beside = [
+        np.roll(number, (-row, -column), (0, 1))[free] for row, column in zip(ROWS, COLUMNS, strict=True)
     ]
-    return np.array(found, np.int16)
-
-
-def _distances(after: NDArray[np.int16]) -> NDArray[np.int16]:
-    """(n, n) steps from cell to cell, -1 where there is no way; breadth first, from all cells at once."""
-    away = np.where(np.eye(len(after), dtype=bool), 0, -1).astype(np.int16)
-    reached, steps = away == 0, 0
-    while True:
-        steps += 1
-        fresh = reached[after].any(axis=1) & (away < 0)  # those from which a neighbour was reached
-        if not fresh.any():
-            return away
-        away[fresh] = steps
-        reached = fresh
+    return np.argwhere(free), np.where(np.array(beside) < 0, number[free], beside)
 
 
 def lay_out(maze: Drawing) -> tuple[np.void, NDArray[np.uint8]]:
@@ -85,17 +59,17 @@ def lay_out(maze: Drawing) -> tuple[np.void, NDArray[np.uint8]]:
     Returns:
         A record of `LAYOUT`, and (3, n, n) uint8: `near`, `away` and `toward` of `MazeParams`.
     """
-    cells, height, width = _cells(maze), len(maze.rows), len(maze.rows[0])
-    after, count = _neighbours(maze, cells), len(cells)
+    (cells, after), height, width = _free(maze), len(maze.rows), len(maze.rows[0])
+    count = len(cells)
     m, k = np.zeros(1, LAYOUT)[0], np.arange(count)
     m["next"] = np.arange(MOST_CELLS)[:, None]
-    m["next"][:count] = after
+    m["next"][:count] = after.T
     m["onward"] = -1
     for d in range(4):
-        ways = (after != k[:, None]) & (np.arange(4) != d ^ 2)
-        m["onward"][:count, d] = np.where(ways.sum(axis=1) == 1, ways.argmax(axis=1), -1)
+        ways = (after != k) & (np.arange(4) != d ^ 2)[:, None]
+        m["onward"][:count, d] = np.where(ways.sum(axis=0) == 1, ways.argmax(axis=0), -1)
     m["place"][:count] = cells
-    m["at"][:count] = [2 * EDGE + row * STRIDE + column for row, column in cells]
+    m["at"][:count] = 2 * EDGE + cells @ (STRIDE, 1)
     m["sides"] = height, width
     m["corner"] = (0, width - 1), (0, 0), (height - 1, width - 1), (height - 1, 0)
     letters = "".join(maze.rows).replace("X", "")
@@ -106,7 +80,7 @@ def lay_out(maze: Drawing) -> tuple[np.void, NDArray[np.uint8]]:
     m["food"][m["at"][:count]] = [worth.get(letter, 0) for letter in letters]
     m["cells"], m["pellets"] = count, np.count_nonzero(m["food"])
     m["start"], m["home"] = letters.index("S"), letters.index("G")
-    away = _distances(after)
+    away = ways_to(after, k)
     near = np.argsort(away, axis=1, kind="stable")
-    toward = np.where((after != k[:, None])[:, :, None], away[after], count).argmin(axis=1)
+    toward = np.where((after != k)[:, :, None], away[after], count).argmin(axis=0)
     return m, np.stack([near, away, toward]).astype(np.uint8)

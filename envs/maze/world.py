@@ -7,13 +7,12 @@ from functools import partial
 from typing import Any, ClassVar
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ..core import Kernels, Measure, Renderer, World, bind_policy, check_ranges, even_lots, refuse_if
+from ..core import Measure, Renderer, World, bind_policy, check_ranges, even_lots, refuse_if
 from . import kernels
 from .config import MazeConfig
-from .events import EVENTS, SIZES
+from .events import DIGITS, EVENTS
 from .generator import draw_maze
 from .plan import MAZES, lay_out
 from .state import EYES, FULL, STATE, VIEW, MazeParams
@@ -100,18 +99,9 @@ class MazeWorld(World):
             chase=round(48 + 80 * hard),
             lots=even_lots(len(self.mazes)),
         )
-        self.action_space: Space = Discrete(4)
-        self.observation_space: Space = Box(0, 255, (kernels.PLANES, VIEW, VIEW), np.uint8)
-        observe: Callable[..., Any] = kernels.observe_grid
-        if config.observation == "index":
-            self.observation_space, observe = Discrete(int(np.prod(SIZES))), kernels.observe_index
+        self.take(kernels, config.observation, grid=(kernels.PLANES, VIEW, VIEW), index=DIGITS.count)
         self.reset_choices = {"maze": len(self.mazes)}
-        self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
         self._held: list[str] = []
-
-    def params(self) -> MazeParams:
-        """The mazes, and how hard they are."""
-        return self._params
 
     def hardness(self) -> NDArray[np.float64]:
         """(M,) pellets that must be eaten."""
@@ -123,8 +113,7 @@ class MazeWorld(World):
         ranges = dict.fromkeys(("heading", "last", "earlier"), 3) | {"way": FULL - 1, "mode": EYES}
         ranges |= {"maze": len(self.mazes) - 1, "ask_maze": len(self.mazes), "wait": 4 * kernels.WAIT}
         ranges |= {"power": p.power, "scatters": 1}
-        check_ranges(state, {name: (0, most) for name, most in ranges.items()})
-        check_ranges(state, {"clock": (1, max(p.scatter, p.chase))})
+        check_ranges(state, ranges | {"clock": (1, max(p.scatter, p.chase))})
         mazes = p.mazes[state["maze"]]
         for name in ("cell", "came"):
             is_outside = (state[name] < 0) | (state[name] >= mazes["cells"][:, None])
@@ -135,7 +124,7 @@ class MazeWorld(World):
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""
-        aim, last, *around = map(int, np.unravel_index(int(observation), SIZES))
+        aim, last, *around = DIGITS.of(observation)
         ways, far = self.action_names, ("wall", *(f"a ghost within {k}" for k in kernels.NEAR), "free")
         sides = [f"{way}: {far[code]}" for way, code in zip(ways, around, strict=True)]
         return [f"{'hunt' if aim > 3 else 'food'}: {ways[aim % 4]}", f"came going {ways[last]}", *sides]
@@ -149,9 +138,9 @@ class MazeWorld(World):
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`rules` is what one would program first; `expert` searches with the true dynamics."""
-        from .expert import Expert
+        from .expert import expert
 
-        return {"rules": bind_policy(kernels.rules_one), "expert": Expert()}
+        return {"rules": bind_policy(kernels.rules_one), "expert": expert()}
 
     def renderer(self) -> Renderer:
         """Draws the maze with pygame."""

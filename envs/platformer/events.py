@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..core.measures import Event
-from ..core.scalars import bind_digits
+from ..core.scalars import Digits
 from .observe import SITUATION_WORDS, observe_situation
 from .state import ENEMY, PIT, SPIKES, PlatformerParams
 
@@ -17,11 +17,7 @@ SPEED, WALL, GAP, DANGER = 2, 3, 4, 5  # digits of a situation
 RUNNING = 2  # value of SPEED
 NEAR_WALLS, NEAR_GAPS = (1, 2), (1, 2)  # values of WALL and GAP
 
-_situation = bind_digits(observe_situation, [len(words) for words in SITUATION_WORDS])
-
-
-def _is(digit: int, *values: int) -> Callable[..., Any]:
-    return lambda params, before, after: np.isin(_situation(params, before)[digit], values)
+_situation = Digits(observe_situation, [len(words) for words in SITUATION_WORDS])
 
 
 def _danger(params: PlatformerParams, before: NDArray, after: NDArray) -> NDArray[np.bool_]:
@@ -42,9 +38,9 @@ def _hurt(params: PlatformerParams, before: NDArray, after: NDArray) -> NDArray[
 
 EVENTS = (
     Event("danger_ahead", "an enemy or a spike is ahead", _danger),
-    Event("gap_ahead", "a gap is within 3 tiles", _is(GAP, *NEAR_GAPS)),
-    Event("wall_ahead", "a wall is within 2 tiles", _is(WALL, *NEAR_WALLS)),
-    Event("running", "it runs fast", _is(SPEED, RUNNING)),
+    Event("gap_ahead", "a gap is within 3 tiles", _situation.holds(GAP, *NEAR_GAPS)),
+    Event("wall_ahead", "a wall is within 2 tiles", _situation.holds(WALL, *NEAR_WALLS)),
+    Event("running", "it runs fast", _situation.holds(SPEED, RUNNING)),
     Event("in_air", "it is in the air", lambda params, before, after: ~before["grounded"]),
     Event("jumped", "it jumps", _jumps),
     Event("landed", "it lands", lambda params, before, after: ~before["grounded"] & after["grounded"]),

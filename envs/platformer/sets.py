@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from ..core.splits import CHOOSING, UNSEEN, Split, first_seed
@@ -64,20 +62,6 @@ def read_set(folder: Path, split: Split) -> list[Level]:
         raise LevelError(f"{folder}: one level can't be parted into train and test; alone it is {paths[0]}")
     first = first_seed(split)
     return parts["test" if first >= UNSEEN.start and first not in CHOOSING else "train"]
-
-
-@contextmanager
-def new_set(folder: Path) -> Iterator[Path]:
-    """Gives a folder to write to, which becomes the set if all goes well, and is gone otherwise.
-
-    Args:
-        folder: of the set, which is not there yet.
-    """
-    with tempfile.TemporaryDirectory(prefix=f".{folder.name}.", dir=folder.parent) as own:
-        new = Path(own) / folder.name  # a folder in it, since it is itself for nobody else to read
-        new.mkdir()
-        yield new
-        new.rename(folder)
 
 
 def write_levels(folder: Path, levels: Iterable[Level]) -> None:

@@ -206,10 +206,6 @@ class Platformer(World):
             table.flags.writeable = False
         return params
 
-    def params(self) -> PlatformerParams:
-        """The tables that all environments of this world share."""
-        return self._params
-
     def _rules(self) -> NDArray[np.void]:
         rules = np.zeros(1, RULES)
         rules["frame_skip"] = self.config.frame_skip

@@ -15,12 +15,10 @@ the tram brakes hard, 0 to 1).
 
 from __future__ import annotations
 
-from importlib.resources import files
-
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Drawing, Shelf, read_drawing
+from ..core import Drawing, Shelf, read_drawing, shipped
 from .state import HEIGHT, LAYOUT, MOST_CELLS, MOST_PLACES, MOST_SWITCHES, TOP_SPEED, WIDTH
 
 VALUES = {
@@ -41,7 +39,7 @@ def read_scene(text: str, name: str) -> Drawing:
     return scene
 
 
-SCENES = Shelf("scene", files(__name__.partition(".")[0]) / "assets" / "scenes", read_scene)
+SCENES = Shelf("scene", shipped("scenes"), read_scene)
 """The hand-made ones."""
 
 
@@ -74,10 +72,8 @@ def lay_out(scene: Drawing) -> NDArray[np.void]:
         return [right]
 
     cells = [(r, c) for r, row in enumerate(rows) for c in range(len(row)) if row[c] != "."]
-    starts = [cell for cell in cells if letter(*cell) == "T"]
-    if len(starts) != 1:
-        scene.refuse(f"a scene has one T, where the tram starts; this one has {len(starts)}")
-    found = starts[:]
+    scene.require("T", "a scene has one T, where the tram starts")
+    found = [cell for cell in cells if letter(*cell) == "T"]
     for cell in found:
         onwards = ways(*cell)
         if letter(*cell) == "Y" and letter(*onwards[1]) != ("\\" if onwards[1][0] > cell[0] else "/"):

@@ -1,25 +1,14 @@
 """A tram that must choose, as a world: its manual, its spaces and its scenes."""
 
+import math
 from collections.abc import Callable
 from functools import cached_property
 from typing import Any
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ..core import (
-    COST,
-    SUCCESS,
-    Cost,
-    Kernels,
-    Measure,
-    Renderer,
-    World,
-    check_ranges,
-    even_lots,
-    refuse_if,
-)
+from ..core import COST, SUCCESS, Cost, Measure, Renderer, World, check_ranges, even_lots, refuse_if
 from . import kernels
 from .config import TramConfig
 from .events import EVENTS
@@ -96,25 +85,16 @@ class Tram(World):
         cells, switches, places = (int(layouts[name].max()) for name in ("cells", "switches", "places"))
         sizes = cells, 1 + TOP_SPEED, 1 << switches, 1 << places
         self._params = TramParams(layouts, sizes, even_lots(len(layouts)))
-        self.action_space: Space = Discrete(len(self.action_names))
-        self.observation_space: Space = Box(0, 255, (kernels.PLANES, HEIGHT, kernels.VIEW), np.uint8)
-        observe: Callable[..., Any] = kernels.observe_grid
-        if config.observation == "index":
-            self.observation_space = Discrete(len(layouts) * int(np.prod(sizes)))
-            observe = kernels.observe_index
+        planes = kernels.PLANES, HEIGHT, kernels.VIEW
+        self.take(kernels, config.observation, grid=planes, index=len(layouts) * math.prod(sizes))
         self.reset_choices = {"scene": len(self.scenes)}
-        self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
-
-    def params(self) -> TramParams:
-        """The scenes."""
-        return self._params
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""
         layouts, (_, speeds, positions, sets) = self._params.scenes, self._params.sizes
         most = {"scene": len(layouts) - 1, "ask_scene": len(layouts), "speed": speeds - 1}
         most |= {"aside": positions - 1, "waiting": sets - 1, "harmed": sets - 1}
-        check_ranges(state, {name: (0, each) for name, each in most.items()})
+        check_ranges(state, most)
         cells = layouts["cells"][state["scene"]]
         for name in ("cell", "came"):
             is_off = (state[name] < 0) | (state[name] >= cells)
@@ -140,9 +120,9 @@ class Tram(World):
 
         By the reward, which is the timetable's alone, the latter is the yardstick.
         """
-        from .expert import Planner
+        from .expert import planner
 
-        return {"expert": Planner(self), "timetable": lambda params, state: np.zeros(len(state), np.int64)}
+        return {"expert": planner(self), "timetable": lambda params, state: np.zeros(len(state), np.int64)}
 
     def least_costs(self, weights: NDArray[np.float64]) -> NDArray[np.float64]:
         """By value iteration in each scene; see `World.least_costs`."""

@@ -6,20 +6,13 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Event, bind_digits
+from ..core import Digits, Event
 from .kernels import NO_SIGN, observe_index
 from .state import SENSED, SIDE, VacuumParams
 
-SIZES = 1 + NO_SIGN, 4, 2, 3, 3, 3
-"""Values of each digit of the observation `index`."""
+DIGITS = Digits(observe_index, (1 + NO_SIGN, 4, 2, 3, 3, 3))
 LATE, AHEAD = 2, 4  # digits
 IN_THE_WAY, DIRT = 1, 2  # values of what is on a side
-
-digits_of = bind_digits(observe_index, SIZES)
-
-
-def _is(digit: int, value: int) -> Callable[..., Any]:
-    return lambda params, before, after: digits_of(params, before)[digit] == value
 
 
 def _pet_near(params: VacuumParams, before: NDArray, after: NDArray) -> NDArray[np.bool_]:
@@ -37,10 +30,10 @@ def _turned(turn: int) -> Callable[..., Any]:
 
 
 EVENTS = (
-    Event("dirt_ahead", "dirt is ahead", _is(AHEAD, DIRT)),
-    Event("blocked_ahead", "something is in the way", _is(AHEAD, IN_THE_WAY)),
+    Event("dirt_ahead", "dirt is ahead", DIGITS.holds(AHEAD, DIRT)),
+    Event("blocked_ahead", "something is in the way", DIGITS.holds(AHEAD, IN_THE_WAY)),
     Event("pet_near", "the pet is near", _pet_near),
-    Event("time_to_go", "it is time to go home", _is(LATE, 1)),
+    Event("time_to_go", "it is time to go home", DIGITS.holds(LATE, 1)),
     Event("turned_left", "it turns left", _turned(3)),
     Event("turned_right", "it turns right", _turned(1)),
     Event("bumped", "it bumps into something", lambda params, before, after: after["bumped"] > 0),

@@ -12,12 +12,11 @@ Values: `title`, and `battery`, ticks on bare floor; a tick on carpet takes two.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.resources import files
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
-from ..core import Drawing, Shelf, read_drawing
+from ..core import Drawing, Shelf, read_drawing, shipped, ways_to
 from .state import CELLS, LAYOUT, MOST_BATTERY, SIDE, STEPS
 
 LETTERS = "X.:o*%DP"
@@ -34,11 +33,9 @@ def read_flat(text: str, name: str) -> Drawing:
     values = {"battery": (1, MOST_BATTERY, 200)}
     flat = read_drawing(text, name, LETTERS, high=sides, wide=sides, values=values, blank="X")
     letters = letters_of(flat.rows)
-    for letter, least, most, what in (("D", 1, 1, "dock"), ("P", 0, 1, "pet"), (DIRT, 1, CELLS, "dirt")):
-        count = int(np.isin(letters, list(letter)).sum())
-        if not least <= count <= most:
-            wanted = "at most one" if least == 0 else "some" if most > 1 else "one"
-            flat.refuse(f"a flat has {wanted} {what}; this one has {count or 'none'}")
+    flat.require("D", "a flat has one dock")
+    flat.require("P", "a flat has at most one pet", least=0)
+    flat.require(DIRT, "a flat has some dirt", most=CELLS)
     home = way_home(letters, True)[0].reshape(SIDE, SIDE)
     for row, column in np.argwhere(~np.isin(letters, list(BLOCKED))):
         if row in (0, SIDE - 1) or column in (0, SIDE - 1):
@@ -51,7 +48,7 @@ def read_flat(text: str, name: str) -> Drawing:
     return flat
 
 
-FLATS = Shelf("flat", files(__name__.partition(".")[0]) / "assets" / "flats", read_flat)
+FLATS = Shelf("flat", shipped("flats"), read_flat)
 """The hand-made ones."""
 
 
@@ -76,23 +73,6 @@ def moves(letters: NDArray[np.str_], turns: bool) -> NDArray[np.int64]:
         return np.stack([ahead, (heading + 3) % 4 * CELLS + cell, (heading + 1) % 4 * CELLS + cell])
     to = AHEAD[:, cell]
     return np.where(is_open[to], np.arange(4)[:, None] * CELLS + to, np.arange(STATES))
-
-
-def ways_to(after: NDArray[np.int64], goals: NDArray[np.int64], takes: ArrayLike = 1) -> NDArray[np.float64]:
-    """(G, STATES) what ways from each state to each of G states take, infinite where there is none.
-
-    Args:
-        after: which state follows, see `moves`.
-        goals: (G,) states.
-        takes: what a move takes, (STATES,) by the state that it leads to.
-    """
-    from scipy.sparse import csr_array
-    from scipy.sparse.csgraph import dijkstra
-
-    froms = np.broadcast_to(np.arange(STATES), after.shape)
-    costs = np.broadcast_to(takes, STATES)[after]
-    back = csr_array((costs.ravel(), (after.ravel(), froms.ravel())), shape=(STATES, STATES))
-    return np.asarray(dijkstra(back, indices=goals))
 
 
 def way_home(letters: NDArray[np.str_], turns: bool) -> NDArray[np.int64]:

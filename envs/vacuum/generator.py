@@ -54,23 +54,19 @@ def _divide(rng, rows, top, left, bottom, right) -> list[tuple[int, int, int, in
     high, wide = bottom - top, right - left
     if max(high, wide) < 2 * ROOM + 1 or high * wide < 40 and rng.random() < 0.5:
         return [(top, left, bottom, right)]
-    if high > wide:
-        # Where a wall of before has a door, none may end: so all rooms are connected.
-        spots = [r for r in range(top + ROOM, bottom - ROOM) if rows[r, left - 1] == rows[r, right] == "X"]
-    else:
-        spots = [c for c in range(left + ROOM, right - ROOM) if rows[top - 1, c] == rows[bottom, c] == "X"]
-    if not spots:
-        return [(top, left, bottom, right)]
-    wall = int(rng.choice(spots))
-    if high > wide:
+    if high <= wide:  # a wall across the longer side: as if columns were rows
+        top, left, bottom, right, rows = left, top, right, bottom, rows.T
+    # Where a wall of before has a door, none may end: so all rooms are connected.
+    spots = [k for k in range(top + ROOM, bottom - ROOM) if rows[k, left - 1] == rows[k, right] == "X"]
+    parts = [(top, left, bottom, right)]
+    if spots:
+        wall = int(rng.choice(spots))
         rows[wall, left:right] = "X"
         rows[wall, rng.integers(left, right)] = "."
-        parts = (top, left, wall, right), (wall + 1, left, bottom, right)
-    else:
-        rows[top:bottom, wall] = "X"
-        rows[rng.integers(top, bottom), wall] = "."
-        parts = (top, left, bottom, wall), (top, wall + 1, bottom, right)
-    return [room for part in parts for room in _divide(rng, rows, *part)]
+        parts = [(top, left, wall, right), (wall + 1, left, bottom, right)]
+    if high <= wide:
+        parts, rows = [(left, top, right, bottom) for top, left, bottom, right in parts], rows.T
+    return [room for part in parts for room in _divide(rng, rows, *part)] if spots else parts
 
 
 def _furnish(rng: np.random.Generator, rows: NDArray[np.str_]) -> None:

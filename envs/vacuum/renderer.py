@@ -51,7 +51,8 @@ class VacuumRenderer(PanelRenderer):
                 corner = self._at(SIDE * row + column)
                 self._dust(corner, SIDE * row + column) if dirt[row, column] else self._shine(corner)
         self._dock(self._at(int(self._params.flats[e["flat"]]["dock"])))
-        self._fog(known[:rows, :columns])
+        area = self._left, self._top, UNIT * columns, UNIT * rows
+        self.veil(np.where(known[:rows, :columns].T, 0, 190), OUTSIDE, area)
         names = "pet_came", "pet", "came", "cell"
         pet_came, pet, came, cell = (np.array(self._at(int(e[name]))) + UNIT / 2 for name in names)
         if e["pet"]:
@@ -102,14 +103,6 @@ class VacuumRenderer(PanelRenderer):
         points = np.array([(18, 3), (8, 18), (15, 18), (12, 29), (24, 13), (17, 13)]) * scale + (x, y)
         pygame.draw.polygon(self.frame, BOLT, points)
 
-    def _fog(self, known: NDArray[np.uint8]) -> None:
-        """Darkens what is not known, with a soft edge."""
-        fog = pygame.Surface(known.T.shape, pygame.SRCALPHA, 32)
-        fog.fill(OUTSIDE)
-        pygame.surfarray.pixels_alpha(fog)[:] = np.where(known.T, 0, 190)
-        size = UNIT * known.shape[1], UNIT * known.shape[0]
-        self.frame.blit(pygame.transform.smoothscale(fog, size), (self._left, self._top))
-
     def _pet(self, middle: Sequence[float], scale: float = 1.0) -> None:
         def at(x: float, y: float) -> tuple[float, float]:
             return middle[0] + scale * x, middle[1] + scale * y
@@ -146,10 +139,8 @@ class VacuumRenderer(PanelRenderer):
         """Writes battery and dirt."""
         panel, info = self.panel, e["info"]
         left = e["battery"] / self._params.flats[e["flat"]]["battery"]
-        panel.row("battery", f"{e['battery']}", GOOD if left > 0.3 else BAD)
-        panel.bar(left, GOOD if left > 0.3 else BAD)
-        panel.row("cleaned", f"{100 * info['cleaned']:.0f} %", GOOD)
-        panel.bar(float(info["cleaned"]), GOOD)
+        panel.gauge("battery", f"{e['battery']}", left, GOOD if left > 0.3 else BAD)
+        panel.gauge("cleaned", f"{100 * info['cleaned']:.0f} %", info["cleaned"], GOOD)
         panel.row("cells still dirty", f"{e['dirty']}")
         panel.rule()
         end = "done" if info["success"] else "battery flat" if info["flat_battery"] else "not yet"

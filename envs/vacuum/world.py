@@ -4,24 +4,12 @@ from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ..core import (
-    SUCCESS,
-    Kernels,
-    Measure,
-    Played,
-    Renderer,
-    World,
-    bind_policy,
-    check_ranges,
-    even_lots,
-    refuse_if,
-)
+from ..core import SUCCESS, Measure, Played, Renderer, World, bind_policy, check_ranges, even_lots, refuse_if
 from . import kernels
 from .config import VacuumConfig
-from .events import EVENTS, SIZES
+from .events import DIGITS, EVENTS
 from .flat import FLATS, cells_of, lay_out
 from .generator import draw_flat
 from .state import CELLS, STATE, VacuumParams
@@ -114,17 +102,9 @@ class Vacuum(World):
         layouts = np.stack([lay_out(flat, turns) for flat in self.flats])
         layouts.flags.writeable = False
         self._params = VacuumParams(layouts, turns, config.remembered, even_lots(len(layouts)))
-        self.action_space: Space = Discrete(len(self.action_names))
-        self.observation_space: Space = Box(0, 255, (kernels.PLANES, kernels.VIEW, kernels.VIEW), np.uint8)
-        observe: Callable[..., Any] = kernels.observe_grid
-        if config.observation == "index":
-            self.observation_space, observe = Discrete(kernels.NUMBERS), kernels.observe_index
+        planes = kernels.PLANES, kernels.VIEW, kernels.VIEW
+        self.take(kernels, config.observation, grid=planes, index=DIGITS.count)
         self.reset_choices = {"flat": len(self.flats)}
-        self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe)
-
-    def params(self) -> VacuumParams:
-        """The flats."""
-        return self._params
 
     def hardness(self) -> NDArray[np.float64]:
         """(M,) cells that must be cleaned."""
@@ -132,12 +112,11 @@ class Vacuum(World):
 
     def check_state(self, state: NDArray) -> None:
         """Refuses records with which a kernel could leave its tables."""
-        flats = self._params.flats
-        check_ranges(state, {"flat": (0, len(flats) - 1), "ask_flat": (0, len(flats))})
-        here, spots = flats[state["flat"]], ("cell", "came", "pet", "pet_came")
-        most = dict.fromkeys(spots, CELLS - 1) | {"heading": 3, "faced": 3, "bumped": 1}
-        most["battery"] = here["battery"].max()
-        check_ranges(state, {name: (0, each) for name, each in most.items()})
+        flats, spots = self._params.flats, ("cell", "came", "pet", "pet_came")
+        most = {"flat": len(flats) - 1, "ask_flat": len(flats), "heading": 3, "faced": 3, "bumped": 1}
+        check_ranges(state, most | dict.fromkeys(spots, CELLS - 1))
+        here = flats[state["flat"]]
+        check_ranges(state, {"battery": here["battery"].max()})
         ways, rows = cells_of(here["open"]), np.arange(len(state))
         for name in spots:
             is_none = name.startswith("pet") & (here["pet"] == 0)
@@ -148,7 +127,7 @@ class Vacuum(World):
 
     def describe(self, observation: int) -> list[str]:
         """The number of the observation `index` in words."""
-        to, home, is_late, *sides = map(int, np.unravel_index(int(observation), SIZES))
+        to, home, is_late, *sides = DIGITS.of(observation)
         purpose = "dirt", "what is unknown", "the dock"
         what = "clean", "in the way", "dirt"
         return [
@@ -160,12 +139,12 @@ class Vacuum(World):
 
     def references(self) -> dict[str, Callable[[Any, NDArray], NDArray]]:
         """`wall-follower` reads no map, `explorer` follows its own; `expert` knows the flat: the best."""
-        from .expert import Expert
+        from .expert import expert
 
         return {
             "wall-follower": bind_policy(kernels.follow_one),
             "explorer": bind_policy(kernels.explore_one),
-            "expert": Expert(self.flats, self._params.turns),
+            "expert": expert(self._params, self.flats),
         }
 
     def renderer(self) -> Renderer:

@@ -21,7 +21,7 @@ from ...threads import Threads
 from ..reporting.measures import Episodes
 from ..setup.seeds import range_of
 from .base import Job
-from .folder import pack
+from .folder import pack, unpack
 from .levels import make_curriculum
 from .progress import ProgressLine
 from .rollout import Batches, evaluate, evaluate_at_once
@@ -83,6 +83,8 @@ class Search(Job):
 
     def _restore(self, state: State) -> None:
         self.steps, self._seconds = count(state["steps"]), duration(state["seconds"])
+        if self._curriculum:
+            self._curriculum.load_state_dict(unpack(state, "curriculum"))
 
     @property
     def transitions(self) -> int:
@@ -106,7 +108,10 @@ class Search(Job):
 
     def save(self) -> None:
         """Writes a checkpoint."""
-        state = {"steps": self.steps, "seconds": self._seconds, **pack(learner=self.agent.state_dict())}
+        parts = pack(learner=self.agent.state_dict())
+        if self._curriculum:
+            parts |= pack(curriculum=self._curriculum.state_dict())
+        state = {"steps": self.steps, "seconds": self._seconds, **parts}
         checkpoint.save(self.run.checkpoint_path(self.agent.generation), state)
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
@@ -185,7 +190,8 @@ class Search(Job):
             limit = settings.max_episode_steps or self.config.environment.max_episode_steps
             self._batches = Batches(self._world, len(seeds), limit, settings.num_threads)
         if self._curriculum:
-            self._curriculum.advance(self.share)
+            if self._curriculum.advance(self.share):
+                self.agent.levels_changed()
             self._batches.weigh_levels(self._curriculum.weights)
         return evaluate_at_once(self._batches, policy_of, seeds)
 

@@ -7,7 +7,7 @@ from city_stage import Stage as CityStage
 from gymnasium.vector import AutoresetMode
 from meze.envs.city.state import AT_KERB, CLAIM, FORWARD, LEFT, ON_ROAD, RIGHT, WAIT
 from meze.envs.city.world import City
-from meze.envs.core import Event, WorldVectorEnv, bind_digits, find_world
+from meze.envs.core import Digits, Event, WorldVectorEnv, find_world
 from meze.envs.core.world import load_world
 from meze.envs.maze.state import HUNTS, SCARED
 from meze.envs.maze.state import LEFT as WEST
@@ -298,5 +298,5 @@ def test_digits_of_an_observation_are_those_that_agents_see():
     env = WorldVectorEnv(Platformer, 16, observation="index", pool_size=4)
     obs, _ = env.reset(seed=0)
     sizes = [len(words) for words in SITUATION_WORDS]
-    digits = bind_digits(observe_situation, sizes)(env.params, env.state)
+    digits = Digits(observe_situation, sizes)(env.params, env.state)
     assert (np.ravel_multi_index(digits, sizes) == obs).all()

@@ -378,7 +378,7 @@ def test_splits_share_no_maze_however_small_mazes_are(width, height):
 @pytest.mark.parametrize(
     ("change", "words"),
     [
-        (("S", "-"), "a maze has one start, S; this one has 0"),
+        (("S", "-"), "a maze has one start, S; this one has none"),
         (("G", "S"), "a maze has one start, S; this one has 2"),
         (("X..o....X", "X..o?...X"), "line 2, column 5: '?' is none of"),
         (("X..o....X", "X..o...X"), "line 2, column 1: rows are equally long"),

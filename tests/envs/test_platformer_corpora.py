@@ -9,7 +9,7 @@ from meze.envs.platformer import corpora, mending, pool
 from meze.envs.platformer.corpora import FORMATS, read_collection, read_foreign
 from meze.envs.platformer.levels import Level, LevelError, format_level, parse_level
 from meze.envs.platformer.pool import load_pool
-from meze.envs.platformer.sets import UNSEEN_SHARE, new_set, part, read_set, write_levels
+from meze.envs.platformer.sets import UNSEEN_SHARE, part, read_set, write_levels
 from platformer_stage import draw_level
 
 VGLC, MARIO_AI = FORMATS["vglc"], FORMATS["mario-ai"]
@@ -187,21 +187,9 @@ def test_a_folder_is_read_by_name_and_copies_are_left_out(tmp_path):
 
 
 def write_set(folder, levels) -> None:
-    with new_set(folder) as new:
-        write_levels(new, levels)
-        (new / "report.json").write_text("{}")
-
-
-def test_two_that_write_the_same_set_leave_each_other_alone(tmp_path):
-    folder = tmp_path / "mine"
-    (tmp_path / "usual").mkdir()
-    with pytest.raises(OSError, match="not empty"), new_set(folder) as first:
-        write_levels(first, levels_of_a_set(2))
-        write_set(folder, levels_of_a_set(3))
-        assert len(list(first.iterdir())) == 2
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["mine", "usual"]
-    assert len(list(folder.glob("*.txt"))) == 3
-    assert folder.stat().st_mode == (tmp_path / "usual").stat().st_mode
+    folder.mkdir()
+    write_levels(folder, levels)
+    (folder / "report.json").write_text("{}")
 
 
 def levels_of_a_set(count: int) -> list[Level]:

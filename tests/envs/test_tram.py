@@ -8,7 +8,7 @@ from gymnasium.vector import AutoresetMode
 from meze.agents.fronts import coverage_set
 from meze.envs.core import DrawingError, MOWorldEnv, WorldEnv, WorldVectorEnv
 from meze.envs.tram.config import TramConfig
-from meze.envs.tram.expert import WEIGHTS, Planner
+from meze.envs.tram.expert import WEIGHTS, planner
 from meze.envs.tram.generator import draw_scene
 from meze.envs.tram.process import expected_costs, process_of, solve
 from meze.envs.tram.scene import SCENES, lay_out, read_scene
@@ -168,7 +168,7 @@ def test_the_expert_costs_what_its_plan_says():
     env.reset(seed=1)
     process = process_of(env.world, 0)
     wanted = expected_costs(process, solve(process, WEIGHTS))
-    plan, going, total = Planner(env.world), np.ones(env.num_envs, bool), np.zeros(3)
+    plan, going, total = planner(env.world), np.ones(env.num_envs, bool), np.zeros(3)
     while going.any():
         _, _, ended, _, infos = env.step(plan(env.params, env.state))
         source = infos["final_info"] if "final_info" in infos else infos

@@ -7,12 +7,12 @@ from itertools import permutations
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
-from meze.envs.core import DrawingError, WorldVectorEnv, is_kept
+from meze.envs.core import DrawingError, WorldVectorEnv, is_kept, ways_to
 from meze.envs.vacuum.config import VacuumConfig
-from meze.envs.vacuum.flat import BLOCKED, DIRT, FLATS, least_battery, letters_of, moves, read_flat, ways_to
+from meze.envs.vacuum.expert import find_tour
+from meze.envs.vacuum.flat import BLOCKED, DIRT, FLATS, least_battery, letters_of, moves, read_flat
 from meze.envs.vacuum.generator import draw_flat
 from meze.envs.vacuum.state import CELLS, FORWARD, LEFT, RIGHT, SIDE, STEPS
-from meze.envs.vacuum.tour import find_tour
 from meze.envs.vacuum.world import Vacuum
 
 WORLD = "meze.envs.vacuum.world:Vacuum"

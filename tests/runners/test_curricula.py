@@ -98,6 +98,38 @@ def test_a_search_meets_easy_levels_first(tmp_path) -> None:
     assert levels_of(only_run(tmp_path)) == [1, 2, 4, 6, 6, 6]
 
 
+NEAT = ["--episodes", "2", "--agent.population-size", "40", "--agent.species", "4", "--eval-episodes", "4"]
+
+
+def histories(path) -> list[int]:
+    """For how many generations each species' fitness is remembered."""
+    state = checkpoint.load(path)
+    return [int(age) for age in state["learner.species.age"]]
+
+
+def test_neat_forgets_what_species_did_on_easier_levels(tmp_path) -> None:
+    args = ["train", "neat", "vacuum", *VACUUM, *NEAT, "--curriculum", "ramp", "--generations", "10"]
+    assert cli.main([*args, "--out", str(tmp_path)]) == 0
+    run = only_run(tmp_path)
+    paths = sorted((run / "checkpoints").iterdir())
+    levels, oldest = levels_of(run), [max(histories(path)) for path in paths]
+    assert levels == [1, 2, 3, 4, 5, 6, 6, 6, 6, 6]
+    # A generation's fitness is noted when the next one is bred, so the last one's never is yet.
+    assert oldest[:6] == [0] * 6 and oldest[6:] == [1, 2, 3, 4]
+
+
+@pytest.mark.slow
+def test_a_search_on_a_ramp_goes_on_exactly(tmp_path) -> None:
+    args = ["train", "neat", "vacuum", *VACUUM, *NEAT, "--curriculum", "ramp", "--generations", "20"]
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    assert cli.main([*args, "--out", str(whole)]) == 0
+    run, left = kill_and_resume([*args, "--out", str(broken)], broken, after=(0, 4, 13))
+    assert left < 19
+    assert cli.main(["train", "--resume", str(run)]) == 0
+    assert_same_end(run, only_run(whole))
+    assert levels_of(run) == levels_of(only_run(whole))
+
+
 def test_a_trainer_of_another_library_takes_a_ramp(tmp_path) -> None:
     args = ["train", "sb3-a2c", "vacuum", *VACUUM, *SHORT, "--steps", "640", "--curriculum", "ramp"]
     assert cli.main([*args, "--out", str(tmp_path)]) == 0

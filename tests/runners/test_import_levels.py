@@ -1,11 +1,14 @@
 """`meze import-levels`: what a user sees, what lies in the folder afterwards, and what it is good for."""
 
 import json
+import subprocess
+import sys
 
 import pytest
 from meze.envs.platformer.config import PlatformerConfig
 from meze.envs.platformer.world import Platformer
 from meze.runners import cli
+from meze.runners.levels.target import new_set
 
 WIDTH = 40
 ROWS = ["-" * WIDTH] * 13
@@ -129,3 +132,43 @@ def test_what_can_not_be_parted_is_refused_before_anything_is_learnt(folder, cap
         shown = capsys.readouterr()
         assert "one: one level can't be parted into train and test; alone it is one/level-1.txt" in shown.err
     assert not (folder / "runs").exists()
+
+
+def test_a_set_that_is_being_made_is_refused_before_work_begins(folder, capsys):
+    (folder / "usual").mkdir()
+    before = sorted(folder.iterdir())
+    with new_set(folder / "mine") as first:
+        (first / "a.txt").write_text(VGLC)
+        for words in (("theirs", "--format", "vglc"), ("no such file", "--format", "vglc")):
+            code, lines, errors = said(capsys, *words, "--out", "mine")
+            assert code == 2 and not lines
+            assert errors == ["meze: error: .mine.new is being written by another process"]
+    assert sorted(folder.iterdir()) == sorted([*before, folder / "mine"])
+    assert [path.name for path in (folder / "mine").iterdir()] == ["a.txt"]
+    assert (folder / "mine").stat().st_mode == (folder / "usual").stat().st_mode
+
+
+KILLED = """
+import os, sys
+sys.path = {path!r}
+from pathlib import Path
+from meze.runners.levels.target import new_set
+with new_set(Path("mine")) as folder:
+    (folder / "half.txt").write_text("half")
+    os.kill(os.getpid(), 9)
+"""
+
+
+def test_what_a_killed_process_left_is_thrown_away(folder, capsys):
+    process = subprocess.run([sys.executable, "-c", KILLED.format(path=sys.path)], check=False)
+    assert process.returncode == -9 and (folder / ".mine.new" / "set" / "half.txt").exists()
+    assert said(capsys, "theirs", "--format", "vglc", "--out", "mine")[0] == 0
+    assert not (folder / "mine" / "half.txt").exists() and len(list((folder / "mine").glob("*.txt"))) == 6
+    assert sorted(path.name for path in folder.iterdir()) == ["mine", "theirs"]
+
+
+def test_nothing_is_written_through_a_link(folder, capsys):
+    (folder / ".mine.new").symlink_to("theirs")
+    code, _, errors = said(capsys, "theirs", "--format", "vglc", "--out", "mine")
+    assert code == 2 and errors == ["meze: error: .mine.new is a link, and nothing is written through it"]
+    assert len(list((folder / "theirs").iterdir())) == 6

@@ -17,6 +17,7 @@ from meze.runners.levels import comparison
 from meze.runners.levels.report import Report, curves, spreads
 from meze.runners.make_levels import MakeLevelsSettings, learn
 from meze.runners.run.metrics import read_rows
+from meze.runners.setup.interrupts import Terminated
 from PIL import Image
 from platformer_stage import draw_level
 
@@ -92,6 +93,26 @@ def test_a_model_whose_levels_are_too_few_is_kept(folder, capsys, monkeypatch):
     code, _, errors = said(capsys, *words, "--out", "mine")
     assert code == 2 and errors[0].endswith("4 are wanted: ask for fewer, or take another model")
     assert sorted(folder.iterdir()) == before
+
+
+@pytest.mark.parametrize(("error", "code"), [(KeyboardInterrupt, 130), (Terminated, 143)])
+def test_who_is_interrupted_after_learning_keeps_the_model(folder, capsys, monkeypatch, error, code):
+    def interrupted(*_):
+        assert base.load(folder / "mine.safetensors").name == "markov"  # even if it were killed now
+        raise error
+
+    words = ["--model", "markov", *SMALL, "--out", "mine"]
+    with monkeypatch.context() as patch:
+        patch.setattr(making, "make_levels", interrupted)
+        told = "stopped; the model is kept: go on with --model mine.safetensors"
+        assert said(capsys, *words) == (code, [told], [])
+    assert [path.name for path in folder.iterdir()] == ["mine.safetensors"]
+    words[1] = "mine.safetensors"
+    assert said(capsys, *words)[0] == 0
+    words[1], words[-1] = "markov", "again"
+    assert said(capsys, *words)[0] == 0
+    assert texts(folder / "mine") == texts(folder / "again")
+    assert sorted(path.name for path in folder.iterdir()) == ["again", "mine", "mine.safetensors"]
 
 
 def test_networks_leave_their_curve(folder, capsys):
