@@ -137,6 +137,33 @@ class CmaEs(Searcher):
             "mutation_step": float(self._cma._sigma),
         }
 
+    # --- islands
+
+    def emigrant(self) -> State:
+        """The best genome of the last generation; see `Searcher.emigrant`."""
+        assert self.fitness is not None
+        return {"genes": self.population[int(self.fitness.argmax())].copy()}
+
+    def receive(self, emigrant: Mapping[str, Any]) -> None:
+        """Puts another's genome in the place of the last one drawn; see `Searcher.receive`.
+
+        From the mean it is brought as near as the longest draws are (Hansen 2011, Injecting external
+        solutions into CMA-ES): from far away it would tear the distribution apart.
+        """
+        genes = taken(emigrant, "genes", np.float32, self.genome.size)
+        self.ask()
+        way = genes / self.genome.units - self._cma.mean
+        size, length = len(way), self._length(way)
+        way *= min(1.0, (size**0.5 + 2 * size / (size + 2)) / max(length, 1e-12))
+        self.population[-1] = self._genes(self._cma.mean + way)
+
+    def _length(self, way: NDArray[np.float64]) -> float:
+        """How many standard deviations long a way is."""
+        axes = self._cma._eigen_decomposition()
+        if isinstance(axes, tuple):
+            way, axes = axes[0].T @ way, axes[1]
+        return float(np.sqrt(((way / axes) ** 2).sum()) / self._cma._sigma)
+
     # --- saving
 
     def _adapted(self) -> dict[str, NDArray[np.float64]]:

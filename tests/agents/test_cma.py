@@ -123,3 +123,22 @@ def test_a_misfit_is_told_in_one_line(spaces, settings, words) -> None:
 def test_settings_are_checked(settings, words) -> None:
     with pytest.raises(ValueError, match=words):
         make(**settings)
+
+
+@pytest.mark.parametrize("settings", [{}, LONG])
+def test_a_stranger_from_far_away_is_brought_near(settings) -> None:
+    one, twin = make(**settings), make(**settings)
+    search(one, ridge, 3)
+    twin.load_state_dict(one.state_dict())
+    drawn = {"genes": twin.ask()[0].copy()}
+    twin.load_state_dict(one.state_dict())
+    one.receive(drawn)
+    assert one.fitness is None and np.allclose(one.ask()[-1], drawn["genes"], rtol=1e-5)
+    twin.receive({"genes": 1000 * drawn["genes"]})
+    size = twin.genome.size
+    way = twin.population[-1] / twin.genome.units - twin.state_dict()["mean"]
+    assert twin._length(way) == pytest.approx(size**0.5 + 2 * size / (size + 2), rel=1e-4)
+    with pytest.raises(ValueError, match="'genes'"):
+        twin.receive({"genes": drawn["genes"][:-1]})
+    with pytest.raises(ValueError, match="'genes'"):
+        twin.receive({"genes": np.full(size, np.nan, np.float32)})
