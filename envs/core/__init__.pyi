@@ -23,6 +23,7 @@ from .measures import Event as Event
 from .measures import Measure as Measure
 from .measures import Played as Played
 from .measures import Target as Target
+from .radix import MixedRadix as MixedRadix
 from .registry import WorldSpec as WorldSpec
 from .registry import find_world as find_world
 from .registry import register_world as register_world

@@ -12,6 +12,7 @@ from ..core import (
     SUCCESS,
     Kernels,
     Measure,
+    MixedRadix,
     Renderer,
     World,
     bind_policy,
@@ -81,7 +82,7 @@ class FireEscape(World):
         self.observation_space: Space = Box(0, 255, (3 + EXITS + 1, kernels.VIEW, kernels.VIEW), np.uint8)
         observe: Callable = kernels.observe_grid
         if config.observation == "index":
-            self.observation_space, observe = Discrete(4 * 5 * 4**4), kernels.observe_index
+            self.observation_space, observe = MixedRadix((4, 5, *[4] * 4)), kernels.observe_index
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
         if config.fog:
             self.state_dtype, self.kernels = fog.twin(self.kernels)

@@ -10,7 +10,17 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
 from numpy.typing import NDArray
 
-from ..core import Kernels, Measure, Renderer, World, bind_policy, check_ranges, even_lots, refuse_if
+from ..core import (
+    Kernels,
+    Measure,
+    MixedRadix,
+    Renderer,
+    World,
+    bind_policy,
+    check_ranges,
+    even_lots,
+    refuse_if,
+)
 from . import kernels
 from .config import MazeConfig
 from .events import EVENTS, SIZES
@@ -104,7 +114,7 @@ class MazeWorld(World):
         self.observation_space: Space = Box(0, 255, (kernels.PLANES, VIEW, VIEW), np.uint8)
         observe: Callable[..., Any] = kernels.observe_grid
         if config.observation == "index":
-            self.observation_space, observe = Discrete(int(np.prod(SIZES))), kernels.observe_index
+            self.observation_space, observe = MixedRadix(SIZES), kernels.observe_index
         self.reset_choices = {"maze": len(self.mazes)}
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe, kernels.mask_one)
         self._held: list[str] = []

@@ -13,7 +13,6 @@ PLANES = 12
 CAUTION = 12  # battery that is kept beyond what the way home takes
 CLEAN_UP, EXPLORE, GO_HOME = 0, 1, 2  # what a sign leads to
 NO_SIGN = 12
-NUMBERS = 13 * 4 * 2 * 27  # of the observation `index`
 
 ONE, LINE = np.uint64(1), np.uint64(0xFFFF)
 DOWN, UP = np.uint64(16), np.uint64(48)  # shifts by a line, within a word and into the next one

@@ -11,6 +11,7 @@ from ..core import (
     SUCCESS,
     Kernels,
     Measure,
+    MixedRadix,
     Played,
     Renderer,
     World,
@@ -118,7 +119,7 @@ class Vacuum(World):
         self.observation_space: Space = Box(0, 255, (kernels.PLANES, kernels.VIEW, kernels.VIEW), np.uint8)
         observe: Callable[..., Any] = kernels.observe_grid
         if config.observation == "index":
-            self.observation_space, observe = Discrete(kernels.NUMBERS), kernels.observe_index
+            self.observation_space, observe = MixedRadix(SIZES), kernels.observe_index
         self.reset_choices = {"flat": len(self.flats)}
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe)
 
