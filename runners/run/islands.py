@@ -110,11 +110,11 @@ class Islands(Search):
         Returns:
             False when `stop` was set before that; the round under way goes on from the islands' checkpoints.
         """
-        settings, every = self.config.settings, self.config.settings.migrate_every
+        settings = self.config.settings
         limit = settings.max_steps or math.inf
         while self.agent.generation < settings.generations and self.steps < limit:
             start, before, steps = time.perf_counter(), self.agent.generation, self.steps
-            until = min((before // every + 1) * every, settings.generations)
+            until = self._until(limit)
             if not self._play_round(until, stop):
                 if not self.run.steps():
                     self.save()
@@ -136,6 +136,14 @@ class Islands(Search):
             self.log.write(self.steps, row)
             self.save()
         return True
+
+    def _until(self, limit: float) -> int:
+        """The generation up to which the next round goes: to the next migration, or to the run's end."""
+        settings, done = self.config.settings, self.agent.generation
+        following = (done // settings.migrate_every + 1) * settings.migrate_every
+        if done and limit < math.inf:  # as many as are left if they take as long as those so far
+            following = min(following, done + math.ceil((limit - self.steps) * done / self.steps))
+        return min(following, settings.generations)
 
     def _play_round(self, until: int, stop: threading.Event) -> bool:
         """Has all islands evolve up to a generation; returns False when it was interrupted.
