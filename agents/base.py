@@ -260,6 +260,25 @@ class Searcher(Trainable):
         By default it does nothing: most compare genomes of one generation alone, which meet the same levels.
         """
 
+    def settle(self, island: int) -> None:  # noqa: B027 it need do nothing
+        """Tells it apart from those with which it will exchange genomes, before anything else."""
+
+    def emigrant(self) -> State:
+        """The best genome of the last generation, for `receive` of a search with the same settings.
+
+        Raises:
+            ValueError: one line, when nobody can make something of it (default).
+        """
+        raise ValueError(f"{type(self).__name__} does not evolve on islands")
+
+    def receive(self, emigrant: Mapping[str, Any]) -> None:
+        """Begins the next generation, in which a genome of another search takes the place of a child.
+
+        Raises:
+            ValueError: one line, when it does not fit.
+        """
+        raise ValueError(f"{type(self).__name__} does not evolve on islands")
+
     def graph(self) -> Any:
         """The best genome's network, a `population.Graph`, to be drawn; by default None: all are alike."""
         return None

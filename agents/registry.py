@@ -273,6 +273,16 @@ _AGENTS = {
             like="genetic",
         ),
         AgentSpec(
+            "cma-es",
+            ".evolution.cma:CmaEs",
+            "searcher",
+            "weights from a normal distribution that adapts itself (Hansen 2016)",
+            config=".evolution.cma:CmaConfig",
+            modes=("sites", "grid", "index"),
+            extra="cmaes",
+            actions=("discrete", "box"),
+        ),
+        AgentSpec(
             "neat",
             ".evolution.neat:Neat",
             "searcher",

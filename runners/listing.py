@@ -213,9 +213,8 @@ def _notes_file() -> Path:
             if "__pycache__" in path.parts or path.is_dir():
                 continue
             digest.update(f"{path} {status.st_size} {status.st_mtime_ns}\n".encode())
-    found = [
-        importlib.util.find_spec(library) is not None for library in (*sum(SLOW.values(), ()), "deap", "neat")
-    ]
+    libraries = (*sum(SLOW.values(), ()), "deap", "cmaes", "neat")
+    found = [importlib.util.find_spec(library) is not None for library in libraries]
     digest.update(f"{found} {gym.__version__} {sys.version}".encode())
     return cache_folder(digest.hexdigest()) / "envs.json"
 

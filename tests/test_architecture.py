@@ -34,12 +34,13 @@ WINDOWS = {
 }
 """What may use pygame beside the renderers."""
 LEARNING_LIBRARIES = {
-    *("torch", "tensorboard", "sklearn", "deap", "neat", "stable_baselines3", "sb3_contrib"),
+    *("torch", "tensorboard", "sklearn", "deap", "cmaes", "neat", "stable_baselines3", "sb3_contrib"),
     *("onnxruntime", "onnxscript", "minari", "h5py"),
 }
 HOMES = {
     "torch": ("agents.deep", "agents.generative", "agents.sb3", "agents.encoders.autoencoders"),
     "deap": ("agents.evolution",),
+    "cmaes": ("agents.evolution",),
     "neat": ("agents.evolution",),
     "stable_baselines3": ("agents.sb3",),
     "sb3_contrib": ("agents.sb3",),

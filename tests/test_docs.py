@@ -36,7 +36,7 @@ from meze.runners.cli import main
 words = sys.argv[1:]
 command, said = words[0], " ".join(words)
 if command == "train" and not {{"--steps", "--generations", "--resume", "--help"}} & set(words):
-    searcher = {{"genetic", "random-search", "neat"}} & set(words)
+    searcher = {{"genetic", "random-search", "cma-es", "neat"}} & set(words)
     words += ["--generations", "2", "--episodes", "1"] if searcher else ["--steps", "{steps}"]
     words += ["--eval-episodes", "8"]
 if command == "evaluate" and "--episodes" not in words:

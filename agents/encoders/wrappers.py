@@ -180,6 +180,18 @@ class EncodedSearcher(_Encoded, Searcher):
         """Takes the fitness of the last population; see `Searcher.tell`."""
         return self.agent.tell(fitness)
 
+    def settle(self, island: int) -> None:
+        """Tells it apart from others; see `Searcher.settle`."""
+        self.agent.settle(island)
+
+    def emigrant(self) -> State:
+        """The best genome of the last generation; see `Searcher.emigrant`."""
+        return self.agent.emigrant()
+
+    def receive(self, emigrant: Mapping[str, Any]) -> None:
+        """Begins the next generation, with another's genome in it; see `Searcher.receive`."""
+        self.agent.receive(emigrant)
+
     def graph(self) -> Any:
         """The best genome's network over codes; see `Searcher.graph`."""
         return self.agent.graph()

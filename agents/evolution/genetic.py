@@ -24,7 +24,7 @@ from gymnasium.spaces import Space
 from numpy.typing import NDArray
 
 from ..base import Searcher, State, fitting
-from ..checks import check_algorithm, restore_generator
+from ..checks import check_algorithm, restore_generator, taken
 from .genomes import LARGEST_STEP, SMALLEST_STEP, GeneticConfig, make_genome
 from .population import (
     PopulationPolicy,
@@ -168,6 +168,28 @@ class Genetic(Searcher):
         sigma = (child.step * self.genome.units).tolist()
         tools.mutGaussian(child, mu=0.0, sigma=sigma, indpb=self.config.mutation_rate)
 
+    # --- islands
+
+    def emigrant(self) -> State:
+        """The best genome of the last generation and its mutation step; see `Searcher.emigrant`."""
+        assert self.fitness is not None
+        best = int(self.fitness.argmax())
+        return {"genes": self.population[best].copy(), "step": self.steps[[best]]}
+
+    def receive(self, emigrant: Mapping[str, Any]) -> None:
+        """Puts another's genome in the place of the last child; see `Searcher.receive`."""
+        genes = taken(emigrant, "genes", self.population.dtype, self.genome.size)
+        step = taken(emigrant, "step", np.float64, 1)
+        self._check(genes[None], step)
+        self.ask()
+        self.population[-1], self.steps[-1] = genes, step[0]
+
+    def _check(self, genes: NDArray, steps: NDArray[np.float64]) -> None:
+        finite = float(np.finfo(np.float32).max)
+        low, high = self.genome.bounds or (-finite, finite)
+        if not ((low <= genes) & (genes <= high)).all() or not ((steps > 0) & (steps <= LARGEST_STEP)).all():
+            raise ValueError("the state holds genes or steps that are out of range")
+
     # --- saving
 
     def state_dict(self) -> State:
@@ -197,11 +219,7 @@ class Genetic(Searcher):
                 raise ValueError(
                     f"{name} is {own.shape} {own.dtype}; the state holds {np.shape(state[name])}"
                 )
-        genes, steps = np.concatenate([state["population"], state["best"]]), state["steps"]
-        finite = float(np.finfo(np.float32).max)
-        low, high = self.genome.bounds or (-finite, finite)
-        if not ((low <= genes) & (genes <= high)).all() or not ((steps > 0) & (steps <= LARGEST_STEP)).all():
-            raise ValueError("the state holds genes or steps that are out of range")
+        self._check(np.concatenate([state["population"], state["best"]]), state["steps"])
         self.generation = int(state["generation"])
         self.population[...], self.steps[...] = state["population"], state["steps"]
         self.fitness = None

@@ -107,14 +107,15 @@ class WeightsGenome:
         self,
         observation_space: Space,
         action_space: Space,
-        config: GeneticConfig,
+        retina: Retina,
+        hidden: int,
         num_outputs: int | None = None,
     ) -> None:
-        self._features = make_features(observation_space, config.retina)
+        self._features = make_features(observation_space, retina)
         self._actions = ActionDecoder(action_space)
-        self._hidden = config.hidden
+        self._hidden = hidden
         inputs, outputs = len(self._features.names), num_outputs or self._actions.num_outputs
-        layers = [(inputs, config.hidden), (config.hidden, outputs)] if config.hidden else [(inputs, outputs)]
+        layers = [(inputs, hidden), (hidden, outputs)] if hidden else [(inputs, outputs)]
         parts = []
         for width, units in layers:  # weights, then biases
             parts += [np.full(width * units, width**-0.5), np.full(units, width**-0.5)]
@@ -122,7 +123,7 @@ class WeightsGenome:
         self.size = len(self.units)
         if self.size > MAX_WEIGHTS:
             raise ValueError(
-                f"{inputs} inputs, {config.hidden} hidden units and {outputs} outputs need {self.size} "
+                f"{inputs} inputs, {hidden} hidden units and {outputs} outputs need {self.size} "
                 f"weights; at most {MAX_WEIGHTS} can be evolved: take fewer hidden units or a coarser retina"
             )
 
@@ -141,9 +142,9 @@ class SitesGenome(WeightsGenome):
     It does not see columns without known bounds, which are units rather than merits.
     """
 
-    def __init__(self, observation_space: Box, action_space: Discrete, config: GeneticConfig) -> None:
+    def __init__(self, observation_space: Box, action_space: Discrete, retina: Retina, hidden: int) -> None:
         row = Box(-np.inf, np.inf, observation_space.shape[1:])
-        super().__init__(row, action_space, config, num_outputs=1)
+        super().__init__(row, action_space, retina, hidden, num_outputs=1)
         scales = column_scales(observation_space).astype(np.float32)
         self._features = self._features._replace(cells=self._features.cells._replace(scales=scales))
 
@@ -193,6 +194,17 @@ def make_genome(observation_space: Space, action_space: Space, config: GeneticCo
         config.genome == "sequence" or isinstance(observation_space, Discrete)
     ):
         return ActionsGenome(observation_space, action_space, config)
+    return weights_genome(observation_space, action_space, config.retina, config.hidden)
+
+
+def weights_genome(
+    observation_space: Space, action_space: Space, retina: Retina, hidden: int
+) -> WeightsGenome:
+    """Chooses which network the weights are of; one that sees numbers has an input for each.
+
+    Raises:
+        ValueError: when none fits the spaces, or it has too many weights.
+    """
     if isinstance(action_space, Discrete) and is_table(observation_space, int(action_space.n)):
-        return SitesGenome(observation_space, action_space, config)
-    return WeightsGenome(observation_space, action_space, config)
+        return SitesGenome(observation_space, action_space, retina, hidden)
+    return WeightsGenome(observation_space, action_space, retina, hidden)

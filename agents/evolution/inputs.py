@@ -64,15 +64,21 @@ class Features(NamedTuple):
     cells: Cells
     names: tuple[str, ...]
     """What each input is, in a few words."""
-    numbers: Discrete | None
-    """The space of observations that are numbers; a number is a row of zeros with a single one."""
+    digits: tuple[int, ...] = ()
+    """Of observations that are numbers: how many values each digit has."""
+    first: int = 0
+    """The lowest of these numbers."""
 
     def rows(self, obs: NDArray) -> NDArray:
-        """(B, cells) flat observations of (B, ...) ones."""
-        if self.numbers is None:
+        """(B, cells) flat observations of (B, ...) ones; each digit of a number has a single one."""
+        if not self.digits:
             return np.ascontiguousarray(obs).reshape(len(obs), -1)
-        rows = np.zeros((len(obs), int(self.numbers.n)), np.uint8)
-        rows[np.arange(len(obs)), np.asarray(obs) - int(self.numbers.start)] = 1
+        rows, every, first = np.zeros((len(obs), sum(self.digits)), np.uint8), np.arange(len(obs)), 0
+        for size, digit in zip(
+            self.digits, np.unravel_index(np.asarray(obs) - self.first, self.digits), strict=True
+        ):
+            rows[every, first + digit] = 1
+            first += size
         return rows
 
 
@@ -126,7 +132,8 @@ def gather_inputs(row, cells, inputs, listed, met):
 def make_features(space: Space, retina: Retina) -> Features:
     """Chooses the inputs for a space of observations.
 
-    A number is one input a value. A vector is one input a component, of several numbers or bits each. Of a
+    A number is one input a value; where its space tells its `digits`, what the values of each mean, one input
+    a value of each digit. A vector is one input a component, of several numbers or bits each. Of a
     grid (height, width), or planes of it, `retina` chooses. Components with finite bounds are divided by the
     larger of them, several numbers each by its largest.
 
@@ -134,10 +141,10 @@ def make_features(space: Space, retina: Retina) -> Features:
         ValueError: for a space of another kind, too many inputs, or a retina that does not fit.
     """
     if isinstance(space, Discrete):
-        n = int(space.n)
-        fields = [[k] for k in range(min(n, MAX_INPUTS + 1))]
-        names = [f"is {int(space.start) + k}" for k in range(len(fields))]
-        bounds = np.ones(n)
+        start, numbers = int(space.start), range(min(int(space.n), MAX_INPUTS + 1))
+        digits = getattr(space, "digits", None) or (tuple(f"is {start + k}" for k in numbers),)
+        names = [name for digit in digits for name in digit]
+        fields, bounds = [[k] for k in range(len(names))], np.ones(len(names))
     elif isinstance(space, Box | MultiDiscrete | MultiBinary):
         box = space if isinstance(space, Box) else _box(space)
         bounds = sizes(box)
@@ -157,7 +164,9 @@ def make_features(space: Space, retina: Retina) -> Features:
     runs = [(part[0], part[-1] + 1) for part in np.split(flat[order], breaks)]
     scales = [1.0 / (len(field) * bounds[field].max()) for field in fields]
     cells = Cells(np.array(runs, np.uint32), owners[order].astype(np.uint32), np.array(scales, np.float32))
-    return Features(cells, tuple(names), space if isinstance(space, Discrete) else None)
+    if isinstance(space, Discrete):
+        return Features(cells, tuple(names), tuple(map(len, digits)), start)
+    return Features(cells, tuple(names))
 
 
 def _box(space: MultiDiscrete | MultiBinary) -> Box:

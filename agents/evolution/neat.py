@@ -10,6 +10,7 @@ are of different species moves, so that there are about as many species as wante
 
 from __future__ import annotations
 
+import itertools
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,8 @@ from .population import (
 
 LEAST_DISTANCE = 0.01
 """The distance between species gets no smaller."""
+ISLAND = 1 << 40
+"""Numbers that each island has for its nodes and innovations; no run counts so far."""
 SPECIES_STEP = 1.1
 """The factor by which the distance between species moves in a generation."""
 
@@ -162,10 +165,19 @@ class Neat(Searcher):
     def ask(self) -> NeatPopulation:
         """The present generation, or the next one once the present one's fitness is known."""
         if self.fitness is not None or not self.population.genomes:
-            with borrowed_random(self._random):
-                self._settle(self._breed())
-            self.fitness = None
+            self._begin_generation()
         return self.population
+
+    def _begin_generation(self, stranger: neat.DefaultGenome | None = None) -> None:
+        """Breeds the next generation, in which a stranger may take the place of the last child."""
+        with borrowed_random(self._random):
+            genomes = self._breed()
+            if stranger is not None:
+                del genomes[max(genomes)]
+                stranger.key = next(self._counters[0])
+                genomes[stranger.key] = stranger
+            self._divide(genomes)
+        self.fitness = None
 
     def _breed(self) -> dict[int, neat.DefaultGenome]:
         """The next generation, drawn from the module `random`."""
@@ -174,7 +186,7 @@ class Neat(Searcher):
             return self._reproduction.create_new(config.genome_type, config.genome_config, size)
         return self._reproduction.reproduce(config, self._species, size, self.generation - 1)
 
-    def _settle(self, genomes: dict[int, neat.DefaultGenome]) -> None:
+    def _divide(self, genomes: dict[int, neat.DefaultGenome]) -> None:
         """Makes genomes the present generation, and divides them into species."""
         species, wanted = self._species, self.config.species
         most = self.config.population_size // (
@@ -201,6 +213,29 @@ class Neat(Searcher):
     @_distance.setter
     def _distance(self, value: float) -> None:
         self._neat.species_set_config.compatibility_threshold = value
+
+    def settle(self, island: int) -> None:
+        """Numbers nodes and innovations apart from those of other islands; see `Searcher.settle`.
+
+        Connections of first genomes have the same numbers everywhere, so that strangers can be crossed.
+        """
+        innovations, keys = self._reproduction.innovation_tracker, self._neat.genome_config
+        for source, target in itertools.product(keys.input_keys, keys.output_keys):
+            innovations.get_innovation_number(source, target, "initial_connection")
+        innovations.global_counter += island * ISLAND
+        self._counters[1].value += island * ISLAND
+
+    def emigrant(self) -> State:
+        """The best genome of the last generation; see `Searcher.emigrant`."""
+        assert self._best is not None
+        return genomes_to_state([self._best])
+
+    def receive(self, emigrant: Mapping[str, Any]) -> None:
+        """Puts another's genome in the place of the last child; see `Searcher.receive`."""
+        genomes = genomes_from_state(emigrant, self._neat.genome_config)
+        if len(genomes) != 1:
+            raise ValueError(f"one genome comes at a time; got {len(genomes)}")
+        self._begin_generation(genomes[0])
 
     def policy_of(self, population: NeatPopulation, genomes: NDArray[np.int64]) -> NeatPolicy:
         """See `Searcher.policy_of`."""
@@ -276,14 +311,17 @@ class Neat(Searcher):
     def _set_counters(self, values: Sequence[int], innovation: int) -> None:
         """Sets the counters (genomes, nodes, species; innovations), which must be ahead of what there is."""
         genomes = self.population.genomes
+        nodes = (key for genome in genomes for key in genome.nodes if key // ISLAND == values[1] // ISLAND)
         used = (
             max((genome.key for genome in genomes), default=0),
-            max((key for genome in genomes for key in genome.nodes), default=0),
+            max(nodes, default=0),
             max(self._species.species, default=0),
         )
-        innovations = (each.innovation for genome in genomes for each in genome.connections.values())
+        found = (each.innovation for genome in genomes for each in genome.connections.values())
         ahead = all(value > last for value, last in zip(values, used, strict=True))
-        if not ahead or innovation < max(innovations, default=0):
+        if not ahead or innovation < max(
+            (n for n in found if n // ISLAND == innovation // ISLAND), default=0
+        ):
             raise ValueError("a counter is behind what it counts")
         for counter, value in zip(self._counters, values, strict=True):
             counter.value = value

@@ -51,7 +51,6 @@ FIRST_SCALAR = 6
 
 # Codes of `situation`.
 NO_ROAD, CLEAR, TAKEN, PERSON_AHEAD, GIVE_WAY = 0, 1, 2, 3, 4
-NUM_SITUATIONS = 5 * 3 * 3 * 3 * 3 * 3
 
 
 @kernel

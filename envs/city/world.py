@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from ..core.fog import fogged_kernels, fogged_state
 from ..core.lots import even_lots
 from ..core.measures import COST, SUCCESS, Cost, Measure, Target
+from ..core.radix import MixedRadix
 from ..core.scalars import bind_policy
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World, check_ranges
 from ..streets.maps import STEPS
@@ -24,8 +25,8 @@ from .kernels import mask_one, reset_one, step_one
 from .maps import NUM_DESTINATIONS, build_pool, close_street, load_pool
 from .observe import (
     NUM_PLANES,
-    NUM_SITUATIONS,
     PLANE_NAMES,
+    SITUATION_WORDS,
     STILL_PLANES,
     cut_strips,
     describe_situation,
@@ -168,7 +169,7 @@ class City(World):
             self.observation_names = PLANE_NAMES
         elif config.index == "situation":
             observe = observe_situation
-            self.observation_space = Discrete(NUM_SITUATIONS)
+            self.observation_space = MixedRadix(SITUATION_WORDS)
         else:
             observe = observe_place
             self.observation_space = Discrete(height * width * 4 * self._pool.destinations.shape[1])

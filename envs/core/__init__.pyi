@@ -26,6 +26,7 @@ from .measures import Played as Played
 from .measures import Target as Target
 from .pooled import PoolConfig as PoolConfig
 from .pooled import each_level as each_level
+from .radix import MixedRadix as MixedRadix
 from .registry import WorldSpec as WorldSpec
 from .registry import find_world as find_world
 from .registry import register_world as register_world

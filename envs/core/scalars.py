@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from typing import Any
@@ -49,21 +48,22 @@ class Digits:
     Args:
         observe_one: `(params, state, i, obs) -> None`, compiled with `kernel`.
         sizes: how many values each digit has.
+
+    Attributes:
+        sizes: the same, for the space of these observations (`MixedRadix`).
     """
 
     def __init__(self, observe_one: Callable[..., Any], sizes: Sequence[int]) -> None:
-        self._observe_one, self._sizes = observe_one, tuple(sizes)
-        self.count = math.prod(sizes)
-        """How many numbers there are."""
+        self._observe_one, self.sizes = observe_one, tuple(sizes)
 
     def __call__(self, params: Any, state: NDArray[Any]) -> tuple[NDArray[np.int64], ...]:
         """Of (N,) states, each (N,) int64."""
         number = _written(_observe_rows, "observe_one", self._observe_one, params, state)
-        return np.unravel_index(number, self._sizes)
+        return np.unravel_index(number, self.sizes)
 
     def of(self, number: int) -> tuple[int, ...]:
         """Of a single number."""
-        return tuple(map(int, np.unravel_index(int(number), self._sizes)))
+        return tuple(map(int, np.unravel_index(int(number), self.sizes)))
 
     def holds(self, digit: int, *values: int) -> Callable[[Any, NDArray[Any], NDArray[Any]], NDArray[Any]]:
         """For an `Event`: whether a digit has one of some values before a step."""

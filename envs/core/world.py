@@ -176,17 +176,18 @@ class World(ABC):
         """
         return self._params
 
-    def take(self, kernels: Any, mode: str, **modes: int | tuple[int, ...]) -> None:
+    def take(self, kernels: Any, mode: str, **modes: Space | int | tuple[int, ...]) -> None:
         """Takes kernels by their usual names, and makes the spaces: an action for each of `action_names`.
 
         Args:
             kernels: the module of `reset_one`, `step_one`, `observe_<mode>` and maybe `mask_one`.
             mode: the observation that is wanted.
-            **modes: what each is: a number below this one, or uint8 planes of this shape.
+            **modes: what each is: a space, a number below this one, or uint8 planes of this shape.
         """
-        size = modes[mode]
-        self.action_space = Discrete(len(self.action_names))
-        self.observation_space = Discrete(size) if isinstance(size, int) else Box(0, 255, size, np.uint8)
+        space = modes[mode]
+        if not isinstance(space, Space):
+            space = Discrete(space) if isinstance(space, int) else Box(0, 255, space, np.uint8)
+        self.observation_space, self.action_space = space, Discrete(len(self.action_names))
         observe_one, mask_one = getattr(kernels, f"observe_{mode}"), getattr(kernels, "mask_one", None)
         self.kernels = Kernels(kernels.reset_one, kernels.step_one, observe_one, mask_one)
 

@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import COST, SUCCESS, Measure, Renderer, World, bind_policy, check_ranges, refuse_if
+from ..core import COST, SUCCESS, Measure, MixedRadix, Renderer, World, bind_policy, check_ranges, refuse_if
 from . import expert, fog, kernels
 from .config import FireEscapeConfig
 from .state import CELLS, EXIT, FIRE, HEIGHT, NEAREST, OUTER, STATE, WALL, WIDTH, FireEscapeParams
@@ -67,7 +67,7 @@ class FireEscape(World):
         """Takes the settings, by default all defaults."""
         self.config = config = config or FireEscapeConfig()
         planes = len(self.observation_names), kernels.VIEW, kernels.VIEW
-        self.take(kernels, config.observation, grid=planes, index=4 * 5 * 4**4)
+        self.take(kernels, config.observation, grid=planes, index=MixedRadix((4, 5, *[4] * 4)))
         if config.fog:
             self.state_dtype, self.kernels = fog.twin(self.kernels)
         self._params = FireEscapeParams(config.people, round(1024 * config.spread))

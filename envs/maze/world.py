@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import Measure, Renderer, World, bind_policy, check_ranges, even_lots, refuse_if
+from ..core import Measure, MixedRadix, Renderer, World, bind_policy, check_ranges, even_lots, refuse_if
 from . import kernels
 from .config import MazeConfig
 from .events import DIGITS, EVENTS
@@ -99,7 +99,8 @@ class MazeWorld(World):
             chase=round(48 + 80 * hard),
             lots=even_lots(len(self.mazes)),
         )
-        self.take(kernels, config.observation, grid=(kernels.PLANES, VIEW, VIEW), index=DIGITS.count)
+        planes = kernels.PLANES, VIEW, VIEW
+        self.take(kernels, config.observation, grid=planes, index=MixedRadix(DIGITS.sizes))
         self.reset_choices = {"maze": len(self.mazes)}
         self._held: list[str] = []
 

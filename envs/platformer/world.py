@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from ..core.lots import even_lots
 from ..core.measures import Measure, Played
+from ..core.radix import MixedRadix
 from ..core.world import REWARD_SCALE, Kernels, Renderer, World
 from .config import PlatformerConfig
 from .events import EVENTS
@@ -20,8 +21,8 @@ from .kernels import reset_one, step_one
 from .levels import Level, build_pool, capacity_for
 from .observe import (
     NUM_PLANES,
-    NUM_SITUATIONS,
     PLANE_NAMES,
+    SITUATION_WORDS,
     VIEW,
     describe_situation,
     make_views,
@@ -194,7 +195,7 @@ class Platformer(World):
             self.observation_space = Box(0, 255, (SIDE, SIDE, 3), np.uint8)
         else:
             observe = observe_situation
-            self.observation_space = Discrete(NUM_SITUATIONS)
+            self.observation_space = MixedRadix(SITUATION_WORDS)
         self.reset_choices = {"level": len(self.levels)}
         self.kernels = Kernels(reset_one, step_one, observe)
 

@@ -6,7 +6,18 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from ..core import SUCCESS, Measure, Played, Renderer, World, bind_policy, check_ranges, even_lots, refuse_if
+from ..core import (
+    SUCCESS,
+    Measure,
+    MixedRadix,
+    Played,
+    Renderer,
+    World,
+    bind_policy,
+    check_ranges,
+    even_lots,
+    refuse_if,
+)
 from . import kernels
 from .config import VacuumConfig
 from .events import DIGITS, EVENTS
@@ -103,7 +114,7 @@ class Vacuum(World):
         layouts.flags.writeable = False
         self._params = VacuumParams(layouts, turns, config.remembered, even_lots(len(layouts)))
         planes = kernels.PLANES, kernels.VIEW, kernels.VIEW
-        self.take(kernels, config.observation, grid=planes, index=DIGITS.count)
+        self.take(kernels, config.observation, grid=planes, index=MixedRadix(DIGITS.sizes))
         self.reset_choices = {"flat": len(self.flats)}
 
     def hardness(self) -> NDArray[np.float64]:

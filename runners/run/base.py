@@ -40,12 +40,15 @@ class Job(ABC):
         agent: who is trained.
         evaluator: plays the evaluations.
         log: where metrics are written.
+        shown: whether TensorBoard shows them.
     """
+
+    shown: bool = True
 
     def __init__(self, config: RunConfig, run: RunDir, start: Path | None = None) -> None:
         self.config, self.run = config, run
         self.env = self._make_env()
-        self.agent: Any = config.make_agent(self.env, config.settings.device)
+        self.agent: Any = self._make_agent()
         self.evaluator = Evaluator(config)
         self._seconds, self._anew = 0.0, False
         self._begin()
@@ -56,10 +59,13 @@ class Job(ABC):
                 self._restore(state)
             except (KeyError, TypeError, ValueError, OverflowError) as error:
                 raise ValueError(f"{start} does not fit its run ({error})") from error
-        self.log = MetricsLog(run.path, self.transitions)
+        self.log = MetricsLog(run.path, self.transitions, events=self.shown)
 
     def _make_env(self) -> VectorEnv:
         return self.config.make_env(self.config.settings.num_envs, AutoresetMode.SAME_STEP)
+
+    def _make_agent(self) -> Any:
+        return self.config.make_agent(self.env, self.config.settings.device)
 
     @abstractmethod
     def _begin(self) -> None:
@@ -133,3 +139,8 @@ class Job(ABC):
         self.log.close()
         self.env.close()
         self.evaluator.close()
+
+
+def crossed(before: float, after: float, every: float) -> bool:
+    """Whether a multiple of `every` lies beyond `before`, and not beyond `after`."""
+    return before // every != after // every

@@ -72,9 +72,10 @@ class MetricsLog:
     Args:
         folder: the run's folder.
         step: where the run goes on from; rows beyond it are cut off.
+        events: whether TensorBoard gets them too.
     """
 
-    def __init__(self, folder: Path, step: int = 0) -> None:
+    def __init__(self, folder: Path, step: int = 0, *, events: bool = True) -> None:
         self._path = folder / METRICS
         self._columns: list[str] = []
         try:
@@ -87,7 +88,7 @@ class MetricsLog:
         if self._path.exists():
             self._rewrite([row for row in rows if int(row["step"]) <= step])
         self._step = step
-        self._events = _event_writer(folder, step)
+        self._events = _event_writer(folder, step) if events else None
         if self._events and (settings := _settings(folder)):
             _add_settings(self._events, step, settings)
 

@@ -20,7 +20,8 @@ from ...envs.core.env import world_of
 from ...threads import Threads
 from ..reporting.measures import Episodes
 from ..setup.seeds import range_of
-from .base import Job
+from .base import Job, crossed
+from .executor import Stopped
 from .folder import pack, unpack
 from .levels import make_curriculum
 from .progress import ProgressLine
@@ -61,10 +62,6 @@ class SharedPolicy(Policy):
         last = act(*own)  # a part for the caller's thread, which would only wait
         actions, memories, _ = zip(*(future.result() for future in waiting), last, strict=True)
         return np.concatenate(actions), join_memories(memories)
-
-
-class _Stopped(Exception):
-    """A generation was given up."""
 
 
 class Search(Job):
@@ -123,28 +120,17 @@ class Search(Job):
         settings, searcher = self.config.settings, self.agent
         limit = settings.max_steps or math.inf
         while searcher.generation < settings.generations and self.steps < limit:
-            start = time.perf_counter()
-            population = searcher.ask()
+            before = self.steps
             try:
-                episodes = self.play(population, stop)
-            except _Stopped:
+                row = self.evaluated(stop)
+            except Stopped:
                 if not self.run.checkpoint_path(searcher.generation).exists():  # before the first is over
                     self.save()
                 return False
-            fitness = episodes.measures["return"].reshape(-1, settings.episodes).mean(axis=1)
-            row = searcher.tell(fitness)
-            now = time.perf_counter()
-            steps = int(episodes.measures["length"].sum())
-            self.steps += steps
-            self._seconds += now - start
             progress.generation(row)
-            progress.update(searcher.generation, now, self.steps)
-            row = {"generation": searcher.generation, "seconds": self._seconds, **row}
-            row["steps_per_second"] = steps / (now - start)
-            if self._curriculum:
-                row["levels"] = self._curriculum.num_open
+            progress.update(searcher.generation, time.perf_counter(), self.steps)
             last = searcher.generation == settings.generations or self.steps >= limit
-            tenth = (self.steps - steps) * 10 // limit != self.steps * 10 // limit
+            tenth = crossed(before * 10, self.steps * 10, limit)
             if last or tenth or searcher.generation % (settings.eval_every or settings.generations) == 0:
                 with progress.busy("evaluating"):
                     row |= self.evaluator.evaluate(searcher.policy)
@@ -153,6 +139,25 @@ class Search(Job):
             self.log.write(self.steps, row)
             self.save()
         return True
+
+    def evaluated(self, stop: threading.Event) -> dict[str, float]:
+        """Plays the next generation, and tells the searcher; returns the row of `metrics.csv`.
+
+        Raises:
+            Stopped: when `stop` was set before that.
+        """
+        searcher, start = self.agent, time.perf_counter()
+        episodes = self.play(searcher.ask(), stop)
+        fitness = episodes.measures["return"].reshape(-1, self.config.settings.episodes).mean(axis=1)
+        row = searcher.tell(fitness)
+        seconds, steps = time.perf_counter() - start, int(episodes.measures["length"].sum())
+        self.steps += steps
+        self._seconds += seconds
+        row = {"generation": searcher.generation, "seconds": self._seconds, **row}
+        row["steps_per_second"] = steps / seconds
+        if self._curriculum:
+            row["levels"] = self._curriculum.num_open
+        return row
 
     @property
     def share(self) -> float:
@@ -167,14 +172,14 @@ class Search(Job):
         All genomes meet the same seeds (common random numbers), so that luck does not tell them apart.
 
         Raises:
-            _Stopped: soon after `stop` was set.
+            Stopped: soon after `stop` was set.
         """
         each = self.config.settings.episodes
         seeds = self.seeds() * len(population)  # type: ignore[arg-type]
 
         def policy_of(episodes: NDArray[np.int64]) -> Policy:
             if stop.is_set():
-                raise _Stopped
+                raise Stopped
             genomes, threads = episodes // each, self.config.settings.num_threads
             if threads == 1 or len(genomes) < LEAST_SHARED:
                 return self.agent.policy_of(population, genomes)

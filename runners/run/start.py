@@ -255,4 +255,5 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
 
 def make_training(config: RunConfig, run: RunDir) -> Job:
     """What trains this kind of agent, where its newest checkpoint stands."""
-    return KINDS[config.agent.kind].run_class()(config, run, run.newest_sound())
+    run_class = KINDS[config.agent.kind].run_class(getattr(config.settings, "islands", 1))
+    return run_class(config, run, run.newest_sound())

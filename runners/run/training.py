@@ -13,7 +13,7 @@ from ...agents.costs import Multiplier, Paying
 from ...agents.curricula import Graded, PrioritizedLevels
 from ..reporting.scores import Scores
 from ..setup.kinds import KINDS
-from .base import Job
+from .base import Job, crossed
 from .folder import pack, unpack
 from .levels import levels_now, make_curriculum, native
 from .metrics import Meter
@@ -125,11 +125,11 @@ class Training(Job):
             self._meter.add(metrics, episodes)
             before, self.step = self.step, self.step + taken
             last = self.step >= settings.steps
-            due = _crossed(before, self.step, eval_every)
+            due = crossed(before, self.step, eval_every)
             evaluation = last or due
-            saving = last or stopping or _crossed(before, self.step, checkpoint_every)
+            saving = last or stopping or crossed(before, self.step, checkpoint_every)
             progress.update(self.step, stopwatch.lap("other"))
-            if not (evaluation or saving or _crossed(before, self.step, row_every)):
+            if not (evaluation or saving or crossed(before, self.step, row_every)):
                 continue
             seconds = stopwatch.total
             row = {"seconds": seconds, "steps_per_second": (self.step - mark[1]) / (seconds - mark[0])}
@@ -163,7 +163,3 @@ class Training(Job):
         """Tells where the time went, and evaluates; see `Job.compare`."""
         print(f"trained for {self._stopwatch.summary()}")
         return super().compare()
-
-
-def _crossed(before: int, after: int, every: int) -> bool:
-    return before // every != after // every

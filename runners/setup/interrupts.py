@@ -51,6 +51,22 @@ class Stop(threading.Event):
 
 
 @contextmanager
+def raising() -> Iterator[None]:
+    """Within `stopping`: has Ctrl-C and SIGTERM raise at once, where what is done is saved by others."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    earlier = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    hear_sigterm()
+    try:
+        yield
+    finally:
+        for number, handler in earlier.items():
+            signal.signal(number, handler)
+
+
+@contextmanager
 def stopping() -> Iterator[Stop]:
     """Turns the first Ctrl-C or SIGTERM into an event, honoured between two steps; the second one raises."""
     stop = Stop()

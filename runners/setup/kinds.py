@@ -13,6 +13,8 @@ from .seeds import MOST_EPISODES, range_of
 
 MOST_ENVS = 1 << 20
 """Environments side by side, at most."""
+MOST_ISLANDS = 1024
+"""Populations that evolve apart, at most."""
 MANY = 10**9
 """Generations that no run reaches."""
 
@@ -51,6 +53,8 @@ class ResumeSearchSettings:
     """Threads that step the environments (the project's own worlds only)."""
     vectorization: Vectorization
     """Whether environments of others step one after another, or `async`, in processes of their own."""
+    jobs: int
+    """Islands that evolve side by side, each in a process of its own; 1: one after another, in this one."""
 
 
 # --- What a run may be asked for ------------------------------------------------------------------------
@@ -184,11 +188,22 @@ class SearchSettings(RunSettings):
     curriculum: Literal["uniform", "ramp"] = "uniform"
     """Which levels (maps, mazes, ...) it meets: all alike; or `ramp`, the easiest first, and all of them from
     half of the search on."""
+    islands: int = 1
+    """Populations that evolve apart, each as large as the agent's settings say, and send their best along a
+    ring. What comes of them is the same with any number of jobs."""
+    migrate_every: int = 10
+    """Generations after which the best of an island joins the next one."""
+    jobs: int = 1
+    """Islands that evolve side by side, each in a process of its own; 1: one after another, in this one."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
         at_least(self, 1, "generations", "episodes", "num_threads", "eval_episodes")
-        at_least(self, 1, "max_steps", "eval_every", "max_episode_steps")
+        at_least(self, 1, "max_steps", "eval_every", "max_episode_steps", "islands", "migrate_every", "jobs")
+        if self.islands > MOST_ISLANDS:
+            raise ValueError(f"islands must be at most {MOST_ISLANDS:,}; got {self.islands:,}")
+        if self.jobs > 1 and self.islands == 1:
+            raise ValueError("jobs are for islands; one population has --num-threads")
         _check_seeds(self)
 
     def within(self, steps: int) -> dict[str, int]:
@@ -222,12 +237,14 @@ class Kind:
     """The setting that says how long it is trained, which is what its checkpoints are counted in."""
     rollout: str | None = None
     """The stream of transitions that it learns from one after another; None: it learns otherwise."""
+    apart: str | None = None
+    """The run of several populations that evolve apart; None: there is none."""
     variant: str | None = None
     """The agent's setting that stands behind the colon of its name in a tournament; None: an encoder does."""
 
-    def run_class(self) -> type:
-        """Loads the class of its runs."""
-        return load_object(f"..run.{self.run}", __package__)
+    def run_class(self, islands: int = 1) -> type:
+        """Loads the class of its runs, or of those on so many islands."""
+        return load_object(f"..run.{self.run if islands == 1 else self.apart}", __package__)
 
     def rollout_class(self) -> type:
         """Loads the class of its stream of transitions."""
@@ -238,7 +255,7 @@ class Kind:
 KINDS: dict[KindName, Kind] = {
     "learner": Kind("training:Training", TrainSettings, DeepSettings, rollout="rollout:Rollout"),
     "trainer": Kind("training:Training", TrainSettings, DeepSettings, rollout="rollout:TrainerRollout"),
-    "searcher": Kind("search:Search", SearchSettings, length="generations"),
+    "searcher": Kind("search:Search", SearchSettings, length="generations", apart="islands:Islands"),
     "imitator": Kind("imitate:Imitation", ImitationSettings, variant="classifier"),
 }
 """All kinds of agents that are trained. What the agents themselves have is in `agents.registry.KINDS`."""

@@ -18,6 +18,7 @@ LIBRARIES = (
     "torch",
     "scikit-learn",
     "deap",
+    "cmaes",
     "neat-python",
     "stable-baselines3",
     "sb3-contrib",

@@ -178,3 +178,23 @@ def test_a_misfit_is_told_in_one_line(spaces, settings, words) -> None:
 def test_settings_are_checked(settings, words) -> None:
     with pytest.raises(ValueError, match=words):
         make(**settings)
+
+
+@pytest.mark.parametrize("spaces", [(VECTOR, FEW), (Discrete(9), FEW)])
+def test_a_stranger_takes_the_place_of_the_last_child(spaces) -> None:
+    one, other = make(spaces=spaces), make(spaces=spaces, seed=1)
+    for searcher in one, other:
+        search(searcher, sphere, 2)
+    sent = one.emigrant()
+    assert np.array_equal(sent["genes"], one.population[sphere(one.population).argmax()])
+    for damage in (
+        {"genes": sent["genes"][:-1]},
+        {"genes": sent["genes"].astype(np.int16)},
+        {"step": np.zeros(1)},
+    ):
+        with pytest.raises(ValueError, match="genes|out of range"):
+            other.receive(sent | damage)
+    assert other.fitness is not None  # nothing has happened yet
+    other.receive(sent)
+    assert other.fitness is None and np.array_equal(other.ask()[-1], sent["genes"])
+    assert other.steps[-1] == sent["step"][0]

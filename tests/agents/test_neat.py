@@ -223,3 +223,28 @@ def test_tables_that_do_not_fit_are_refused(column, change, words) -> None:
 def test_what_does_not_fit_is_told_in_one_line(settings, words) -> None:
     with pytest.raises(ValueError, match=words):
         make(**settings)
+
+
+def test_strangers_can_be_crossed_and_new_parts_are_numbered_apart() -> None:
+    islands = [make(seed=k) for k in range(2)]
+    for k, searcher in enumerate(islands):
+        searcher.settle(k)
+        evolve(searcher, 1)
+    first = [{c.key: c.innovation for c in s.population.genomes[0].connections.values()} for s in islands]
+    assert first[0] == first[1] and len(first[0]) == 4  # the same connections have the same numbers
+    for searcher in islands:
+        evolve(searcher, 15)
+    told = [s.state_dict() for s in islands]
+    new = [set(state["connection.innovation"]) - {1, 2, 3, 4} for state in told]
+    nodes = [set(state["node.key"]) - {0, 1} for state in told]
+    assert all(new + nodes) and not new[0] & new[1] and not nodes[0] & nodes[1]
+
+    one, other = islands
+    other.receive(one.emigrant())
+    assert len(other.population) == 60
+    evolve(other, 10)  # whose crossing would tell of numbers that are used twice
+    again = make()
+    again.load_state_dict(other.state_dict())
+    assert evolve(again, 3) == evolve(other, 3)
+    with pytest.raises(ValueError, match="one genome comes at a time"):
+        other.receive(other.state_dict())

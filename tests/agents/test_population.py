@@ -19,6 +19,9 @@ from meze.agents.evolution.population import (
     random_state,
     set_random_state,
 )
+from meze.envs.core import MixedRadix
+from meze.envs.platformer.config import PlatformerConfig
+from meze.envs.platformer.world import Platformer
 
 GRID = Box(0, 255, (3, 5, 7), np.uint8)
 
@@ -68,6 +71,18 @@ def test_vectors_and_numbers() -> None:
     assert np.allclose(inputs_of(features, np.array([1, 1, 7, 8], np.float32)), [0.5, 0.2, 7, 8])
     features = make_features(Discrete(4, start=3), Retina())
     assert inputs_of(features, np.array(5)) == [0, 0, 1, 0] and features.names[2] == "is 5"
+
+
+def test_a_number_that_tells_its_digits_is_seen_digit_by_digit() -> None:
+    space = MixedRadix((("up", "down"), 3))
+    assert space == Discrete(6) and space.n == 6
+    features = make_features(space, Retina())
+    assert features.names == ("up", "down", "digit 1 is 0", "digit 1 is 1", "digit 1 is 2")
+    wanted = [[*np.eye(2, dtype=int)[number // 3], *np.eye(3, dtype=int)[number % 3]] for number in range(6)]
+    assert features.rows(np.arange(6)).tolist() == wanted
+    seen = Platformer(PlatformerConfig(observation="index")).observation_space
+    names = make_features(seen, Retina()).names
+    assert len(names) == 23 and names[0] == "on the ground" and "gap at once" in names
 
 
 def test_several_numbers_are_an_input_each_scaled_to_the_largest() -> None:

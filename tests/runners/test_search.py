@@ -27,6 +27,7 @@ SMALL = ["--generations", "8", "--episodes", "2", "--eval-episodes", "16"]
 FLAGS = {
     "genetic": [*SMALL, "--agent.population-size", "24", "--agent.elites", "2"],
     "random-search": [*SMALL, "--agent.population-size", "24", "--agent.elites", "2"],
+    "cma-es": [*SMALL, "--agent.population-size", "24"],
     "neat": [*SMALL, "--agent.population-size", "24", "--agent.species", "3"],
 }
 
@@ -151,7 +152,9 @@ def test_a_run(agent, tmp_path, capsys) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("agent", "generations", "left"), [("genetic", "150", 130), ("neat", "60", 50)])
+@pytest.mark.parametrize(
+    ("agent", "generations", "left"), [("genetic", "150", 130), ("cma-es", "150", 130), ("neat", "60", 50)]
+)
 def test_killed_and_resumed_equals_never_stopped(agent, generations, left, tmp_path) -> None:
     args = ["train", agent, "corridor", *FLAGS[agent], "--generations", generations]
     whole, broken = tmp_path / "whole", tmp_path / "broken"

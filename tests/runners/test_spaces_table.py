@@ -22,7 +22,7 @@ NUM_ENVS = 2
 GROUPS = {
     "tables": tuple(spec.name for spec in agent_specs() if spec.numbers_only),
     "deep": ("dqn", "pqn", "sb3-dqn"),
-    "evolution": ("genetic", "random-search", "neat"),
+    "evolution": ("genetic", "random-search", "cma-es", "neat"),
     "imitators": ("clone", "dagger"),
     "actor-critics": ("ppo", "sb3-ppo", "sb3-a2c", "sb3-recurrent-ppo"),
     "box actors": ("sb3-sac", "sb3-td3"),

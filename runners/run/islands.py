@@ -1,0 +1,229 @@
+"""Islands: populations that evolve apart, and send their best along a ring.
+
+Each island is a search in a folder of its own, with a seed of its own. A round is some generations of all
+islands, each of them a task that any process on any machine may do: it begins where the island's newest
+checkpoint stands, and nobody else needs to be asked meanwhile. After each round the best genome of island k
+is put into the folder of island k + 1, whose next generation it joins. What comes of a run depends neither
+on who did its tasks, nor on their order, nor on where it was interrupted.
+
+All islands meet the same episodes, so that their fitness can be compared: the run's agent is the fittest's.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import shutil
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ...agents import checkpoint
+from ..setup.interrupts import Stop, exit_code, raising
+from ..setup.seeds import stream_seeds
+from .base import crossed
+from .config import RunConfig
+from .executor import STOPPED, Executor, Here, Processes, Task, serve
+from .folder import RunDir, restore
+from .metrics import METRICS, read_rows
+from .progress import ProgressLine
+from .search import Search
+
+KEPT = 2
+"""Checkpoints that an island keeps, the newest; one could be damaged."""
+
+
+class Island(Search):
+    """One of the islands; its settings are the run's.
+
+    Args:
+        config: the run's.
+        run: the island's folder.
+        number: which it is, from 0.
+    """
+
+    shown = False
+
+    def __init__(self, config: RunConfig, run: RunDir, number: int) -> None:
+        self._number = number
+        super().__init__(config, run, run.newest_sound())
+
+    def _make_agent(self) -> Any:
+        (seed,) = stream_seeds([self.config.settings.seed, self._number], 1)
+        settings = dataclasses.replace(self.config.settings, seed=seed)
+        agent = dataclasses.replace(self.config, settings=settings).make_agent(self.env)
+        agent.settle(self._number)
+        return agent
+
+    @property
+    def share(self) -> float:
+        """How much of the run is done; see `Search.share`."""
+        settings = self.config.settings
+        limit = settings.max_steps or math.inf
+        return min(
+            1.0, max(self.agent.generation / settings.generations, self.steps * settings.islands / limit)
+        )
+
+    def evolve(self, until: int, stop: threading.Event) -> None:
+        """Evolves up to a generation; each is saved.
+
+        Raises:
+            Stopped: when `stop` was set before that.
+        """
+        while self.agent.generation < until:
+            if self.agent.generation and self.agent.generation % self.config.settings.migrate_every == 0:
+                self._take_in(arrival(self.run, self.agent.generation))
+            row = self.evaluated(stop)
+            self.log.write(self.steps, row)
+            self.save()
+            for step in self.run.steps()[:-KEPT]:
+                self.run.checkpoint_path(step).unlink()
+
+    def _take_in(self, path: Path) -> None:
+        try:
+            self.agent.receive(checkpoint.load(path))
+        except (LookupError, TypeError, ValueError, OverflowError) as error:
+            raise ValueError(f"{path} does not fit the island ({error})") from error
+
+
+def arrival(run: RunDir, generation: int) -> Path:
+    """Where the genome lies that joins an island after a generation."""
+    return run.path / f"arrival-{generation:012d}.safetensors"
+
+
+class Islands(Search):
+    """The run of a searcher on islands; its checkpoints are those of its fittest island."""
+
+    def _begin(self) -> None:
+        super()._begin()
+        folder = self.run.path / "islands"
+        numbers = range(self.config.settings.islands)
+        self._islands = [RunDir(folder / f"{number:0{len(str(numbers[-1]))}d}") for number in numbers]
+
+    def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
+        """Evolves round by round up to the run's number of generations, or of transitions.
+
+        Returns:
+            False when `stop` was set before that; the round under way goes on from the islands' checkpoints.
+        """
+        settings = self.config.settings
+        limit = settings.max_steps or math.inf
+        while self.agent.generation < settings.generations and self.steps < limit:
+            start, before, steps = time.perf_counter(), self.agent.generation, self.steps
+            until = self._until(limit)
+            if not self._play_round(until, stop):
+                if not self.run.steps():
+                    self.save()
+                return False
+            row = self._exchange(until)
+            now = time.perf_counter()
+            self._seconds += now - start
+            progress.generation(row)
+            progress.update(until, now, self.steps)
+            speed = (self.steps - steps) / (now - start)
+            row = {"generation": until, "seconds": self._seconds, **row, "steps_per_second": speed}
+            last = until == settings.generations or self.steps >= limit
+            tenth = crossed(steps * 10, self.steps * 10, limit)
+            if last or tenth or crossed(before, until, settings.eval_every or settings.generations):
+                with progress.busy("evaluating"):
+                    row |= self.evaluator.evaluate(self.agent.policy)
+                progress.evaluated(until, row)
+                self.draw()
+            self.log.write(self.steps, row)
+            self.save()
+        return True
+
+    def _until(self, limit: float) -> int:
+        """The generation up to which the next round goes: to the next migration, or to the run's end."""
+        settings, done = self.config.settings, self.agent.generation
+        following = (done // settings.migrate_every + 1) * settings.migrate_every
+        if done and limit < math.inf:  # as many as are left if they take as long as those so far
+            following = min(following, done + math.ceil((limit - self.steps) * done / self.steps))
+        return min(following, settings.generations)
+
+    def _play_round(self, until: int, stop: threading.Event) -> bool:
+        """Has all islands evolve up to a generation; returns False when it was interrupted.
+
+        Raises:
+            ValueError: one line, when an island could not; the others went on.
+        """
+        failures: dict[str, str] = {}
+        try:
+            with raising(), self._executor(stop).running(self._tasks(until)) as ended:
+                failures = {task.name: reason for task, reason in ended if reason}
+        except KeyboardInterrupt as error:
+            stop.set()
+            if isinstance(stop, Stop):
+                stop.code = exit_code(error)
+            return False
+        if failures and all(reason == STOPPED for reason in failures.values()):
+            return False
+        if failures:
+            raise ValueError("; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())))
+        return not stop.is_set()
+
+    def _executor(self, stop: threading.Event) -> Executor:
+        jobs = self.config.settings.jobs
+        return Here(stop) if jobs == 1 else Processes(jobs)
+
+    def _tasks(self, until: int) -> Iterator[Task]:
+        """A task for each island: all that it needs lies in the island's folder."""
+        for number, island in enumerate(self._islands):
+            island.checkpoints.mkdir(parents=True, exist_ok=True)
+            if self.config.encoding:
+                self.config.encoding.write(island.path)
+            shutil.copyfile(self.run.path / "config.json", island.path / "config.json")
+            words = (str(island.path), self.config.environment.id, str(number), str(until))
+            yield Task(f"island {number}", __name__, words, island.path / "log.txt")
+
+    def _exchange(self, until: int) -> dict[str, float]:
+        """Sends the best of each island to the next one, and makes the fittest's the run's agent.
+
+        Returns:
+            For the row of `metrics.csv`: the best fitness, the median of all, and which island is the
+            fittest; of what else a searcher tells, the mean over islands.
+        """
+        fitness, steps, told = [], 0, []
+        for number, island in enumerate(self._islands):
+            state = self._stand(island, until)
+            steps += int(state["steps"])
+            assert self.agent.fitness is not None, "an island is saved when its generation was told"
+            fitness.append(self.agent.fitness)
+            told.append(read_rows(island.path / METRICS)[-1])
+            if until % self.config.settings.migrate_every == 0:
+                following = self._islands[(number + 1) % len(self._islands)]
+                checkpoint.save(arrival(following, until), self.agent.emigrant())
+        best = int(np.argmax([each.max() for each in fitness]))
+        self._stand(self._islands[best], until)
+        self.steps = steps
+        every = np.concatenate(fitness)
+        means = {name: float(np.mean([float(row[name]) for row in told])) for name in told[0]}
+        for name in ("step", "generation", "seconds", "steps_per_second"):
+            del means[name]
+        return means | {"best": float(every.max()), "median": float(np.median(every)), "island": float(best)}
+
+    def _stand(self, island: RunDir, generation: int) -> dict[str, Any]:
+        """Puts the agent where an island stood after a generation; returns its checkpoint."""
+        path = island.checkpoint_path(generation)
+        state = checkpoint.load(path)
+        restore(self.agent, state, path)
+        return state
+
+
+def main(words: Sequence[str], stop: threading.Event) -> None:
+    """Evolves the island that the words say; see `executor.serve`."""
+    folder, env_id, number, until = words
+    run = RunDir.open(folder)
+    island = Island(run.config(env_id), run, int(number))
+    try:
+        island.evolve(int(until), stop)
+    finally:
+        island.close()
+
+
+if __name__ == "__main__":
+    serve(main)
