@@ -1,9 +1,12 @@
-"""Who runs tasks: when they are made, what is told of them, and that they stop saved."""
+"""Who runs tasks, here or on a cluster: when they are made, what is told, and that they stop saved."""
 
 import os
+import signal
 import textwrap
 import time
+from concurrent.futures import ThreadPoolExecutor
 
+import psutil
 import pytest
 from meze.runners.run.executor import Processes, Task
 
@@ -14,33 +17,95 @@ CHILD = """
 
     def main(words, stop):
         what, path = words
-        Path(path).touch()
+        path = Path(path)
+        if what == "count":
+            return count(path, stop)
+        path.touch()
         if what == "fail":
             raise ValueError("it is broken")
         if what == "die":
             os.kill(os.getpid(), signal.SIGKILL)
         if what == "wait":
             assert stop.wait(60)
-            Path(path).write_text("saved")
+            path.write_text("saved")
             raise Stopped
+
+    def count(folder, stop):
+        # Counts to 5 from where it was, and waits at 3, where it is begun for the first time.
+        folder.mkdir(exist_ok=True)
+        done = [int(each.name) for each in folder.glob("[0-9]")]
+        with open(folder / "begun.txt", "a") as file:
+            file.write(f"from {max(done, default=0)}\\n")
+        for k in range(max(done, default=0) + 1, 6):
+            temporary = folder / ".tmp"
+            temporary.write_text(str(os.getppid()))
+            os.replace(temporary, folder / str(k))
+            if k == 3:
+                (folder / "1").unlink()
+                assert not stop.wait(100)
 
     serve(main)
 """
+HERE = "here"
+AWAY = [pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "ray-apart")]
+
+
+@pytest.fixture(scope="module")
+def modules(tmp_path_factory):
+    """A module of a task, which other processes find."""
+    folder = tmp_path_factory.mktemp("modules")
+    (folder / "some_task.py").write_text(textwrap.dedent(CHILD))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PYTHONPATH", str(folder), prepend=os.pathsep)
+        yield
+
+
+@pytest.fixture(scope="module")
+def cluster(modules):
+    """A cluster of two machines, which are both this one, and to which only this one can connect."""
+    ray = pytest.importorskip("ray")
+    from ray._private import ray_constants
+    from ray.cluster_utils import Cluster
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "0")
+        patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+        found.add_node(num_cpus=2)
+        patch.setenv("RAY_ADDRESS", found.address)
+        yield found
+        ray.shutdown()
+        found.shutdown()
+
+
+@pytest.fixture(params=[HERE, *AWAY])
+def executor(request, modules):
+    """Makes executors that run so many tasks side by side, of each of which the other suite knows nothing."""
+    if request.param == HERE:
+        return Processes
+    request.getfixturevalue("cluster")
+    from meze.runners.run.ray_executor import RayExecutor
+
+    return lambda jobs: RayExecutor(jobs, shared=None if request.param == "ray" else False)
 
 
 @pytest.fixture
-def task(tmp_path, monkeypatch):
+def task(tmp_path, modules):
     """Makes tasks of a module that is only there for this test."""
-    (tmp_path / "some_task.py").write_text(textwrap.dedent(CHILD))
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    folder = tmp_path / "tasks"
+    (folder / "logs").mkdir(parents=True)
 
     def make(what, name):
-        return Task(name, "some_task", (what, str(tmp_path / name)), tmp_path / f"{name}.log")
+        words = what, str(folder / name)
+        log = folder / "logs" / f"{name}.log"
+        return Task(name, "some_task", words, log, folder, (name, f"{name}/*"))
 
+    make.folder = folder
     return make
 
 
-def test_a_task_is_made_of_what_the_last_ones_came_to(task):
+def test_a_task_is_made_of_what_the_last_ones_came_to(executor, task):
     told = []
 
     def tasks():
@@ -48,32 +113,92 @@ def test_a_task_is_made_of_what_the_last_ones_came_to(task):
         while len(told) < 3:
             yield task("do", f"after-{told[-1]}")
 
-    with Processes(1).running(tasks()) as ended:
+    with executor(1).running(tasks()) as ended:
         for each, reason in ended:
             assert not reason
+            assert (task.folder / each.name).exists()
             told.append(each.name)
     assert told == ["first", "after-first", "after-after-first"]
 
 
-def test_why_a_task_failed_is_told_and_the_others_go_on(task):
+def test_why_a_task_failed_is_told_and_the_others_go_on(executor, task):
     tasks = [task("fail", "a"), task("die", "b"), task("do", "c")]
-    with Processes(2).running(tasks) as ended:
+    with executor(2).running(tasks) as ended:
         assert {each.name: reason for each, reason in ended} == {
             "a": "it is broken",
             "b": "killed by signal 9",
             "c": "",
         }
+    assert (task.folder / "logs" / "a.log").read_text() == "meze: error: it is broken\n"
 
 
-def test_an_interruption_asks_all_to_save(task, tmp_path):
-    def begun():
-        return [(tmp_path / name).exists() for name in ("a", "b", "c")]
+def meanwhile(do):
+    """Does something while tasks run; tells afterwards what went wrong."""
+    thread = ThreadPoolExecutor(1)
+    return thread.submit(do)
 
+
+def wait_for(what, seconds=100):
+    end = time.monotonic() + seconds
+    while not what():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.02)
+
+
+def test_an_interruption_asks_all_to_save(executor, task):
+    def interrupt():
+        wait_for(lambda: all((task.folder / name).exists() for name in "ab"))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    interrupted = meanwhile(interrupt)
     with pytest.raises(KeyboardInterrupt):
-        with Processes(3).running([task("wait", "a"), task("wait", "b"), task("do", "c")]) as ended:
-            for each, _ in ended:
-                assert each.name == "c"
-                while not all(begun()):
-                    time.sleep(0.01)
-                raise KeyboardInterrupt
-    assert (tmp_path / "a").read_text() == (tmp_path / "b").read_text() == "saved"
+        with executor(2).running([task("wait", name) for name in "abc"]) as ended:
+            assert not list(ended)
+    interrupted.result()
+    assert (task.folder / "a").read_text() == (task.folder / "b").read_text() == "saved"
+    assert not (task.folder / "c").exists()
+
+
+# --- Clusters --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("executor", AWAY, indirect=True)
+def test_a_lost_workers_task_goes_on_from_its_last_checkpoint(executor, task):
+    folder = task.folder / "a"
+
+    def kill():
+        wait_for((folder / "3").exists)
+        wait_for(lambda: not (folder / "1").exists())
+        os.kill(int((folder / "3").read_text()), signal.SIGKILL)
+
+    killed = meanwhile(kill)
+    with executor(2).running([task("count", "a"), task("do", "b")]) as ended:
+        assert {each.name: reason for each, reason in ended} == {"a": "", "b": ""}
+    killed.result()
+    assert (folder / "begun.txt").read_text() == "from 0\nfrom 3\n"
+    assert sorted(each.name for each in folder.iterdir()) == ["2", "3", "4", "5", "begun.txt"]
+    assert (folder / "3").read_text() != (folder / "5").read_text(), "another worker has done it"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("shared", [None, False])
+def test_a_lost_machines_task_goes_on_on_another(cluster, task, shared):
+    from meze.runners.run.ray_executor import RayExecutor
+
+    folder = task.folder / "a"
+    nodes = [cluster.add_node(num_cpus=3) for _ in range(2)]
+    raylets = {node.all_processes["raylet"][0].process.pid: node for node in nodes}
+
+    def kill():
+        wait_for((folder / "3").exists)
+        worker = int((folder / "3").read_text())
+        cluster.remove_node(raylets[psutil.Process(worker).ppid()], allow_graceful=False)
+
+    executor, killed = RayExecutor(cpus=3, shared=shared), meanwhile(kill)
+    with executor.running([task("count", "a")]) as ended:
+        assert [reason for _, reason in ended] == [""]
+    killed.result()
+    assert (folder / "begun.txt").read_text() == "from 0\nfrom 3\n" and (folder / "5").exists()
+    for node in cluster.worker_nodes & set(nodes):
+        cluster.remove_node(node)
