@@ -74,7 +74,7 @@ class CompareSettings(Machines):
             raise ValueError("a front is along weights or along constraints; give one of both")
 
 
-def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, Executor]:
+def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, Executor, Machines]:
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])
@@ -97,7 +97,7 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, Executo
     path = new_folder(settings.out / environment.name, time.strftime("%Y%m%d-%H%M%S"))
     tournament = Tournament(path, environment, entries, settings.seeds, settings.episodes, budget)
     tournament.create()
-    return tournament, executor
+    return tournament, executor, settings
 
 
 def main(args: Sequence[str]) -> int:
@@ -110,12 +110,12 @@ def main(args: Sequence[str]) -> int:
         new_figure()
         executor = make_executor(given)
     else:
-        tournament, executor = _new(names, flags)
+        tournament, executor, given = _new(names, flags)
     with held(tournament.path):
         try:
             found = play_matches(tournament, executor)
         except KeyboardInterrupt as error:
-            again = tournament.environment.named_again
+            again = *tournament.environment.named_again, *given.words
             print(f"stopped; go on with: {command('meze', 'compare', '--resume', tournament.path, *again)}")
             return exit_code(error)
         write_json(tournament.path / "report.json", found)

@@ -157,7 +157,7 @@ def main(args: Sequence[str]) -> int:
             print(f"the best settings, of trial {best.number}, with seeds that nothing was searched with")
             failures = run_fresh(study, best.number, executor)
     except KeyboardInterrupt as error:
-        again = study.config.environment.named_again
+        again = *study.config.environment.named_again, *given.words
         print(f"stopped; go on with: {command('meze', 'tune', '--resume', study.path, *again)}")
         return exit_code(error)
     with study.alone():  # others may be ready, too

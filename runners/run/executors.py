@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Literal
 
 from ...checking import at_least, needed, one_of
+from ..setup.settings import as_words, differences
 from .executor import Executor, Processes
 
 
@@ -28,6 +29,12 @@ class Machines:
         """Checks the fields."""
         at_least(self, 1, "jobs", "cpus_per_run")
         one_of(self, "on")
+
+    @property
+    def words(self) -> list[str]:
+        """What to say so that others run in the same way."""
+        given = Machines(**{each.name: getattr(self, each.name) for each in fields(Machines)})
+        return as_words(differences(given, Machines()))
 
 
 def make_executor(machines: Machines) -> Executor:

@@ -12,6 +12,7 @@ import logging
 import os
 import platform
 import signal
+import socket
 import tempfile
 import threading
 from collections import deque
@@ -24,13 +25,13 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 
 import ray
 from ray import exceptions
-from ray._private import ray_constants, services
+from ray._private import ray_constants, services, worker
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ...version import __version__
 from ..setup.files import PATIENCE, Lines
 from ..setup.interrupts import uninterrupted
-from ..setup.text import one_line
+from ..setup.text import one_line, printable
 from .away import Changes, Worker, ordered, packed, put
 from .executor import STOPPED, Task
 
@@ -38,6 +39,8 @@ MOST_LOST = 5
 """So many workers may be lost with a task before it is given up: it may be what ends them."""
 NEWS = 5.0
 """Seconds after which it is looked whether there are more machines."""
+ANSWER = 10.0
+"""Seconds in which a cluster has to answer."""
 
 
 @dataclass(eq=False)
@@ -67,7 +70,8 @@ class RayExecutor:
 
     def __init__(self, jobs: int | None = None, cpus: int = 1, shared: bool | None = None) -> None:
         self._jobs, self._cpus, self._shared = jobs, cpus, shared
-        connect()
+        _connect()
+        _check_versions()
         most = max(each["Resources"].get("CPU", 0) for each in _nodes())
         if cpus > most:
             raise ValueError(f"a run wants {cpus} cores, and no machine of the cluster has as many")
@@ -132,6 +136,7 @@ class RayExecutor:
             if not self._stopping and flight.lost < MOST_LOST:
                 again.append(flight)
                 reason = None
+                print(printable(f"{flight.task.name} lost its worker, and goes on with another"), flush=True)
             else:
                 reason = STOPPED if self._stopping else f"{flight.lost} workers were lost: {one_line(error)}"
         flight.steps.close()
@@ -203,7 +208,7 @@ def _nodes() -> list[dict[str, Any]]:
     return [each for each in ray.nodes() if each["Alive"]]
 
 
-def connect() -> None:
+def _connect() -> None:
     """Joins the cluster that `RAY_ADDRESS` names or `ray start` made, or starts one on this machine alone.
 
     Raises:
@@ -213,6 +218,8 @@ def connect() -> None:
         return
     try:
         address = services.canonicalize_bootstrap_address(None)  # type: ignore[arg-type]
+        if address is not None:
+            _check_answers(address)
         local: dict[str, Any] = {}
         if address is None:
             print("no cluster of Ray is there: starting one on this machine alone, for some 10 s", flush=True)
@@ -221,14 +228,26 @@ def connect() -> None:
             ray_constants.ENABLE_RAY_CLUSTER = False
             os.environ[ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR] = "0"
         with _own_sigterm():
+            worker._worker_logs_enabled = False  # pages of its own logs, where a machine is lost
             ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
     except (RuntimeError, OSError, ValueError) as error:
         raise ValueError(f"the cluster of Ray can't be used: {one_line(error)}") from error
+    if address is not None:
+        cores = [f"{each['Resources'].get('CPU', 0):g}" for each in _nodes()]
+        print(f"cores of the machines in the cluster of Ray at {address}: {', '.join(cores)}", flush=True)
+
+
+def _check_answers(address: str) -> None:
+    """Refuses a cluster that is gone: Ray itself would try for minutes.
+
+    Raises:
+        OSError: when nobody answers.
+    """
+    host, _, port = address.rpartition(":")
     try:
-        _check_versions()
-    except BaseException:
-        ray.shutdown()
-        raise
+        socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
+    except OSError as error:
+        raise OSError(f"nobody answers at {address} ({error})") from None
 
 
 @contextmanager

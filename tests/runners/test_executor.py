@@ -1,13 +1,21 @@
 """Who runs tasks, here or on a cluster: when they are made, what is told, and that they stop saved."""
 
+import json
 import os
 import signal
+import subprocess
+import sys
 import textwrap
 import time
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
 
 import psutil
 import pytest
+from meze.runners import cli
+from meze.runners.run import executors
 from meze.runners.run.executor import Processes, Task
 
 CHILD = """
@@ -47,6 +55,7 @@ CHILD = """
     serve(main)
 """
 HERE = "here"
+CLOCK = {"seconds", "began", "path"}
 AWAY = [pytest.param(name, marks=pytest.mark.slow) for name in ("ray", "ray-apart")]
 
 
@@ -181,6 +190,15 @@ def test_a_lost_workers_task_goes_on_from_its_last_checkpoint(executor, task):
     assert (folder / "3").read_text() != (folder / "5").read_text(), "another worker has done it"
 
 
+@pytest.fixture
+def apart(cluster, monkeypatch):
+    """Has commands run on a cluster whose machines see none of each other's folders."""
+    from meze.runners.run import ray_executor
+
+    made = partial(ray_executor.RayExecutor, shared=False)
+    monkeypatch.setattr(ray_executor, "RayExecutor", made)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("shared", [None, False])
 def test_a_lost_machines_task_goes_on_on_another(cluster, task, shared):
@@ -202,3 +220,135 @@ def test_a_lost_machines_task_goes_on_on_another(cluster, task, shared):
     assert (folder / "begun.txt").read_text() == "from 0\nfrom 3\n" and (folder / "5").exists()
     for node in cluster.worker_nodes & set(nodes):
         cluster.remove_node(node)
+
+
+def told(report):
+    """A report without what a clock said."""
+    if isinstance(report, dict):
+        return {name: told(value) for name, value in report.items() if name not in CLOCK}
+    return [told(each) for each in report] if isinstance(report, list) else report
+
+
+@pytest.mark.slow
+def test_a_tournament_comes_to_the_same_without_a_shared_folder(apart, tmp_path):
+    args = ["compare", "city", "--agents", "random,q-learning", "--seeds", "2", "--budget", "8000",
+            "--env.pool-size", "2", "--episodes", "8"]  # fmt: skip
+    reports = []
+    for place in ("here", "ray"):
+        out = tmp_path / place
+        assert cli.main([*args, "--on", place, "--out", str(out)]) == 0
+        (report,) = out.glob("*/*/report.json")
+        reports.append(told(json.loads(report.read_text())))
+        runs = sorted(each.name[-2:] for each in report.parent.glob("runs/*/*/*/*"))
+        assert runs == ["s0", "s1"]
+        for run in report.parent.glob("runs/*/*/*/*"):
+            assert list(run.glob("checkpoints/step-*")) and (run / "metrics.csv").exists()
+        assert len(list(report.parent.glob("results/*.gif"))) == 2
+    curves = [report["agents"]["q-learning"]["runs"] for report in reports]
+    for run in (run for runs in curves for run in runs):
+        run["curve"] = [[steps, score] for steps, _, score in run["curve"]]
+    assert reports[0] == reports[1]
+
+
+@pytest.mark.slow
+def test_a_study_comes_to_the_same_without_a_shared_folder(apart, tmp_path, monkeypatch):
+    from meze.runners.tuning import study
+
+    monkeypatch.setattr(study, "FRESH", 2)
+    args = ["tune", "q-learning", "maze", "--trials", "3", "--seeds", "2", "--steps", "2000",
+            "--num-envs", "8", "--eval-episodes", "8", "--jobs", "1"]  # fmt: skip
+    reports = []
+    for place in ("here", "ray"):
+        out = tmp_path / place
+        assert cli.main([*args, "--on", place, "--out", str(out)]) == 0
+        (report,) = out.glob("*/*/*/report.json")
+        reports.append(told(json.loads(report.read_text())))
+        assert not list(report.parent.glob("trials/*/*/*/*/checkpoints")), "they would fill the disk"
+    assert reports[0] == reports[1] and len(reports[0]["trials"]) == 3
+
+
+@pytest.mark.slow
+def test_who_reads_files_from_elsewhere_is_done_where_they_are(apart, task, cluster):
+    own = replace(task("do", "a"), folder=None)
+    with executors.make_executor(executors.Machines(on="ray")).running([own]) as ended:
+        assert [reason for _, reason in ended] == [""]
+    assert (task.folder / "a").exists()
+
+
+# --- What is refused -------------------------------------------------------------------------------------
+
+
+def refused(capsys, *flags):
+    assert cli.main(["compare", "city", "--agents", "random", *flags]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert not Path("tournaments").exists(), "nothing is left behind"
+    return line
+
+
+def test_without_ray_it_is_said_how_to_get_it(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setitem(sys.modules, "ray", None)
+    monkeypatch.delitem(sys.modules, "meze.runners.run.ray_executor", raising=False)
+    line = refused(capsys, "--on", "ray")
+    assert line == "meze: error: --on ray needs ray, which is not installed: pip install 'meze[ray]'"
+
+
+@pytest.mark.parametrize("flags, words", [
+    (["--on", "mars"], "--on takes"),
+    (["--cpus-per-run", "0"], "at least 1"),
+    (["--cpus-per-run", "5000"], "a run wants 5000 cores, and this machine has"),
+])  # fmt: skip
+def test_what_no_machine_has_is_refused(flags, words, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    assert words in refused(capsys, *flags)
+
+
+@pytest.mark.slow
+def test_what_no_machine_of_the_cluster_has_is_refused(cluster, task, monkeypatch, tmp_path, capsys):
+    from meze.runners.run import ray_executor
+
+    monkeypatch.chdir(tmp_path)
+    assert "no machine of the cluster has as many" in refused(capsys, "--on", "ray", "--cpus-per-run", "64")
+    with ray_executor.RayExecutor().running([replace(task("do", "a"), gpus=1), task("do", "b")]) as ended:
+        reasons = {each.name: reason for each, reason in ended}
+    assert reasons == {"a": "it wants a GPU, and no machine of the cluster has one", "b": ""}
+    monkeypatch.setattr(ray_executor, "__version__", "9.9")
+    assert "meze is 9.9 here, and " in refused(capsys, "--on", "ray")
+
+
+@pytest.mark.slow
+def test_a_cluster_that_is_gone_is_told_at_once(monkeypatch, tmp_path, capsys):
+    ray = pytest.importorskip("ray")
+    ray.shutdown()
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("RAY_ADDRESS", "127.0.0.1:1")
+    assert "nobody answers at" in refused(capsys, "--on", "ray")
+
+
+ALONE = """
+import signal, psutil, sys
+from meze.runners.run.executors import Machines, make_executor
+before = signal.signal(signal.SIGTERM, lambda *_: None)
+make_executor(Machines(on="ray"))
+mine = [psutil.Process(), *psutil.Process().children(recursive=True)]
+found = [each for process in mine for each in process.net_connections("inet") if each.status == "LISTEN"]
+print(len(found), *{each.laddr.ip for each in found})
+"""
+
+
+@pytest.mark.slow
+def test_nobody_else_can_connect_to_a_runtime_of_its_own(modules, monkeypatch):
+    pytest.importorskip("ray")
+    monkeypatch.setenv("RAY_ADDRESS", "local")
+    words = [sys.executable, "-c", ALONE]
+    done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=True)
+    said, found = done.stdout.splitlines()
+    assert said == "no cluster of Ray is there: starting one on this machine alone, for some 10 s"
+    count, *hosts = found.split()
+    assert int(count) >= 3 and set(hosts) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+
+
+def test_nothing_imports_ray_that_was_not_asked_to():
+    code = "import sys, meze.runners.compare, meze.runners.tune; print('ray' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
+    assert done.stdout == "False\n"
