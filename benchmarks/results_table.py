@@ -22,7 +22,7 @@ from meze.envs.core.registry import world_specs
 from meze.runners.listing import listed, offered
 from meze.runners.results.plan import Pair, Results, pair_of
 from meze.runners.results.tables import tables
-from meze.runners.run.executor import Processes
+from meze.runners.run.executors import Machines, make_executor
 from meze.runners.setup.errors import run_command
 from meze.runners.setup.interrupts import exit_code
 from meze.runners.setup.resolve import find_environment
@@ -35,7 +35,7 @@ ELSEWHERE = {"city": [{"map": name} for name in ("berlin-neukoelln", "west-oakla
 
 
 @dataclass(frozen=True)
-class ResultsSettings:
+class ResultsSettings(Machines):
     """How results are made."""
 
     budget: str = "60min"
@@ -46,8 +46,6 @@ class ResultsSettings:
     """Only these agents."""
     episodes: int = 1000
     """Episodes of each evaluation."""
-    jobs: int | None = None
-    """Runs side by side; by default as many as there are cores."""
     rows: Path = CHECKOUT / "benchmarks" / "results" / "results.jsonl"
     """File of a line a run."""
     work: Path = CHECKOUT / "results"
@@ -108,7 +106,7 @@ def main(args: Sequence[str]) -> int:
     results = Results(given.rows, given.work, list(pairs(given)), given.episodes, until)
     code = 0
     try:
-        results.run(Processes(given.jobs))
+        results.run(make_executor(given))
     except KeyboardInterrupt as error:
         code = exit_code(error)
     everything = list(pairs(replace(given, envs=(), agents=())))

@@ -10,7 +10,8 @@ from pathlib import Path
 
 from ..checking import at_least
 from .reporting.page import new_figure
-from .run.executor import Processes
+from .run.executor import Executor
+from .run.executors import Machines, make_executor
 from .setup.files import held, new_folder, write_json
 from .setup.interrupts import exit_code
 from .setup.presets import default_env_config
@@ -40,11 +41,11 @@ on, exactly where each match stood, and tries again what failed."""
 
 
 @dataclass(frozen=True)
-class CompareSettings:
+class CompareSettings(Machines):
     """How a tournament is held.
 
     Raises:
-        ValueError: for a number below 1.
+        ValueError: for a number below 1, or what does not go together.
     """
 
     agents: str
@@ -62,35 +63,18 @@ class CompareSettings:
     constraints: str | None = None
     """The same along limits of a cost: `0,0.01,0.05` of the first that the world tells, or
     `harm_aboard<=0,0.5`."""
-    jobs: int | None = None
-    """Matches side by side; by default as many as there are cores."""
     out: Path = Path("tournaments")
     """Folder in which the tournament gets its own: <out>/<env>/<stamp>."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        at_least(self, 1, "seeds", "episodes", "weights_grid", "jobs")
+        super().__post_init__()
+        at_least(self, 1, "seeds", "episodes", "weights_grid")
         if self.weights_grid is not None and self.constraints is not None:
             raise ValueError("a front is along weights or along constraints; give one of both")
 
 
-@dataclass(frozen=True)
-class ResumeSettings:
-    """How a tournament goes on.
-
-    Raises:
-        ValueError: for a number below 1.
-    """
-
-    jobs: int | None = None
-    """Matches side by side; by default as many as there are cores."""
-
-    def __post_init__(self) -> None:
-        """Checks the field."""
-        at_least(self, 1, "jobs")
-
-
-def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | None]:
+def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, Executor, Machines]:
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
     environment = find_environment(names[0])
@@ -109,10 +93,11 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, int | N
     elif settings.constraints is not None:
         entries = along(entries, limits(settings.constraints, costs))
     new_figure()  # a library that is missing shows before there is a folder, or anything is played
+    executor = make_executor(settings)
     path = new_folder(settings.out / environment.name, time.strftime("%Y%m%d-%H%M%S"))
     tournament = Tournament(path, environment, entries, settings.seeds, settings.episodes, budget)
     tournament.create()
-    return tournament, settings.jobs
+    return tournament, executor, settings
 
 
 def main(args: Sequence[str]) -> int:
@@ -121,16 +106,16 @@ def main(args: Sequence[str]) -> int:
     resumed, flags = take_flag(args[len(names) :], "--resume")
     if resumed:
         tournament = Tournament.open(Path(resumed[-1]), names[0] if names else None)
-        given = parse(ResumeSettings(), flags, prog="meze compare --resume FOLDER", description=DESCRIPTION)
-        jobs = given.jobs
+        given = parse(Machines(), flags, prog="meze compare --resume FOLDER", description=DESCRIPTION)
         new_figure()
+        executor = make_executor(given)
     else:
-        tournament, jobs = _new(names, flags)
+        tournament, executor, given = _new(names, flags)
     with held(tournament.path):
         try:
-            found = play_matches(tournament, Processes(jobs))
+            found = play_matches(tournament, executor)
         except KeyboardInterrupt as error:
-            again = tournament.environment.named_again
+            again = *tournament.environment.named_again, *given.words
             print(f"stopped; go on with: {command('meze', 'compare', '--resume', tournament.path, *again)}")
             return exit_code(error)
         write_json(tournament.path / "report.json", found)

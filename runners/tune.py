@@ -8,12 +8,13 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from ..checking import above, at_least, needed
 from .reporting.page import new_figure
 from .run.device import with_device
-from .run.executor import Processes
+from .run.executor import Executor
+from .run.executors import Machines, make_executor
 from .run.start import Called, read_request
 from .setup.files import new_folder, write_json
 from .setup.interrupts import exit_code
@@ -43,23 +44,22 @@ CALLED = Called("meze tune", USAGE, DESCRIPTION)
 
 
 @dataclass(frozen=True)
-class ResumeSettings:
+class ResumeSettings(Machines):
     """How a study goes on.
 
     Raises:
-        ValueError: for a number that makes no sense.
+        ValueError: for a number or a place that makes no sense.
     """
 
     trials: int = 40
     """Settings that are tried in all."""
     minutes: float | None = None
     """After so many no trial is begun any more."""
-    jobs: int | None = None
-    """Runs side by side; by default as many as there are cores."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        at_least(self, 1, "trials", "jobs")
+        super().__post_init__()
+        at_least(self, 1, "trials")
         above(self, 0, "minutes")
 
 
@@ -84,7 +84,7 @@ class TuneSettings(ResumeSettings):
     """TOML file of the settings to begin with; by default those that are known to work well."""
 
 
-def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Study, Any]:
+def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Study, ResumeSettings, Executor]:
     from .tuning.space import as_params, space_of
     from .tuning.study import Aim, Study
 
@@ -110,15 +110,16 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Study, Any]:
     study = Study(Path(), config, space, aim)
     if aim.objective == "score-and-harm":
         _ = study.harm  # a world without costs has none
+    executor = make_executor(given)
     path = new_folder(given.out / environment.name / spec.name, time.strftime("%Y%m%d-%H%M%S"))
     study = dataclasses.replace(study, path=path)
     study.create()
     if as_params(space, config.agent_config) is None:
         print("no trial has the settings that the study begins with: they do not lie in what is searched")
-    return study, given
+    return study, given, executor
 
 
-def _old(path: str, names: Sequence[str], args: Sequence[str]) -> tuple[Study, Any]:
+def _old(path: str, names: Sequence[str], args: Sequence[str]) -> tuple[Study, ResumeSettings, Executor]:
     from .setup.plugins import load_plugins
     from .tuning.study import Study
 
@@ -132,7 +133,7 @@ def _old(path: str, names: Sequence[str], args: Sequence[str]) -> tuple[Study, A
         study = dataclasses.replace(study, aim=dataclasses.replace(study.aim, trials=given.trials))
         study.write()
     _ = study.trials  # what is damaged shows before anything is done
-    return study, given
+    return study, given, make_executor(given)
 
 
 def main(args: Sequence[str]) -> int:
@@ -143,20 +144,20 @@ def main(args: Sequence[str]) -> int:
         from .tuning.report import print_findings, write_report
         from .tuning.search import run_fresh, run_trials
     resumed, flags = take_flag(args[len(names) :], "--resume")
-    study, given = _old(resumed[-1], names, flags) if resumed else _new(names, flags)
+    study, given, executor = _old(resumed[-1], names, flags) if resumed else _new(names, flags)
     print(f"study: {study.path}")
     print(
         wrapped(f"searched: {'; '.join(f'{name}: {mark}' for name, mark in study.space.items())}"), flush=True
     )
     failures: dict[str, str] = {}
     try:
-        run_trials(study, Processes(given.jobs), given.minutes)
+        run_trials(study, executor, given.minutes)
         best = study.best
         if best is not None:
             print(f"the best settings, of trial {best.number}, with seeds that nothing was searched with")
-            failures = run_fresh(study, best.number, Processes(given.jobs))
+            failures = run_fresh(study, best.number, executor)
     except KeyboardInterrupt as error:
-        again = study.config.environment.named_again
+        again = *study.config.environment.named_again, *given.words
         print(f"stopped; go on with: {command('meze', 'tune', '--resume', study.path, *again)}")
         return exit_code(error)
     with study.alone():  # others may be ready, too

@@ -51,7 +51,7 @@ def ask(folder: Path, name: str, config: RunConfig, episodes: int, places: Seque
     folder.mkdir(parents=True, exist_ok=True)
     asked = {"settings": config.described(), "episodes": episodes, "places": list(places)}
     write_json(folder / TASK, asked)
-    return Task(name, __name__, (str(folder),), folder / "log")
+    return Task(name, __name__, (str(folder),), folder / "log", folder, gpus=config.gpus)
 
 
 def outcome_of(folder: Path) -> Outcome | None:

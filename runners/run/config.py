@@ -68,6 +68,11 @@ class RunConfig:
         )
 
     @property
+    def gpus(self) -> int:
+        """GPUs that it wants."""
+        return int(self.settings.device == "cuda")
+
+    @property
     def weights(self) -> dict[str, float]:
         """What costs count to who learns.
 

@@ -13,13 +13,13 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn, Protocol
+from typing import NoReturn, Protocol
 
 from ...files import open_own
 from ..setup.errors import run_command
@@ -40,6 +40,15 @@ class Task:
     words: tuple[str, ...]
     log: Path
     """File to which is added what it says."""
+    folder: Path | None = None
+    """Where all lies that it reads and writes, `log` included: on another machine it may have another name,
+    and words that begin with it name that. None: it reads what lies anywhere on this machine."""
+    files: tuple[str, ...] = ("**/*",)
+    """What it reads and writes there, as patterns."""
+    lines: tuple[str, ...] = ()
+    """Files there to which it adds lines while others do so, too; see `setup.files.add_lines`."""
+    gpus: int = 0
+    """GPUs that it wants."""
 
 
 class Executor(Protocol):
@@ -61,17 +70,85 @@ class Executor(Protocol):
         ...
 
 
+class Child:
+    """A task's process, and the other end of its standard input.
+
+    Args:
+        module: what it runs.
+        words: what is said to it.
+        log: file to which is added what it says.
+        cpus: threads of the libraries that compute.
+        cwd: folder in which it runs; by default this process's.
+        environ: more of its environment.
+    """
+
+    def __init__(
+        self,
+        module: str,
+        words: Sequence[str],
+        log: Path,
+        cpus: int = 1,
+        cwd: str | None = None,
+        environ: Mapping[str, str] | None = None,
+    ) -> None:
+        alone = {"OMP_NUM_THREADS": str(cpus), "SDL_VIDEODRIVER": "dummy", "PYTHONSAFEPATH": "1"}
+        self._log = log
+        with open(log, "a", encoding="utf-8", opener=open_own) as file:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", module, *words],
+                stdin=subprocess.PIPE,
+                stdout=file,
+                stderr=subprocess.STDOUT,
+                text=True,
+                cwd=cwd,
+                env=os.environ | (environ or {}) | alone,
+                start_new_session=True,  # Ctrl-C in the terminal is for whoever started it alone
+            )
+
+    def stop(self) -> None:
+        """Asks it to save and end."""
+        try:
+            assert self._process.stdin
+            self._process.stdin.write("stop\n")
+            self._process.stdin.flush()
+        except (OSError, ValueError):  # it has ended
+            pass
+
+    def wait(self, seconds: float | None = None) -> str | None:
+        """Waits until it has ended; returns why it failed, or nothing; None: it has not, after so long."""
+        try:
+            code = self._process.wait(seconds)
+        except subprocess.TimeoutExpired:
+            return None
+        assert self._process.stdin
+        self._process.stdin.close()
+        if code == 0:
+            return ""
+        if code == INTERRUPTED:
+            return STOPPED
+        if code < 0:
+            return f"{KILLED} {-code}"
+        lines = self._log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+        return lines[-1].removeprefix("meze: error: ") if lines else f"ended with code {code}"
+
+
 class Processes:
     """Runs each task in a process of its own; see `Executor`.
 
     Args:
-        jobs: processes side by side; by default as many as there are cores for this one.
+        jobs: processes side by side; by default as many as there are cores for.
+        cpus: cores that each has for itself.
+
+    Raises:
+        ValueError: when there are fewer.
     """
 
-    def __init__(self, jobs: int | None = None) -> None:
-        cores = getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))
-        self._jobs = jobs or len(cores(0))
-        self._running: set[subprocess.Popen[Any]] = set()
+    def __init__(self, jobs: int | None = None, cpus: int = 1) -> None:
+        there = len(getattr(os, "sched_getaffinity", lambda _: range(os.cpu_count() or 1))(0))
+        if cpus > there:
+            raise ValueError(f"a run wants {cpus} cores, and this machine has {there}")
+        self._cpus, self._jobs = cpus, jobs or there // cpus
+        self._running: set[Child] = set()
         self._lock = threading.Lock()
         self._stopping = False
 
@@ -103,45 +180,20 @@ class Processes:
             self._stopping = True
             if self._running:
                 print(f"waiting until what is trained is saved, {len(self._running)} under way", flush=True)
-            for process in self._running:
-                try:
-                    assert process.stdin
-                    process.stdin.write("stop\n")
-                    process.stdin.flush()
-                except OSError:  # it has ended
-                    pass
+            for child in self._running:
+                child.stop()
 
     def _run(self, task: Task) -> str:
         """Runs a task; returns why it failed, or nothing."""
-        words = [sys.executable, "-m", task.module, *task.words]
-        alone = {"OMP_NUM_THREADS": "1", "SDL_VIDEODRIVER": "dummy", "PYTHONSAFEPATH": "1"}
-        with open(task.log, "a", encoding="utf-8", opener=open_own) as file:
-            with self._lock:
-                if self._stopping:
-                    return STOPPED
-                process = subprocess.Popen(
-                    words,
-                    stdin=subprocess.PIPE,
-                    stdout=file,
-                    stderr=subprocess.STDOUT,
-                    text=True,
-                    env=os.environ | alone,
-                    start_new_session=True,  # Ctrl-C in the terminal is for whoever started it alone
-                )
-                self._running.add(process)
-            code = process.wait()
-            with self._lock:
-                self._running.discard(process)
-                assert process.stdin
-                process.stdin.close()
-        if code == 0:
-            return ""
-        if code == INTERRUPTED:
-            return STOPPED
-        if code < 0:
-            return f"{KILLED} {-code}"
-        lines = task.log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-        return lines[-1].removeprefix("meze: error: ") if lines else f"ended with code {code}"
+        with self._lock:
+            if self._stopping:
+                return STOPPED
+            child = Child(task.module, task.words, task.log, self._cpus)
+            self._running.add(child)
+        reason = child.wait()
+        with self._lock:
+            self._running.discard(child)
+        return reason or ""
 
 
 class Here:

@@ -5,18 +5,21 @@ from __future__ import annotations
 import contextlib
 import itertools
 import json
+import os
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from filelock import FileLock, Timeout
 
-from ...files import check_regular, write_whole
+from ...files import check_regular, open_own, write_whole
 
 MOST_BYTES = 1 << 26
 """The largest JSON or TOML file that is read."""
+PATIENCE = 60.0
+"""Seconds to wait for another process, none of which holds a lock for long."""
 
 
 def new_folder(parent: Path, stem: str) -> Path:
@@ -49,6 +52,67 @@ def held(folder: Path, patience: float = 0.0) -> Iterator[None]:
         yield
     finally:
         lock.release()
+
+
+@contextlib.contextmanager
+def alone(lock: Path) -> Iterator[None]:
+    """While no other process holds a lock, which is free again when its owner is gone.
+
+    Raises:
+        ValueError: when another process does not give it back.
+    """
+    try:
+        with FileLock(lock, timeout=PATIENCE):
+            yield
+    except Timeout:
+        raise ValueError(f"{lock} is locked by another process, which does not go on") from None
+
+
+class Lines:
+    """A file to which several processes add lines, each of which is written whole or not at all.
+
+    Args:
+        path: of the file; it is made when something is written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path, self._lock = path, path.with_suffix(".lock")
+        self._known = 0
+
+    def exchange(self, lines: bytes = b"") -> bytes:
+        """Adds lines, which are on the disk when it returns.
+
+        Returns:
+            What others have added since the last call.
+        """
+
+        def opener(path: str, flags: int) -> int:
+            return open_own(path, flags | os.O_CREAT)
+
+        with alone(self._lock), open(self._path, "r+b", opener=opener) as file:
+            end = _complete(file)
+            file.seek(min(self._known, end))
+            news = file.read(end - file.tell())
+            if lines:
+                file.truncate(end)  # half a line, which a killed process left behind
+                file.write(lines)
+                file.flush()
+                os.fsync(file.fileno())
+            self._known = end + len(lines)
+        return news
+
+
+def _complete(file: IO[bytes]) -> int:
+    """Bytes of a file up to the end of its last complete line."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - 4096)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -87,3 +87,12 @@ def stopping() -> Iterator[Stop]:
     finally:
         for number, handler in earlier.items():
             signal.signal(number, handler)
+
+
+@contextmanager
+def uninterrupted() -> Iterator[None]:
+    """Has the first Ctrl-C or SIGTERM wait until what stands inside is done."""
+    with stopping() as stop:
+        yield
+    if stop.is_set():
+        raise Terminated if stop.code == TERMINATED else KeyboardInterrupt

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from typing import Any
 
 from ..run.executor import Executor, Processes, Task
@@ -41,7 +42,13 @@ def play_matches(tournament: Tournament, executor: Executor | None = None) -> di
 
 def _match(tournament: Tournament, number: int, seed: int) -> Task:
     entry = tournament.entries[number]
+    stem, named = tournament.stem(number), tournament.stem(number, seed)
     name = f"{entry.name} seed {seed}" if entry.kind == "trained" else entry.name
     words = str(tournament.path), tournament.environment.id, str(number), str(seed)
-    log = tournament.path / "logs" / f"{tournament.stem(number, seed)}.log"
-    return Task(name, f"{__package__}.match", words, log)
+    log = tournament.path / "logs" / f"{named}.log"
+    task = Task(name, f"{__package__}.match", words, log)
+    if entry.paths:  # they lie anywhere
+        return task
+    own = f"runs/{stem}/*/*/*-s{seed}/**/*", f"results/{named}.npz", f"results/{stem}.gif"
+    gpus = entry.config.gpus if entry.config else 0
+    return replace(task, folder=tournament.path, files=("tournament.json", *own), gpus=gpus)

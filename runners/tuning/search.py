@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
@@ -86,11 +87,15 @@ def run_fresh(study: Study, number: int | None, executor: Executor) -> dict[str,
         for seed in open_seeds():
             which = "base" if number is None else str(number)
             log = study.path / "logs" / f"fresh-{which}-{seed}.log"
-            folder = fresh_result(study, number, seed).with_suffix("")
+            result = fresh_result(study, number, seed)
+            folder = result.with_suffix("")
             if (own := Claim.take(folder)) is None:
                 continue
             if not there(seed):  # nobody did it since we looked
-                return Piece(seed, _task(study, f"seed {seed}", log, "fresh", which, str(seed)), own)
+                below = result.parent.relative_to(study.path)
+                files = f"{below}/{result.name}", f"{below}/runs/*/*/*-s{seed}/**/*"
+                words = "fresh", which, str(seed)
+                return Piece(seed, _task(study, f"seed {seed}", log, files, words), own)
             own.release()
         return None
 
@@ -177,12 +182,15 @@ def _folder(study: Study, number: int) -> Path:
 
 def _trial(study: Study, number: int, claim: Claim) -> Piece:
     log = study.path / "logs" / f"trial-{number:04d}.log"
-    return Piece(number, _task(study, f"trial {number}", log, "trial", str(number)), claim)
+    files = (f"{_folder(study, number).relative_to(study.path)}/**/*",)
+    return Piece(number, _task(study, f"trial {number}", log, files, ("trial", str(number))), claim)
 
 
-def _task(study: Study, name: str, log: Path, *words: str) -> Task:
-    folder, env = str(study.path), study.config.environment.id
-    return Task(name, f"{__package__}.trial", (folder, env, *words), log)
+def _task(study: Study, name: str, log: Path, files: Sequence[str], words: Sequence[str]) -> Task:
+    path, env = study.path, study.config.environment.id
+    task = Task(name, f"{__package__}.trial", (str(path), env, *words), log, path)
+    files, gpus = ("study.json", *files), study.config.gpus
+    return replace(task, files=files, lines=("journal.jsonl",), gpus=gpus)
 
 
 def _finished(study: Study) -> int:

@@ -9,36 +9,16 @@ does so with snapshots alone, which this backend does not have.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
 from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend
 
-from ...files import check_regular, open_own
-from ..setup.files import MOST_BYTES
+from ...files import check_regular
+from ..setup.files import MOST_BYTES, Lines
 from ..setup.text import one_line
-
-PATIENCE = 60.0
-"""Seconds to wait for another process, none of which holds a lock for long."""
-
-
-@contextmanager
-def alone(lock: Path) -> Iterator[None]:
-    """While no other process holds a lock, which is free again when its owner is gone.
-
-    Raises:
-        ValueError: when another process does not give it back.
-    """
-    try:
-        with FileLock(lock, timeout=PATIENCE):
-            yield
-    except Timeout:
-        raise ValueError(f"{lock} is locked by another process, which does not go on") from None
 
 
 class Journal(BaseJournalBackend):
@@ -50,7 +30,7 @@ class Journal(BaseJournalBackend):
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._lock = path.with_suffix(".lock")
+        self._lines = Lines(path)
         self._read = 0, 0  # so many lines, and bytes
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:  # type: ignore[override]
@@ -79,29 +59,7 @@ class Journal(BaseJournalBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
         """Writes operations, which are on the disk when it returns."""
         text = "".join(json.dumps(log, separators=(",", ":")) + "\n" for log in logs)
-
-        def opener(path: str, flags: int) -> int:
-            return open_own(path, flags | os.O_CREAT)
-
-        with alone(self._lock), open(self._path, "r+b", opener=opener) as file:
-            file.truncate(_complete(file))
-            file.seek(0, os.SEEK_END)
-            file.write(text.encode())
-            file.flush()
-            os.fsync(file.fileno())
-
-
-def _complete(file: Any) -> int:
-    """Bytes of a file up to the end of its last complete line."""
-    end = file.seek(0, os.SEEK_END)
-    while end > 0:
-        start = max(0, end - 4096)
-        file.seek(start)
-        found = file.read(end - start).rfind(b"\n")
-        if found >= 0:
-            return start + found + 1
-        end = start
-    return 0
+        self._lines.exchange(text.encode())
 
 
 def open_storage(path: Path) -> JournalStorage:

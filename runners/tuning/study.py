@@ -29,13 +29,13 @@ from ...checking import one_of
 from ...files import check_regular, refuse_links, write_whole
 from ..run.config import RunConfig, read_config
 from ..run.start import EVALUATIONS
-from ..setup.files import read_versioned, write_json
+from ..setup.files import alone, read_versioned, write_json
 from ..setup.kinds import KINDS
 from ..setup.resolve import environment_of, world_class
 from ..setup.seeds import FRESH_SEED, RANGE, SEARCH_SEED
 from ..setup.settings import from_plain
 from .space import Space, as_params, chosen, described, distributions, read_space, with_settings
-from .storage import alone, open_storage
+from .storage import open_storage
 
 FORMAT = 1
 """Version of the folder's layout; a folder with a higher one is refused."""
@@ -336,7 +336,7 @@ class Study:
     # --- Who does what --------------------------------------------------------------------------------
 
     def alone(self) -> contextlib.AbstractContextManager[None]:
-        """While one process finds out what there is to do; see `storage.alone`."""
+        """While one process finds out what there is to do; see `files.alone`."""
         return alone(self.path / "asking.lock")
 
 

@@ -23,7 +23,7 @@ from study_files import SMALL, folder, tune
 
 optuna = pytest.importorskip("optuna")
 
-from meze.runners.tuning import search, storage, study, trial  # noqa: E402
+from meze.runners.tuning import search, study, trial  # noqa: E402
 from meze.runners.tuning.storage import Journal, open_storage  # noqa: E402
 from meze.runners.tuning.study import Aim, Claim, Study  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
@@ -282,7 +282,7 @@ def test_what_a_stranger_notes_of_a_trial_is_told_harmlessly(whole, tmp_path, ca
 
 
 def test_a_locked_storage_is_told_in_one_line(whole, monkeypatch, capsys):
-    monkeypatch.setattr(storage, "PATIENCE", 0.1)
+    monkeypatch.setattr("meze.runners.setup.files.PATIENCE", 0.1)
     before = (whole / "journal.jsonl").read_bytes()
     for name in ("asking.lock", "journal.lock"):
         with FileLock(whole / name):
