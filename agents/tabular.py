@@ -5,7 +5,8 @@ Each rule is one short kernel, followed by the learner that calls it. In all of 
     Q(S, A) += learning_rate * (R + gamma * [value of S'] - Q(S, A))
 
 and the rules differ in the value of S' alone. It is 0 where the episode terminated; a truncated episode's
-last state keeps its value. Where actions take several steps, a transition says its own discount instead. Actions that the mask forbids are neither taken nor part of a maximum or mean.
+last state keeps its value. Actions that the mask forbids are neither taken nor part of a maximum or mean.
+Where actions take several steps, each transition tells its own discount in place of gamma.
 
 **Batches.** A batch holds one transition of each of B parallel environments. Its rows are applied one after
 another, in row order, and every row reads the table as the rows before it left it; step size and epsilon are

@@ -156,9 +156,7 @@ def visit(traces, b, pair, decay, kept):
 
 
 @bounds_checked
-def sarsa_lambda_update(
-    q, t, begins, traces, learning_rate, trace_decay, kept, corrected, epsilon, uniform
-):
+def sarsa_lambda_update(q, t, begins, traces, learning_rate, trace_decay, kept, corrected, epsilon, uniform):
     """SARSA(lambda) (Rummery & Niranjan 1994; Sutton & Barto 12.7): traces tell who shares in the error.
 
         E = gamma lambda E, then E(S, A) = kept E(S, A) + 1, and kept E(S, A) in all other streams

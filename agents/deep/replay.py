@@ -131,7 +131,7 @@ class Replay:
 
         # Where each stream stands is known on the host; what its slots hold, on the device.
         self._powers = gamma ** np.arange(n_step + 1)
-        self._passed: NDArray | None = None  # what its last 0, 1, ... n steps discount by; None: as powers say
+        self._passed: NDArray | None = None  # discounts of its last 0, 1, ... n steps; None: as powers
         self._first = self._length * np.arange(num_envs)
         self._head = np.zeros(num_envs, np.int64)  # position in the ring of its next frame
         self._age = np.zeros(num_envs, np.int64)  # steps of its episode so far
@@ -320,7 +320,9 @@ class Replay:
         if discount is None:
             return powers, powers[:, np.minimum(np.arange(n + 1) + 1, n)]
         before = powers if self._passed is None else self._passed
-        self._passed = np.concatenate([np.ones_like(before[:, :1]), before[:, :-1] * discount[:, None]], axis=1)
+        self._passed = np.concatenate(
+            [np.ones_like(before[:, :1]), before[:, :-1] * discount[:, None]], axis=1
+        )
         return before, np.concatenate([self._passed[:, 1:], before[:, -1:]], axis=1)
 
     def _leave_broken_episodes(self, obs: NDArray) -> None:
