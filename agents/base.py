@@ -133,7 +133,10 @@ class Policy(ABC):
         return None
 
     def carries_out(self, memory: Memory) -> Sequence[str] | None:
-        """What it is about in each of B rows, in words, for who watches; None: nothing longer than a step."""
+        """What it is about in each of B rows, in words, for who watches; nothing where memory is None.
+
+        None: of nothing that takes longer than a step (default).
+        """
         return None
 
 

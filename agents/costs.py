@@ -130,6 +130,16 @@ class MixedPolicy(Policy):
         pairs = zip(self._policies, kept, strict=True)
         return self._of_drawn([policy.action_values(obs, own) for policy, own in pairs], memory)
 
+    def carries_out(self, memory: Memory) -> Sequence[str] | None:
+        """What those who act are about; see `Policy.carries_out`."""
+        if memory is None:
+            return self._policies[0].carries_out(None)
+        drawn, kept = memory
+        each = [policy.carries_out(own) for policy, own in zip(self._policies, kept, strict=True)]
+        if None in each:
+            return None
+        return [each[k - 1][row] for row, k in enumerate(drawn)]  # type: ignore[index]
+
     def state_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
         """The (B,) values of those who act; see `Policy.state_values`."""
         kept = memory[1] if memory else [None] * len(self._policies)

@@ -310,7 +310,7 @@ class MacroPolicy(Policy):
     def carries_out(self, memory: Memory) -> Sequence[str] | None:
         """Which macro-action, and which of its actions came last."""
         if memory is None:
-            return None
+            return ()
         length = self._macros.lengths[self._macros.num_actions - 1 + memory.choice]
         told = zip(memory.choice.tolist(), memory.taken.tolist(), length.tolist(), strict=True)
         return [f"{number}, step {taken} of {many}" if number else "-" for number, taken, many in told]

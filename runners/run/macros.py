@@ -104,6 +104,6 @@ def check_takes_macros(agent: AgentSpec, agent_config: Any) -> None:
     takes = agent.kind == "learner" and getattr(agent.agent_class(), "discounts_each", False)
     if not takes or not hasattr(agent_config, "gamma"):
         raise ValueError(
-            f"{agent.name} discounts each decision alike, so it takes no macros; the project's own learners "
-            "of discrete actions do, such as q-learning, dqn, pqn and ppo"
+            f"{agent.name} discounts each decision alike, so it takes no macros; "
+            "the tabular agents, dqn, pqn and ppo do"
         )

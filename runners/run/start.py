@@ -164,6 +164,8 @@ def read_request(
         environment = with_presets_of(Path(presets[-1]), environment, spec)
     chain = find_encoder(encoders[-1]) if encoders else None
     default = usual(spec, environment, chain, modes[-1] if modes else None, files)
+    if macros:
+        check_takes_macros(spec, default.given.agent)
     prog = f"{called.command} {' '.join(names)}"
     found = provenance(environment, spec.name)
     description = f"{called.description}\n\nThese settings of {spec.name} in {environment.name}: {found}."
