@@ -185,7 +185,9 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
         if rows is not None:
             checked = np.where(rows, checked, KEEP)
         if self.autoreset_mode is AutoresetMode.DISABLED and (done := self._batch.state["done"]).any():
-            raise AssertionError(f"environments {np.flatnonzero(done)} are over and need a reset")
+            stepped = np.flatnonzero(done & (checked != KEEP))
+            if len(stepped):
+                raise AssertionError(f"environments {stepped} are over and need a reset")
         out = self._outputs()
         ended = self._batch.step(checked, _CODES[self.autoreset_mode], self._max_steps, out)
         infos = self._infos(out.columns, out.mask, self._everywhere)
