@@ -64,6 +64,15 @@ class Transition(NamedTuple):
     """What `act` returned beside actions and memory; None where it returned nothing."""
     costs: NDArray[np.float64] | None = None
     """(B, K) what the world tells apart beside the reward, as far as somebody asked for it."""
+    discount: NDArray[np.float64] | None = None
+    """(B,) what `next_obs` is discounted by: gamma to the steps that each took. None: all took one."""
+    steps: NDArray[np.int64] | None = None
+    """(B,) steps of the world that each took; None: all took one."""
+
+    @property
+    def taken(self) -> int:
+        """How many steps of the world it was, of all streams together."""
+        return len(self.reward) if self.steps is None else int(self.steps.sum())
 
 
 class Expected(NamedTuple):
@@ -121,6 +130,13 @@ class Policy(ABC):
 
     def state_values(self, obs: NDArray[Any], memory: Memory = None) -> NDArray[Any] | None:
         """The (B,) returns that it expects from observations on; None where it does not say (default)."""
+        return None
+
+    def carries_out(self, memory: Memory) -> Sequence[str] | None:
+        """What it is about in each of B rows, in words, for who watches; nothing where memory is None.
+
+        None: of nothing that takes longer than a step (default).
+        """
         return None
 
 
@@ -208,6 +224,9 @@ class Trainable(ABC):
 
 class Learner(Trainable):
     """Learns from a stream of transition batches: tabular methods, DQN, PQN."""
+
+    discounts_each: bool = False
+    """Whether it heeds `Transition.discount` and `Transition.steps`: actions may take many steps then."""
 
     @abstractmethod
     def learn(self, batch: Transition) -> dict[str, Any]:

@@ -34,19 +34,20 @@ def taken(arrays: Mapping[str, Any], name: str, dtype: DTypeLike, *shape: int | 
 
 
 def packed(name: str, parts: Any) -> dict[str, NDArray]:
-    """Copies of the arrays of a named tuple, as `<name>.<field>`, for a checkpoint."""
-    return {f"{name}.{field}": part.copy() for field, part in parts._asdict().items()}
+    """Copies of the arrays of a named tuple, as `<name>.<field>`, for a checkpoint; None is left out."""
+    return {f"{name}.{field}": part.copy() for field, part in parts._asdict().items() if part is not None}
 
 
 def unpacked(arrays: Mapping[str, Any], name: str, like: Any) -> Any:
-    """Copies of what `packed` gave, as a named tuple like another one.
+    """Copies of what `packed` gave, as a named tuple like another one, None where that has None.
 
     Raises:
         ValueError: when one is missing, of another dtype or shape, or not finite.
     """
     parts = like._asdict().items()
     return like._make(
-        taken(arrays, f"{name}.{field}", part.dtype, *part.shape).copy() for field, part in parts
+        part if part is None else taken(arrays, f"{name}.{field}", part.dtype, *part.shape).copy()
+        for field, part in parts
     )
 
 

@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .base import Decided, Learns, Memory, Policy, State, Transition, decide
+from .base import Decided, Memory, Policy, State, Transition, decide
+from .wrappers import Wrapper
 
 FIRST_STEP, LAST_STEP = 0.5, 0.1
 """By how much the logarithm of a multiplier moves at once, at most: in the beginning, and in the end."""
@@ -23,22 +24,23 @@ MOST = 1e6
 """A multiplier never gets larger, nor smaller than its inverse."""
 
 
-class Paying:
-    """Stands between the stream of transitions and a learner, which gets what remains when costs are paid.
+class Paying(Wrapper):
+    """Passes on to a learner what remains when costs are paid.
 
     Args:
-        learner: learns.
         weights: what each of the transitions' costs counts, by name, in their order; they may change.
     """
 
-    def __init__(self, learner: Learns, weights: Mapping[str, float]) -> None:
-        self._learner, self._weights = learner, weights
+    place = "costs"
 
-    def learn(self, batch: Transition) -> dict[str, Any]:
-        """Learns from a batch that tells its costs; see `Learner.learn`."""
+    def __init__(self, weights: Mapping[str, float]) -> None:
+        self._weights = weights
+
+    def transition(self, batch: Transition) -> Transition:
+        """A batch that tells its costs, less these; see `Wrapper.transition`."""
         assert batch.costs is not None, "nobody asked for the costs"
         reward = batch.reward - batch.costs @ np.array([*self._weights.values()])
-        return self._learner.learn(batch._replace(reward=reward, costs=None))
+        return batch._replace(reward=reward, costs=None)
 
 
 class Multiplier:
@@ -127,6 +129,16 @@ class MixedPolicy(Policy):
         kept = memory[1] if memory else [None] * len(self._policies)
         pairs = zip(self._policies, kept, strict=True)
         return self._of_drawn([policy.action_values(obs, own) for policy, own in pairs], memory)
+
+    def carries_out(self, memory: Memory) -> Sequence[str] | None:
+        """What those who act are about; see `Policy.carries_out`."""
+        if memory is None:
+            return self._policies[0].carries_out(None)
+        drawn, kept = memory
+        each = [policy.carries_out(own) for policy, own in zip(self._policies, kept, strict=True)]
+        if None in each:
+            return None
+        return [each[k - 1][row] for row, k in enumerate(drawn)]  # type: ignore[index]
 
     def state_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
         """The (B,) values of those who act; see `Policy.state_values`."""

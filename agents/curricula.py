@@ -16,6 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from .base import Expected, Learner, State, Transition
 from .checks import check_range, packed, taken, unpacked
+from .wrappers import Wrapper
 
 FIRST_SHARE = 1 / 8
 """Share of the levels that a ramp begins with."""
@@ -229,8 +230,8 @@ class PrioritizedLevels(Curriculum):
         self._levels, self._rows, self._counts = levels, rows, counts
 
 
-class Graded:
-    """Stands between the stream of transitions and a learner, whose errors grade the levels.
+class Graded(Wrapper):
+    """Grades levels by the errors of a learner in them; what it learns from stays as it is.
 
     Args:
         learner: learns.
@@ -238,14 +239,16 @@ class Graded:
         now: gives the (N,) levels in which the environments are now.
     """
 
+    place = "levels"
+
     def __init__(
         self, learner: Learner, levels: PrioritizedLevels, now: Callable[[], NDArray[np.integer]]
     ) -> None:
         self._learner, self._levels, self._now = learner, levels, now
 
-    def learn(self, batch: Transition) -> dict[str, Any]:
-        """Grades and learns from a batch; see `Learner.learn`."""
+    def transition(self, batch: Transition) -> Transition:
+        """Grades levels by a batch; see `Wrapper.transition`."""
         expected = self._learner.expected(batch)
         assert expected is not None, "it does not say what it expects"
         self._levels.see(batch, expected, self._now())
-        return self._learner.learn(batch)
+        return batch

@@ -85,6 +85,8 @@ class Model(NamedTuple):
     """(S * A,) the pairs seen, s * A + a, in the order in which they were first seen."""
     num_pairs: NDArray[np.int64]
     """(1,) how many."""
+    discount: NDArray[np.float64] | None = None
+    """(S, A, K) what their successors' values are discounted by; None: all alike."""
 
 
 def make_model(num_states: int, num_actions: int, memory: int) -> Model:
@@ -110,6 +112,21 @@ def make_model(num_states: int, num_actions: int, memory: int) -> Model:
 
 
 @bounds_checked
+def remember_discount(discounts, value, s, a, slot):
+    """Adds what an outcome's successor is discounted by, where that is remembered."""
+    if discounts is not None:
+        discounts[s, a, slot] = value
+
+
+@bounds_checked
+def discount_of(discounts, gamma, s, a, slot):
+    """What an outcome's successor is discounted by."""
+    if discounts is None:
+        return gamma
+    return discounts[s, a, slot]
+
+
+@bounds_checked
 def remember(model, t):
     """Adds a batch of transitions to the model."""
     memory = model.successor.shape[2]
@@ -122,6 +139,7 @@ def remember(model, t):
         slot = model.count[s, a] % memory
         model.successor[s, a, slot] = TERMINATED if t.terminated[b] else t.next_obs[b]
         model.reward[s, a, slot] = t.reward[b]
+        remember_discount(model.discount, t.discount[b], s, a, slot)
         model.count[s, a] += 1
         if not t.terminated[b]:
             for other in range(num_actions):
@@ -151,7 +169,8 @@ def dyna_update(q, model, uniform, learning_rate, gamma):
         slot = int(uniform[n, 1] * min(model.count[s, a], memory))
         target = model.reward[s, a, slot]
         if model.successor[s, a, slot] != TERMINATED:
-            target += gamma * best_value(q, model, model.successor[s, a, slot])
+            discount = discount_of(model.discount, gamma, s, a, slot)
+            target += discount * best_value(q, model, model.successor[s, a, slot])
         q[s, a] += learning_rate * (target - q[s, a])
 
 
@@ -167,7 +186,8 @@ def sweep(q, model, gamma):
         for slot in range(known):
             total += model.reward[s, a, slot]
             if model.successor[s, a, slot] != TERMINATED:
-                total += gamma * best_value(q, model, model.successor[s, a, slot])
+                discount = discount_of(model.discount, gamma, s, a, slot)
+                total += discount * best_value(q, model, model.successor[s, a, slot])
         change = max(change, abs(total / known - q[s, a]))
         q[s, a] = total / known
     return change
@@ -183,6 +203,17 @@ class ModelLearner(TabularLearner):
         super().__init__(*args, **kwargs)
         self.model = make_model(*self.q.shape, self.config.memory)
 
+    def learn(self, batch: Transition) -> dict[str, float]:
+        """As `TabularLearner.learn`; the first discounts make room for more of them."""
+        if batch.discount is not None and self.model.discount is None:
+            self._make_room()
+        return super().learn(batch)
+
+    def _make_room(self) -> None:
+        """Remembers discounts from now on."""
+        shape = self.model.reward.shape
+        self.model = self.model._replace(discount=np.full(shape, self.config.gamma))
+
     def state_dict(self) -> State:
         """The table, the model and the random generator's state."""
         return super().state_dict() | packed("model", self.model)
@@ -194,6 +225,8 @@ class ModelLearner(TabularLearner):
             ValueError: when the state is another algorithm's, or its model leads out of its arrays.
         """
         super().load_state_dict(state)
+        if "model.discount" in state:
+            self._make_room()
         model = unpacked(state, "model", self.model)
         check_range("model.count", model.count, 0, 1 << 62)
         check_range("model.successor", model.successor, TERMINATED, len(self.q))
@@ -212,7 +245,7 @@ class DynaQ(ModelLearner):
     config: DynaConfig
 
     def _update(self, rows: Transition, learning_rate: float) -> float:
-        error = q_learning_update(self.q, rows, learning_rate, self.config.gamma)
+        error = q_learning_update(self.q, rows, learning_rate)
         remember(self.model, rows)
         uniform = self.rng.random((self.config.planning_steps * len(rows.obs), 2))
         dyna_update(self.q, self.model, uniform, learning_rate, self.config.gamma)
@@ -231,7 +264,7 @@ class ValueIteration(ModelLearner):
     def _update(self, rows: Transition, learning_rate: float) -> float:
         remember(self.model, rows)
         change, every = 0.0, self.config.plan_every
-        if self.steps // every != (self.steps + len(rows.obs)) // every:
+        if self.steps // every != (self.steps + rows.taken) // every:
             for _ in range(self.config.sweeps):
                 change = sweep(self.q, self.model, self.config.gamma)
                 if change < 1e-6:

@@ -45,6 +45,17 @@ def forget(memory: Memory, rows: NDArray) -> Memory:
     return _mapped(reset, memory)
 
 
+def taken_where(rows: NDArray[np.bool_], one: Memory, other: Memory) -> Memory:
+    """The memory that is one's in some (B,) rows, which may be none, and another's elsewhere."""
+
+    def mixed(fresh: Any, kept: Any) -> Any:
+        whole = fresh.copy() if isinstance(fresh, np.ndarray) else fresh.clone()
+        whole[rows] = kept[rows]
+        return whole
+
+    return _mapped(mixed, other, one) if rows.any() else other
+
+
 def named(memory: Memory) -> dict[str, NDArray]:
     """Copies of its leaves as named arrays of the host, for a checkpoint."""
     return {name: _to_host(leaf) for name, leaf in _walk(memory) if leaf is not None}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import inspect
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -14,8 +15,9 @@ import numpy as np
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 from ..checking import load_object, needed, unknown
-from .base import Encoder, Imitator, Learner, MisfitError, Policy, Searcher, Trainer
+from .base import Imitator, Learner, MisfitError, Policy, Searcher, Trainer
 from .spaces import numbering
+from .wrappers import Wrapper
 
 Kind: TypeAlias = Literal["policy", "learner", "searcher", "trainer", "imitator"]
 """What an agent is; see `KINDS`."""
@@ -27,8 +29,8 @@ class AgentKind:
 
     base: type
     """What it inherits; the abstract methods are those that it must have."""
-    encoded: str | None = None
-    """What puts a fitted encoder inside it, as `AgentSpec.entry`; None: nothing does."""
+    wrapped: str | None = None
+    """One behind wrappers, as `AgentSpec.entry`; None: nothing stands before it."""
     is_trained: bool = True
     """Whether it has to be trained before it acts."""
     bootstraps: bool = False
@@ -39,10 +41,10 @@ class AgentKind:
 
 KINDS: dict[Kind, AgentKind] = {
     "policy": AgentKind(Policy, is_trained=False),
-    "learner": AgentKind(Learner, ".encoders.wrappers:EncodedLearner", bootstraps=True),
-    "searcher": AgentKind(Searcher, ".encoders.wrappers:EncodedSearcher"),
-    "trainer": AgentKind(Trainer, ".encoders.wrappers:EncodedLearner", bootstraps=True),
-    "imitator": AgentKind(Imitator, ".encoders.wrappers:EncodedImitator", is_taught=True),
+    "learner": AgentKind(Learner, ".wrappers:WrappedLearner", bootstraps=True),
+    "searcher": AgentKind(Searcher, ".wrappers:WrappedSearcher"),
+    "trainer": AgentKind(Trainer, ".wrappers:WrappedLearner", bootstraps=True),
+    "imitator": AgentKind(Imitator, ".wrappers:WrappedImitator", is_taught=True),
 }
 """All kinds of agents. How the runs of each go is in `runners.setup.kinds`."""
 
@@ -108,11 +110,11 @@ class AgentSpec:
         """
         return NoSettings if self.config is None else self._load(self.config)
 
-    def with_encoder(self, agent: Any, encoder: Encoder) -> Any:
-        """The agent, made for an encoder's codes, as one of its kind that takes raw observations."""
-        encoded = KINDS[self.kind].encoded
-        assert encoded is not None, f"no encoder stands before a {self.kind}"
-        return self._load(encoded)(agent, encoder)
+    def wrapped(self, agent: Any, wrappers: Iterable[Wrapper]) -> Any:
+        """The agent, made for what wrappers leave, as one of its kind before which nothing stands."""
+        wrapped = KINDS[self.kind].wrapped
+        assert wrapped is not None, f"nothing stands before a {self.kind}"
+        return self._load(wrapped)(agent, wrappers)
 
     @property
     def is_plugin(self) -> bool:

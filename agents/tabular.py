@@ -6,6 +6,7 @@ Each rule is one short kernel, followed by the learner that calls it. In all of 
 
 and the rules differ in the value of S' alone. It is 0 where the episode terminated; a truncated episode's
 last state keeps its value. Actions that the mask forbids are neither taken nor part of a maximum or mean.
+Where actions take several steps, each transition tells its own discount in place of gamma.
 
 **Batches.** A batch holds one transition of each of B parallel environments. Its rows are applied one after
 another, in row order, and every row reads the table as the rows before it left it; step size and epsilon are
@@ -141,6 +142,7 @@ class TabularLearner(Learner):
 
     name: ClassVar[str]
     policy_class: ClassVar[type[TabularPolicy]] = TabularPolicy
+    discounts_each = True
 
     def __init__(
         self,
@@ -174,6 +176,7 @@ class TabularLearner(Learner):
         self.q = np.full(shape, config.initial_value, np.float64)
         self.policy = self.policy_class(self.q, rng, numbers, int(action_space.start))
         self.policy.epsilon = config.exploration.value(0)
+        self._alike = np.full(num_envs, config.gamma)  # discounts of a batch whose rows took a step each
 
     def learn(self, batch: Transition) -> dict[str, float]:
         """Applies the update rule to every row in turn; see `Learner.learn`.
@@ -190,13 +193,23 @@ class TabularLearner(Learner):
             terminated=np.ascontiguousarray(batch.terminated, np.bool_),
             truncated=np.ascontiguousarray(batch.truncated, np.bool_),
             next_mask=_as_mask(batch.next_mask),
+            discount=self._discounts(batch),
+            steps=batch.steps,
         )
         learning_rate = self.config.learning_rate.value(self.steps)
         td_error = self._update(rows, learning_rate)
-        self.steps += len(rows.obs)
+        self.steps += batch.taken
         self.policy.epsilon = self.config.exploration.value(self.steps)
         metrics = {} if td_error is None else {"td_error": td_error}
         return metrics | {"learning_rate": learning_rate, "epsilon": self.policy.epsilon}
+
+    def _discounts(self, batch: Transition) -> NDArray[np.float64]:
+        """(B,) what the values of successors are discounted by."""
+        if batch.discount is not None:
+            return np.ascontiguousarray(batch.discount, np.float64)
+        if len(self._alike) != len(batch.reward):
+            self._alike = np.full(len(batch.reward), self.config.gamma)
+        return self._alike
 
     def expected(self, batch: Transition) -> Expected:
         """The table's values; see `Learner.expected`."""
@@ -247,13 +260,13 @@ class TabularLearner(Learner):
 
 
 @bounds_checked
-def q_learning_update(q, t, learning_rate, gamma):
+def q_learning_update(q, t, learning_rate):
     """Q-learning (Watkins & Dayan 1992; Sutton & Barto 6.5): S' has the value max_a Q(S', a)."""
     total = 0.0
     for b in range(len(t.obs)):
         target = t.reward[b]
         if not t.terminated[b]:
-            target += gamma * max_value(q, t.next_obs[b], t.next_mask, b)
+            target += t.discount[b] * max_value(q, t.next_obs[b], t.next_mask, b)
         s, a = t.obs[b], t.action[b]
         error = target - q[s, a]
         q[s, a] += learning_rate * error
@@ -267,11 +280,11 @@ class QLearning(TabularLearner):
     name = "q-learning"
 
     def _update(self, rows: Transition, learning_rate: float) -> float:
-        return q_learning_update(self.q, rows, learning_rate, self.config.gamma)
+        return q_learning_update(self.q, rows, learning_rate)
 
 
 @bounds_checked
-def expected_sarsa_update(q, t, learning_rate, gamma, epsilon):
+def expected_sarsa_update(q, t, learning_rate, epsilon):
     """Expected SARSA (van Seijen et al. 2009; Sutton & Barto 6.6): S' has its value under pi.
 
     That is sum_a pi(a | S') Q(S', a); for the epsilon-greedy pi, (1 - epsilon) maximum + epsilon mean.
@@ -282,7 +295,7 @@ def expected_sarsa_update(q, t, learning_rate, gamma, epsilon):
         if not t.terminated[b]:
             mean = mean_value(q, t.next_obs[b], t.next_mask, b)
             best = max_value(q, t.next_obs[b], t.next_mask, b)
-            target += gamma * (epsilon * mean + (1.0 - epsilon) * best)
+            target += t.discount[b] * (epsilon * mean + (1.0 - epsilon) * best)
         s, a = t.obs[b], t.action[b]
         error = target - q[s, a]
         q[s, a] += learning_rate * error
@@ -296,7 +309,7 @@ class ExpectedSarsa(TabularLearner):
     name = "expected-sarsa"
 
     def _update(self, rows: Transition, learning_rate: float) -> float:
-        return expected_sarsa_update(self.q, rows, learning_rate, self.config.gamma, self.policy.epsilon)
+        return expected_sarsa_update(self.q, rows, learning_rate, self.policy.epsilon)
 
     def _of_states(
         self, values: NDArray[np.float64], of_action: NDArray[np.float64], mask: NDArray[np.bool_]
@@ -308,7 +321,7 @@ class ExpectedSarsa(TabularLearner):
 
 
 @bounds_checked
-def sarsa_update(q, t, learning_rate, gamma, epsilon, uniform):
+def sarsa_update(q, t, learning_rate, epsilon, uniform):
     """SARSA (Rummery & Niranjan 1994; Sutton & Barto 6.4): S' has the value Q(S', A').
 
     A' is the epsilon-greedy action that will be executed in S'. Returns the error and the (B,) actions A'.
@@ -319,7 +332,7 @@ def sarsa_update(q, t, learning_rate, gamma, epsilon, uniform):
         next_action[b] = epsilon_greedy_action(q, t.next_obs[b], t.next_mask, b, epsilon, uniform[b])
         target = t.reward[b]
         if not t.terminated[b]:
-            target += gamma * q[t.next_obs[b], next_action[b]]
+            target += t.discount[b] * q[t.next_obs[b], next_action[b]]
         s, a = t.obs[b], t.action[b]
         error = target - q[s, a]
         q[s, a] += learning_rate * error
@@ -372,7 +385,7 @@ class Sarsa(TabularLearner):
     def _update(self, rows: Transition, learning_rate: float) -> float:
         uniform = self.rng.random(len(rows.obs))
         epsilon = self.policy.epsilon
-        error, next_action = sarsa_update(self.q, rows, learning_rate, self.config.gamma, epsilon, uniform)
+        error, next_action = sarsa_update(self.q, rows, learning_rate, epsilon, uniform)
         self.policy.next_action = next_action
         return error
 
@@ -399,7 +412,7 @@ class Sarsa(TabularLearner):
 
 
 @bounds_checked
-def double_q_learning_update(q, mean, t, learning_rate, gamma, uniform):
+def double_q_learning_update(q, mean, t, learning_rate, uniform):
     """Double Q-learning (van Hasselt 2010; Sutton & Barto 6.7): Q_j(S', argmax_a Q_i(S', a)).
 
     A coin says which table i learns: it chooses the best action of S', and the other table j values it.
@@ -413,7 +426,7 @@ def double_q_learning_update(q, mean, t, learning_rate, gamma, uniform):
         if not t.terminated[b]:
             tie_draw = 2.0 * uniform[b] % 1.0  # what the coin left of the draw is uniform again
             best = greedy_action(learning, t.next_obs[b], t.next_mask, b, tie_draw)
-            target += gamma * other[t.next_obs[b], best]
+            target += t.discount[b] * other[t.next_obs[b], best]
         s, a = t.obs[b], t.action[b]
         error = target - learning[s, a]
         learning[s, a] += learning_rate * error
@@ -434,9 +447,7 @@ class DoubleQLearning(TabularLearner):
 
     def _update(self, rows: Transition, learning_rate: float) -> float:
         uniform = self.rng.random(len(rows.obs))
-        return double_q_learning_update(
-            self.q, self.policy.q, rows, learning_rate, self.config.gamma, uniform
-        )
+        return double_q_learning_update(self.q, self.policy.q, rows, learning_rate, uniform)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `TabularLearner`."""

@@ -110,6 +110,8 @@ class Traces(NamedTuple):
     """(B,) how many there are, at the front of these."""
     next_value: NDArray[np.float64]
     """(B,) Q(S', A') as it was before the last update; 0 where the episode terminated."""
+    discount: NDArray[np.float64]
+    """(B,) of the stream's last step, by which its traces fade."""
     visits: NDArray[np.int64]
     """(S * A,) visits of each pair, in all streams."""
 
@@ -154,12 +156,12 @@ def visit(traces, b, pair, decay, kept):
 
 
 @bounds_checked
-def sarsa_lambda_update(
-    q, t, begins, traces, learning_rate, gamma, trace_decay, kept, corrected, epsilon, uniform
-):
+def sarsa_lambda_update(q, t, begins, traces, learning_rate, trace_decay, kept, corrected, epsilon, uniform):
     """SARSA(lambda) (Rummery & Niranjan 1994; Sutton & Barto 12.7): traces tell who shares in the error.
 
         E = gamma lambda E, then E(S, A) = kept E(S, A) + 1, and kept E(S, A) in all other streams
+
+    Gamma is what the step before discounted by.
         Q += learning_rate (error E + drift (E - [1 for S, A]))
 
     `kept` is 1 for accumulating, 0 for replacing, 1 - learning_rate for dutch traces (12.5). The drift, which
@@ -174,15 +176,15 @@ def sarsa_lambda_update(
         next_action[b] = epsilon_greedy_action(q, t.next_obs[b], t.next_mask, b, epsilon, uniform[b])
         next_value = 0.0 if t.terminated[b] else q[t.next_obs[b], next_action[b]]
         s, a = t.obs[b], t.action[b]
-        error = t.reward[b] + gamma * next_value - q[s, a]
+        error = t.reward[b] + t.discount[b] * next_value - q[s, a]
         if begins[b]:
             traces.count[b] = 0
         drift = q[s, a] - traces.next_value[b] if corrected and not begins[b] else 0.0
-        place = visit(traces, b, s * q.shape[1] + a, gamma * trace_decay, kept)
+        place = visit(traces, b, s * q.shape[1] + a, traces.discount[b] * trace_decay, kept)
         for i in range(traces.count[b]):
             trace = traces.trace[b, i]
             values[traces.pair[b, i]] += learning_rate * (error * trace + drift * (trace - (i == place)))
-        traces.next_value[b] = next_value
+        traces.next_value[b], traces.discount[b] = next_value, t.discount[b]
         total += abs(error)
     return total / len(t.obs), next_action
 
@@ -208,6 +210,7 @@ class SarsaLambda(StreamSarsa):
             np.zeros(shape, np.int64),
             np.zeros(num_envs, np.int64),
             np.zeros(num_envs),
+            np.full(num_envs, config.gamma),
             np.zeros(self.q.size, np.int64),
         )
 
@@ -215,7 +218,7 @@ class SarsaLambda(StreamSarsa):
         config, uniform = self.config, self.rng.random(len(rows.obs))
         kept = {"accumulating": 1.0, "replacing": 0.0, "dutch": 1.0 - learning_rate}[config.traces]
         error, self.policy.next_action = sarsa_lambda_update(
-            self.q, rows, self.begins, self.traces, learning_rate, config.gamma, config.trace_decay, kept,
+            self.q, rows, self.begins, self.traces, learning_rate, config.trace_decay, kept,
             config.traces == "dutch", self.policy.epsilon, uniform,
         )  # fmt: skip
         return error
@@ -233,7 +236,8 @@ class SarsaLambda(StreamSarsa):
         super().load_state_dict(state)
         width = taken(state, "traces.pair", np.int64, len(self.traces.pair), None).shape[1]
         first = self._first(width)
-        saved = unpacked(state, "traces", first)
+        usual = {"traces.discount": np.full(len(self.traces.pair), self.config.gamma)}  # of older runs
+        saved = unpacked(usual | dict(state), "traces", first)
         ends = {"pair": self.q.size, "count": width + 1, "seen": 1 << 62, "visits": 1 << 62}
         for name, end in ends.items():
             check_range(f"traces.{name}", getattr(saved, name), 0, end)
@@ -257,12 +261,14 @@ class LastSteps(NamedTuple):
     """(B, n) what was done, s * A + a."""
     reward: NDArray[np.float64]
     """(B, n) what it earned."""
+    discount: NDArray[np.float64]
+    """(B, n) what that which follows it is discounted by."""
     time: NDArray[np.int64]
     """(B,) steps of the episode so far."""
 
 
 @bounds_checked
-def n_step_sarsa_update(q, t, begins, last, learning_rate, gamma, epsilon, uniform):
+def n_step_sarsa_update(q, t, begins, last, learning_rate, epsilon, uniform):
     """n-step SARSA (Sutton & Barto 7.2): the pair of n steps ago moves towards what it earned since.
 
         G = R_tau+1 + gamma R_tau+2 + ... + gamma^n Q(S', A')
@@ -279,13 +285,14 @@ def n_step_sarsa_update(q, t, begins, last, learning_rate, gamma, epsilon, unifo
         now = 0 if begins[b] else last.time[b]
         last.pair[b, now % n] = t.obs[b] * q.shape[1] + t.action[b]
         last.reward[b, now % n] = t.reward[b]
+        last.discount[b, now % n] = t.discount[b]
         last.time[b] = now + 1
         oldest = now + 1 - n
         newest = now if t.terminated[b] or t.truncated[b] else oldest
         for tau in range(max(oldest, 0), newest + 1):
             target = 0.0 if t.terminated[b] else q[t.next_obs[b], next_action[b]]
             for step in range(now, tau - 1, -1):
-                target = last.reward[b, step % n] + gamma * target
+                target = last.reward[b, step % n] + last.discount[b, step % n] * target
             error = target - values[last.pair[b, tau % n]]
             values[last.pair[b, tau % n]] += learning_rate * error
             total += abs(error)
@@ -307,20 +314,16 @@ class NStepSarsa(StreamSarsa):
         """Builds the table, and room for the last steps of `num_envs` streams; see `TabularLearner`."""
         super().__init__(*args, num_envs=num_envs, config=config, **kwargs)
         shape = num_envs, config.n_step
-        self._check_room(2 * math.prod(shape), "--agent.n-step lowers them")
-        self.last = LastSteps(np.zeros(shape, np.int64), np.zeros(shape), np.zeros(num_envs, np.int64))
+        self._check_room(3 * math.prod(shape), "--agent.n-step lowers them")
+        discount = np.full(shape, config.gamma)
+        self.last = LastSteps(
+            np.zeros(shape, np.int64), np.zeros(shape), discount, np.zeros(num_envs, np.int64)
+        )
 
     def _update(self, rows: Transition, learning_rate: float) -> float | None:
         uniform = self.rng.random(len(rows.obs))
         total, updates, self.policy.next_action = n_step_sarsa_update(
-            self.q,
-            rows,
-            self.begins,
-            self.last,
-            learning_rate,
-            self.config.gamma,
-            self.policy.epsilon,
-            uniform,
+            self.q, rows, self.begins, self.last, learning_rate, self.policy.epsilon, uniform
         )
         return total / updates if updates else None
 
@@ -331,7 +334,8 @@ class NStepSarsa(StreamSarsa):
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `TabularLearner`."""
         super().load_state_dict(state)
-        last = unpacked(state, "last", self.last)
+        usual = {"last.discount": np.full(self.last.reward.shape, self.config.gamma)}  # of older runs
+        last = unpacked(usual | dict(state), "last", self.last)
         check_range("last.pair", last.pair, 0, self.q.size)
         check_range("last.time", last.time, 0, 1 << 62)
         self.last = last

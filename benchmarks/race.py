@@ -99,7 +99,8 @@ class Ours:
         self.learner = config.make_agent(env, device)
         self.learner.prepare()
         self.stopwatch = Stopwatch()
-        self.rollout = Rollout(env, self.learner.policy, config.env_seeds(), self.stopwatch)
+        inner, self._inside = self.learner.inside(env)
+        self.rollout = Rollout(inner, self._inside.policy, config.env_seeds(), self.stopwatch)
         self.steps = 0
 
     @property
@@ -109,12 +110,11 @@ class Ours:
 
     def train(self, steps: int) -> None:
         """Trains up to so many transitions in all."""
+        device = getattr(self._inside, "device", None)
         self.stopwatch.start()
         while self.steps < steps:
-            self.learner.learn(self.rollout.step()[0])
-            self.stopwatch.lap("learning")
-            self.steps += self.config.settings.num_envs
-        if self.learner.device.type == "cuda":
+            self.steps += self.rollout.advance(self._inside)[0]
+        if device is not None and device.type == "cuda":
             torch.cuda.synchronize()  # the last update may still be on its way
             self.stopwatch.lap("learning")
 

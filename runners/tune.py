@@ -93,6 +93,8 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Study, ResumeSettin
     spec, environment, settings = asked.agent, asked.environment, asked.config.settings
     if config.encoding:
         raise ValueError("meze tune takes no --encoder: no preset could hold what it was fitted to")
+    if config.macros:
+        raise ValueError("meze tune takes no --macros: no preset could hold the sequences that are found")
     if network := named_code(config.agent_config):
         raise ValueError(f"meze tune takes no code of another package, and no file may name it: {network}")
     if config.limit:

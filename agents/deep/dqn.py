@@ -149,11 +149,11 @@ class DQN(QLearner):
         replay = self._replay or self._make_replay(masked=batch.next_mask is not None)
         counted = batch._replace(action=np.asarray(batch.action, np.int64) - self._first_action)
         replay.add(counted, batch.extras.inputs if known else None)
-        self._advance(self.num_envs)
+        self._advance(batch.taken)
         metrics: dict[str, float | Tensor] = {"epsilon": self.config.exploration.value(self.steps)}
         if len(replay) < self._learning_starts:
             return metrics
-        self._owed += self.num_envs * self.config.replay_ratio
+        self._owed += batch.taken * self.config.replay_ratio
         while self._owed >= 1.0:
             self._owed -= 1.0
             loss, value = self._update()

@@ -229,6 +229,7 @@ class DeepLearner(Learner):
     """
 
     name: ClassVar[str]
+    discounts_each = True
     schedules: ClassVar[tuple[str, ...]] = ("learning_rate",)
     """Settings that change as it learns; `_now` holds a () tensor of each."""
 

@@ -78,6 +78,7 @@ class Returns:
 
     def __init__(self, num_envs: int, gamma: float) -> None:
         self._gamma = gamma
+        self._discount = np.full(num_envs, gamma)  # of the last step
         self._running = np.zeros(num_envs)
         self._told = np.zeros(3)  # count, mean, sum of squared distances from it
 
@@ -89,7 +90,9 @@ class Returns:
 
     def scaled(self, batch: Transition) -> NDArray[np.float64]:
         """The (N,) rewards of a step, divided."""
-        self._running = self._running * self._gamma + batch.reward
+        self._running = self._running * self._discount + batch.reward
+        if batch.discount is not None:
+            self._discount = batch.discount
         count, mean, square = self._told
         both, away = count + len(self._running), self._running.mean() - mean
         square += ((self._running - self._running.mean()) ** 2).sum()
@@ -100,7 +103,10 @@ class Returns:
 
     def state_dict(self) -> State:
         """What was seen so far."""
-        return {"returns.running": self._running.copy(), "returns.told": self._told.copy()}
+        state = {"returns.running": self._running, "returns.told": self._told}
+        if (self._discount != self._gamma).any():
+            state["returns.discount"] = self._discount
+        return {name: each.copy() for name, each in state.items()}
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave.
@@ -110,5 +116,8 @@ class Returns:
         """
         self._running = np.array(taken(state, "returns.running", np.float64, len(self._running)))
         self._told = np.array(taken(state, "returns.told", np.float64, 3))
+        self._discount = np.full(len(self._running), self._gamma)
+        if "returns.discount" in state:
+            self._discount = np.array(taken(state, "returns.discount", np.float64, len(self._running)))
         if self._told[0] < 0 or self._told[2] < 0:
             raise ValueError("the returns so far are damaged")

@@ -91,7 +91,7 @@ def advantages(
     truncated: Tensor,
     value: Tensor,
     next_value: Tensor,
-    gamma: float,
+    gamma: float | Tensor,
     gae_lambda: float,
 ) -> Tensor:
     """Generalised advantages of T steps of N environments, from the last to the first (equation 16).
@@ -106,14 +106,16 @@ def advantages(
         truncated: (T, N) bool.
         value: (T, N) V(S_t).
         next_value: (T, N) V(S_t+1) of the true successors.
-        gamma: discount factor.
+        gamma: discount factor, or (T, N) float64 discounts.
         gae_lambda: lambda.
 
     Returns:
         (T, N) advantages.
     """
-    delta = reward + gamma * torch.where(terminated, 0.0, next_value) - value
-    carried = gamma * gae_lambda * ~(terminated | truncated)
+    kind = {"dtype": reward.dtype, "device": reward.device}
+    discount, decay = (torch.as_tensor(each, **kind) for each in (gamma, gamma * gae_lambda))
+    delta = reward + discount * torch.where(terminated, 0.0, next_value) - value
+    carried = decay * ~(terminated | truncated)
     result = torch.empty_like(delta)
     following = torch.zeros_like(delta[0])
     for t in range(len(delta) - 1, -1, -1):
@@ -294,7 +296,7 @@ class PPO(DeepLearner):
             columns["mask"] = self.policy.to_device(np.asarray(batch.mask, np.bool_))
         columns |= self.policy.remembered(batch)
         self._trajectories.add(batch, inputs, value, after, **columns)
-        self._advance(self.num_envs)
+        self._advance(batch.taken)
         return self._learn_rollout() if self._trajectories.full else {}
 
     def expected(self, batch: Transition) -> Expected | None:
@@ -313,7 +315,7 @@ class PPO(DeepLearner):
         rollout = trajectories.finish(lambda obs, state, _: policy.read(policy.step(obs, state)[0])[1])
         advantage = advantages(
             *(rollout[name] for name in ("reward", "terminated", "truncated", "value", "next_value")),
-            gamma=config.gamma,
+            gamma=trajectories.discounts(rollout, config.gamma),
             gae_lambda=config.gae_lambda,
         )
         kept = [rollout[name] for name in ("obs", "action", "log_probability", "value")]

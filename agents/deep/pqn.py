@@ -66,7 +66,7 @@ def lambda_returns(
     terminated: Tensor,
     truncated: Tensor,
     next_value: Tensor,
-    gamma: float,
+    gamma: float | Tensor,
     trace_decay: float,
 ) -> Tensor:
     """Targets of T steps of N environments, from the last to the first (Gallici et al. 2024, equation 7).
@@ -80,17 +80,18 @@ def lambda_returns(
         terminated: (T, N) bool.
         truncated: (T, N) bool.
         next_value: (T, N) max_a Q(S_t+1, a) in the true successors.
-        gamma: discount factor.
+        gamma: discount factor, or (T, N) float64 discounts.
         trace_decay: lambda.
 
     Returns:
         (T, N) targets.
     """
     targets = torch.empty_like(reward)
+    discount = torch.as_tensor(gamma, dtype=reward.dtype, device=reward.device).expand_as(reward)
     following = next_value[-1]
     for t in range(len(reward) - 1, -1, -1):
         future = torch.where(truncated[t], next_value[t], torch.lerp(next_value[t], following, trace_decay))
-        following = reward[t] + gamma * torch.where(terminated[t], 0.0, future)
+        following = reward[t] + discount[t] * torch.where(terminated[t], 0.0, future)
         targets[t] = following
     return targets
 
@@ -141,7 +142,7 @@ class PQN(QLearner):
         columns = {"action": self.policy.to_device(np.asarray(batch.action, np.int64) - self._first_action)}
         columns |= self.policy.remembered(batch)
         self._trajectories.add(batch, inputs, max_value(values, mask), after, **columns)
-        self._advance(self.num_envs)
+        self._advance(batch.taken)
         metrics: dict[str, float | Tensor] = {"epsilon": self.config.exploration.value(self.steps)}
         return metrics | self._learn_rollout() if self._trajectories.full else metrics
 
@@ -153,7 +154,7 @@ class PQN(QLearner):
         )
         targets = lambda_returns(
             *(rollout[name] for name in ("reward", "terminated", "truncated", "next_value")),
-            gamma=config.gamma,
+            gamma=self._trajectories.discounts(rollout, config.gamma),
             trace_decay=config.q_lambda,
         )
         data = [each.flatten(0, 1) for each in (rollout["obs"], rollout["action"], targets)]

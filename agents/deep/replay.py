@@ -131,6 +131,7 @@ class Replay:
 
         # Where each stream stands is known on the host; what its slots hold, on the device.
         self._powers = gamma ** np.arange(n_step + 1)
+        self._passed: NDArray | None = None  # discounts of its last 0, 1, ... n steps; None: as powers
         self._first = self._length * np.arange(num_envs)
         self._head = np.zeros(num_envs, np.int64)  # position in the ring of its next frame
         self._age = np.zeros(num_envs, np.int64)  # steps of its episode so far
@@ -178,7 +179,7 @@ class Replay:
         if len(rows):
             self._put("frame", after[rows], batch.next_obs[rows])
             self._put("earlier", after[rows], np.minimum(self._age[rows] + 1, self._frames - 1))
-        self._complete(at, np.asarray(batch.reward, np.float64), terminated, ended)
+        self._complete(at, batch, terminated, ended)
 
         self._age = np.where(ended, 0, self._age + 1)
         self._added += len(at)
@@ -239,6 +240,7 @@ class Replay:
         Raises:
             ValueError: when the state is of another replay, or damaged.
         """
+        self._passed = np.ones((self._num_envs, self._n_step + 1)) if "passed" in state else None
         filled = self._check(state)
         self._clear()
         self._fill(filled)
@@ -270,7 +272,7 @@ class Replay:
     def _complete(
         self,
         at: NDArray[np.int64],
-        reward: NDArray[np.float64],
+        batch: Transition,
         terminated: NDArray[np.bool_],
         ended: NDArray[np.bool_],
     ) -> None:
@@ -278,13 +280,14 @@ class Replay:
 
         Args:
             at: (N,) positions of the newest frames.
-            reward: (N,) of the newest steps.
+            batch: the newest steps.
             terminated: (N,) whether the episodes terminated with them.
             ended: (N,) whether they are over.
         """
-        n = self._n_step
+        n, reward = self._n_step, np.asarray(batch.reward, np.float64)
+        passed, discounts = self._discounts(batch.discount)
         # In column j the last j + 1 steps; in the last one the n steps before this one.
-        returns = np.concatenate([reward[:, None] * self._powers[:n], self._returns[:, -1:]], axis=1)
+        returns = np.concatenate([reward[:, None] * passed[:, :n], self._returns[:, -1:]], axis=1)
         returns[:, 1:n] += self._returns[:, :-1]
         self._returns = returns[:, :n]
 
@@ -293,7 +296,7 @@ class Replay:
         stream, back = np.nonzero((back <= self._age[:, None]) & (ended[:, None] | (back == n)))
         fresh = self._first[stream] + (at[stream] - back) % self._length
         ahead = np.minimum(back + 1, n)
-        discount = np.where(terminated[stream] & (back < n), 0.0, self._powers[ahead])
+        discount = np.where(terminated[stream] & (back < n), 0.0, discounts[stream, back])
         # Those before the head and at it are no transitions; the oldest after it lost part of their stacks.
         gone = self._head[:, None] + np.arange(-1, self._frames)
         gone = (self._first[:, None] + gone % self._length).ravel()
@@ -305,6 +308,22 @@ class Replay:
         if self._priorities is not None:
             self._priorities.admit(gone, fresh)
             self._priorities.advance(self._added + len(at))
+
+    def _discounts(self, discount: NDArray | None) -> tuple[NDArray, NDArray]:
+        """Takes the (N,) newest steps' discounts.
+
+        Returns:
+            (N, n + 1) what the last 0, 1, ... n steps before them discount by, and what transitions do that
+            end with them: in column j those of the last j + 1 steps, in the last one the n steps before.
+        """
+        n, powers = self._n_step, np.broadcast_to(self._powers, (self._num_envs, self._n_step + 1))
+        if discount is None:
+            return powers, powers[:, np.minimum(np.arange(n + 1) + 1, n)]
+        before = powers if self._passed is None else self._passed
+        self._passed = np.concatenate(
+            [np.ones_like(before[:, :1]), before[:, :-1] * discount[:, None]], axis=1
+        )
+        return before, np.concatenate([self._passed[:, 1:], before[:, -1:]], axis=1)
 
     def _leave_broken_episodes(self, obs: NDArray) -> None:
         """Starts a new episode in those streams that don't go on from where they stood."""
@@ -358,7 +377,8 @@ class Replay:
 
     def _on_host(self) -> dict[str, NDArray]:
         """Where each stream stands."""
-        return {"head": self._head, "age": self._age, "returns": self._returns}
+        found = {"head": self._head, "age": self._age, "returns": self._returns}
+        return found if self._passed is None else found | {"passed": self._passed}
 
     def _check(self, state: Mapping[str, Any]) -> int:
         """Refuses a state that nobody can go on from; returns how many positions are in use in it."""

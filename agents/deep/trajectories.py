@@ -86,6 +86,8 @@ class Trajectories:
         step |= {
             name: self._to_device(getattr(batch, name), np.bool_) for name in ("terminated", "truncated")
         }
+        if batch.discount is not None:
+            step["discount"] = self._to_device(batch.discount, np.float64)
         if not self._columns:
             self._allocate({**step, "next_value": value})
         for name, rows in step.items():
@@ -119,6 +121,11 @@ class Trajectories:
         if lost.any():
             self._columns["truncated"][self.filled - 1, lost] = True
             self._lasts.append(tuple(part[lost] for part in awaited))
+
+    @staticmethod
+    def discounts(rollout: Mapping[str, Tensor], gamma: float) -> float | Tensor:
+        """What the successors' values are discounted by: (T, N) float64, or gamma where all are alike."""
+        return rollout.get("discount", gamma)
 
     @torch.no_grad()
     def finish(self, value: Callable[[Tensor, Tensor | None, Tensor | None], Tensor]) -> dict[str, Tensor]:
@@ -224,6 +231,7 @@ class Trajectories:
         layout = layout | dict.fromkeys(["state"][: len(known)], ((self._state_size,), np.float32))
         layout |= dict.fromkeys(("reward", "next_value"), ((), np.float32))
         layout |= dict.fromkeys(("terminated", "truncated"), ((), np.bool_))
+        layout |= {name: ((), np.float64) for name in ("discount",) if name in found}
         wanted = {
             name: ((filled, num_envs, *shape), np.dtype(dtype)) for name, (shape, dtype) in layout.items()
         }

@@ -1,22 +1,23 @@
-"""An encoder between an environment and a learner: as a wrapper of environments, or inside an agent.
+"""An encoder between an environment and an agent: as a wrapper of environments, or of an agent.
 
-`EncodeObservation` and `VectorEncodeObservation` are ordinary Gymnasium wrappers. `EncodedLearner` and those
-for agents of other kinds put an encoder inside an agent instead, which then takes raw observations: whoever
-evaluates, watches or saves the agent need not know of it.
+`EncodeObservation` and `VectorEncodeObservation` are ordinary Gymnasium wrappers. `Encodes` stands before an
+agent, which then takes raw observations; see `agents.wrappers`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import gymnasium as gym
 import numpy as np
+from gymnasium.spaces import Space
 from gymnasium.vector import VectorEnv, VectorWrapper
 from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
-from ..base import Decided, Encoder, Imitator, Memory, Policy, Searcher, State, Trainable
+from ..base import Decided, Encoder, Memory, Policy
+from ..wrappers import Wrapper
 
 # --- Environments ---------------------------------------------------------------------------------------
 
@@ -52,7 +53,17 @@ class VectorEncodeObservation(VectorWrapper):
 
     def step(self, actions: Any) -> tuple[NDArray, NDArray, NDArray, NDArray, dict[str, Any]]:
         """Codes of the next observations; see `VectorEnv.step`."""
-        obs, reward, terminated, truncated, info = self.env.step(actions)
+        return self._coded(*self.env.step(actions))
+
+    def step_some(
+        self, actions: Any, rows: NDArray[np.bool_]
+    ) -> tuple[NDArray, NDArray, NDArray, NDArray, dict[str, Any]]:
+        """The same where only some environments take a step; see `WorldVectorEnv.step_some`."""
+        return self._coded(*self.env.step_some(actions, rows))  # type: ignore[attr-defined]
+
+    def _coded(
+        self, obs: NDArray, reward: NDArray, terminated: NDArray, truncated: NDArray, info: dict[str, Any]
+    ) -> tuple[NDArray, NDArray, NDArray, NDArray, dict[str, Any]]:
         if "final_obs" in info:
             rows = np.flatnonzero(info["_final_obs"])
             ends = np.full(len(info["final_obs"]), None, object)
@@ -97,101 +108,31 @@ class EncodedPolicy(Policy):
         """The (B,) values of codes; see `Policy.state_values`."""
         return self._policy.state_values(self._encoder.transform(obs), memory)
 
-
-class _Encoded(Trainable):
-    """An agent that learns from codes, as one that takes raw observations; hands on all that it may have."""
-
-    def __init__(self, agent: Any, encoder: Encoder) -> None:
-        self.agent, self.encoder = agent, encoder
-
-    @property
-    def policy(self) -> Policy:
-        return EncodedPolicy(self.agent.policy, self.encoder)
-
-    @property
-    def exact(self) -> bool:
-        return self.agent.exact
-
-    @property
-    def notes(self) -> Sequence[str]:
-        return self.agent.notes
-
-    def prepare(self) -> None:
-        self.agent.prepare()
-
-    def state_dict(self) -> State:
-        return self.agent.state_dict()
-
-    def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        self.agent.load_state_dict(state)
-
-    def load_policy(self, state: Mapping[str, Any]) -> None:
-        self.agent.load_policy(state)
-
-    def inside(self, env: VectorEnv) -> tuple[VectorEnv, Any]:
-        """The environment with the encoder around it, and the agent of codes; see `Trainable.inside`."""
-        return VectorEncodeObservation(env, self.encoder), self.agent
+    def carries_out(self, memory: Memory) -> Sequence[str] | None:
+        """See `Policy.carries_out`."""
+        return self._policy.carries_out(memory)
 
 
-class EncodedLearner(_Encoded):
-    """A `Learner` or a `Trainer` of codes, which learns `inside`."""
+class Encodes(Wrapper):
+    """A fitted encoder before an agent of codes."""
 
+    place = "encoder"
 
-class EncodedImitator(_Encoded, Imitator):
-    """An `Imitator` that is shown codes."""
+    def __init__(self, encoder: Encoder) -> None:
+        self.encoder = encoder
 
-    @property
-    def round_steps(self) -> int | None:
-        """Transitions of each round; see `Imitator`."""
-        return self.agent.round_steps
+    def observes(self, space: Space) -> Space:
+        """Codes; see `Wrapper.observes`."""
+        return self.encoder.space
 
-    def imitate(self, obs: NDArray, action: NDArray) -> dict[str, float]:
-        """Fits to codes of observations; see `Imitator.imitate`."""
-        return self.agent.imitate(self.encoder.transform(obs), action)
+    def env(self, env: VectorEnv) -> VectorEnv:
+        """The environment whose observations are codes; see `Wrapper.env`."""
+        return VectorEncodeObservation(env, self.encoder)
 
+    def policy(self, policy: Policy) -> Policy:
+        """The policy that takes raw observations; see `Wrapper.policy`."""
+        return EncodedPolicy(policy, self.encoder)
 
-class EncodedSearcher(_Encoded, Searcher):
-    """A `Searcher` of policies that act on codes."""
-
-    @property
-    def generation(self) -> int:
-        """Generations evaluated so far."""
-        return self.agent.generation
-
-    @property
-    def population(self) -> Any:
-        """The population that `ask` gave last."""
-        return self.agent.population
-
-    @property
-    def fitness(self) -> NDArray[np.float64] | None:
-        """Its (P,) fitness, once it was told."""
-        return self.agent.fitness
-
-    def ask(self) -> Any:
-        """The population to evaluate next; see `Searcher.ask`."""
-        return self.agent.ask()
-
-    def policy_of(self, population: Any, genomes: NDArray[np.int64]) -> Policy:
-        """A policy for genomes of a population; see `Searcher.policy_of`."""
-        return EncodedPolicy(self.agent.policy_of(population, genomes), self.encoder)
-
-    def tell(self, fitness: NDArray) -> dict[str, float]:
-        """Takes the fitness of the last population; see `Searcher.tell`."""
-        return self.agent.tell(fitness)
-
-    def settle(self, island: int) -> None:
-        """Tells it apart from others; see `Searcher.settle`."""
-        self.agent.settle(island)
-
-    def emigrant(self) -> State:
-        """The best genome of the last generation; see `Searcher.emigrant`."""
-        return self.agent.emigrant()
-
-    def receive(self, emigrant: Mapping[str, Any]) -> None:
-        """Begins the next generation, with another's genome in it; see `Searcher.receive`."""
-        self.agent.receive(emigrant)
-
-    def graph(self) -> Any:
-        """The best genome's network over codes; see `Searcher.graph`."""
-        return self.agent.graph()
+    def observed(self, obs: NDArray[Any]) -> NDArray[Any]:
+        """Codes of observations; see `Wrapper.observed`."""
+        return self.encoder.transform(obs)

@@ -158,11 +158,36 @@ class WorldVectorEnv(WorldAccess, VectorEnv):
             AssertionError: for an action out of range, and, without autoreset, for an environment whose
                 episode is over.
         """
+        return self._step(actions)
+
+    def step_some(
+        self, actions: ArrayLike, rows: NDArray[np.bool_]
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
+        """Takes one step in some environments; the others wait.
+
+        Those earn nothing, and observations and infos tell how they stand.
+
+        Args:
+            actions: (N,) integers in the action space, which mean nothing where an environment waits.
+            rows: (N,) bool, true where a step is taken.
+
+        Returns:
+            As `step`; raises the same.
+        """
+        return self._step(actions, rows)
+
+    def _step(
+        self, actions: ArrayLike, rows: NDArray[np.bool_] | None = None
+    ) -> tuple[NDArray[Any], NDArray[np.float64], NDArray[np.bool_], NDArray[np.bool_], dict[str, Any]]:
         if not self._ready:
             raise ResetNeeded("call reset() before step()")
         checked = self._checked_actions(actions)
+        if rows is not None:
+            checked = np.where(rows, checked, KEEP)
         if self.autoreset_mode is AutoresetMode.DISABLED and (done := self._batch.state["done"]).any():
-            raise AssertionError(f"environments {np.flatnonzero(done)} are over and need a reset")
+            stepped = np.flatnonzero(done & (checked != KEEP))
+            if len(stepped):
+                raise AssertionError(f"environments {stepped} are over and need a reset")
         out = self._outputs()
         ended = self._batch.step(checked, _CODES[self.autoreset_mode], self._max_steps, out)
         infos = self._infos(out.columns, out.mask, self._everywhere)

@@ -136,8 +136,10 @@ def read_row(plain: Any, file: Path) -> Row:
     config = read_config(settings, file)
     teacher = getattr(config.settings, "teacher", None)
     named = teacher is None or teacher in reference_names(config.environment, config.env_config)
-    if config.encoding or not named:
-        raise ValueError("it has an encoder, or a teacher that is no reference, which no result has")
+    if config.encoding or config.macros or not named:
+        raise ValueError(
+            "it has an encoder, macro-actions, or a teacher that is no reference, which no result has"
+        )
     outcome = from_plain(Outcome, rest, "outcome")
     if from_plain(int, episodes, "episodes") < 1 or not outcome.evaluations:
         raise ValueError("it has no evaluation")

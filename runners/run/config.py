@@ -10,7 +10,10 @@ from typing import Any, Literal
 
 from gymnasium.vector import AutoresetMode, VectorEnv
 
+from ...agents.encoders.wrappers import Encodes
+from ...agents.macros import TakesMacros
 from ...agents.registry import AgentSpec, make_agent
+from ...agents.wrappers import Wrapper, in_order
 from ...envs.core.measures import Cost
 from ..setup.costs import Limit, read_limit, read_weights
 from ..setup.kinds import settings_class
@@ -19,6 +22,7 @@ from ..setup.resolve import Environment, environment_of, find_learner, make_vect
 from ..setup.seeds import EVALUATION_SEED, STREAMS, stream_seeds
 from ..setup.settings import from_plain, named_code, to_plain
 from .encoding import Encoding, read_encoding
+from .macros import RunMacros, check_takes_macros, read_macros
 
 
 @dataclass(frozen=True)
@@ -32,7 +36,9 @@ class RunConfig:
     settings: Any
     """An instance of what `kinds.settings_class` says."""
     encoding: Encoding | None = None
-    """What stands between the environment and the agent."""
+    """The encoder before the agent, if there is one."""
+    macros: RunMacros | None = None
+    """Its macro-actions, if it has any."""
     streams: Literal[1, 2] = STREAMS
     """How its seed becomes the environments'; see `seeds.STREAMS`."""
 
@@ -44,6 +50,7 @@ class RunConfig:
             "run": to_plain(self.settings),
             "streams": self.streams,
             **({"encoder": self.encoding.described()} if self.encoding else {}),
+            **({"macros": self.macros.described()} if self.macros else {}),
         }
 
     def env_seeds(self, step: int = 0) -> list[int]:
@@ -118,23 +125,34 @@ class RunConfig:
             env: for whose spaces.
             device: where it computes, if it does with torch; who only acts needs no other than the CPU.
         """
-        encoder = self.encoding.make(env.single_observation_space) if self.encoding else None
+        observations, actions = env.single_observation_space, env.single_action_space
+        wrappers: list[Wrapper] = []
+        if self.encoding:
+            wrappers.append(Encodes(self.encoding.make(observations)))
+        if self.macros:
+            check_takes_macros(self.agent, self.agent_config)
+            assert self.macros.found is not None, "nobody has looked for macro-actions"
+            wrappers.append(TakesMacros(self.macros.found, self.agent_config.gamma))
+        for each in in_order(wrappers):
+            observations, actions = each.observes(observations), each.acts(actions)
         agent = make_agent(
             self.agent.name,
-            encoder.space if encoder else env.single_observation_space,
-            env.single_action_space,
+            observations,
+            actions,
             num_envs=self.settings.num_envs,
             config=self.agent_config,
             seed=self.settings.seed,
             device=device,
         )
-        return self.agent.with_encoder(agent, encoder) if encoder else agent
+        return self.agent.wrapped(agent, wrappers) if wrappers else agent
 
 
 def read_config(
     plain: Any, file: Path, env_id: str | None = None, networks: Collection[str] = ()
 ) -> RunConfig:
-    """Reads what `RunConfig.described` told, which may come from a stranger; an encoder is not fitted yet.
+    """Reads what `RunConfig.described` told, which may come from a stranger.
+
+    Its encoder is not fitted yet, and its macro-actions are not found.
 
     Args:
         plain: decoded JSON.
@@ -170,5 +188,6 @@ def read_config(
         from_plain(environment.config, env_plain, f"{file}: env"),
         run_settings,
         read_encoding(plain["encoder"], file) if "encoder" in plain else None,
+        read_macros(plain["macros"], file) if "macros" in plain else None,
         streams,
     )

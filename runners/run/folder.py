@@ -88,6 +88,8 @@ class RunDir:
         run.checkpoints.mkdir()
         if config.encoding:
             config.encoding.write(path)
+        if config.macros:
+            config.macros.write(path, config.environment)
         write_json(  # last, as it makes the folder a run's
             path / "config.json",
             {
@@ -125,9 +127,11 @@ class RunDir:
         """
         file = self.path / "config.json"
         config = read_config(read_versioned(file, FORMAT, "a run's configuration"), file, env_id, networks)
-        if config.encoding is None:
-            return config
-        return dataclasses.replace(config, encoding=config.encoding.fitted(self.path))
+        return dataclasses.replace(
+            config,
+            encoding=config.encoding and config.encoding.fitted(self.path),
+            macros=config.macros and config.macros.read(self.path, config.environment),
+        )
 
     def check_whole(self) -> None:
         """Makes sure that the run can go on.

@@ -38,6 +38,8 @@ def make_curriculum(config: RunConfig, env: VectorEnv, agent: Any) -> Curriculum
     if world.num_levels == 1:
         raise ValueError(f"{where} has one {world.level_option} here, and a curriculum chooses among several")
     if name == "plr":
+        if config.macros:
+            raise ValueError("plr goes by the errors of single steps, so it takes no macros; ramp does")
         if not tells_errors(agent.inside(env)[1]):
             raise ValueError(
                 f"{config.agent.name} does not tell its errors, so it takes no plr; ramp it does"

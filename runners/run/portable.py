@@ -63,6 +63,11 @@ def write_onnx(run: RunDir, config: RunConfig, chosen: Chosen, path: Path) -> Po
         raise ValueError(
             f"{config.agent.name}: what its encoder does is no graph; onnx takes agents without one"
         )
+    if config.macros is not None:
+        raise ValueError(
+            f"{config.agent.name}: a graph does not remember which macro-action is under way; onnx takes "
+            "agents without any"
+        )
     facts = {"agent": config.agent.name, "env": config.environment.id, "meze": __version__}
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3

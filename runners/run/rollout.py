@@ -16,6 +16,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv, VectorWrapper
 from numpy.typing import NDArray
 
 from ...agents.base import Memory, Policy, State, Transition, decide
+from ...agents.macros import PLAYED, Played
 from ...agents.memory import forget, named, restored, select_memory
 from ...envs.core.measures import Measure
 from ...envs.core.vector import WorldVectorEnv
@@ -46,6 +47,7 @@ class Tally:
         info: Mapping[str, Any],
         rows: NDArray | None = None,
         final_info: Mapping[str, Any] | None = None,
+        going: NDArray[np.bool_] | None = None,
     ) -> None:
         """Adds one step.
 
@@ -54,29 +56,36 @@ class Tally:
             info: the step's infos.
             rows: (E,) environments whose infos are in `final_info`, while `info` tells of their next episode.
             final_info: infos of these environments.
+            going: (B,) which environments took the step, while the others waited; None: all.
         """
+        everywhere: Any = True if going is None else going
         self._totals["return"] += reward
-        self._totals["length"] += 1.0
+        self._totals["length"] += everywhere
         first, final_info = self._totals["length"] == 1.0, final_info or {}
         for name, how in self._how.items():
             if name in ("return", "length") or name not in info and name not in final_info:
                 continue
             values = _said_of(name, len(reward), info, rows, final_info)
             totals = self._totals.setdefault(name, np.zeros(len(reward)))
-            if how == "last":
-                totals[:] = values
-            elif how == "max":
-                totals[:] = np.where(first, values, np.maximum(totals, values))
-            else:
-                totals += values
+            if how == "max":
+                values = np.where(first, values, np.maximum(totals, values))
+            elif how != "last":
+                values += totals
+            np.copyto(totals, values, where=everywhere)
 
-    def count(self, reward: NDArray, ended: NDArray, info: Mapping[str, Any]) -> Episodes | None:
-        """Adds one step in `SAME_STEP` and gives the episodes that ended with it, if any did."""
+    def count(
+        self,
+        reward: NDArray,
+        ended: NDArray,
+        info: Mapping[str, Any],
+        going: NDArray[np.bool_] | None = None,
+    ) -> Episodes | None:
+        """Adds one step in `SAME_STEP` and gives the episodes that ended with it, if any did; see `add`."""
         if not ended.any():
-            self.add(reward, info)
+            self.add(reward, info, going=going)
             return None
         rows = np.flatnonzero(ended)
-        self.add(reward, info, rows, info["final_info"])
+        self.add(reward, info, rows, info["final_info"], going)
         return Episodes(rows, self.take(rows))
 
     def select(self, rows: NDArray) -> Tally:
@@ -191,10 +200,13 @@ class Rollout:
         self._stopwatch.lap("policy")
         obs, reward, terminated, truncated, info = self.env.step(action)
         self._stopwatch.lap("environment")
-        mask = action_mask(info)
+        mask, played = action_mask(info), info.get(PLAYED)
         next_obs, next_mask = obs, mask
-        episodes = self._tally.count(reward, terminated | truncated, info)
-        self._said = info, None if episodes is None else episodes.index
+        if played is None:
+            episodes, costs = self._count(reward, terminated | truncated, info)
+        else:
+            episodes, costs = self._count_parts(played)
+            known |= {"discount": played.discount, "steps": played.steps}
         if episodes is not None:
             rows = episodes.index
             next_obs = with_rows(obs, rows, info["final_obs"][rows].tolist())
@@ -203,11 +215,30 @@ class Rollout:
                 next_mask = with_rows(mask, rows, 1 if final_mask is None else final_mask)
             self._memory = forget(self._memory, rows)
         seen = self._obs, action, reward, next_obs, terminated, truncated, next_mask
-        costs = np.stack([self.measured(name) for name in self._costs], axis=1) if self._costs else None
         transition = Transition(*seen, **known, extras=extras, costs=costs)
         self._obs, self._mask = obs, mask
         self._stopwatch.lap("other")
         return transition, episodes
+
+    def _count(
+        self, reward: NDArray, ended: NDArray, info: Mapping[str, Any], going: NDArray | None = None
+    ) -> tuple[Episodes | None, NDArray[np.float64] | None]:
+        """Counts one step of the world; returns the episodes that ended with it, and (B, K) costs."""
+        episodes = self._tally.count(reward, ended, info, going)
+        self._said = info, None if episodes is None else episodes.index
+        costs = np.stack([self.measured(name) for name in self._costs], axis=1) if self._costs else None
+        return episodes, costs
+
+    def _count_parts(self, played: Played) -> tuple[Episodes | None, NDArray[np.float64] | None]:
+        """Counts the steps of the world that decisions were made of; costs are discounted as rewards are."""
+        found, total = [], np.zeros((self.env.num_envs, len(self._costs)))
+        for part in played.parts:
+            ended = part.info.get("_final_obs", np.zeros(len(total), np.bool_))
+            episodes, costs = self._count(part.reward, ended, part.info, part.going)
+            found += [] if episodes is None else [episodes]
+            if costs is not None:
+                total += np.where(part.going, part.passed, 0.0)[:, None] * costs
+        return _joined(found) if found else None, total if self._costs else None
 
     def measured(self, name: str) -> NDArray[np.float64]:
         """What the infos of the last step say of a measure, (B,); zeros where they do not know it."""
@@ -223,7 +254,7 @@ class Rollout:
         transition, episodes = self.step()
         metrics = agent.learn(transition)
         self._stopwatch.lap("learning")
-        return len(transition.reward), metrics, episodes
+        return transition.taken, metrics, episodes
 
     def state_dict(self) -> State:
         """Where the stream stands; empty for an environment that can't give its state."""
@@ -250,7 +281,7 @@ class Rollout:
         env.set_state(state["records"])
         self._obs = getattr(self.env, "observe", env.observe)()  # as what stands around it shows it
         if self._mask is not None:
-            self._mask = env.action_masks()
+            self._mask = getattr(self.env, "action_masks", env.action_masks)()  # macro-actions included
         self._tally.load_state_dict({n[6:]: totals for n, totals in state.items() if n.startswith("tally.")})
         self._memory = restored(state, lambda: decide(self.policy, self._obs, mask=self._mask).memory)
 

@@ -28,12 +28,15 @@ from .config import RunConfig
 from .device import with_device
 from .encoding import Encoding, FitSettings
 from .folder import RunDir
+from .macros import MacroSettings, RunMacros, check_takes_macros
+from .mining import find_macros
 from .recording import fit_encoding
 
 USAGE = "meze train AGENT ENV [flags], or meze train --resume RUN"
 DESCRIPTION = """Trains AGENT in ENV and compares it with the random agent and the world's references.
 `meze envs` lists both; `meze train AGENT ENV --help` lists all flags with their defaults. `--encoder NAME`
 puts an encoder before the agent, or a chain: `--encoder pca+kmeans`; with it, --help lists its settings too.
+`--macros 8` makes eight sequences of the expert's actions further actions of a learner.
 `--preset FILE` begins with the settings of a TOML file of yours; `assets/presets` has the ones that are known
 to work well.
 
@@ -72,14 +75,16 @@ class TrainRequest(NamedTuple):
     environment: Environment
     chain: EncoderChain | None
     given: Any
-    """Settings by their groups: `run`, `files`, `agent`, `env`; with an encoder `encoder` and `fit`."""
+    """Settings by their groups: `run`, `files`, `agent`, `env`; of a learner `macros`; with an encoder
+    `encoder` and `fit`."""
 
     @property
     def config(self) -> RunConfig:
         """The same for a run, whose encoder is not fitted yet."""
-        given, chain = self.given, self.chain
+        given, chain, asked = self.given, self.chain, getattr(self.given, "macros", None)
         encoding = None if chain is None else Encoding(chain, given.encoder, given.fit)
-        return RunConfig(self.agent, given.agent, self.environment, given.env, given.run, encoding)
+        macros = RunMacros(asked) if asked and asked.number else None
+        return RunConfig(self.agent, given.agent, self.environment, given.env, given.run, encoding, macros)
 
 
 def usual(
@@ -105,6 +110,7 @@ def usual(
         files=dataclasses.replace(files, preset=environment.presets),
         agent=default_agent_config(environment, spec, mode, encoded=encoded),
         env=default_env_config(environment, spec, encoded=encoded),
+        **({"macros": MacroSettings()} if spec.kind == "learner" else {}),
         **({} if chain is None else {"encoder": chain.config_class()(), "fit": FitSettings()}),
     )
     return TrainRequest(spec, environment, chain, given)
@@ -152,10 +158,14 @@ def read_request(
     modes, _ = take_flag(args, "--env.observation")
     encoders, flags = take_flag(args, "--encoder")
     presets, flags = take_flag(flags, "--preset")
+    macros, flags = take_flag(flags, "--macros")
+    flags += [f"--macros.number={each}" for each in macros]
     if presets:
         environment = with_presets_of(Path(presets[-1]), environment, spec)
     chain = find_encoder(encoders[-1]) if encoders else None
     default = usual(spec, environment, chain, modes[-1] if modes else None, files)
+    if macros:
+        check_takes_macros(spec, default.given.agent)
     prog = f"{called.command} {' '.join(names)}"
     found = provenance(environment, spec.name)
     description = f"{called.description}\n\nThese settings of {spec.name} in {environment.name}: {found}."
@@ -172,6 +182,8 @@ def words(config: RunConfig) -> list[str]:
     as_long = stretch(default._replace(given=run), default.given.run).given
     given = dataclasses.replace(run, agent=config.agent_config, env=config.env_config)
     names = [config.agent.name, config.environment.id]
+    if config.macros:
+        given = dataclasses.replace(given, macros=config.macros.settings)
     if encoding:
         given = dataclasses.replace(given, encoder=encoding.config, fit=encoding.fit)
         names += ["--encoder", encoding.chain.name]
@@ -185,15 +197,18 @@ def new_run(names: Sequence[str], args: Sequence[str]) -> tuple[RunConfig, RunDi
 
 
 def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig, RunDir]:
-    """Fits the encoder, if there is one, and makes the folder of a new run.
+    """Fits the encoder and finds the macro-actions, if there are any, and makes the folder of a new run.
 
     Args:
         config: what the run is asked to do.
         out: where the folder gets its own.
         said: the words after `meze train`, to be kept.
     """
-    settings, encoding = config.settings, config.encoding
+    settings, encoding, macros = config.settings, config.encoding, config.macros
     _ = config.weights  # which checks them
+    if macros:
+        check_takes_macros(config.agent, config.agent_config)
+        macros = find_macros(macros.settings, config.environment, config.env_config, settings.seed)
     length = getattr(settings, KINDS[config.agent.kind].length)
     intervals = {"eval_every": CONSTRAINED if config.limit else EVALUATIONS, "checkpoint_every": EVALUATIONS}
     unset = {
@@ -205,7 +220,7 @@ def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig,
         parts = encoding.chain, encoding.config, encoding.fit
         encoding = fit_encoding(*parts, config.environment, config.env_config, settings.seed)
     settings = dataclasses.replace(settings, **unset)
-    config = dataclasses.replace(config, settings=settings, encoding=encoding)
+    config = dataclasses.replace(config, settings=settings, encoding=encoding, macros=macros)
     config = with_device(config)  # a misfit leaves no folder behind
     return config, RunDir.create(out, config, command("meze", "train", *said))
 

@@ -11,6 +11,7 @@ from ...agents import checkpoint
 from ...agents.base import State
 from ...agents.costs import Multiplier, Paying
 from ...agents.curricula import Graded, PrioritizedLevels
+from ...agents.wrappers import Taught, Wrapper
 from ..reporting.scores import Scores
 from ..setup.kinds import KINDS
 from .base import Job, crossed
@@ -38,18 +39,18 @@ class Training(Job):
     def _begun(self, seeds: Sequence[int]) -> Rollout:
         """New episodes."""
         rollout = KINDS[self.config.agent.kind].rollout_class()
-        env, self._inside = self.agent.inside(self.env)
-        policy, self._weights = self._inside.policy, self.config.weights
+        env, learner = self.agent.inside(self.env)
+        policy, self._weights = learner.policy, self.config.weights
         self._weigh()
         self._weigh_levels()
         levels, costs = self._curriculum, {"costs": list(self._weights)} if self._weights else {}
         begun = rollout(env, policy, seeds, self._stopwatch, **costs)
+        wrappers: list[Wrapper] = [Paying(self._weights)] if self._weights else []
         if isinstance(levels, PrioritizedLevels):
             now = partial(levels_now, native(self.env))
             levels.begin(now())
-            self._inside = Graded(self._inside, levels, now)
-        if self._weights:
-            self._inside = Paying(self._inside, self._weights)
+            wrappers.append(Graded(learner, levels, now))
+        self._inside = Taught(learner, wrappers) if wrappers else learner
         return begun
 
     def _weigh(self) -> None:

@@ -44,6 +44,8 @@ class Moment(NamedTuple):
     """Name to (N,) what the episodes come to so far; see `rollout.Tally`."""
     ended: NDArray
     """(N,) whether the episode is over."""
+    carried: Sequence[str] | None = None
+    """What the policy is about in each, in words, nothing before it acted; None where that is never told."""
     marks: Sequence[NDArray | None] | None = None
     """What the renderer is to mark, where a policy shows how it searches."""
 
@@ -224,8 +226,10 @@ class Show:
         values = self._policy.action_values(obs, self._memory)
         shown = None if values is None else np.array(values)
         worth = self._policy.state_values(obs, self._memory)
+        carried = self._policy.carries_out(None if actions is None else self._memory)
         moment = Moment(
-            records, pictures, np.array(obs), shown, worth, self._mask, actions, episodes, measures, ended
+            *(records, pictures, np.array(obs), shown, worth, self._mask),
+            *(actions, episodes, measures, ended, carried),
         )
         self._past.append(moment)
         if len(self._past) * _size(moment) > HISTORY_BYTES:

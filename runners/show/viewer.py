@@ -129,6 +129,8 @@ class Viewer:
             "return": f"{moment.returns[i]:.2f}",
             "action": "-",  # takes its place from the beginning
         }
+        if moment.carried is not None:
+            hud["macro"] = moment.carried[i] if moment.carried else "-"
         if moment.actions is not None:
             action = moment.actions[i]
             hud["action"] = (

@@ -7,6 +7,7 @@ from meze.agents.base import Expected, Learner, Transition, decide
 from meze.agents.curricula import LOTS, Graded, PrioritizedLevels, Ramp
 from meze.agents.registry import find_agent, make_agent
 from meze.agents.schedules import Schedule
+from meze.agents.wrappers import Taught
 
 NO, YES = np.zeros(2, np.bool_), np.ones(2, np.bool_)
 
@@ -186,7 +187,8 @@ def test_a_learner_grades_before_it_learns():
 
     levels = PrioritizedLevels(2, 2)
     levels.begin(np.array([0, 1]))
-    learner = Graded(Dumb(), levels, lambda: np.array([1, 1]))
+    dumb = Dumb()
+    learner = Taught(dumb, [Graded(dumb, levels, lambda: np.array([1, 1]))])
     assert learner.learn(step([1.0, 2.0], YES)) == {"loss": 1.0} and told == ["expected", "learned"]
     assert levels.state_dict()["levels.score"].tolist() == [1.0, 2.0]
 

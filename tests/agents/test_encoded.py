@@ -4,14 +4,19 @@ import gymnasium as gym
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode, VectorWrapper
+from meze.agents import wrappers
 from meze.agents.base import Learner
-from meze.agents.encoders import wrappers as encoded
 from meze.agents.encoders.registry import find_encoder
-from meze.agents.encoders.wrappers import EncodedLearner, EncodeObservation, VectorEncodeObservation
+from meze.agents.encoders.wrappers import EncodeObservation, Encodes, VectorEncodeObservation
 from meze.agents.registry import KINDS, find_agent, make_agent
+from meze.agents.wrappers import WrappedLearner
 from meze.runners.run.rollout import Rollout
 
 SETTINGS = {"max_episode_steps": 40, "observation": "grid", "pool_size": 4}
+
+
+def behind(agent, encoder):
+    return WrappedLearner(agent, [Encodes(encoder)])
 
 
 def vector(num_envs=8):
@@ -73,7 +78,7 @@ def test_learning_is_the_same_with_the_encoder_around_the_environment_and_before
 
     outside = VectorEncodeObservation(vector(), encoder)
     one, moved = learner(outside), learner(outside)
-    for env, agent in ((outside, one), EncodedLearner(moved, encoder).inside(vector())):
+    for env, agent in ((outside, one), behind(moved, encoder).inside(vector())):
         rollout = Rollout(env, agent.policy, 0)
         for _ in range(200):
             rollout.advance(agent)
@@ -90,7 +95,7 @@ def test_each_observation_of_a_stream_is_encoded_once(encoder):
 
     counting = Counting()
     learner = make_agent("q-learning", encoder.space, vector().single_action_space, num_envs=8, seed=0)
-    env, agent = EncodedLearner(learner, counting).inside(vector())
+    env, agent = behind(learner, counting).inside(vector())
     rollout, ends = Rollout(env, agent.policy, 0), 0
     for _ in range(100):
         _, _, episodes = rollout.advance(agent)
@@ -102,7 +107,7 @@ def test_each_observation_of_a_stream_is_encoded_once(encoder):
 def test_a_stream_of_codes_goes_on_where_it_was_saved(encoder):
     def begun(seed):
         agent = make_agent("q-learning", encoder.space, vector().single_action_space, num_envs=8, seed=0)
-        env, inside = EncodedLearner(agent, encoder).inside(vector())
+        env, inside = behind(agent, encoder).inside(vector())
         return Rollout(env, inside.policy, seed)
 
     first, second = begun(0), begun(1)
@@ -116,13 +121,13 @@ def test_a_stream_of_codes_goes_on_where_it_was_saved(encoder):
 def test_a_wrapper_hands_on_whatever_its_kind_may_have(encoder, name):
     spec = find_agent(name)
     agent = make_agent(name, encoder.space, vector().single_action_space, num_envs=8, seed=0)
-    wrapper, base = type(spec.with_encoder(agent, encoder)), KINDS[spec.kind].base
-    learns = {"learn", "expected", "begin", "advance"}  # which those do that are inside
+    wrapper, base = type(spec.wrapped(agent, [Encodes(encoder)])), KINDS[spec.kind].base
+    learns = {"learn", "expected", "discounts_each", "begin", "advance"}  # which those do that are inside
     assert issubclass(wrapper, base) or learns & vars(base).keys()
     parts = {
         part for each in base.__mro__[:-2] for part in (*vars(each), *vars(each).get("__annotations__", ()))
     }
-    ours = {part for each in wrapper.__mro__ if each.__module__ == encoded.__name__ for part in vars(each)}
+    ours = {part for each in wrapper.__mro__ if each.__module__ == wrappers.__name__ for part in vars(each)}
     assert {part for part in parts if not part.startswith("_")} - learns <= ours
 
 
@@ -146,7 +151,7 @@ def test_what_a_learner_may_have_is_the_same_behind_an_encoder(encoder):
             self.loaded = ("policy", state)
 
     agent = Particular()
-    wrapped = EncodedLearner(agent, encoder)
+    wrapped = behind(agent, encoder)
     assert not wrapped.exact and wrapped.notes == ("it is particular",)
     with pytest.raises(ValueError, match="no room"):
         wrapped.prepare()
@@ -158,5 +163,5 @@ def test_values_behind_an_encoder_are_those_of_codes(encoder):
     learner = make_agent("q-learning", encoder.space, vector().single_action_space, num_envs=8, seed=0)
     learner.q[:] = np.random.default_rng(0).random(learner.q.shape)
     obs, _ = vector().reset(seed=0)
-    values = EncodedLearner(learner, encoder).policy.action_values(obs)
+    values = behind(learner, encoder).policy.action_values(obs)
     assert (values == learner.q[encoder.transform(obs)]).all() and len(np.unique(values)) > 1

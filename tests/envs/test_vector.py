@@ -177,6 +177,39 @@ def test_disabled_autoreset_wants_resets():
     assert_same(ours.step(actions), theirs.step(actions), "step")
 
 
+@pytest.mark.parametrize("mode", [AutoresetMode.SAME_STEP, AutoresetMode.NEXT_STEP])
+def test_some_take_a_step_while_the_others_wait(mode):
+    """Each goes through what it would alone, however long it waited; who waits is shown as it stands."""
+    rng = np.random.default_rng(0)
+    waits, alone = (native(autoreset_mode=mode, max_episode_steps=5) for _ in range(2))
+    obs, _ = waits.reset(seed=3)
+    alone.reset(seed=3)
+    todo, steps = rng.integers(3, size=(40, N)), [[] for _ in range(N)]
+    while min(map(len, steps)) < 40:
+        rows = (rng.random(N) < 0.5) & [len(each) < 40 for each in steps]
+        action = np.array([todo[min(len(each), 39), i] for i, each in enumerate(steps)])
+        before, last, records = waits.state.copy(), obs, waits.get_state()
+        obs, reward, terminated, truncated, info = waits.step_some(action, rows)
+        assert (waits.get_state()[~rows] == records[~rows]).all() and (obs[~rows] == last[~rows]).all()
+        assert not (reward[~rows].any() or terminated[~rows].any() or truncated[~rows].any())
+        assert (info["moved"][~rows] == before["info"]["moved"][~rows]).all()
+        for i in np.flatnonzero(rows):
+            steps[i].append((obs[i], reward[i], terminated[i], truncated[i], info["bumps"][i]))
+    for t, action in enumerate(todo):
+        obs, reward, terminated, truncated, info = alone.step(action)
+        for i in range(N):
+            assert steps[i][t] == (obs[i], reward[i], terminated[i], truncated[i], info["bumps"][i])
+
+
+def test_who_is_over_may_wait_where_nobody_resets():
+    env = native(autoreset_mode=AutoresetMode.DISABLED, max_episode_steps=1)
+    env.reset(seed=0)
+    env.step_some(np.full(N, STAY), np.arange(N) < 2)
+    env.step_some(np.full(N, STAY), np.arange(N) >= 2)
+    with pytest.raises(AssertionError, match="over and need a reset"):
+        env.step_some(np.full(N, STAY), np.arange(N) == 1)
+
+
 def test_an_episode_may_end_in_both_ways_at_once():
     ours, theirs = native(max_episode_steps=1, slip=0), sync(steps=1, slip=0)
     for env in (ours, theirs):
