@@ -98,7 +98,7 @@ class Trajectories:
         self._newest = batch, inputs, after
         rows = np.arange(num_envs) if self.full else np.flatnonzero(batch.truncated)
         if len(rows):
-            self._lasts.append(self._ends(rows))
+            self._note(self._ends(rows))
 
     def _ends(self, rows: NDArray[np.int64]) -> tuple[Tensor, ...]:
         """Places, frames, states and masks of what follows the newest step in some streams."""
@@ -120,7 +120,13 @@ class Trajectories:
         lost = (inputs != awaited[1]).view(len(inputs), -1).any(1) & ~ended[self.filled - 1]
         if lost.any():
             self._columns["truncated"][self.filled - 1, lost] = True
-            self._lasts.append(tuple(part[lost] for part in awaited))
+            self._note(tuple(part[lost] for part in awaited))
+
+    def _note(self, ends: tuple[Tensor, ...]) -> None:
+        """Takes down true final observations, all with masks or none: a checkpoint may be a stranger's."""
+        if self._lasts and len(ends) != len(self._lasts[0]):
+            raise ValueError("some steps of a rollout tell which actions are possible, and others do not")
+        self._lasts.append(ends)
 
     @staticmethod
     def discounts(rollout: Mapping[str, Tensor], gamma: float) -> float | Tensor:

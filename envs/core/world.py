@@ -167,13 +167,15 @@ class World(ABC):
     def __init__(self, config: Any) -> None:
         """Makes the world of one config; the annotation of `config` names its dataclass."""
 
-    _params: Any
+    _params: Any = None
 
     def params(self) -> Any:
         """Read-only tables and scalars that the whole batch shares, a NamedTuple (built once, then kept).
 
         By default what the world has as `_params`.
         """
+        if self._params is None:
+            raise TypeError(f"{type(self).__name__} has neither params() nor _params, which that gives")
         return self._params
 
     def take(self, kernels: Any, mode: str, **modes: Space | int | tuple[int, ...]) -> None:

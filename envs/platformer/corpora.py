@@ -10,12 +10,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
 
 from ..core.textfile import read_text
 from .levels import LEVELS, Level, LevelError, check_level, check_rows
-from .mending import PLANTS, mend_parts, place_ends
+from .mending import PLANTS, mend_parts, place_ends, thin_out
 from .sets import list_files
 from .state import HEIGHT
 
@@ -41,6 +42,7 @@ class Format(NamedTuple):
 BULLETS = "bullets of launchers, which stand as ground"
 LIFE = "lives in blocks, which hold mushrooms"
 SHELL = "shells of red koopas"
+FEET = "red koopas under wings, which are gone when stomped"
 BACKGROUND = "background tiles"
 TOP_ROW = "tiles of the topmost of 16 rows"
 COPIES = "levels that are copies of others"
@@ -63,7 +65,7 @@ FORMATS = {
         | {
             "?": Letter("?", "full question block"),
             "Q": Letter("u", "empty question block"),
-            "B": Letter("#", "cannon, top", BULLETS),
+            "B": Letter("#", "cannon, top"),
             "b": Letter("#", "cannon, lower part"),
         },
     ),
@@ -76,8 +78,8 @@ FORMATS = {
             "#": Letter("#", "pyramid block"),
             "%": Letter("_", "jump-through floor"),
             "|": Letter(".", "background of a jump-through floor", BACKGROUND),
-            "*": Letter("#", "bullet launcher", BULLETS),
-            "B": Letter("#", "bullet launcher, head", BULLETS),
+            "*": Letter("#", "bullet launcher, any part"),
+            "B": Letter("#", "bullet launcher, head"),
             "b": Letter("#", "bullet launcher, neck"),
             "?": Letter("M", "question block with a mushroom"),
             "@": Letter("M", "question block with a mushroom"),
@@ -96,7 +98,7 @@ FORMATS = {
             "k": Letter("t", "green koopa"),
             "K": Letter("T", "green koopa with wings"),
             "r": Letter("e", "red koopa", SHELL),
-            "R": Letter("f", "red koopa with wings", SHELL),
+            "R": Letter("f", "red koopa with wings", FEET),
             "y": Letter("h", "spiky"),
             "Y": Letter("H", "spiky with wings"),
         },
@@ -155,12 +157,20 @@ def read_foreign(text: str, name: str, form: Format) -> tuple[Level, Counter[str
     for line in source[max(above, 0) :]:
         rows.append([form.letters[letter].becomes for letter in line])
         lost.update(form.letters[letter].lost for letter in line)
+    _count_launchers(source[max(above, 0) :], lost)
     _split_pipes(rows, source[max(above, 0) :], lost)
     place_ends(rows, name, lost)
-    level = mend_parts(Level(name, tuple(map("".join, rows))), lost)
+    level = thin_out(mend_parts(Level(name, tuple(map("".join, rows))), lost), lost)
     check_level(level, first=1 + above)
     del lost[""]
     return level, +lost
+
+
+def _count_launchers(source: list[str], lost: Counter[str]) -> None:
+    """Counts heads of launchers; of a column of parts that may be any it is the topmost."""
+    for above, line in pairwise(["-" * len(source[0]), *source]):
+        for over, letter in zip(above, line, strict=True):
+            lost[BULLETS] += letter == "B" or letter == "*" and over not in "*Bb"
 
 
 def _split_pipes(rows: list[list[str]], source: list[str], lost: Counter[str]) -> None:

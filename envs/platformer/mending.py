@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
-from .levels import Level, LevelError, bears, fault
-from .state import FLAG_HEIGHT, HEIGHT
+from .levels import THINGS, Level, LevelError, bears, fault
+from .state import FLAG_HEIGHT, HEIGHT, LARGE
 
 POLE = "tiles in the way of the flag's pole"
 PIPES = "parts of no whole pipe, which become ground"
 PLANTS = "plants without a mouth of a pipe, or room"
 PLATFORMS = "platforms without room"
+CROWD = f"creatures for which a level of {LARGE.things} things has no room"
+CREATURES = "wWetThHf"
 _BECOMES = {"p": (".", PLANTS), "-": (".", PLATFORMS), "|": (".", PLATFORMS)}
 
 
@@ -65,3 +67,13 @@ def mend_parts(level: Level, lost: Counter[str]) -> Level:
             rows[y][x], what = _BECOMES.get(letter, ("#", PIPES))
             lost[what] += 1
         level = Level(level.name, tuple(map("".join, rows)))
+
+
+def thin_out(level: Level, lost: Counter[str]) -> Level:
+    """Leaves out as many creatures as there are things too many, from the right."""
+    many = len(level.find("".join(THINGS))) - LARGE.things
+    rows = list(map(list, level.rows))
+    for x, y, _ in level.find(CREATURES)[::-1][: max(0, many)]:
+        rows[y][x] = "."
+        lost[CROWD] += 1
+    return Level(level.name, tuple(map("".join, rows)))

@@ -89,3 +89,12 @@ def test_damaged_ends_are_refused(saved, name, value):
         read(without_mask)  # while those of before have one
     with pytest.raises(ValueError, match="the unfinished rollout is damaged"):
         read(saved | {name: value})
+
+
+@pytest.mark.parametrize("new", [False, True])  # whether new episodes begin
+def test_masks_of_another_environment_are_refused_in_one_line(saved, new):
+    """Whether actions are masked is known only when the environments go on."""
+    trajectories = read(saved)
+    fresh = places(2) + 500.0 * new
+    with pytest.raises(ValueError, match="some steps of a rollout tell which actions are possible"):
+        add(trajectories, step(fresh, places(3))._replace(mask=None, next_mask=None))

@@ -43,7 +43,7 @@ LOST = {
     (16, "1"): corpora.LIFE,
     (16, "L"): corpora.LIFE,
     (16, "r"): corpora.SHELL,
-    (16, "R"): corpora.SHELL,
+    (16, "R"): corpora.FEET,
 }
 
 
@@ -139,7 +139,7 @@ def test_where_none_is_named_they_stand_at_both_ends():
         (MARIO_AI, {(3, 12): "MM"}, "line 14, column 5: second start '@'"),
         (MARIO_AI, {(30, 12): "M", (9, 12): "F"}, "line 14, column 10: the flag is not to the right of"),
         (VGLC, {(0, row): "-" * WIDTH for row in (13, 14)}, ": no ground on which a start could stand"),
-        (VGLC, {(0, row): "E" * WIDTH for row in (4, 5)}, "line 4, column 33: 78 creatures"),
+        (MARIO_AI, {(0, row): "U" * WIDTH for row in (4, 5)}, "line 6, column 33: 78 creatures"),
     ],
 )  # fmt: skip
 def test_errors_name_the_place_in_the_file(form, changes, error):
@@ -147,6 +147,29 @@ def test_errors_name_the_place_in_the_file(form, changes, error):
         read(form, changes)
     assert str(caught.value).startswith("theirs.txt") and error in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_creatures_for_which_there_is_no_room_are_counted():
+    level, lost = read(MARIO_AI, {(1, row): letters * 38 for row, letters in ((4, "g"), (6, "U"))})
+    assert lost == {mending.CROWD: 2 * 38 - 64}
+    assert level.rows[4] == "." + "w" * 26 + "." * 13 and level.rows[6] == ".".join(("", "m" * 38, ""))
+    assert not read(VGLC, {(1, row): "E" * 32 for row in (4, 6)})[1]
+
+
+@pytest.mark.parametrize(
+    "form, changes, count",
+    [
+        (MARIO_AI, {(8, row): "*" for row in (10, 11, 12)}, 1),
+        (MARIO_AI, {(8, 10): "B", (8, 11): "b", (8, 12): "*"}, 1),
+        (MARIO_AI, {(8, 10): "**", (8, 11): "-*", (8, 12): "**"}, 3),
+        (MARIO_AI, {(8, 9): "B", (8, 10): "b", (8, 11): "B", (8, 12): "b"}, 2),
+        (MARIO_AI, {(8, -1): "*", (8, 0): "*"}, 1),
+        (VGLC, {(8, 10): "B", (8, 11): "b", (8, 12): "b", (9, 12): "B"}, 2),
+    ],
+)
+def test_a_launcher_is_counted_once(form, changes, count):
+    lost = read(form, changes)[1]
+    assert lost[corpora.BULLETS] == count and set(lost) <= {corpora.BULLETS, corpora.TOP_ROW}
 
 
 def test_rows_that_are_ragged_or_missing():
