@@ -54,7 +54,7 @@ def find_macros(settings: MacroSettings, environment: Environment, env_config: A
         if not sequences:
             raise ValueError(f"{settings.source} repeats no sequence of actions in {environment.id}")
         names = getattr(env.unwrapped.world, "action_names", ())  # type: ignore[attr-defined]
-    words = [" ".join(names[a] if a < len(names) else str(a) for a in each) for each in sequences]
+    words = [", ".join(names[a] if a < len(names) else str(a) for a in each) for each in sequences]
     print(f"macro-actions, of {settings.source}: {'; '.join(words)}")
     return RunMacros(settings, Macros(int(space.n), tuple(sequences)))
 
