@@ -3,8 +3,8 @@
     python benchmarks/executors.py
 
 Each is what a run is: a process of its own that loads the part of meze which tells and stops it, its log, and
-with Ray an actor. The last line is of Ray without a folder that all machines see, where three files of 1 MB go
-there and one comes back. Core-seconds are those of all processes that were at work, Ray's own included.
+with Ray an actor. The last line is of Ray without a folder that all machines see: three files of 1 MiB go
+there, and one comes back. ms/task are those for which one of the places is taken.
 """
 
 import os
@@ -15,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-import psutil
 from meze.runners.run.executor import Executor, Processes, Task
 from meze.runners.run.ray_executor import RayExecutor
 from meze.runners.setup.errors import run_command
@@ -24,6 +23,33 @@ from meze.runners.setup.settings import parse
 NOTHING = """
 from pathlib import Path
 from meze.runners.run.executor import serve
+
+def main(words, stop):
+    for word in words:
+        Path(word).write_bytes(bytes(1 << 20))
+
+serve(main)
+"""
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How much is measured."""
+
+    tasks: int = 1000
+    """Tasks that do nothing."""
+    jobs: int = 2
+    """Tasks side by side."""
+
+
+def measure(name: str, executor: Executor, tasks: Sequence[Task], jobs: int) -> None:
+    began = time.perf_counter()
+    with executor.running(tasks) as ended:
+        failed = [reason for _, reason in ended if reason]
+    assert not failed, failed[0]
+    seconds = time.perf_counter() - began
+    print(f"{name:<24}{len(tasks):>6,}{seconds:>9.1f}{1000 * seconds * jobs / len(tasks):>10.0f}", flush=True)
+
 
 def main(words, stop):
     for word in words:
@@ -85,10 +111,9 @@ def main(args: Sequence[str]) -> int:
                 for each in own
             ]
 
-        print(
-            f"load when it began: {os.getloadavg()[0]:.1f}, on {os.cpu_count()} cores; {given.jobs} side by side"
-        )
-        print(f"{'':<24}{'tasks':>6}{'s':>9}{'ms/task':>10}{'core-ms/task':>14}")
+        load = os.getloadavg()[0]
+        print(f"{given.jobs} side by side on {os.cpu_count()} cores, whose load was {load:.1f} before", flush=True)
+        print(f"{'':<24}{'tasks':>6}{'s':>9}{'ms/task':>10}")
         measure("processes", Processes(given.jobs), tasks("here", given.tasks), given.jobs)
         measure("ray", RayExecutor(given.jobs), tasks("ray", given.tasks), given.jobs)
         few = tasks("apart", max(1, given.tasks // 10), "a")
