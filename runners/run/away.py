@@ -6,6 +6,7 @@ of one is whole, too; a file that only grows travels with the next one that is n
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import tempfile
@@ -138,20 +139,13 @@ class Worker:
             lines: files to which others add lines, and these.
         """
         words, self._order = order.words, order
-        self._folder = Path(order.own)
-        if files is not None:
-            self._temporary = tempfile.mkdtemp(prefix="meze-")
-            self._folder = Path(self._temporary) / (Path(order.own).name or "task")
-            self._folder.mkdir()
-            put(self._folder, files)
-            self._seen = {**_marks(self._folder, order.files)}
+        self._folder = Path(order.own) if files is None else self._unpacked(order, files)
         for name, content in lines.items():
             self._lines[name] = Lines(self._folder / name)
             self._lines[name].exchange(content)
         if order.folder:
             words = tuple(_moved(word, order.folder, str(self._folder)) for word in words)
         log = self._folder / order.log
-        log.parent.mkdir(parents=True, exist_ok=True)
         cwd, environ = None, {}
         if files is None and os.path.isdir(order.cwd):
             cwd = order.cwd
@@ -160,6 +154,17 @@ class Worker:
         with self._lock:
             if not self._stopping:
                 self._child = Child(order.module, words, log, order.cpus, cwd, environ)
+
+    def _unpacked(self, order: Order, files: Files) -> Path:
+        """Makes a folder of this machine with what the task reads."""
+        self._temporary = tempfile.mkdtemp(prefix="meze-")
+        folder = Path(self._temporary) / Path(order.own).name
+        for pattern in order.files:  # in which there may be nothing yet
+            certain = itertools.takewhile(lambda part: "*" not in part, Path(pattern).parts[:-1])
+            folder.joinpath(*certain).mkdir(parents=True, exist_ok=True)
+        put(folder, files)
+        self._seen = {**_marks(folder, order.files)}
+        return folder
 
     def changes(self, lines: dict[str, bytes]) -> Changes:
         """Waits until there is something to tell.
@@ -175,7 +180,7 @@ class Worker:
             for name, own in self._lines.items():
                 gained[name] += own.exchange()
             files, gone = self._written(ended=reason is not None) if self._temporary else ([], [])
-            late = self._lines and waited >= PACE
+            late = bool(self._lines) and waited >= PACE
             if reason is not None or files or gone or late or any(gained.values()):
                 if reason is not None and self._temporary:
                     shutil.rmtree(self._temporary, ignore_errors=True)

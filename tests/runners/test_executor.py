@@ -17,6 +17,7 @@ import pytest
 from meze.runners import cli
 from meze.runners.run import executors
 from meze.runners.run.executor import Processes, Task
+from run_files import play_here
 
 CHILD = """
     import os, signal, sys, time
@@ -225,46 +226,54 @@ def test_a_lost_machines_task_goes_on_on_another(cluster, task, shared):
 def told(report):
     """A report without what a clock said."""
     if isinstance(report, dict):
-        return {name: told(value) for name, value in report.items() if name not in CLOCK}
+        report = {name: value for name, value in report.items() if name not in CLOCK}
+        report |= {"curve": [[row[0], row[2]] for row in report["curve"]]} if "curve" in report else {}
+        return {name: told(value) for name, value in report.items()}
     return [told(each) for each in report] if isinstance(report, list) else report
 
 
-@pytest.mark.slow
-def test_a_tournament_comes_to_the_same_without_a_shared_folder(apart, tmp_path):
-    args = ["compare", "city", "--agents", "random,q-learning", "--seeds", "2", "--budget", "8000",
-            "--env.pool-size", "2", "--episodes", "8"]  # fmt: skip
-    reports = []
+def reports(monkeypatch, out, *args):
+    """What a command tells that is given here, and where no machine sees the folders of another."""
     for place in ("here", "ray"):
-        out = tmp_path / place
-        assert cli.main([*args, "--on", place, "--out", str(out)]) == 0
-        (report,) = out.glob("*/*/report.json")
-        reports.append(told(json.loads(report.read_text())))
-        runs = sorted(each.name[-2:] for each in report.parent.glob("runs/*/*/*/*"))
-        assert runs == ["s0", "s1"]
-        for run in report.parent.glob("runs/*/*/*/*"):
-            assert list(run.glob("checkpoints/step-*")) and (run / "metrics.csv").exists()
-        assert len(list(report.parent.glob("results/*.gif"))) == 2
-    curves = [report["agents"]["q-learning"]["runs"] for report in reports]
-    for run in (run for runs in curves for run in runs):
-        run["curve"] = [[steps, score] for steps, _, score in run["curve"]]
-    assert reports[0] == reports[1]
+        with monkeypatch.context() as patch:
+            play_here(patch)
+            assert cli.main([*args, "--on", place, "--out", str(out / place)]) == 0
+        (report,) = (out / place).rglob("report.json")
+        yield report.parent, told(json.loads(report.read_text()))
+
+
+@pytest.mark.slow
+def test_a_tournament_comes_to_the_same_without_a_shared_folder(apart, tmp_path, monkeypatch):
+    args = [
+        "compare",
+        "maze",
+        "--agents",
+        "q-learning",
+        "--seeds",
+        "2",
+        "--budget",
+        "4000",
+        "--episodes",
+        "8",
+    ]
+    (_, here), (folder, there) = reports(monkeypatch, tmp_path, *args)
+    assert here == there
+    runs = list(folder.glob("runs/*/*/*/*"))
+    assert sorted(each.name[-3:] for each in runs) == ["-s0", "-s1"]
+    assert all(list(run.glob("checkpoints/step-*")) and (run / "metrics.csv").exists() for run in runs)
+    assert list(folder.glob("results/*.gif"))
 
 
 @pytest.mark.slow
 def test_a_study_comes_to_the_same_without_a_shared_folder(apart, tmp_path, monkeypatch):
     from meze.runners.tuning import study
 
-    monkeypatch.setattr(study, "FRESH", 2)
-    args = ["tune", "q-learning", "maze", "--trials", "3", "--seeds", "2", "--steps", "2000",
+    monkeypatch.setattr(study, "FRESH", 1)
+    args = ["tune", "q-learning", "maze", "--trials", "3", "--seeds", "1", "--steps", "2000",
             "--num-envs", "8", "--eval-episodes", "8", "--jobs", "1"]  # fmt: skip
-    reports = []
-    for place in ("here", "ray"):
-        out = tmp_path / place
-        assert cli.main([*args, "--on", place, "--out", str(out)]) == 0
-        (report,) = out.glob("*/*/*/report.json")
-        reports.append(told(json.loads(report.read_text())))
-        assert not list(report.parent.glob("trials/*/*/*/*/checkpoints")), "they would fill the disk"
-    assert reports[0] == reports[1] and len(reports[0]["trials"]) == 3
+    (_, here), (folder, there) = reports(monkeypatch, tmp_path, *args)
+    assert here == there and len(there["trials"]) == 3
+    assert not list(folder.glob("trials/*/*/*/*/checkpoints/*")), "they would fill the disk"
 
 
 @pytest.mark.slow
@@ -294,7 +303,7 @@ def test_without_ray_it_is_said_how_to_get_it(monkeypatch, tmp_path, capsys):
 
 
 @pytest.mark.parametrize("flags, words", [
-    (["--on", "mars"], "--on takes"),
+    (["--on", "mars"], "('here', 'ray')"),
     (["--cpus-per-run", "0"], "at least 1"),
     (["--cpus-per-run", "5000"], "a run wants 5000 cores, and this machine has"),
 ])  # fmt: skip
