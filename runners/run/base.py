@@ -49,7 +49,7 @@ class Job(ABC):
         self.config, self.run = config, run
         self.env = self._make_env()
         self.agent: Any = self._make_agent()
-        self.evaluator = Evaluator(config)
+        self.evaluator: Any = self._make_evaluator()
         self._seconds, self._anew = 0.0, False
         self._begin()
         if start is not None:
@@ -63,6 +63,9 @@ class Job(ABC):
 
     def _make_env(self) -> VectorEnv:
         return self.config.make_env(self.config.settings.num_envs, AutoresetMode.SAME_STEP)
+
+    def _make_evaluator(self) -> Evaluator | None:
+        return Evaluator(self.config)
 
     def _make_agent(self) -> Any:
         return self.config.make_agent(self.env, self.config.settings.device)

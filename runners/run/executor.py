@@ -17,7 +17,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
-from importlib import import_module
 from pathlib import Path
 from typing import NoReturn, Protocol
 
@@ -194,32 +193,6 @@ class Processes:
         with self._lock:
             self._running.discard(child)
         return reason or ""
-
-
-class Here:
-    """Runs one task after another in this process, which need not begin anew for each; see `Executor`.
-
-    An error in a task is nobody's but the caller's.
-
-    Args:
-        stop: is set when the task that runs is to save and stop.
-    """
-
-    def __init__(self, stop: threading.Event) -> None:
-        self._stop = stop
-
-    @contextmanager
-    def running(self, tasks: Iterable[Task]) -> Iterator[Iterator[tuple[Task, str]]]:
-        """Runs tasks; see `Executor.running`."""
-        yield ((task, self._run(task)) for task in tasks)
-
-    def _run(self, task: Task) -> str:
-        """Runs a task; returns why it stopped, or nothing."""
-        try:
-            import_module(task.module).main(task.words, self._stop)
-        except Stopped:
-            return STOPPED
-        return ""
 
 
 # --- The task's end -----------------------------------------------------------------------------------------

@@ -21,13 +21,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from gymnasium.vector import VectorEnv
 
 from ...agents import checkpoint
 from ..setup.interrupts import Stop, exit_code, raising
 from ..setup.seeds import stream_seeds
 from .base import crossed
 from .config import RunConfig
-from .executor import STOPPED, Executor, Here, Processes, Task, serve
+from .executor import STOPPED, Executor, Processes, Stopped, Task, serve
 from .folder import RunDir, restore
 from .metrics import METRICS, read_rows
 from .progress import ProgressLine
@@ -44,13 +45,20 @@ class Island(Search):
         config: the run's.
         run: the island's folder.
         number: which it is, from 0.
+        env: the environments that all islands of this process play in; None: its own.
     """
 
     shown = False
 
-    def __init__(self, config: RunConfig, run: RunDir, number: int) -> None:
-        self._number = number
+    def __init__(self, config: RunConfig, run: RunDir, number: int, env: VectorEnv | None = None) -> None:
+        self._number, self._shared = number, env
         super().__init__(config, run, run.newest_sound())
+
+    def _make_env(self) -> VectorEnv:
+        return super()._make_env() if self._shared is None else self._shared
+
+    def _make_evaluator(self) -> None:
+        """It needs none: the run's agent is evaluated."""
 
     def _make_agent(self) -> Any:
         (seed,) = stream_seeds([self.config.settings.seed, self._number], 1)
@@ -83,6 +91,13 @@ class Island(Search):
             for step in self.run.steps()[:-KEPT]:
                 self.run.checkpoint_path(step).unlink()
 
+    def close(self) -> None:
+        """Closes files, and the environments if they are its own."""
+        self._pool.shutdown()
+        self.log.close()
+        if self._shared is None:
+            self.env.close()
+
     def _take_in(self, path: Path) -> None:
         try:
             self.agent.receive(checkpoint.load(path))
@@ -102,7 +117,8 @@ class Islands(Search):
         super()._begin()
         folder = self.run.path / "islands"
         numbers = range(self.config.settings.islands)
-        self._islands = [RunDir(folder / f"{number:0{len(str(numbers[-1]))}d}") for number in numbers]
+        self._folders = [RunDir(folder / f"{number:0{len(str(numbers[-1]))}d}") for number in numbers]
+        self._here: dict[int, Island] = {}
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
         """Evolves round by round up to the run's number of generations, or of transitions.
@@ -151,9 +167,12 @@ class Islands(Search):
         Raises:
             ValueError: one line, when an island could not; the others went on.
         """
+        self._prepare()
+        if self.config.settings.jobs == 1:
+            return self._play_here(until, stop)
         failures: dict[str, str] = {}
         try:
-            with raising(), self._executor(stop).running(self._tasks(until)) as ended:
+            with raising(), self._executor().running(self._tasks(until)) as ended:
                 failures = {task.name: reason for task, reason in ended if reason}
         except KeyboardInterrupt as error:
             stop.set()
@@ -166,19 +185,37 @@ class Islands(Search):
             raise ValueError("; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())))
         return not stop.is_set()
 
-    def _executor(self, stop: threading.Event) -> Executor:
-        jobs = self.config.settings.jobs
-        return Here(stop) if jobs == 1 else Processes(jobs)
+    def _play_here(self, until: int, stop: threading.Event) -> bool:
+        """The same in this process, where islands live on from round to round."""
+        try:
+            for number in range(len(self._folders)):
+                self._island(number).evolve(until, stop)
+        except Stopped:
+            return False
+        return True
+
+    def _island(self, number: int) -> Island:
+        """An island in this process."""
+        if number not in self._here:
+            self._here[number] = Island(self.config, self._folders[number], number, self.env)
+        return self._here[number]
+
+    def _executor(self) -> Executor:
+        return Processes(self.config.settings.jobs)
+
+    def _prepare(self) -> None:
+        """Puts all that an island needs into its folder."""
+        for folder in self._folders:
+            folder.checkpoints.mkdir(parents=True, exist_ok=True)
+            if self.config.encoding:
+                self.config.encoding.write(folder.path)
+            shutil.copyfile(self.run.path / "config.json", folder.path / "config.json")
 
     def _tasks(self, until: int) -> Iterator[Task]:
-        """A task for each island: all that it needs lies in the island's folder."""
-        for number, island in enumerate(self._islands):
-            island.checkpoints.mkdir(parents=True, exist_ok=True)
-            if self.config.encoding:
-                self.config.encoding.write(island.path)
-            shutil.copyfile(self.run.path / "config.json", island.path / "config.json")
-            words = (str(island.path), self.config.environment.id, str(number), str(until))
-            yield Task(f"island {number}", __name__, words, island.path / "log.txt")
+        """A task for each island."""
+        for number, folder in enumerate(self._folders):
+            words = (str(folder.path), self.config.environment.id, str(number), str(until))
+            yield Task(f"island {number}", __name__, words, folder.path / "log.txt")
 
     def _exchange(self, until: int) -> dict[str, float]:
         """Sends the best of each island to the next one, and makes the fittest's the run's agent.
@@ -188,23 +225,29 @@ class Islands(Search):
             fittest; of what else a searcher tells, the mean over islands.
         """
         fitness, steps, told = [], 0, []
-        for number, island in enumerate(self._islands):
+        for number, island in enumerate(self._folders):
             state = self._stand(island, until)
             steps += int(state["steps"])
             assert self.agent.fitness is not None, "an island is saved when its generation was told"
             fitness.append(self.agent.fitness)
             told.append(read_rows(island.path / METRICS)[-1])
             if until % self.config.settings.migrate_every == 0:
-                following = self._islands[(number + 1) % len(self._islands)]
+                following = self._folders[(number + 1) % len(self._folders)]
                 checkpoint.save(arrival(following, until), self.agent.emigrant())
         best = int(np.argmax([each.max() for each in fitness]))
-        self._stand(self._islands[best], until)
+        self._stand(self._folders[best], until)
         self.steps = steps
         every = np.concatenate(fitness)
         means = {name: float(np.mean([float(row[name]) for row in told])) for name in told[0]}
         for name in ("step", "generation", "seconds", "steps_per_second"):
             del means[name]
         return means | {"best": float(every.max()), "median": float(np.median(every)), "island": float(best)}
+
+    def close(self) -> None:
+        """Closes the islands of this process too."""
+        for island in self._here.values():
+            island.close()
+        super().close()
 
     def _stand(self, island: RunDir, generation: int) -> dict[str, Any]:
         """Puts the agent where an island stood after a generation; returns its checkpoint."""

@@ -3,14 +3,13 @@
 import json
 import shutil
 import signal
-from contextlib import contextmanager
 
 import numpy as np
 import pytest
 from meze.agents import checkpoint
 from meze.runners import cli
 from meze.runners.run import islands, search
-from meze.runners.run.executor import Here
+from meze.runners.run.executor import Stopped
 from meze.runners.run.folder import RunDir
 from meze.runners.setup.interrupts import INTERRUPTED
 from run_files import assert_same_end, final, kill_and_resume, only_run, rows
@@ -97,14 +96,16 @@ def test_neither_order_nor_interruptions_change_the_end(agent, tmp_path, monkeyp
             signal.raise_signal(signal.SIGINT)
         return play(self, population, stop)
 
-    class Reversed(Here):
-        @contextmanager
-        def running(self, tasks):
-            with super().running(list(tasks)[::-1]) as ended:
-                yield ended
+    def backwards(self, until, stop):
+        try:
+            for number in 2, 0, 1:
+                self._island(number).evolve(until, stop)
+        except Stopped:
+            return False
+        return True
 
     monkeypatch.setattr(search.Search, "play", interrupted)
-    monkeypatch.setattr(islands, "Here", Reversed)
+    monkeypatch.setattr(islands.Islands, "_play_here", backwards)
     assert train(agent, tmp_path / "broken") == INTERRUPTED
     run = only_run(tmp_path / "broken")
     assert f"meze train --resume {run}" in capsys.readouterr().out
