@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from gymnasium.spaces import Discrete
 from meze.envs.core.conformance import check_world
-from meze.envs.core.env import WorldEnv
 from meze.envs.core.measures import Event, Measure, Target
 from meze.envs.core.rng import next_u64
 from meze.envs.core.world import Renderer, World, check_ranges, make_world
@@ -349,7 +348,7 @@ def test_what_a_world_must_say_is_asked_for():
             self.config = config
 
     with pytest.raises(TypeError, match="Tableless has neither params"):
-        WorldEnv(Tableless)
+        make_world(Tableless, {}).params()
 
 
 def test_a_world_says_of_which_class_its_config_is():
