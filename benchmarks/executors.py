@@ -51,48 +51,6 @@ def measure(name: str, executor: Executor, tasks: Sequence[Task], jobs: int) -> 
     print(f"{name:<24}{len(tasks):>6,}{seconds:>9.1f}{1000 * seconds * jobs / len(tasks):>10.0f}", flush=True)
 
 
-def main(words, stop):
-    for word in words:
-        Path(word).write_bytes(bytes(1 << 20))
-
-serve(main)
-"""
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How much is measured."""
-
-    tasks: int = 1000
-    """Tasks that do nothing."""
-    jobs: int = 2
-    """Tasks side by side."""
-
-
-def core_seconds() -> float:
-    """What this process and its children have taken, those that have ended included."""
-    total = 0.0
-    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
-        try:
-            total += sum(process.cpu_times()[:4])
-        except psutil.NoSuchProcess:
-            pass
-    return total
-
-
-def measure(name: str, executor: Executor, tasks: Sequence[Task], jobs: int) -> None:
-    before, began = core_seconds(), time.perf_counter()
-    with executor.running(tasks) as ended:
-        failed = [reason for _, reason in ended if reason]
-    assert not failed, failed[0]
-    seconds, taken = time.perf_counter() - began, core_seconds() - before
-    print(
-        f"{name:<24}{len(tasks):>6,}{seconds:>9.1f}{1000 * seconds * jobs / len(tasks):>10.0f}"
-        f"{1000 * taken / len(tasks):>14.0f}",
-        flush=True,
-    )
-
-
 def main(args: Sequence[str]) -> int:
     """Measures, and prints a table."""
     given = parse(Settings(), args, prog="executors.py", description=__doc__ or "")
@@ -112,7 +70,7 @@ def main(args: Sequence[str]) -> int:
             ]
 
         load = os.getloadavg()[0]
-        print(f"{given.jobs} side by side on {os.cpu_count()} cores, whose load was {load:.1f} before", flush=True)
+        print(f"{given.jobs} side by side on {os.cpu_count()} cores, whose load was {load:.1f}", flush=True)
         print(f"{'':<24}{'tasks':>6}{'s':>9}{'ms/task':>10}")
         measure("processes", Processes(given.jobs), tasks("here", given.tasks), given.jobs)
         measure("ray", RayExecutor(given.jobs), tasks("ray", given.tasks), given.jobs)
