@@ -22,9 +22,10 @@ from meze.envs.core.registry import world_specs
 from meze.runners.listing import listed, offered
 from meze.runners.results.plan import Pair, Results, pair_of
 from meze.runners.results.tables import tables
-from meze.runners.run.executors import Machines, make_executor
+from meze.runners.run.executors import make_executor
 from meze.runners.setup.errors import run_command
 from meze.runners.setup.interrupts import exit_code
+from meze.runners.setup.machines import Machines
 from meze.runners.setup.resolve import find_environment
 from meze.runners.setup.settings import parse
 

@@ -11,9 +11,10 @@ from pathlib import Path
 from ..checking import at_least
 from .reporting.page import new_figure
 from .run.executor import Executor
-from .run.executors import Machines, make_executor
+from .run.executors import make_executor
 from .setup.files import held, new_folder, write_json
 from .setup.interrupts import exit_code
+from .setup.machines import Machines
 from .setup.presets import default_env_config
 from .setup.resolve import find_environment, world_class
 from .setup.settings import leading_names, parse, reader, take_flag

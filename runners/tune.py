@@ -14,11 +14,12 @@ from ..checking import above, at_least, needed
 from .reporting.page import new_figure
 from .run.device import with_device
 from .run.executor import Executor
-from .run.executors import Machines, make_executor
+from .run.executors import make_executor
 from .run.start import Called, read_request
 from .setup.files import new_folder, write_json
 from .setup.interrupts import exit_code
 from .setup.kinds import KINDS
+from .setup.machines import Machines
 from .setup.settings import leading_names, named_code, parse, take_flag, wrapped
 from .setup.text import command, printable
 

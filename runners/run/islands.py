@@ -28,12 +28,15 @@ from ..setup.interrupts import Stop, exit_code, raising
 from ..setup.seeds import stream_seeds
 from .base import crossed
 from .config import RunConfig
-from .executor import STOPPED, Executor, Processes, Stopped, Task, serve
+from .executor import STOPPED, Stopped, Task, serve
+from .executors import make_executor
 from .folder import RunDir, restore
 from .metrics import METRICS, read_rows
 from .progress import ProgressLine
 from .search import Search
 
+FILES = "*", "checkpoints/*"
+"""What an island reads and writes in its folder."""
 KEPT = 2
 """Checkpoints that an island keeps, the newest; one could be damaged."""
 
@@ -119,6 +122,8 @@ class Islands(Search):
         numbers = range(self.config.settings.islands)
         self._folders = [RunDir(folder / f"{number:0{len(str(numbers[-1]))}d}") for number in numbers]
         self._here: dict[int, Island] = {}
+        settings = self.config.settings
+        self._executor = make_executor(settings) if settings.in_processes else None
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
         """Evolves round by round up to the run's number of generations, or of transitions.
@@ -168,11 +173,11 @@ class Islands(Search):
             ValueError: one line, when an island could not; the others went on.
         """
         self._prepare()
-        if self.config.settings.jobs == 1:
+        if self._executor is None:
             return self._play_here(until, stop)
         failures: dict[str, str] = {}
         try:
-            with raising(), self._executor().running(self._tasks(until)) as ended:
+            with raising(), self._executor.running(self._tasks(until)) as ended:
                 failures = {task.name: reason for task, reason in ended if reason}
         except KeyboardInterrupt as error:
             stop.set()
@@ -200,9 +205,6 @@ class Islands(Search):
             self._here[number] = Island(self.config, self._folders[number], number, self.env)
         return self._here[number]
 
-    def _executor(self) -> Executor:
-        return Processes(self.config.settings.jobs)
-
     def _prepare(self) -> None:
         """Puts all that an island needs into its folder."""
         for folder in self._folders:
@@ -215,7 +217,7 @@ class Islands(Search):
         """A task for each island."""
         for number, folder in enumerate(self._folders):
             words = (str(folder.path), self.config.environment.id, str(number), str(until))
-            yield Task(f"island {number}", __name__, words, folder.path / "log.txt")
+            yield Task(f"island {number}", __name__, words, folder.path / "log.txt", folder.path, FILES)
 
     def _exchange(self, until: int) -> dict[str, float]:
         """Sends the best of each island to the next one, and makes the fittest's the run's agent.

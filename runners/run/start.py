@@ -27,6 +27,7 @@ from .base import Job
 from .config import RunConfig
 from .device import with_device
 from .encoding import Encoding, FitSettings
+from .executors import make_executor
 from .folder import RunDir
 from .macros import MacroSettings, RunMacros, check_takes_macros
 from .mining import find_macros
@@ -222,6 +223,8 @@ def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig,
     settings = dataclasses.replace(settings, **unset)
     config = dataclasses.replace(config, settings=settings, encoding=encoding, macros=macros)
     config = with_device(config)  # a misfit leaves no folder behind
+    if getattr(settings, "on", "here") != "here":
+        make_executor(settings)  # nor does a cluster that can't be used
     return config, RunDir.create(out, config, command("meze", "train", *said))
 
 

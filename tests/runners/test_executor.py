@@ -17,7 +17,8 @@ import pytest
 from meze.runners import cli
 from meze.runners.run import executors
 from meze.runners.run.executor import Processes, Task
-from run_files import play_here
+from meze.runners.setup.machines import Machines
+from run_files import assert_same_end, only_run, play_here
 
 CHILD = """
     import os, signal, sys, time
@@ -277,9 +278,18 @@ def test_a_study_comes_to_the_same_without_a_shared_folder(apart, tmp_path, monk
 
 
 @pytest.mark.slow
+def test_islands_come_to_the_same_without_a_shared_folder(apart, tmp_path):
+    args = ["train", "genetic", "maze", "--islands", "2", "--migrate-every", "2", "--generations", "4",
+            "--episodes", "2", "--eval-episodes", "8", "--agent.population-size", "12"]  # fmt: skip
+    for place in ("here", "ray"):
+        assert cli.main([*args, "--on", place, "--out", str(tmp_path / place)]) == 0
+    assert_same_end(only_run(tmp_path / "here"), only_run(tmp_path / "ray"))
+
+
+@pytest.mark.slow
 def test_who_reads_files_from_elsewhere_is_done_where_they_are(apart, task, cluster):
     own = replace(task("do", "a"), folder=None)
-    with executors.make_executor(executors.Machines(on="ray")).running([own]) as ended:
+    with executors.make_executor(Machines(on="ray")).running([own]) as ended:
         assert [reason for _, reason in ended] == [""]
     assert (task.folder / "a").exists()
 
@@ -336,7 +346,8 @@ def test_a_cluster_that_is_gone_is_told_at_once(monkeypatch, tmp_path, capsys):
 
 ALONE = """
 import signal, psutil, sys
-from meze.runners.run.executors import Machines, make_executor
+from meze.runners.run.executors import make_executor
+from meze.runners.setup.machines import Machines
 before = signal.signal(signal.SIGTERM, lambda *_: None)
 make_executor(Machines(on="ray"))
 mine = [psutil.Process(), *psutil.Process().children(recursive=True)]
