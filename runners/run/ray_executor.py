@@ -239,6 +239,7 @@ def _connect() -> None:
     """
     if ray.is_initialized():
         return
+    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         address = services.canonicalize_bootstrap_address(None)  # type: ignore[arg-type]
         if address is not None:
@@ -270,7 +271,8 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
     except OSError as error:
-        raise OSError(f"nobody answers at {address} ({error})") from None
+        where = f"{address}, which RAY_ADDRESS names or `ray start` made"
+        raise OSError(f"nobody answers at {where} ({error})") from None
 
 
 @contextmanager

@@ -337,11 +337,12 @@ def test_a_cluster_that_is_gone_is_told_at_once(monkeypatch, tmp_path, capsys):
 ALONE = """
 import signal, psutil, sys
 from meze.runners.run.executors import Machines, make_executor
-before = signal.signal(signal.SIGTERM, lambda *_: None)
+own = lambda *_: None
+signal.signal(signal.SIGTERM, own)
 make_executor(Machines(on="ray"))
 mine = [psutil.Process(), *psutil.Process().children(recursive=True)]
 found = [each for process in mine for each in process.net_connections("inet") if each.status == "LISTEN"]
-print(len(found), *{each.laddr.ip for each in found})
+print(len(found), signal.getsignal(signal.SIGTERM) is own, *{each.laddr.ip for each in found})
 """
 
 
@@ -353,8 +354,8 @@ def test_nobody_else_can_connect_to_a_runtime_of_its_own(modules, monkeypatch):
     done = subprocess.run(words, capture_output=True, text=True, timeout=200, check=True)
     said, found = done.stdout.splitlines()
     assert said == "no cluster of Ray is there: starting one on this machine alone, for some 10 s"
-    count, *hosts = found.split()
-    assert int(count) >= 3 and set(hosts) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
+    count, kept, *hosts = found.split()
+    assert kept == "True" and int(count) >= 3 and set(hosts) <= {"127.0.0.1", "::1", "::ffff:127.0.0.1"}
 
 
 def test_nothing_imports_ray_that_was_not_asked_to():
