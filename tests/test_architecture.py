@@ -64,7 +64,7 @@ LONGEST = 500
 """Lines of a file."""
 FLOOR = ("caching", "checking", "comparing", "files", "kernels", "threads", "version")
 """Modules below all floors."""
-SLOW = {"numba", "pygame", "scipy", "matplotlib", "imageio", "optuna", "mlxtend", "pandas"}
+SLOW = {"numba", "pygame", "scipy", "matplotlib", "imageio", "optuna", "mlxtend", "pandas", "ray"}
 SLOW_TO_IMPORT = SLOW | LEARNING_LIBRARIES
 
 

@@ -111,7 +111,7 @@ def _read(folder: Path, names: dict[str, Mark]) -> Iterable[tuple[str, bytes]]:
 
 
 class Worker:
-    """Does one task on the machine on which it is; `stop` may be called while `changes` waits.
+    """Does one task after the other where it is; `stop` may be called while `changes` waits.
 
     Raises:
         ValueError: when this machine has another version.
@@ -122,9 +122,6 @@ class Worker:
             raise ValueError(f"meze {__version__} is installed there, not {version}")
         self._stopping, self._lock = False, threading.Lock()
         self._child: Child | None = None
-        self._temporary: str | None = None
-        self._seen: dict[str, Mark | None] = {}
-        self._lines: dict[str, Lines] = {}
 
     def sees(self, path: str) -> bool:
         """Whether this machine has a file that another one has."""
@@ -138,6 +135,9 @@ class Worker:
             files: what it reads; None: it is there.
             lines: files to which others add lines, and these.
         """
+        self._child, self._temporary = None, None
+        self._seen: dict[str, Mark | None] = {}
+        self._lines: dict[str, Lines] = {}
         words, self._order = order.words, order
         self._folder = Path(order.own) if files is None else self._unpacked(order, files)
         for name, content in lines.items():

@@ -76,6 +76,9 @@ class RayExecutor:
         if cpus > most:
             raise ValueError(f"a run wants {cpus} cores, and no machine of the cluster has as many")
         self._under_way: dict[Any, _Flight] = {}
+        self._idle: dict[
+            Any, list[Any]
+        ] = {}  # actors by what they were asked for: to start one takes a second
         self._stopping = False
 
     @contextmanager
@@ -88,6 +91,8 @@ class RayExecutor:
         except BaseException:
             self._stop()
             raise
+        finally:
+            self._release()
 
     def _ended(self, tasks: Iterator[Task]) -> Iterator[tuple[Task, str]]:
         again: deque[_Flight] = deque()
@@ -95,7 +100,10 @@ class RayExecutor:
             with uninterrupted():
                 free = max(0, self._slots() - len(self._under_way))
                 begun = itertools.islice(itertools.chain(_taken(again), map(_Flight, tasks)), free)
-                told = list(filter(None, [self._begin(flight) for flight in begun]))
+                first = [self._begin(flight) for flight in begun]
+                if len(first) < free:  # nothing is left to be begun
+                    self._release()
+                told = list(filter(None, first))
             yield from told
             for ref in self._news():
                 with uninterrupted():
@@ -128,7 +136,9 @@ class RayExecutor:
             self._under_way[flight.steps.send(None if ref is None else ray.get(ref))] = flight
             return None
         except StopIteration as end:
-            reason = end.value
+            if flight.actor:
+                self._idle.setdefault(_kind(flight.task), []).append(flight.actor)
+            return flight.task, end.value
         except (exceptions.RayTaskError, OSError, ValueError) as error:  # there, or here
             reason = one_line(getattr(error, "cause", None) or error)
         except exceptions.RayError as error:
@@ -170,6 +180,9 @@ class RayExecutor:
                 return changes.reason
 
     def _actor(self, task: Task) -> Any:
+        if idle := self._idle.get(_kind(task)):
+            return idle.pop()
+        self._release()  # which gives back the cores that they hold
         wanted: dict[str, Any] = {"num_cpus": self._cpus, "num_gpus": task.gpus, "max_concurrency": 2}
         if task.folder is None:  # here, where its files are
             here = ray.get_runtime_context().get_node_id()
@@ -194,8 +207,18 @@ class RayExecutor:
             for ref in self._news():
                 self._advance(self._under_way.pop(ref), ref, deque())
 
+    def _release(self) -> None:
+        for actor in itertools.chain(*self._idle.values()):
+            ray.kill(actor)
+        self._idle.clear()
+
 
 _Worker: Any = ray.remote(Worker)
+
+
+def _kind(task: Task) -> tuple[int, bool]:
+    """What an actor must be like that does a task: its GPUs, and whether it is on this machine."""
+    return task.gpus, task.folder is None
 
 
 def _taken(again: deque[_Flight]) -> Iterator[_Flight]:
@@ -216,6 +239,7 @@ def _connect() -> None:
     """
     if ray.is_initialized():
         return
+    logging.getLogger("ray").setLevel(logging.ERROR)
     try:
         address = services.canonicalize_bootstrap_address(None)  # type: ignore[arg-type]
         if address is not None:
@@ -247,7 +271,8 @@ def _check_answers(address: str) -> None:
     try:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
     except OSError as error:
-        raise OSError(f"nobody answers at {address} ({error})") from None
+        where = f"{address}, which RAY_ADDRESS names or `ray start` made"
+        raise OSError(f"nobody answers at {where} ({error})") from None
 
 
 @contextmanager
@@ -285,8 +310,10 @@ def _check_versions() -> None:
     for call, address in calls.items():
         try:
             found = ray.get(call, timeout=PATIENCE)
-        except exceptions.RayError as error:
-            raise ValueError(f"{address} of the cluster of Ray does not answer: {one_line(error)}") from error
+        except exceptions.GetTimeoutError:
+            raise ValueError(f"{address} of the cluster of Ray does not answer") from None
+        except exceptions.RayError:  # the machine is gone since
+            continue
         for name, here, there in zip(("meze", "Python"), own, found, strict=True):
             if here != there:
                 raise ValueError(f"{name} is {here} here, and {there} on {address} of the cluster of Ray")
