@@ -11,13 +11,16 @@ policy is the distribution's mean, which no lucky episode has chosen.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Annotated, Any, ClassVar
 
 import numpy as np
 from cmaes import CMA, SepCMA
 from gymnasium.spaces import Space
 from numpy.typing import NDArray
+from threadpoolctl import ThreadpoolController
 
 from ...checking import at_least, within
 from ..base import Searcher, State, fitting
@@ -33,6 +36,14 @@ LARGEST = 1e6
 """Weights, and what adapts their distribution, lie between this and its negative."""
 ADAPTED = ("mean", "C", "p_sigma", "pc")
 """Arrays that change in the library's object from generation to generation, beside the step `sigma`."""
+
+
+_libraries = cache(ThreadpoolController)
+
+
+def one_thread() -> AbstractContextManager:
+    """Has BLAS use one thread: with more, sums are taken in another order."""
+    return _libraries().limit(limits=1, user_api="blas")
 
 
 @dataclass(frozen=True)
@@ -104,7 +115,9 @@ class CmaEs(Searcher):
     def _sample(self) -> None:
         """Draws a generation."""
         self._cma.reseed_rng(int(self.rng.integers(1 << 32)))
-        self.population = self._genes(np.array([self._cma.ask() for _ in range(self.config.population_size)]))
+        with one_thread():
+            drawn = [self._cma.ask() for _ in range(self.config.population_size)]
+        self.population = self._genes(np.array(drawn))
         self.fitness = None
 
     def ask(self) -> NDArray[np.float32]:
@@ -126,7 +139,8 @@ class CmaEs(Searcher):
         """
         self.fitness = checked_fitness(fitness, len(self.population))
         solutions = self.population / self.genome.units
-        self._cma.tell(list(zip(solutions, (-self.fitness).tolist(), strict=True)))  # it minimises
+        with one_thread():
+            self._cma.tell(list(zip(solutions, (-self.fitness).tolist(), strict=True)))  # it minimises
         self._distribution = self._adapted()
         self.policy.genes = self._genes(self._cma.mean[None])
         self.generation += 1
@@ -159,9 +173,10 @@ class CmaEs(Searcher):
 
     def _length(self, way: NDArray[np.float64]) -> float:
         """How many standard deviations long a way is."""
-        axes = self._cma._eigen_decomposition()
-        if isinstance(axes, tuple):
-            way, axes = axes[0].T @ way, axes[1]
+        with one_thread():
+            axes = self._cma._eigen_decomposition()
+            if isinstance(axes, tuple):
+                way, axes = axes[0].T @ way, axes[1]
         return float(np.sqrt(((way / axes) ** 2).sum()) / self._cma._sigma)
 
     # --- saving

@@ -6,6 +6,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, Text
 from meze.agents import checkpoint
 from meze.agents.evolution.cma import MOST_COVARIANCES, CmaConfig
 from meze.agents.registry import make_agent
+from threadpoolctl import threadpool_limits
 
 VECTOR, FEW = Box(-1, 1, (5,)), Discrete(3)
 LONG = {"hidden": 30}  # 273 weights
@@ -67,6 +68,16 @@ def test_going_on_from_a_file_equals_never_having_stopped(settings, told, tmp_pa
     assert search(other, ridge, 7) == wanted
     assert other.population.tobytes() == searcher.population.tobytes()
     assert other.policy.genes.tobytes() == searcher.policy.genes.tobytes()
+
+
+def test_threads_change_nothing() -> None:
+    ends = []
+    for threads in 1, 2:
+        with threadpool_limits(threads):
+            searcher = make(hidden=20)  # 183 weights, whose covariances are rounded otherwise on more threads
+            metrics = search(searcher, ridge, 40)
+        ends.append((metrics, searcher.state_dict()["C"].tobytes()))
+    assert ends[0] == ends[1]
 
 
 @pytest.mark.parametrize("settings", [{}, LONG])
