@@ -3,10 +3,9 @@
     python benchmarks/populations.py --kept /tmp/populations.jsonl
 
 `agents`: each agent as `meze train AGENT ENV` sets it up, with as many transitions as the others. `islands`:
-one population against eight that evolve apart, together as large, with as many elites. `same-inputs`: who
-sees the platformer's tiles, and who sees its situation. Episodes of the evaluation are on levels, maps and
-seeds that training has not seen; beside the checkpoint that was evaluated best on the way stands the newest,
-since one population is evaluated on the way more often than islands are.
+one population against eight that evolve apart, together as large, with as many elites. Episodes of the
+evaluation are on levels, maps and seeds that training has not seen; beside the checkpoint that was evaluated
+best on the way stands the newest, since one population is evaluated on the way more often than islands are.
 
 A row is kept as soon as it is there, so the command goes on where it was stopped. Seconds are those of the
 search on one thread, beside whatever else the machine does.
@@ -31,12 +30,6 @@ STEPS = {"platformer": 4_000_000, "city": 3_000_000, "CartPole-v1": 100_000}
 """Transitions of each run."""
 SHOWN = {"platformer": "clear", "city": "success", "CartPole-v1": "length"}
 """What is told beside the return."""
-TILES = {
-    "env.observation": "grid",
-    "agent.retina.planes": (0, 1, 2),
-    "agent.retina.rows": (3, 2, 1, 1, 1, 5),
-    "agent.retina.columns": (3, 1, 1, 1, 1, 2, 2, 2),
-}
 EIGHT = {"islands": 8, "migrate-every": 5}
 ARMS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
     "agents": {
@@ -58,14 +51,6 @@ ARMS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
         "platformer, cma-es, 128": ("cma-es", "platformer", {}),
         "platformer, cma-es, 8 x 16": ("cma-es", "platformer", EIGHT | {"agent.population-size": 16}),
     },
-    "same-inputs": {
-        "platformer, genetic, table of situations": ("genetic", "platformer", {}),
-        "platformer, genetic, tiles": ("genetic", "platformer", TILES),
-        "platformer, cma-es, situations": ("cma-es", "platformer", {}),
-        "platformer, cma-es, tiles": ("cma-es", "platformer", TILES),
-        "platformer, neat, situations": ("neat", "platformer", {}),
-        "platformer, neat, tiles": ("neat", "platformer", TILES | {"agent.connected": 0.05}),
-    },
 }
 
 
@@ -73,7 +58,7 @@ ARMS: dict[str, dict[str, tuple[str, str, dict[str, Any]]]] = {
 class Settings:
     """What is run."""
 
-    what: tuple[str, ...] = ("agents", "islands", "same-inputs")
+    what: tuple[str, ...] = ("agents", "islands")
     """Which comparisons."""
     seeds: tuple[int, ...] = (11, 5_003, 90_001, 2_000_003, 70_000_027)
     """Seeds of the searches, far apart."""
