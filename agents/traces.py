@@ -160,13 +160,12 @@ def sarsa_lambda_update(q, t, begins, traces, learning_rate, trace_decay, kept, 
     """SARSA(lambda) (Rummery & Niranjan 1994; Sutton & Barto 12.7): traces tell who shares in the error.
 
         E = gamma lambda E, then E(S, A) = kept E(S, A) + 1, and kept E(S, A) in all other streams
-
-    Gamma is what the step before discounted by.
         Q += learning_rate (error E + drift (E - [1 for S, A]))
 
-    `kept` is 1 for accumulating, 0 for replacing, 1 - learning_rate for dutch traces (12.5). The drift, which
-    0 unless `corrected`, is what became of Q(S, A) since the step before took it for the value of what
-    follows; with it and dutch traces this is true online SARSA(lambda) (van Seijen et al. 2016).
+    Gamma is what the step before was discounted by. `kept` is 1 for accumulating, 0 for replacing, 1 -
+    learning_rate for dutch traces (12.5). The drift, which is 0 unless `corrected`, is what became of Q(S, A)
+    since the step before took it for the value of what follows; with it and dutch traces this is true online
+    SARSA(lambda) (van Seijen et al. 2016).
     Returns the error and the (B,) actions A'.
     """
     total = 0.0
