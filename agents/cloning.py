@@ -26,7 +26,7 @@ from .checks import check_range, restore_generator
 from .estimators import MOST_SAMPLES, fit, make_model
 from .models import Model
 from .ranges import Choices, Range
-from .spaces import describe
+from .spaces import MOST_COLUMNS, describe
 
 ClassifierName: TypeAlias = Literal[
     "logistic",
@@ -39,9 +39,6 @@ ClassifierName: TypeAlias = Literal[
     "stacking",
     "mlp",
 ]
-
-MOST_NUMBERS = 10_000
-"""Values of a Discrete observation, each of which is a column of all samples: so 4 GB of 100,000 samples."""
 
 
 @dataclass(frozen=True)
@@ -124,10 +121,9 @@ class Cloning(Imitator):
         self.config, self.first, self.num_actions = config, int(action_space.start), int(action_space.n)
         self.policy = ClonePolicy(self)
         numbers = observation_space if isinstance(observation_space, Discrete) else None
-        if numbers and numbers.n > MOST_NUMBERS:
+        if numbers and numbers.n > MOST_COLUMNS:
             raise MisfitError(
-                f"imitators tell {MOST_NUMBERS:,} numbers apart at most; got {describe(numbers)}: "
-                "a table learns from these, an imitator from observations that are arrays"
+                f"imitators tell {MOST_COLUMNS:,} numbers apart at most; got {describe(numbers)}"
             )
         self._numbers = numbers
         self._width = int(numbers.n) if numbers else math.prod(observation_space.shape or (1,))

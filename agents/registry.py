@@ -16,7 +16,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 from ..checking import load_object, needed, unknown
 from .base import Imitator, Learner, MisfitError, Policy, Searcher, Trainer
-from .spaces import numbering
+from .spaces import MOST_COLUMNS, numbering
 from .wrappers import Wrapper
 
 Kind: TypeAlias = Literal["policy", "learner", "searcher", "trainer", "imitator"]
@@ -77,6 +77,8 @@ class AgentSpec:
     """Whether it computes with torch on a device that its constructor takes too, as `device`."""
     numbers_only: bool = False
     """Whether it takes no observations but those that are numbers, or can be numbered."""
+    most_numbers: int | None = None
+    """Values of a Discrete observation, at most; None: any number."""
     actions: tuple[Literal["discrete", "box", "multi"], ...] = ()
     """Kinds of action spaces that it takes, for messages; empty: not known."""
     like: str | None = None
@@ -198,6 +200,7 @@ def _imitator(name: str, class_name: str, summary: str) -> AgentSpec:
         config=f".cloning:{class_name}Config",
         modes=("grid", "plain", "index"),
         extra="sklearn",
+        most_numbers=MOST_COLUMNS,
         actions=("discrete",),
     )
 
@@ -479,7 +482,14 @@ def fitting_agents(observation_space: Space, action_space: Space) -> list[AgentS
         return []
     numbers = numbering(observation_space)
     numbered = numbers is not None and numbers.size <= MOST_STATES
-    return [spec for spec in _AGENTS.values() if kind in spec.actions and (numbered or not spec.numbers_only)]
+    count = int(observation_space.n) if isinstance(observation_space, Discrete) else 0
+    return [
+        spec
+        for spec in _AGENTS.values()
+        if kind in spec.actions
+        and (numbered or not spec.numbers_only)
+        and (spec.most_numbers is None or count <= spec.most_numbers)
+    ]
 
 
 def _cure(spec: AgentSpec, observation_space: Space, action_space: Space) -> str:

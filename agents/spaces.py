@@ -28,6 +28,8 @@ Multi: TypeAlias = MultiDiscrete | MultiBinary
 
 MOST_COMBINATIONS = 4096
 """Actions of several parts are seen as one number if there are no more of them."""
+MOST_COLUMNS = 10_000
+"""Values of a Discrete observation, each of which is a column of all samples: so 4 GB of 100,000 samples."""
 MOST_NUMBERS = 2**62
 """Observations of more values have no number."""
 LONGEST = 100

@@ -9,12 +9,11 @@ from pathlib import Path
 from typing import Any
 
 from ..agents.base import NonFiniteLossError
-from .run.config import RunConfig
 from .run.folder import Run, RunDir
 from .run.progress import Waiting
 from .run.start import DESCRIPTION as DESCRIPTION
 from .run.start import USAGE as USAGE
-from .run.start import OutSettings, make_training, new_run, old_run
+from .run.start import Begun, IslandSettings, OutSettings, make_training, new_run, old_run
 from .setup.files import held
 from .setup.interrupts import Saved, stopping
 from .setup.kinds import KINDS
@@ -22,7 +21,7 @@ from .setup.settings import as_words, leading_names, take_flag
 from .setup.text import command
 
 _RUNS = [each for kind in KINDS.values() for each in (kind.settings, kind.on_device) if each]
-SETTINGS = [OutSettings, *_RUNS]
+SETTINGS = [OutSettings, IslandSettings, *_RUNS]
 """What runs may be asked for; see `names`."""
 
 
@@ -74,22 +73,23 @@ def resume(path: str | Path, /, *, env: str | None = None, network: str | None =
 
 
 def _begun(names: Sequence[str], words: Sequence[str]) -> Run:
-    config, run = new_run(names, words)
-    with held(run.path):
-        return _train(config, run)
+    begun = new_run(names, words)
+    with held(begun.run.path):
+        return _train(begun)
 
 
 def _resumed(path: str, words: Sequence[str], names: Sequence[str]) -> Run:
     run = RunDir.open(path)
     run.check_whole()
     with held(run.path):
-        return _train(*old_run(path, words, names))
+        return _train(old_run(path, words, names))
 
 
-def _train(config: RunConfig, run: RunDir) -> Run:
+def _train(begun: Begun) -> Run:
     """Trains to the end, or until it is interrupted."""
+    config, run, executor, more = begun
     with Waiting("getting ready, which takes longer the first time, when it is compiled"):
-        training = make_training(config, run)
+        training = make_training(config, run, executor)
     if training.done:
         print(f"going on from {training.done}")
         for caveat in training.caveats:
@@ -101,7 +101,7 @@ def _train(config: RunConfig, run: RunDir) -> Run:
             finished = training.advance(progress, stop)
         again = config.environment.named_again
         if not finished:
-            words = command("meze", "train", "--resume", run.path, *again)
+            words = command("meze", "train", "--resume", run.path, *again, *more)
             print(f"saved at {training.done or 'the very beginning'}; go on with: {words}")
             raise Saved(stop.code)
         return Run(run.path, training.compare(), tuple(again))

@@ -28,8 +28,7 @@ from ..setup.interrupts import Stop, exit_code, raising
 from ..setup.seeds import stream_seeds
 from .base import crossed
 from .config import RunConfig
-from .executor import STOPPED, Stopped, Task, serve
-from .executors import make_executor
+from .executor import STOPPED, Executor, Stopped, Task, serve
 from .folder import RunDir, restore
 from .metrics import METRICS, read_rows
 from .progress import ProgressLine
@@ -114,7 +113,20 @@ def arrival(run: RunDir, generation: int) -> Path:
 
 
 class Islands(Search):
-    """The run of a searcher on islands; its checkpoints are those of its fittest island."""
+    """The run of a searcher on islands; its checkpoints are those of its fittest island.
+
+    Args:
+        config: what is asked for.
+        run: the folder.
+        start: the checkpoint where it goes on, if there is one.
+        executor: who runs islands; None: they evolve one after another in this process.
+    """
+
+    def __init__(
+        self, config: RunConfig, run: RunDir, start: Path | None = None, executor: Executor | None = None
+    ) -> None:
+        self._executor = executor
+        super().__init__(config, run, start)
 
     def _begin(self) -> None:
         super()._begin()
@@ -122,8 +134,6 @@ class Islands(Search):
         numbers = range(self.config.settings.islands)
         self._folders = [RunDir(folder / f"{number:0{len(str(numbers[-1]))}d}") for number in numbers]
         self._here: dict[int, Island] = {}
-        settings = self.config.settings
-        self._executor = make_executor(settings) if settings.in_processes else None
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
         """Evolves round by round up to the run's number of generations, or of transitions.

@@ -6,12 +6,13 @@ import dataclasses
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from ...agents.encoders.registry import EncoderChain, find_encoder
 from ...agents.registry import AgentSpec, agent_names, find_agent
 from ..setup.kinds import KINDS, RunSettings
 from ..setup.lengths import stretched
+from ..setup.machines import Machines
 from ..setup.plugins import load_plugins
 from ..setup.presets import (
     default_agent_config,
@@ -27,6 +28,7 @@ from .base import Job
 from .config import RunConfig
 from .device import with_device
 from .encoding import Encoding, FitSettings
+from .executor import Executor
 from .executors import make_executor
 from .folder import RunDir
 from .macros import MacroSettings, RunMacros, check_takes_macros
@@ -61,6 +63,44 @@ class OutSettings:
     """TOML file of the settings to begin with; by default those that are known to work well."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class IslandSettings(Machines):
+    """Where islands are, and how many side by side; what comes of them is the same."""
+
+    on: Literal["here", "ray"] = "here"
+    """Where islands are: on this machine, or on all those of a cluster of Ray (extra `ray`)."""
+    cpus_per_run: int = 1
+    """Cores that each island has for itself, in a process of its own; --num-threads uses them."""
+    jobs: int | None = None
+    """Islands that evolve side by side, each in a process of its own; by default one after another in this
+    one, and on Ray as many as there are cores for."""
+
+    def executor(self, config: RunConfig) -> Executor | None:
+        """Makes who runs a run's islands; None: they have no processes of their own.
+
+        Raises:
+            ValueError: one line, when there are none, or that can't be used.
+        """
+        if self == IslandSettings() or self == IslandSettings(jobs=1):
+            return None
+        if config.settings.islands == 1:
+            raise ValueError(
+                "--on, --jobs and --cpus-per-run are for islands; one population has --num-threads"
+            )
+        return make_executor(self)
+
+
+class Begun(NamedTuple):
+    """A run that is to be trained."""
+
+    config: RunConfig
+    run: RunDir
+    executor: Executor | None = None
+    """Who runs its islands, if they have processes of their own."""
+    words: Sequence[str] = ()
+    """What to say besides so that it goes on in the same way."""
+
+
 class Called(NamedTuple):
     """A command that trains an agent, as its help and messages have it."""
 
@@ -76,8 +116,8 @@ class TrainRequest(NamedTuple):
     environment: Environment
     chain: EncoderChain | None
     given: Any
-    """Settings by their groups: `run`, `files`, `agent`, `env`; of a learner `macros`; with an encoder
-    `encoder` and `fit`."""
+    """Settings by their groups: `run`, `files`, `agent`, `env`; of a learner `macros`, of a searcher
+    `machines`; with an encoder `encoder` and `fit`."""
 
     @property
     def config(self) -> RunConfig:
@@ -104,7 +144,7 @@ def usual(
         mode: the observation mode that the agent's settings are for; by default the one that suits it best.
         files: what a command asks for beside the run, with a `preset`.
     """
-    encoded = chain is not None
+    encoded, has_islands = chain is not None, KINDS[spec.kind].apart
     given = group(
         "Train",
         run=default_settings(environment, spec, mode, encoded=encoded),
@@ -112,6 +152,7 @@ def usual(
         agent=default_agent_config(environment, spec, mode, encoded=encoded),
         env=default_env_config(environment, spec, encoded=encoded),
         **({"macros": MacroSettings()} if spec.kind == "learner" else {}),
+        **({"machines": IslandSettings()} if has_islands and not isinstance(files, Machines) else {}),
         **({} if chain is None else {"encoder": chain.config_class()(), "fit": FitSettings()}),
     )
     return TrainRequest(spec, environment, chain, given)
@@ -191,10 +232,13 @@ def words(config: RunConfig) -> list[str]:
     return [*names, *as_words(differences(given, dataclasses.replace(as_long, run=default.given.run)))]
 
 
-def new_run(names: Sequence[str], args: Sequence[str]) -> tuple[RunConfig, RunDir]:
+def new_run(names: Sequence[str], args: Sequence[str]) -> Begun:
     """Begins the run that is asked for; see `ask` and `begin`."""
     asked = read_request(names, args)
-    return begin(asked.config, asked.given.files.out, [*names, *args])
+    machines = getattr(asked.given, "machines", IslandSettings())
+    executor = machines.executor(asked.config)  # what can't be used leaves no folder behind
+    config, run = begin(asked.config, asked.given.files.out, [*names, *args])
+    return Begun(config, run, executor, machines.words)
 
 
 def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig, RunDir]:
@@ -223,8 +267,6 @@ def begin(config: RunConfig, out: Path, said: Sequence[str]) -> tuple[RunConfig,
     settings = dataclasses.replace(settings, **unset)
     config = dataclasses.replace(config, settings=settings, encoding=encoding, macros=macros)
     config = with_device(config)  # a misfit leaves no folder behind
-    if getattr(settings, "on", "here") != "here":
-        make_executor(settings)  # nor does a cluster that can't be used
     return config, RunDir.create(out, config, command("meze", "train", *said))
 
 
@@ -237,11 +279,12 @@ def begun(config: RunConfig, out: Path) -> tuple[RunConfig, RunDir]:
     """
     found = sorted(out.glob(f"*/*/*-s{config.settings.seed}/config.json"))
     if found:
-        return old_run(str(found[0].parent), [], [config.agent.name, config.environment.id])
+        going_on = old_run(str(found[0].parent), [], [config.agent.name, config.environment.id])
+        return going_on.config, going_on.run
     return begin(config, out, [*words(config), "--out", str(out)])
 
 
-def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunConfig, RunDir]:
+def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> Begun:
     """Opens the folder of a run that is to go on, with what `args` change in it.
 
     Raises:
@@ -258,7 +301,10 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
     before = config.settings
     may_change = (field.name for field in dataclasses.fields(before.resume))
     default = before.resume(**{name: getattr(before, name) for name in may_change})
-    given = to_plain(parse(default, args, prog="meze train --resume RUN", description=DESCRIPTION))
+    parts = {"machines": IslandSettings()} if KINDS[config.agent.kind].apart else {}
+    asked = group("Resume", run=default, **parts)
+    asked = parse(asked, args, prog="meze train --resume RUN", description=DESCRIPTION)
+    given, machines = to_plain(asked.run), getattr(asked, "machines", IslandSettings())
     length = KINDS[config.agent.kind].length
     if getattr(before, length) != given[length] < run.reached():
         raise ValueError(f"{path} is at {run.reached():,} {length} already; --{length} must be more")
@@ -268,10 +314,17 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> tuple[RunCo
         run.extend(**changed)
     if "device" in changed:
         print(f"on {config.settings.device} from now on, which rounds sums otherwise than {before.device}")
-    return config, run
+    return Begun(config, run, machines.executor(config), machines.words)
 
 
-def make_training(config: RunConfig, run: RunDir) -> Job:
-    """What trains this kind of agent, where its newest checkpoint stands."""
-    run_class = KINDS[config.agent.kind].run_class(getattr(config.settings, "islands", 1))
-    return run_class(config, run, run.newest_sound())
+def make_training(config: RunConfig, run: RunDir, executor: Executor | None = None) -> Job:
+    """What trains this kind of agent, where its newest checkpoint stands.
+
+    Args:
+        config: what is asked for.
+        run: the folder.
+        executor: who runs islands, if they have processes of their own.
+    """
+    if (islands := getattr(config.settings, "islands", 1)) == 1:
+        return KINDS[config.agent.kind].run_class()(config, run, run.newest_sound())
+    return KINDS[config.agent.kind].run_class(islands)(config, run, run.newest_sound(), executor)

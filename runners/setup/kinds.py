@@ -8,7 +8,6 @@ from typing import ClassVar, Literal, TypeAlias
 from ...agents.registry import AgentSpec
 from ...agents.registry import Kind as KindName
 from ...checking import at_least, load_object
-from .machines import Machines, Place
 from .resolve import Vectorization
 from .seeds import MOST_EPISODES, range_of
 
@@ -54,12 +53,6 @@ class ResumeSearchSettings:
     """Threads that step the environments (the project's own worlds only)."""
     vectorization: Vectorization
     """Whether environments of others step one after another, or `async`, in processes of their own."""
-    on: Place
-    """Where islands are: on this machine, or on all those of a cluster of Ray (extra `ray`)."""
-    cpus_per_run: int
-    """Cores that each island has for itself, where it has a process of its own."""
-    jobs: int | None
-    """Islands that evolve side by side, each in a process of its own."""
 
 
 # --- What a run may be asked for ------------------------------------------------------------------------
@@ -164,7 +157,7 @@ class ImitationSettings(TrainSettings):
 
 
 @dataclass(frozen=True)
-class SearchSettings(Machines, RunSettings):
+class SearchSettings(RunSettings):
     """How long a population is evolved, and by what it is judged."""
 
     resume = ResumeSearchSettings
@@ -198,29 +191,14 @@ class SearchSettings(Machines, RunSettings):
     ring. What comes of them is the same with any number of jobs."""
     migrate_every: int = 10
     """Generations after which the best of an island joins the next one."""
-    on: Place = "here"
-    """Where islands are: on this machine, or on all those of a cluster of Ray (extra `ray`)."""
-    cpus_per_run: int = 1
-    """Cores that each island has for itself, where it has a process of its own."""
-    jobs: int | None = None
-    """Islands that evolve side by side, each in a process of its own; by default one after another in this
-    one, and on Ray as many as there are cores for."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
-        super().__post_init__()
         at_least(self, 1, "generations", "episodes", "num_threads", "eval_episodes")
         at_least(self, 1, "max_steps", "eval_every", "max_episode_steps", "islands", "migrate_every")
         if self.islands > MOST_ISLANDS:
             raise ValueError(f"islands must be at most {MOST_ISLANDS:,}; got {self.islands:,}")
-        if self.in_processes and self.islands == 1:
-            raise ValueError("--jobs and --on are for islands; one population has --num-threads")
         _check_seeds(self)
-
-    @property
-    def in_processes(self) -> bool:
-        """Whether islands have processes of their own."""
-        return self.on != "here" or (self.jobs or 1) > 1
 
     def within(self, steps: int) -> dict[str, int]:
         """The settings that end a search after so many transitions, with the generation under way."""

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
-from typing import Literal, TypeAlias
+from typing import Literal
 
 from ...checking import at_least, one_of
 from .settings import as_words, differences
-
-Place: TypeAlias = Literal["here", "ray"]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +17,7 @@ class Machines:
         ValueError: for a number below 1, or a place that is not known.
     """
 
-    on: Place = "here"
+    on: Literal["here", "ray"] = "here"
     """Where they are: on this machine, or on all those of a cluster of Ray (extra `ray`)."""
     cpus_per_run: int = 1
     """Cores that each has for itself."""

@@ -37,7 +37,7 @@ _PLAINER = (
 
 MOST_DIGITS = 19
 """Digits of an integer that is written with an exponent, at most."""
-PLAIN = ("run", "files")
+PLAIN = ("run", "files", "machines")
 """Groups whose flags have no prefix."""
 
 

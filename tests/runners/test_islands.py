@@ -171,7 +171,7 @@ def test_settings_are_checked(tmp_path, capsys) -> None:
         (["--islands", "0"], "islands must be at least 1"),
         (["--islands", "5000"], "islands must be at most 1,024"),
         (["--migrate-every", "0"], "migrate_every must be at least 1"),
-        (["--islands", "1", "--jobs", "2"], "jobs are for islands"),
+        (["--islands", "1", "--jobs", "2"], "are for islands"),
     ):
         assert train("genetic", tmp_path, *flags) == 2
         assert words in capsys.readouterr().err
