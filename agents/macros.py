@@ -315,6 +315,13 @@ class MacroPolicy(Policy):
         told = zip(memory.choice.tolist(), memory.taken.tolist(), length.tolist(), strict=True)
         return [f"{number}, step {taken} of {many}" if number else "-" for number, taken, many in told]
 
+    def interrupted(self, memory: Memory, rows: NDArray[np.bool_]) -> Memory:
+        """Gives up what is under way in some rows; see `Policy.interrupted`."""
+        if memory is None:
+            return None
+        inner = self._policy.interrupted(memory.inner, rows)
+        return MacroMemory(np.where(rows, 0, memory.choice), np.where(rows, 0, memory.taken), inner)
+
 
 class TakesMacros(Wrapper):
     """Macro-actions before an agent of discrete actions.

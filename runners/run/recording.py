@@ -86,7 +86,9 @@ class PolicyMixture(Policy):
         random = self._rng.random(len(obs)) < self._epsilon
         action = np.where(random, weights.argmax(axis=1), action)
         self.advice = each[-1].action if self._teacher else action
-        return action, tuple(chosen.memory for chosen in each)
+        # Whoever was about something for longer knows by this where it came to nothing.
+        pairs = zip(asked, each, strict=True)
+        return action, tuple(policy.interrupted(own.memory, own.action != action) for policy, own in pairs)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from meze.agents.base import Learner, Policy, Transition
-from meze.agents.costs import Paying
+from meze.agents.costs import MixedPolicy, Paying
 from meze.agents.deep.ppo import advantages
 from meze.agents.deep.pqn import lambda_returns
 from meze.agents.encoders.wrappers import Encodes
@@ -28,6 +28,7 @@ from meze.agents.macros import (
 from meze.agents.registry import find_agent, make_agent
 from meze.agents.wrappers import ORDER, Taught, WrappedLearner, in_order
 from meze.comparing import assert_same
+from meze.runners.run.recording import PolicyMixture
 from meze.runners.run.rollout import Rollout, evaluate
 
 LEFT, RIGHT, STAY = range(3)
@@ -238,6 +239,32 @@ def test_it_is_asked_again_where_the_mask_forbids_what_comes_next():
     _, memory, *_ = policy.act(np.zeros(2, int))
     action, memory, *_ = policy.act(np.zeros(2, int), memory, mask=np.array([[1, 1, 0], [1, 1, 1]]))
     assert action.tolist() == [LEFT, STAY] and memory.choice.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("before", ["nothing", "encoder", "mixture"])
+def test_a_teacher_gives_up_the_sequence_that_nobody_plays(before):
+    class Teacher(Policy):
+        def act(self, obs, memory=None, *, explore=False, mask=None):
+            return np.where(obs == 0, 3, RIGHT), memory
+
+    class Student(Policy):  # does in its first row as it should
+        def act(self, obs, memory=None, *, explore=False, mask=None):
+            return np.array([LEFT, RIGHT]), memory
+
+    class Same:
+        def transform(self, obs):
+            return obs
+
+    teacher = MacroPolicy(Teacher(), Macros(3, ((LEFT,) * 3,)))
+    if before == "encoder":
+        teacher = Encodes(Same()).policy(teacher)
+    elif before == "mixture":
+        teacher = MixedPolicy([teacher], [1.0], np.random.default_rng(0))
+    mixture, memory, told = PolicyMixture([Student()], 0, 3, np.random.default_rng(0), teacher), None, []
+    for place in (0, 5, 5, 5):
+        _, memory = mixture.act(np.array([place, place]), memory)
+        told.append(mixture.advice.tolist())
+    assert np.transpose(told).tolist() == [[LEFT, LEFT, LEFT, RIGHT], [LEFT, RIGHT, RIGHT, RIGHT]]
 
 
 def test_values_are_those_of_the_best_that_begins_with_an_action():
