@@ -26,6 +26,7 @@ from meze.agents.macros import (
     occurrences,
 )
 from meze.agents.registry import find_agent, make_agent
+from meze.agents.schedules import Schedule
 from meze.agents.wrappers import ORDER, Taught, WrappedLearner, in_order
 from meze.comparing import assert_same
 from meze.runners.run.recording import PolicyMixture
@@ -397,6 +398,19 @@ def test_n_steps_are_discounted_by_their_product():
             (r1, d1), (r2, d2), (r3, d3) = ((b.reward[row], b.discount[row]) for b in told[t : t + 3])
             assert kept["reward"][row, t] == pytest.approx(r1 + d1 * r2 + d1 * d2 * r3)
             assert kept["discount"][row, t] == pytest.approx(d1 * d2 * d3)
+
+
+def test_the_correction_of_priorities_goes_by_steps_of_the_world():
+    changes = {"prioritized": True, "priority_correction": Schedule(0.0, 1.0, 1_000)}
+    changes["buffer_checkpoint"] = "full"
+    learner, other = (learner_of("dqn", 4, 0.9, **changes) for _ in range(2))
+    rollout = Rollout(city(autoreset_mode=AutoresetMode.SAME_STEP), learner.policy, 5)
+    for steps in (None, np.full(8, 3)):
+        learner.learn(rollout.step()[0]._replace(steps=steps))
+        assert ("replay.steps" in learner.state_dict()) == (steps is not None)
+    other.load_state_dict(learner.state_dict())
+    for each in (learner, other):
+        assert float(each._replay._priorities._beta) == pytest.approx(4 * 8 / 1_000)
 
 
 def test_lambda_returns_and_advantages_take_a_discount_a_step():
