@@ -405,6 +405,7 @@ class Replay:
                     f"the saved replay is of another kind than this one: no {name} {dtype} {shape}"
                 )
         most = {"ahead": self._n_step, "action": self._num_actions - 1, "head": self._length - 1}
+        most |= {"passed": 1, "discount": 1}
         for name in {*most, "earlier", "age", "added", "steps", "priority", "highest"} & state.keys():
             if not np.all((state[name] >= 0) & (state[name] <= most.get(name, np.finfo(np.float32).max))):
                 raise ValueError(f"the saved replay is damaged: {name} lies out of its range")

@@ -466,6 +466,39 @@ def test_a_model_remembers_what_was_discounted():
     assert_same(again.state_dict(), learner.state_dict(), "state")
 
 
+def says_half(batch):
+    return batch._replace(discount=np.full(8, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "changes"),
+    [
+        ("sarsa-lambda", "traces.discount", {}),
+        ("n-step-sarsa", "last.discount", {}),
+        ("dyna-q", "model.discount", {}),
+        ("pqn", "rollout.discount", {}),
+        ("ppo", "returns.discount", {"normalize_rewards": True}),
+        ("dqn", "replay.passed", {"buffer_checkpoint": "full"}),
+    ],
+)
+def test_saved_discounts_out_of_their_range_are_refused(name, part, changes):
+    learner = learner_of(name, 4, 0.9, **changes)
+    state = trained(city(autoreset_mode=AutoresetMode.SAME_STEP), learner, says_half, steps=5)
+    learner_of(name, 4, 0.9, **changes).load_state_dict(state)
+    for wrong in (-0.1, 1.1, np.nan):
+        altered = {**state, part: np.full_like(state[part], wrong)}
+        with pytest.raises(ValueError, match=r"out of (its )?range|is no number"):
+            learner_of(name, 4, 0.9, **changes).load_state_dict(altered)
+
+
+@pytest.mark.parametrize("changes", [(says_half, lambda batch: batch), (lambda batch: batch, says_half)])
+def test_a_rollout_of_a_run_of_the_other_kind_is_refused(changes):
+    env, other = city(autoreset_mode=AutoresetMode.SAME_STEP), learner_of("pqn", 4, 0.9)
+    other.load_state_dict(trained(env, learner_of("pqn", 4, 0.9), changes[0], steps=5))
+    with pytest.raises(ValueError, match="some steps of a rollout tell discount, and others do not"):
+        trained(env, other, changes[1], steps=1)
+
+
 # --- One contract ---------------------------------------------------------------------------------------
 
 
