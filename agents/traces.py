@@ -314,7 +314,8 @@ class NStepSarsa(StreamSarsa):
         """Builds the table, and room for the last steps of `num_envs` streams; see `TabularLearner`."""
         super().__init__(*args, num_envs=num_envs, config=config, **kwargs)
         shape = num_envs, config.n_step
-        self._check_room(3 * math.prod(shape), "--agent.n-step lowers them")
+        # The discounts are left out, so that what is refused does not hang on macro-actions.
+        self._check_room(2 * math.prod(shape), "--agent.n-step lowers them")
         discount = np.full(shape, config.gamma)
         self.last = LastSteps(
             np.zeros(shape, np.int64), np.zeros(shape), discount, np.zeros(num_envs, np.int64)
