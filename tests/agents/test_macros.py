@@ -125,6 +125,11 @@ def test_occurrences_do_not_overlap_and_end_with_their_episode():
     assert mined([[0, 1, 2]], 3, 5) == []
 
 
+def test_only_what_begins_with_what_occurs_twice_is_counted():
+    assert {*occurrences([(*range(50),)], 10)} == {(k, k + 1) for k in range(49)}
+    assert occurrences([(0, 1, 2), (0, 1, 2)], 3) == Counter({(0, 1): 2, (1, 2): 2, (0, 1, 2): 2})
+
+
 def test_the_first_saves_most_and_the_next_is_looked_for_in_what_is_left():
     # 0 0 0 0 saves 3 * 2 decisions; of 0 0 nothing is left then, but 1 2 is there twice.
     assert mined([[0, 0, 0, 0, 1, 2], [0, 0, 0, 0, 1, 2]], 2, 4) == [(0, 0, 0, 0), (1, 2)]
