@@ -139,6 +139,14 @@ class Policy(ABC):
         """
         return None
 
+    def interrupted(self, memory: Memory, rows: NDArray[np.bool_]) -> Memory:
+        """What it remembers where something else was done in (B,) rows than it chose last.
+
+        By default the same; who is about something for longer gives it up there. What it was given stays as
+        it was.
+        """
+        return memory
+
 
 def decide(
     policy: Policy,

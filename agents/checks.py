@@ -57,10 +57,15 @@ def check_algorithm(state: Mapping[str, Any], name: str) -> None:
         raise ValueError(f"{name} can't go on from a state of {state.get('algorithm')}")
 
 
-def check_range(name: str, array: NDArray, low: int, high: int) -> None:
-    """Raises ValueError for values outside low .. high - 1."""
+def check_range(name: str, array: NDArray, low: int, high: float) -> None:
+    """Raises ValueError for values below low, and from high on."""
     if array.size and not (low <= array.min() and array.max() < high):
         raise ValueError(f"the array {name!r} holds values out of range")
+
+
+def check_discounts(name: str, array: NDArray) -> None:
+    """Raises ValueError for values outside 0 .. 1, which is one of them."""
+    check_range(name, array, 0, np.nextafter(1.0, 2.0))
 
 
 def restore_generator(rng: np.random.Generator, state: Any) -> None:

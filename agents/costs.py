@@ -140,6 +140,14 @@ class MixedPolicy(Policy):
             return None
         return [each[k - 1][row] for row, k in enumerate(drawn)]  # type: ignore[index]
 
+    def interrupted(self, memory: Memory, rows: NDArray[np.bool_]) -> Memory:
+        """What it remembers of each of them; see `Policy.interrupted`."""
+        if memory is None:
+            return None
+        drawn, kept = memory
+        pairs = zip(self._policies, kept, strict=True)
+        return drawn, [policy.interrupted(own, rows) for policy, own in pairs]
+
     def state_values(self, obs: NDArray, memory: Memory = None) -> NDArray | None:
         """The (B,) values of those who act; see `Policy.state_values`."""
         kept = memory[1] if memory else [None] * len(self._policies)

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from ..checking import at_least
 from .base import State, Transition
-from .checks import check_range, packed, unpacked
+from .checks import check_discounts, check_range, packed, unpacked
 from .choosing import bounds_checked, possible
 from .ranges import Choices, Range
 from .tabular import TabularConfig, TabularLearner, q_learning_update
@@ -232,6 +232,8 @@ class ModelLearner(TabularLearner):
         check_range("model.successor", model.successor, TERMINATED, len(self.q))
         check_range("model.pairs", model.pairs, 0, self.q.size)
         check_range("model.num_pairs", model.num_pairs, 0, self.q.size + 1)
+        if model.discount is not None:
+            check_discounts("model.discount", model.discount)
         # Each pair that was seen stands there once: what comes must find room for one that was not.
         if not np.array_equal(np.sort(model.pairs[: model.num_pairs[0]]), np.flatnonzero(model.count)):
             raise ValueError("the model is damaged")

@@ -102,13 +102,23 @@ def mined(episodes: Iterable[Sequence[int]], count: int, longest: int) -> list[t
     return found
 
 
-def occurrences(parts: Iterable[tuple[int, ...]], longest: int) -> Counter[tuple[int, ...]]:
-    """How often each sequence of 2 to `longest` actions occurs, without overlaps."""
+def occurrences(parts: Sequence[tuple[int, ...]], longest: int) -> Counter[tuple[int, ...]]:
+    """How often each sequence of 2 to `longest` actions occurs, without overlaps.
+
+    None occurs more often than what it begins with: those that begin with what occurs once are left out.
+    """
     times: Counter[tuple[int, ...]] = Counter()
-    for part in parts:
-        free: dict[tuple[int, ...], int] = {}  # from where on the next occurrence may begin
-        for length in range(2, longest + 1):
-            for start in range(len(part) - length + 1):
+    begins: list[Iterable[int]] = [range(len(part)) for part in parts]  # of what may occur twice
+    for length in range(2, longest + 1):
+        for k, part in enumerate(parts):
+            begins[k] = [
+                start
+                for start in begins[k]
+                if start + length <= len(part)
+                and (length == 2 or times[part[start : start + length - 1]] > 1)
+            ]
+            free: dict[tuple[int, ...], int] = {}  # from where on the next occurrence may begin
+            for start in begins[k]:
                 each = part[start : start + length]
                 if free.get(each, 0) <= start:
                     free[each] = start + length
@@ -314,6 +324,13 @@ class MacroPolicy(Policy):
         length = self._macros.lengths[self._macros.num_actions - 1 + memory.choice]
         told = zip(memory.choice.tolist(), memory.taken.tolist(), length.tolist(), strict=True)
         return [f"{number}, step {taken} of {many}" if number else "-" for number, taken, many in told]
+
+    def interrupted(self, memory: Memory, rows: NDArray[np.bool_]) -> Memory:
+        """Gives up what is under way in some rows; see `Policy.interrupted`."""
+        if memory is None:
+            return None
+        inner = self._policy.interrupted(memory.inner, rows)
+        return MacroMemory(np.where(rows, 0, memory.choice), np.where(rows, 0, memory.taken), inner)
 
 
 class TakesMacros(Wrapper):

@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 
 from ..checking import at_least, one_of, within
 from .base import MisfitError, State, Transition
-from .checks import check_range, packed, taken, unpacked
+from .checks import check_discounts, check_range, packed, taken, unpacked
 from .choosing import bounds_checked, epsilon_greedy_action
 from .ranges import Choices, Range
 from .tabular import MAX_TABLE_VALUES, Sarsa, TabularConfig
@@ -240,6 +240,7 @@ class SarsaLambda(StreamSarsa):
         ends = {"pair": self.q.size, "count": width + 1, "seen": 1 << 62, "visits": 1 << 62}
         for name, end in ends.items():
             check_range(f"traces.{name}", getattr(saved, name), 0, end)
+        check_discounts("traces.discount", saved.discount)
         if (saved.seen > saved.visits[saved.pair]).any() or saved.trace.min() < 0:
             raise ValueError("the traces are damaged")
         for own, part in zip(first, saved, strict=True):
@@ -313,7 +314,8 @@ class NStepSarsa(StreamSarsa):
         """Builds the table, and room for the last steps of `num_envs` streams; see `TabularLearner`."""
         super().__init__(*args, num_envs=num_envs, config=config, **kwargs)
         shape = num_envs, config.n_step
-        self._check_room(3 * math.prod(shape), "--agent.n-step lowers them")
+        # The discounts are left out, so that what is refused does not hang on macro-actions.
+        self._check_room(2 * math.prod(shape), "--agent.n-step lowers them")
         discount = np.full(shape, config.gamma)
         self.last = LastSteps(
             np.zeros(shape, np.int64), np.zeros(shape), discount, np.zeros(num_envs, np.int64)
@@ -337,4 +339,5 @@ class NStepSarsa(StreamSarsa):
         last = unpacked(usual | dict(state), "last", self.last)
         check_range("last.pair", last.pair, 0, self.q.size)
         check_range("last.time", last.time, 0, 1 << 62)
+        check_discounts("last.discount", last.discount)
         self.last = last

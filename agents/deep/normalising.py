@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from ..base import State, Transition
-from ..checks import taken
+from ..checks import check_discounts, taken
 from ..spaces import describe
 
 LARGEST = 10.0
@@ -119,5 +119,6 @@ class Returns:
         self._discount = np.full(len(self._running), self._gamma)
         if "returns.discount" in state:
             self._discount = np.array(taken(state, "returns.discount", np.float64, len(self._running)))
+            check_discounts("returns.discount", self._discount)
         if self._told[0] < 0 or self._told[2] < 0:
             raise ValueError("the returns so far are damaged")

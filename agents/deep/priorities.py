@@ -23,7 +23,7 @@ class PriorityConfig(NamedTuple):
     alpha: float
     """A transition is drawn in proportion to its error to the power of alpha; 0: evenly."""
     beta: Schedule
-    """How far weights make up for that, from 0 to 1 (fully); goes on with each transition added."""
+    """How far weights make up for that, from 0 to 1 (fully); goes on with each step of the world."""
 
 
 class Priorities:
@@ -56,9 +56,9 @@ class Priorities:
         branches = _branches(slots)
         return 4 * branches**3 + 8 * branches**2
 
-    def advance(self, added: int) -> None:
-        """Moves beta along its schedule."""
-        self._beta.fill_(self._config.beta.value(added))
+    def advance(self, steps: int) -> None:
+        """Moves beta along its schedule, to so many steps of the world."""
+        self._beta.fill_(self._config.beta.value(steps))
 
     def admit(self, gone: NDArray[np.int64], fresh: NDArray[np.int64]) -> None:
         """Takes slots out, then puts others in, with the highest priority seen."""
@@ -96,10 +96,10 @@ class Priorities:
         torch.maximum(self.highest, value.amax(), out=self.highest)
         self._add_up(slot // self._branches)
 
-    def restore(self, highest: float, added: int) -> None:
+    def restore(self, highest: float, steps: int) -> None:
         """Adds up all `values` after they were set from outside."""
         self.highest.fill_(highest)
-        self.advance(added)
+        self.advance(steps)
         self._sums.copy_(self._leaves.sum(dim=1, dtype=torch.float64).view_as(self._sums))
 
     def _add_up(self, node: Tensor) -> None:

@@ -136,7 +136,7 @@ class Replay:
         self._head = np.zeros(num_envs, np.int64)  # position in the ring of its next frame
         self._age = np.zeros(num_envs, np.int64)  # steps of its episode so far
         self._returns = np.zeros((num_envs, n_step))  # discounted rewards of its last 1, 2, ... n steps
-        self._added = 0
+        self._added = self._steps = 0  # transitions, and steps of the world
         self._next_obs: NDArray | None = None  # of the last batch
         self._frame_dtype = np.dtype(observation_space.dtype)
         self._resumed = False
@@ -179,6 +179,7 @@ class Replay:
         if len(rows):
             self._put("frame", after[rows], batch.next_obs[rows])
             self._put("earlier", after[rows], np.minimum(self._age[rows] + 1, self._frames - 1))
+        self._steps += batch.taken
         self._complete(at, batch, terminated, ended)
 
         self._age = np.where(ended, 0, self._age + 1)
@@ -224,6 +225,8 @@ class Replay:
     def state_dict(self) -> State:
         """Everything it holds, as copies."""
         state: State = {"added": self._added, "layout": self._layout()}
+        if self._steps != self._added:
+            state["steps"] = self._steps
         state |= {name: host.copy() for name, host in self._on_host().items()}
         if self._next_obs is not None:
             state["next_obs"] = np.array(self._next_obs, self._frame_dtype)
@@ -250,10 +253,11 @@ class Replay:
         for name, host in self._on_host().items():
             host[...] = state[name]
         self._added = int(state["added"])
+        self._steps = int(state.get("steps", self._added))
         self._next_obs = state.get("next_obs")
         self._resumed = self._next_obs is not None
         if self._priorities is not None:
-            self._priorities.restore(float(state["highest"]), self._added)
+            self._priorities.restore(float(state["highest"]), self._steps)
 
     def _draw(self, size: int) -> Tensor:
         """(B,) slots, each of those in use as likely as any other."""
@@ -307,7 +311,7 @@ class Replay:
         self._put("reward", fresh, returns[stream, back])
         if self._priorities is not None:
             self._priorities.admit(gone, fresh)
-            self._priorities.advance(self._added + len(at))
+            self._priorities.advance(self._steps)
 
     def _discounts(self, discount: NDArray | None) -> tuple[NDArray, NDArray]:
         """Takes the (N,) newest steps' discounts.
@@ -401,7 +405,8 @@ class Replay:
                     f"the saved replay is of another kind than this one: no {name} {dtype} {shape}"
                 )
         most = {"ahead": self._n_step, "action": self._num_actions - 1, "head": self._length - 1}
-        for name in {*most, "earlier", "age", "added", "priority", "highest"} & state.keys():
+        most |= {"passed": 1, "discount": 1}
+        for name in {*most, "earlier", "age", "added", "steps", "priority", "highest"} & state.keys():
             if not np.all((state[name] >= 0) & (state[name] <= most.get(name, np.finfo(np.float32).max))):
                 raise ValueError(f"the saved replay is damaged: {name} lies out of its range")
         return filled

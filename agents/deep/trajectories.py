@@ -11,6 +11,7 @@ from numpy.typing import DTypeLike, NDArray
 from torch import Tensor
 
 from ..base import State, Transition
+from ..checks import check_discounts
 from .recurrent import Sequences
 from .tensors import to_array, to_device
 
@@ -78,6 +79,9 @@ class Trajectories:
             value: (N,) float32 what these are worth.
             after: (N, state_size) what it remembers of them, if it does.
             **columns: (N, ...) what else to keep.
+
+        Raises:
+            ValueError: when others than the steps before; a checkpoint may be another run's.
         """
         t, num_envs = self.filled, self._size[1]
         if self._awaited is not None:
@@ -90,6 +94,8 @@ class Trajectories:
             step["discount"] = self._to_device(batch.discount, np.float64)
         if not self._columns:
             self._allocate({**step, "next_value": value})
+        elif strange := (step.keys() | {"next_value"}) ^ self._columns.keys():
+            raise ValueError(f"some steps of a rollout tell {min(strange)}, and others do not")
         for name, rows in step.items():
             self._columns[name][t] = rows
         if t > 0:
@@ -256,6 +262,7 @@ class Trajectories:
             fits = fits and len(lasts) in (0, len(awaited))
         if not fits:
             raise ValueError("the unfinished rollout is damaged")
+        check_discounts("rollout.discount", found.get("discount", np.zeros(0)))
         self.filled, self._columns = filled, {}
         if filled:
             columns = {name: self._to_device(rows) for name, rows in found.items()}

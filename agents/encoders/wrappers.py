@@ -112,6 +112,10 @@ class EncodedPolicy(Policy):
         """See `Policy.carries_out`."""
         return self._policy.carries_out(memory)
 
+    def interrupted(self, memory: Memory, rows: NDArray[np.bool_]) -> Memory:
+        """See `Policy.interrupted`."""
+        return self._policy.interrupted(memory, rows)
+
 
 class Encodes(Wrapper):
     """A fitted encoder before an agent of codes."""

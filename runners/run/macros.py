@@ -102,8 +102,13 @@ def check_takes_macros(agent: AgentSpec, agent_config: Any) -> None:
         ValueError: one line, when it can't.
     """
     takes = agent.kind == "learner" and getattr(agent.agent_class(), "discounts_each", False)
-    if not takes or not hasattr(agent_config, "gamma"):
+    if not takes:
         raise ValueError(
             f"{agent.name} discounts each decision alike, so it takes no macros; "
             "the tabular agents, dqn, pqn and ppo do"
+        )
+    if not hasattr(agent_config, "gamma"):
+        raise ValueError(
+            f"{agent.name} takes no macros: it has no setting gamma, by which rewards within a decision are "
+            "discounted"
         )

@@ -173,7 +173,7 @@ def _settings(folder: Path) -> dict[str, str | float]:
         else:
             found[prefix] = value if isinstance(value, (str, int, float)) else str(value)
 
-    for part in ("agent", "encoder", "env", "run"):
+    for part in ("agent", "encoder", "env", "macros", "run"):
         collect(part, plain.get(part, {}))
     return found
 

@@ -47,7 +47,8 @@ def find_macros(settings: MacroSettings, environment: Environment, env_config: A
         if settings.source == RANDOM:
             sequences = drawn(int(space.n), number, longest, rng)
         else:
-            policy = contestant.policy(env) if contestant else find_teacher(env, environment, None)
+            cure = "--macros.source names a run, or random"
+            policy = contestant.policy(env) if contestant else find_teacher(env, environment, None, cure)
             mixture = PolicyMixture([policy], 0.0, int(space.n), rng)
             recorded = play_mixture(env, mixture, RECORDED, seed)
             sequences = mined(episodes_of(recorded.action, recorded.ended), number, longest)

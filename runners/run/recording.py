@@ -86,7 +86,9 @@ class PolicyMixture(Policy):
         random = self._rng.random(len(obs)) < self._epsilon
         action = np.where(random, weights.argmax(axis=1), action)
         self.advice = each[-1].action if self._teacher else action
-        return action, tuple(chosen.memory for chosen in each)
+        # Whoever was about something for longer knows by this where it came to nothing.
+        pairs = zip(asked, each, strict=True)
+        return action, tuple(policy.interrupted(own.memory, own.action != action) for policy, own in pairs)
 
 
 @dataclass(frozen=True)
@@ -344,13 +346,16 @@ def check_target(target: str, declared: Collection[str]) -> None:
         raise ValueError(f"the target {target} needs a world that tells of it; here are {', '.join(known)}")
 
 
-def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> Policy:
+def find_teacher(
+    env: VectorEnv, environment: Environment, name: str | None, cure: str = "name a run as the teacher"
+) -> Policy:
     """Who says what should be done.
 
     Args:
         env: where it is asked.
         environment: what that is.
         name: a reference of the world, or a run's folder; None: the world's `expert`, or its first reference.
+        cure: what to do where there is none, for the message.
 
     Raises:
         ValueError: when the world has no reference and none is named.
@@ -359,7 +364,7 @@ def find_teacher(env: VectorEnv, environment: Environment, name: str | None) -> 
     names = tuple(world.references()) if world else ()
     name = name or ("expert" if "expert" in names else next(iter(names), None))
     if name is None:
-        raise ValueError(f"{environment.id} has no reference to learn from; name a run as the teacher")
+        raise ValueError(f"{environment.id} has no reference to learn from; {cure}")
     return find_contestant(name, environment).policy(env)
 
 

@@ -213,6 +213,9 @@ def read_request(
     description = f"{called.description}\n\nThese settings of {spec.name} in {environment.name}: {found}."
     given = parse(default.given, flags, prog=prog, description=description)
     said = {flag.partition("=")[0].replace("_", "-") for flag in flags}
+    idle = sorted(flag for flag in said if flag.startswith("--macros."))
+    if idle and "--macros.number" not in idle:
+        raise ValueError(f"{idle[0]} needs a number of macro-actions too, such as --macros 8")
     return stretch(default._replace(given=given), default.given.run, said)
 
 

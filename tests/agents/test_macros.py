@@ -11,7 +11,7 @@ from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from meze.agents.base import Learner, Policy, Transition
-from meze.agents.costs import Paying
+from meze.agents.costs import MixedPolicy, Paying
 from meze.agents.deep.ppo import advantages
 from meze.agents.deep.pqn import lambda_returns
 from meze.agents.encoders.wrappers import Encodes
@@ -26,8 +26,10 @@ from meze.agents.macros import (
     occurrences,
 )
 from meze.agents.registry import find_agent, make_agent
+from meze.agents.schedules import Schedule
 from meze.agents.wrappers import ORDER, Taught, WrappedLearner, in_order
 from meze.comparing import assert_same
+from meze.runners.run.recording import PolicyMixture
 from meze.runners.run.rollout import Rollout, evaluate
 
 LEFT, RIGHT, STAY = range(3)
@@ -121,6 +123,11 @@ def test_occurrences_do_not_overlap_and_end_with_their_episode():
     assert occurrences([(1, 1, 1), (1, 1)], 2) == Counter({(1, 1): 2})
     assert mined([[0, 1], [0, 1], [1, 0, 2]], 3, 5) == [(0, 1)]
     assert mined([[0, 1, 2]], 3, 5) == []
+
+
+def test_only_what_begins_with_what_occurs_twice_is_counted():
+    assert {*occurrences([(*range(50),)], 10)} == {(k, k + 1) for k in range(49)}
+    assert occurrences([(0, 1, 2), (0, 1, 2)], 3) == Counter({(0, 1): 2, (1, 2): 2, (0, 1, 2): 2})
 
 
 def test_the_first_saves_most_and_the_next_is_looked_for_in_what_is_left():
@@ -238,6 +245,32 @@ def test_it_is_asked_again_where_the_mask_forbids_what_comes_next():
     _, memory, *_ = policy.act(np.zeros(2, int))
     action, memory, *_ = policy.act(np.zeros(2, int), memory, mask=np.array([[1, 1, 0], [1, 1, 1]]))
     assert action.tolist() == [LEFT, STAY] and memory.choice.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize("before", ["nothing", "encoder", "mixture"])
+def test_a_teacher_gives_up_the_sequence_that_nobody_plays(before):
+    class Teacher(Policy):
+        def act(self, obs, memory=None, *, explore=False, mask=None):
+            return np.where(obs == 0, 3, RIGHT), memory
+
+    class Student(Policy):  # does in its first row as it should
+        def act(self, obs, memory=None, *, explore=False, mask=None):
+            return np.array([LEFT, RIGHT]), memory
+
+    class Same:
+        def transform(self, obs):
+            return obs
+
+    teacher = MacroPolicy(Teacher(), Macros(3, ((LEFT,) * 3,)))
+    if before == "encoder":
+        teacher = Encodes(Same()).policy(teacher)
+    elif before == "mixture":
+        teacher = MixedPolicy([teacher], [1.0], np.random.default_rng(0))
+    mixture, memory, told = PolicyMixture([Student()], 0, 3, np.random.default_rng(0), teacher), None, []
+    for place in (0, 5, 5, 5):
+        _, memory = mixture.act(np.array([place, place]), memory)
+        told.append(mixture.advice.tolist())
+    assert np.transpose(told).tolist() == [[LEFT, LEFT, LEFT, RIGHT], [LEFT, RIGHT, RIGHT, RIGHT]]
 
 
 def test_values_are_those_of_the_best_that_begins_with_an_action():
@@ -372,6 +405,19 @@ def test_n_steps_are_discounted_by_their_product():
             assert kept["discount"][row, t] == pytest.approx(d1 * d2 * d3)
 
 
+def test_the_correction_of_priorities_goes_by_steps_of_the_world():
+    changes = {"prioritized": True, "priority_correction": Schedule(0.0, 1.0, 1_000)}
+    changes["buffer_checkpoint"] = "full"
+    learner, other = (learner_of("dqn", 4, 0.9, **changes) for _ in range(2))
+    rollout = Rollout(city(autoreset_mode=AutoresetMode.SAME_STEP), learner.policy, 5)
+    for steps in (None, np.full(8, 3)):
+        learner.learn(rollout.step()[0]._replace(steps=steps))
+        assert ("replay.steps" in learner.state_dict()) == (steps is not None)
+    other.load_state_dict(learner.state_dict())
+    for each in (learner, other):
+        assert float(each._replay._priorities._beta) == pytest.approx(4 * 8 / 1_000)
+
+
 def test_lambda_returns_and_advantages_take_a_discount_a_step():
     rng = np.random.default_rng(0)
     reward, value, after, discount = (torch.from_numpy(rng.random((4, 3))) for _ in range(4))
@@ -423,6 +469,39 @@ def test_a_model_remembers_what_was_discounted():
     again = make_agent("value-iteration", Discrete(3), Discrete(1), num_envs=2, config=learner.config, seed=1)
     again.load_state_dict(learner.state_dict())
     assert_same(again.state_dict(), learner.state_dict(), "state")
+
+
+def says_half(batch):
+    return batch._replace(discount=np.full(8, 0.5))
+
+
+@pytest.mark.parametrize(
+    ("name", "part", "changes"),
+    [
+        ("sarsa-lambda", "traces.discount", {}),
+        ("n-step-sarsa", "last.discount", {}),
+        ("dyna-q", "model.discount", {}),
+        ("pqn", "rollout.discount", {}),
+        ("ppo", "returns.discount", {"normalize_rewards": True}),
+        ("dqn", "replay.passed", {"buffer_checkpoint": "full"}),
+    ],
+)
+def test_saved_discounts_out_of_their_range_are_refused(name, part, changes):
+    learner = learner_of(name, 4, 0.9, **changes)
+    state = trained(city(autoreset_mode=AutoresetMode.SAME_STEP), learner, says_half, steps=5)
+    learner_of(name, 4, 0.9, **changes).load_state_dict(state)
+    for wrong in (-0.1, 1.1, np.nan):
+        altered = {**state, part: np.full_like(state[part], wrong)}
+        with pytest.raises(ValueError, match=r"out of (its )?range|is no number"):
+            learner_of(name, 4, 0.9, **changes).load_state_dict(altered)
+
+
+@pytest.mark.parametrize("changes", [(says_half, lambda batch: batch), (lambda batch: batch, says_half)])
+def test_a_rollout_of_a_run_of_the_other_kind_is_refused(changes):
+    env, other = city(autoreset_mode=AutoresetMode.SAME_STEP), learner_of("pqn", 4, 0.9)
+    other.load_state_dict(trained(env, learner_of("pqn", 4, 0.9), changes[0], steps=5))
+    with pytest.raises(ValueError, match="some steps of a rollout tell discount, and others do not"):
+        trained(env, other, changes[1], steps=1)
 
 
 # --- One contract ---------------------------------------------------------------------------------------

@@ -436,7 +436,7 @@ def test_a_list_of_traces_that_no_run_could_have_stays_in_its_room():
             {"trace_decay": 0.5, "traces": "Dutch"},
             "traces is one of accumulating, replacing, dutch; got 'Dutch'",
         ),
-        # Each trace is three numbers, and each step two.
+        # Each trace is three numbers, and each step two, but for its discount.
         ({"trace_decay": 1.0, "num_envs": MAX_TABLE_VALUES // 2_000}, "--agent.trace-decay lowers them"),
         ({"n_step": MAX_TABLE_VALUES // 2 + 1}, "--agent.n-step lowers them"),
     ],
@@ -444,3 +444,10 @@ def test_a_list_of_traces_that_no_run_could_have_stays_in_its_room():
 def test_settings_that_can_not_be(rest, words):
     with pytest.raises(ValueError, match=words):
         make(1_000, 1, **rest)
+
+
+def test_so_many_steps_as_the_bound_says_are_kept(monkeypatch):
+    monkeypatch.setattr("meze.agents.traces.MAX_TABLE_VALUES", 1_000)
+    assert make(10, 1, n_step=500).last.pair.shape == (1, 500)
+    with pytest.raises(ValueError, match="at most 1000 values of its streams, here 1002"):
+        make(10, 1, n_step=501)

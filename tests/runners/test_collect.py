@@ -9,6 +9,7 @@ import warnings
 import numpy as np
 import pytest
 from gymnasium.vector import AutoresetMode
+from meze.agents.base import Policy
 from meze.envs.city.jams import road_ahead
 from meze.envs.city.world import City
 from meze.envs.core.measures import Event, Target
@@ -71,18 +72,18 @@ def test_what_was_cut_short_is_told(tmp_path):
         read_recorded(tmp_path)
 
 
-class Counting:
+class Counting(Policy):
     """Does one thing after the other, each episode anew, and remembers how far it is."""
 
-    def act(self, obs, memory=None, *, explore, mask=None):
+    def act(self, obs, memory=None, *, explore=False, mask=None):
         steps = np.zeros(len(obs), np.int64) if memory is None else memory
         return steps % 4, steps + 1
 
 
-class Turning:
+class Turning(Policy):
     """Turns left and remembers nothing."""
 
-    def act(self, obs, memory=None, *, explore, mask=None):
+    def act(self, obs, memory=None, *, explore=False, mask=None):
         return np.full(len(obs), 2), None
 
 

@@ -4,9 +4,12 @@ import json
 
 import numpy as np
 import pytest
+from meze.agents.registry import NoSettings, find_agent
 from meze.runners import cli
 from meze.runners.run.folder import load
+from meze.runners.run.macros import check_takes_macros
 from meze.runners.run.mining import episodes_of
+from meze.runners.setup.resolve import find_environment, world_class
 from meze.runners.show.sources import WatchSettings, find_source, make_viewer
 from run_files import assert_same_end, kill_and_resume, only_run, play_here, rows
 
@@ -168,6 +171,23 @@ def test_who_can_not_take_them_says_so(args, words, tmp_path, capsys):
     said = refused(capsys, "train", *args, *SHORT[2:], "--macros", "2", "--out", tmp_path)
     assert words in said
     assert not list(tmp_path.iterdir())
+
+
+def test_a_learner_without_gamma_takes_none():
+    with pytest.raises(ValueError, match="has no setting gamma, by which rewards within a decision are"):
+        check_takes_macros(find_agent("q-learning"), NoSettings())
+
+
+@pytest.mark.parametrize("flag", [["--macros.source", "random"], ["--macros.longest=3"]])
+def test_settings_of_macros_without_a_number_are_refused(flag, tmp_path, capsys):
+    said = refused(capsys, "train", *CORRIDOR[:-2], *flag, "--out", tmp_path)
+    assert f"{flag[0].partition('=')[0]} needs a number" in said and not list(tmp_path.iterdir())
+
+
+def test_where_nobody_can_be_recorded_the_flag_is_named(tmp_path, capsys, monkeypatch):
+    monkeypatch.setattr(world_class(find_environment("corridor")), "references", lambda self: {})
+    said = refused(capsys, "train", *CORRIDOR, "--out", tmp_path)
+    assert "no reference to learn from; --macros.source names a run, or random" in said
 
 
 def test_sequences_of_a_run_in_another_world_are_refused(run, tmp_path, capsys):

@@ -96,6 +96,7 @@ def test_tensorboard_groups_what_it_shows_and_knows_settings_and_final_scores(tm
     config = {
         "agent": agent,
         "env": {"id": "toy", "config": {"map": None, "sizes": [1, 2]}},
+        "macros": {"number": 8, "source": "expert"},
         "run": {"steps": 9},
     }
     (tmp_path / "config.json").write_text(json.dumps(config))
@@ -124,4 +125,4 @@ def test_tensorboard_groups_what_it_shows_and_knows_settings_and_final_scores(tm
     hparams = metadata.parse_session_start_info_plugin_data(content).hparams
     assert hparams["agent.gamma"].number_value == 0.5 and hparams["agent.name"].string_value == "sarsa"
     assert hparams["env.map"].string_value == "None" and hparams["env.sizes"].string_value == "[1, 2]"
-    assert hparams["run.steps"].number_value == 9
+    assert hparams["run.steps"].number_value == 9 and hparams["macros.number"].number_value == 8
