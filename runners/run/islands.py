@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,8 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from ...agents import checkpoint
+from ...files import refuse_links
+from ..setup.files import read_json, write_json
 from ..setup.interrupts import Stop, exit_code, raising
 from ..setup.seeds import stream_seeds
 from .base import crossed
@@ -206,12 +207,19 @@ class Islands(Search):
         return self._here[number]
 
     def _prepare(self) -> None:
-        """Puts all that an island needs into its folder."""
+        """Puts all that an island needs into its folder, with the settings that this command has.
+
+        Raises:
+            ValueError: one line, where a link leads out of the run.
+        """
+        whole = self.run.path / "islands"
+        refuse_links(whole, *whole.rglob("*"))
+        plain = read_json(self.run.path / "config.json") | self.config.described()
         for folder in self._folders:
             folder.checkpoints.mkdir(parents=True, exist_ok=True)
             if self.config.encoding:
                 self.config.encoding.write(folder.path)
-            shutil.copyfile(self.run.path / "config.json", folder.path / "config.json")
+            write_json(folder.path / "config.json", plain)
 
     def _tasks(self, until: int) -> Iterator[Task]:
         """A task for each island."""

@@ -1,5 +1,6 @@
 """Populations on islands: who goes where, and that the end depends on nobody who did the work."""
 
+import dataclasses
 import json
 import shutil
 import signal
@@ -166,12 +167,34 @@ def test_what_an_island_can_not_take_in_is_named(tmp_path, capsys) -> None:
     assert str(path) in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("name", [".", "1", "1/checkpoints", "1/config.json"])
+def test_nothing_is_written_through_links(name, tmp_path, capsys) -> None:
+    assert train("genetic", tmp_path / "runs", generations=2) == 0
+    run = only_run(tmp_path / "runs")
+    link, mine = run / "islands" / name, tmp_path / "mine"
+    link.rename(mine)
+    link.symlink_to(mine)
+    before = {path: path.read_bytes() for path in [mine, *mine.rglob("*")] if path.is_file()}
+    assert cli.main(["train", "--resume", str(run), "--generations", "4"]) == 2
+    assert f"{link} is a link" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in [mine, *mine.rglob("*")] if path.is_file()}
+
+
+def test_islands_go_on_with_the_settings_of_the_command(tmp_path) -> None:
+    assert train("genetic", tmp_path, generations=2) == 0
+    run = only_run(tmp_path)
+    assert cli.main(["train", "--resume", str(run), "--generations", "4", "--num-threads", "2"]) == 0
+    own = RunDir(run / "islands" / "2").config()
+    assert own.settings.num_threads == 2
+    assert own == dataclasses.replace(RunDir(run).config(), settings=own.settings)
+
+
 def test_settings_are_checked(tmp_path, capsys) -> None:
     for flags, words in (
         (["--islands", "0"], "islands must be at least 1"),
         (["--islands", "5000"], "islands must be at most 1,024"),
         (["--migrate-every", "0"], "migrate_every must be at least 1"),
-        (["--islands", "1", "--jobs", "2"], "jobs are for islands"),
+        (["--islands", "1", "--jobs", "2"], "are for islands"),
     ):
         assert train("genetic", tmp_path, *flags) == 2
         assert words in capsys.readouterr().err
