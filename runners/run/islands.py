@@ -92,8 +92,16 @@ class Island(Search):
             row = self.evaluated(stop)
             self.log.write(self.steps, row)
             self.save()
-            for step in self.run.steps()[:-KEPT]:
-                self.run.checkpoint_path(step).unlink()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Deletes checkpoints but for the newest ones, and genomes that arrived before these."""
+        steps = self.run.steps()
+        for step in steps[:-KEPT]:
+            self.run.checkpoint_path(step).unlink()
+        for path in self.run.path.glob("arrival-*.safetensors"):
+            if path < arrival(self.run, steps[-KEPT:][0]):
+                path.unlink()
 
     def close(self) -> None:
         """Closes files, and the environments if they are its own."""
@@ -178,8 +186,11 @@ class Islands(Search):
             return self._play_here(until, stop)
         failures: dict[str, str] = {}
         try:
-            with raising(), self._executor.running(self._tasks(until)) as ended:
-                failures = {task.name: reason for task, reason in ended if reason}
+            with raising():
+                if stop.is_set():  # by a Ctrl-C since the last round
+                    return False
+                with self._executor.running(self._tasks(until)) as ended:
+                    failures = {task.name: reason for task, reason in ended if reason}
         except KeyboardInterrupt as error:
             stop.set()
             if isinstance(stop, Stop):
@@ -240,7 +251,10 @@ class Islands(Search):
             steps += int(state["steps"])
             assert self.agent.fitness is not None, "an island is saved when its generation was told"
             fitness.append(self.agent.fitness)
-            told.append(read_rows(island.path / METRICS)[-1])
+            rows = read_rows(island.path / METRICS)
+            if not rows:
+                raise ValueError(f"{island.path / METRICS} has no rows: it was deleted, or emptied")
+            told.append(rows[-1])
             if until % self.config.settings.migrate_every == 0:
                 following = self._folders[(number + 1) % len(self._folders)]
                 checkpoint.save(arrival(following, until), self.agent.emigrant())

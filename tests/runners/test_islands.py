@@ -1,9 +1,10 @@
 """Populations on islands: who goes where, and that the end depends on nobody who did the work."""
 
+import contextlib
 import dataclasses
 import json
-import shutil
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -161,7 +162,6 @@ def test_what_an_island_can_not_take_in_is_named(tmp_path, capsys) -> None:
         checkpoint.save(path, arrived | change)
         assert cli.main(["train", "--resume", str(run), "--generations", "4"]) == 2
         assert f"{path} does not fit the island" in capsys.readouterr().err
-    shutil.copy(islands.arrival(RunDir(run / "islands" / "0"), 2), path)
     path.unlink()
     assert cli.main(["train", "--resume", str(run), "--generations", "4"]) == 2
     assert str(path) in capsys.readouterr().err
@@ -187,6 +187,45 @@ def test_islands_go_on_with_the_settings_of_the_command(tmp_path) -> None:
     own = RunDir(run / "islands" / "2").config()
     assert own.settings.num_threads == 2
     assert own == dataclasses.replace(RunDir(run).config(), settings=own.settings)
+
+
+def test_no_round_begins_after_it_was_interrupted(tmp_path, monkeypatch) -> None:
+    class Recorded:
+        begun = 0
+
+        @contextlib.contextmanager
+        def running(self, tasks):
+            self.begun += len(list(tasks))
+            yield iter(())
+
+    assert train("genetic", tmp_path, generations=2) == 0
+    run, recorded, stop = RunDir(only_run(tmp_path)), Recorded(), threading.Event()
+    monkeypatch.setattr(islands, "make_executor", lambda machines: recorded)
+    config = run.config()
+    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, jobs=1, generations=4))
+    job = islands.Islands(config, run, run.newest_sound())
+    stop.set()
+    assert not job.advance(job.progress(), stop)
+    job.close()
+    assert recorded.begun == 0
+
+
+def test_an_island_without_metrics_is_named(tmp_path, capsys) -> None:
+    assert train("genetic", tmp_path, generations=2) == 0
+    run = only_run(tmp_path)
+    (run / "checkpoints" / "step-000000000002.safetensors").unlink()
+    path = run / "islands" / "1" / "metrics.csv"
+    for spoil in lambda: path.write_text(""), path.unlink:
+        spoil()
+        assert cli.main(["train", "--resume", str(run)]) == 2
+        assert f"{path} has no rows" in capsys.readouterr().err
+
+
+def test_genomes_that_arrived_long_ago_are_deleted(tmp_path) -> None:
+    assert train("genetic", tmp_path, generations=7) == 0
+    own = RunDir(only_run(tmp_path) / "islands" / "1")
+    assert own.steps() == [6, 7]
+    assert list(own.path.glob("arrival-*")) == [islands.arrival(own, 6)]
 
 
 def test_settings_are_checked(tmp_path, capsys) -> None:
