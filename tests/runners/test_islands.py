@@ -202,7 +202,7 @@ def test_no_round_begins_after_it_was_interrupted(tmp_path, monkeypatch) -> None
     run, recorded, stop = RunDir(only_run(tmp_path)), Recorded(), threading.Event()
     monkeypatch.setattr(islands, "make_executor", lambda machines: recorded)
     config = run.config()
-    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, jobs=1, generations=4))
+    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, jobs=2, generations=4))
     job = islands.Islands(config, run, run.newest_sound())
     stop.set()
     assert not job.advance(job.progress(), stop)
