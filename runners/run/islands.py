@@ -24,7 +24,7 @@ from gymnasium.vector import VectorEnv
 
 from ...agents import checkpoint
 from ...files import refuse_links
-from ..setup.files import read_json, write_json
+from ..setup.files import PATIENCE, held, read_json, write_json
 from ..setup.interrupts import Stop, exit_code, raising
 from ..setup.seeds import stream_seeds
 from .base import crossed
@@ -285,11 +285,12 @@ def main(words: Sequence[str], stop: threading.Event) -> None:
     """Evolves the island that the words say; see `executor.serve`."""
     folder, env_id, number, until = words
     run = RunDir.open(folder)
-    island = Island(run.config(env_id), run, int(number))
-    try:
-        island.evolve(int(until), stop)
-    finally:
-        island.close()
+    with held(run.path, PATIENCE):
+        island = Island(run.config(env_id), run, int(number))
+        try:
+            island.evolve(int(until), stop)
+        finally:
+            island.close()
 
 
 if __name__ == "__main__":
