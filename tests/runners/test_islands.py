@@ -13,6 +13,7 @@ from meze.runners import cli
 from meze.runners.run import islands, search
 from meze.runners.run.executor import Stopped
 from meze.runners.run.folder import RunDir
+from meze.runners.setup.files import held
 from meze.runners.setup.interrupts import INTERRUPTED
 from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 
@@ -226,6 +227,29 @@ def test_genomes_that_arrived_long_ago_are_deleted(tmp_path) -> None:
     own = RunDir(only_run(tmp_path) / "islands" / "1")
     assert own.steps() == [6, 7]
     assert list(own.path.glob("arrival-*")) == [islands.arrival(own, 6)]
+
+
+def test_an_island_is_held_while_it_evolves(tmp_path, monkeypatch) -> None:
+    assert train("genetic", tmp_path, generations=2) == 0
+    folder = only_run(tmp_path) / "islands" / "1"
+    monkeypatch.setattr(islands, "PATIENCE", 0.1)
+    words = str(folder), "toy/Corridor-v0", "1", "3"
+    with held(folder), pytest.raises(ValueError, match="is being written by another process"):
+        islands.main(words, threading.Event())
+    assert RunDir(folder).reached() == 2
+    islands.main(words, threading.Event())
+    assert RunDir(folder).reached() == 3
+
+
+def test_islands_are_not_listed_as_runs(tmp_path, capsys) -> None:
+    assert train("genetic", tmp_path, generations=2) == 0
+    run = only_run(tmp_path)
+    capsys.readouterr()
+    assert cli.main(["watch", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("a run") == 1 and f"meze watch {run}" in said
+    assert cli.main(["watch", str(run / "islands")]) == 0  # unless they are asked for
+    assert capsys.readouterr().out.count("a run") == 3
 
 
 def test_settings_are_checked(tmp_path, capsys) -> None:
