@@ -94,8 +94,9 @@ def list_folder(folder: Path) -> None:
         rows.append((path.name, *told))
         sound.append(path.name)
     for path in sorted(folder.rglob("config.json")):
-        if (path.parent / "checkpoints").is_dir():
-            rows.append((str(path.parent.relative_to(folder)), "a run", *[""] * 4))
+        own = path.parent.relative_to(folder)
+        if (path.parent / "checkpoints").is_dir() and own.parent.name != "islands":  # parts of a run
+            rows.append((str(own), "a run", *[""] * 4))
             sound.append(rows[-1][0])
     if not rows:
         raise ValueError(f"there is no run and no replay in {folder}")

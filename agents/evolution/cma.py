@@ -33,7 +33,9 @@ from .population import PopulationPolicy, checked_fitness
 MOST_COVARIANCES = 200
 """Of longer genomes only the variances are learned."""
 LARGEST = 1e6
-"""Weights, and what adapts their distribution, lie between this and its negative."""
+"""The mean's weights and their standard deviations do not grow beyond this."""
+FARTHEST = 1e12
+"""A state's weights, deviations and paths are at most so large; draws and paths may lie beyond `LARGEST`."""
 ADAPTED = ("mean", "C", "p_sigma", "pc")
 """Arrays that change in the library's object from generation to generation, beside the step `sigma`."""
 
@@ -95,7 +97,7 @@ class CmaEs(Searcher):
         """Draws the first generation, for one environment's spaces.
 
         Raises:
-            ValueError: when the spaces do not fit, or a genome would be too long.
+            ValueError: when the spaces do not fit, a genome would be too long, or a generation too large.
         """
         self.config = config
         with fitting(self.name, observation_space, action_space):
@@ -104,6 +106,11 @@ class CmaEs(Searcher):
         size = self.genome.size
         adapting = CMA if size <= MOST_COVARIANCES else SepCMA
         self._cma: Any = adapting(np.zeros(size), config.sigma, population_size=config.population_size)
+        if 1 - self._cma._c1 - self._cma._cmu <= 0:
+            raise ValueError(
+                f"of {config.population_size:,} genomes cma-es can't learn the variances of {size:,} "
+                "weights, which would become negative; fewer genomes would do"
+            )
         self._distribution = self._adapted()
         self.policy = self.genome.policy_of(self._genes(np.zeros((1, size))), None)
         self._sample()
@@ -139,9 +146,13 @@ class CmaEs(Searcher):
         """
         self.fitness = checked_fitness(fitness, len(self.population))
         solutions = self.population / self.genome.units
-        with one_thread():
+        with one_thread(), np.errstate(all="ignore"):
             self._cma.tell(list(zip(solutions, (-self.fitness).tolist(), strict=True)))  # it minimises
+        if not all(np.isfinite(each).all() for each in self._adapted().values()):
+            raise ValueError("the distribution of weights went out of range")
+        self._cma._mean = np.clip(self._cma._mean, -LARGEST, LARGEST)
         self._distribution = self._adapted()
+        self._cma._sigma = min(self._cma._sigma, LARGEST / _deviations(self._distribution).max())
         self.policy.genes = self._genes(self._cma.mean[None])
         self.generation += 1
         return {
@@ -207,12 +218,12 @@ class CmaEs(Searcher):
         check_algorithm(state, self.name)
         found = {name: taken(state, name, np.float64, *own.shape) for name, own in self._distribution.items()}
         population = taken(state, "population", np.float32, *self.population.shape)
-        variances = found["C"].diagonal() if found["C"].ndim == 2 else found["C"]
         sigma, generation = float(state["sigma"]), int(state["generation"])
-        if not 0.0 < sigma <= LARGEST or (variances <= 0.0).any() or generation < 0:
+        if not 0.0 < sigma < np.inf or not _are_covariances(found["C"]) or generation < 0:
             raise ValueError("the state holds no distribution of weights")
-        if any((np.abs(each) > LARGEST).any() for each in (found["mean"], found["C"])):
-            raise ValueError("the state holds weights or variances that are out of range")
+        lengths = found["mean"], found["p_sigma"], sigma * found["pc"], sigma * _deviations(found)
+        if any((np.abs(each) > FARTHEST).any() for each in (*lengths, population / self.genome.units)):
+            raise ValueError("the state holds weights, variances or paths that are out of range")
         self.generation = generation
         self._go_on(found, sigma)
         self.population = population.copy()
@@ -230,3 +241,19 @@ class CmaEs(Searcher):
             setattr(self._cma, f"_{name}", value.copy())
         self._cma._sigma, self._cma._g = sigma, self.generation
         self._distribution = self._adapted()
+
+
+def _deviations(distribution: Mapping[str, NDArray[np.float64]]) -> NDArray[np.float64]:
+    """(L,) standard deviations of weights, in steps."""
+    covariances = distribution["C"]
+    return np.sqrt(covariances.diagonal() if covariances.ndim == 2 else covariances)
+
+
+def _are_covariances(matrix: NDArray[np.float64]) -> bool:
+    """Whether weights can have these covariances, or variances alone."""
+    if matrix.ndim == 1:
+        return bool((matrix > 0.0).all())
+    if not np.allclose(matrix, matrix.T, rtol=0.0, atol=1e-9 * np.abs(matrix).max()):
+        return False
+    with one_thread():
+        return bool(np.linalg.eigvalsh(matrix).min() > 0.0)

@@ -77,13 +77,23 @@ def packed(folder: Path, patterns: Sequence[str]) -> Files:
 
 
 def put(folder: Path, files: Files, gone: Iterable[str] = ()) -> None:
-    """Writes files into a folder, each whole or not at all, and deletes some."""
+    """Writes files into a folder, each whole or not at all, and deletes some.
+
+    Raises:
+        ValueError: one line, for a name that leads out of the folder.
+    """
     for name, content in files:
-        path = folder / name
+        path = _below(folder, name)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_whole(path, content)
     for name in gone:
-        (folder / name).unlink(missing_ok=True)
+        _below(folder, name).unlink(missing_ok=True)
+
+
+def _below(folder: Path, name: str) -> Path:
+    if Path(name).is_absolute() or ".." in Path(name).parts:
+        raise ValueError(f"the other machine names {name!r}, which is not in the task's folder")
+    return folder / name
 
 
 def _marks(folder: Path, patterns: Sequence[str]) -> dict[str, Mark]:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import dataclasses
 import math
-import shutil
 import threading
 import time
 from collections.abc import Iterator, Sequence
@@ -24,6 +23,8 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 
 from ...agents import checkpoint
+from ...files import refuse_links
+from ..setup.files import PATIENCE, held, read_json, write_json
 from ..setup.interrupts import Stop, exit_code, raising
 from ..setup.seeds import stream_seeds
 from .base import crossed
@@ -90,8 +91,16 @@ class Island(Search):
             row = self.evaluated(stop)
             self.log.write(self.steps, row)
             self.save()
-            for step in self.run.steps()[:-KEPT]:
-                self.run.checkpoint_path(step).unlink()
+            self._forget()
+
+    def _forget(self) -> None:
+        """Deletes checkpoints but for the newest ones, and genomes that arrived before these."""
+        steps = self.run.steps()
+        for step in steps[:-KEPT]:
+            self.run.checkpoint_path(step).unlink()
+        for path in self.run.path.glob("arrival-*.safetensors"):
+            if path < arrival(self.run, steps[-KEPT:][0]):
+                path.unlink()
 
     def close(self) -> None:
         """Closes files, and the environments if they are its own."""
@@ -187,8 +196,11 @@ class Islands(Search):
             return self._play_here(until, stop)
         failures: dict[str, str] = {}
         try:
-            with raising(), self._executor.running(self._tasks(until)) as ended:
-                failures = {task.name: reason for task, reason in ended if reason}
+            with raising():
+                if stop.is_set():  # by a Ctrl-C since the last round
+                    return False
+                with self._executor.running(self._tasks(until)) as ended:
+                    failures = {task.name: reason for task, reason in ended if reason}
         except KeyboardInterrupt as error:
             stop.set()
             if isinstance(stop, Stop):
@@ -216,12 +228,19 @@ class Islands(Search):
         return self._here[number]
 
     def _prepare(self) -> None:
-        """Puts all that an island needs into its folder."""
+        """Puts all that an island needs into its folder, with the settings that this command has.
+
+        Raises:
+            ValueError: one line, where a link leads out of the run.
+        """
+        whole = self.run.path / "islands"
+        refuse_links(whole, *whole.rglob("*"))
+        plain = read_json(self.run.path / "config.json") | self.config.described()
         for folder in self._folders:
             folder.checkpoints.mkdir(parents=True, exist_ok=True)
             if self.config.encoding:
                 self.config.encoding.write(folder.path)
-            shutil.copyfile(self.run.path / "config.json", folder.path / "config.json")
+            write_json(folder.path / "config.json", plain)
 
     def _tasks(self, until: int) -> Iterator[Task]:
         """A task for each island."""
@@ -242,7 +261,10 @@ class Islands(Search):
             steps += int(state["steps"])
             assert self.agent.fitness is not None, "an island is saved when its generation was told"
             fitness.append(self.agent.fitness)
-            told.append(read_rows(island.path / METRICS)[-1])
+            rows = read_rows(island.path / METRICS)
+            if not rows:
+                raise ValueError(f"{island.path / METRICS} has no rows: it was deleted, or emptied")
+            told.append(rows[-1])
             if until % self.config.settings.migrate_every == 0:
                 following = self._folders[(number + 1) % len(self._folders)]
                 checkpoint.save(arrival(following, until), self.agent.emigrant())
@@ -273,11 +295,12 @@ def main(words: Sequence[str], stop: threading.Event) -> None:
     """Evolves the island that the words say; see `executor.serve`."""
     folder, env_id, number, until = words
     run = RunDir.open(folder)
-    island = Island(run.config(env_id), run, int(number))
-    try:
-        island.evolve(int(until), stop)
-    finally:
-        island.close()
+    with held(run.path, PATIENCE):
+        island = Island(run.config(env_id), run, int(number))
+        try:
+            island.evolve(int(until), stop)
+        finally:
+            island.close()
 
 
 if __name__ == "__main__":

@@ -126,7 +126,7 @@ class RayExecutor:
         return max(1, fit if self._jobs is None else self._jobs)
 
     def _begin(self, flight: _Flight) -> tuple[Task, str] | None:
-        flight.steps, flight.begun = self._steps(flight), False
+        flight.steps, flight.begun, flight.actor = self._steps(flight), False, None
         return self._advance(flight, None, deque())
 
     def _advance(self, flight: _Flight, ref: Any, again: deque[_Flight]) -> tuple[Task, str] | None:
@@ -204,6 +204,7 @@ class RayExecutor:
         if self._under_way:
             print(f"waiting until what is trained is saved, {len(self._under_way)} under way", flush=True)
         while self._under_way:
+            self._release()  # cores for which a task may wait that must begin before it can end
             for ref in self._news():
                 self._advance(self._under_way.pop(ref), ref, deque())
 

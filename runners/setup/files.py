@@ -19,7 +19,8 @@ from ...files import check_regular, open_own, write_whole
 MOST_BYTES = 1 << 26
 """The largest JSON or TOML file that is read."""
 PATIENCE = 60.0
-"""Seconds to wait for another process, none of which holds a lock for long."""
+"""Seconds to wait for another process: none holds a lock for long, and who did a task before, and was taken
+for lost, is about to notice that it is not wanted any more."""
 
 
 def new_folder(parent: Path, stem: str) -> Path:

@@ -31,7 +31,7 @@ from ..run.folder import RunDir
 from ..run.metrics import METRICS, read_rows
 from ..run.rollout import Tally, action_mask
 from ..run.start import begun, make_training
-from ..setup.files import held
+from ..setup.files import PATIENCE, held
 from ..setup.resolve import Environment, make_vector, world_class
 from ..setup.settings import from_plain
 from ..show.films import write_loop
@@ -77,7 +77,7 @@ def _train(
     out = tournament.path / "runs" / tournament.stem(number)
     settings = dataclasses.replace(config.settings, seed=seed)
     config, run = begun(dataclasses.replace(config, settings=settings), out)
-    with held(run.path):
+    with held(run.path, PATIENCE):
         training = make_training(config, run)
         try:
             ended = _train_for(training, 60 * (tournament.budget.minutes or math.inf), stop)

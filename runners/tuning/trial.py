@@ -27,15 +27,13 @@ from ..run.folder import RunDir
 from ..run.metrics import METRICS, read_rows
 from ..run.progress import ProgressLine
 from ..run.start import begun, make_training
-from ..setup.files import held, write_json
+from ..setup.files import PATIENCE, held, write_json
 from ..setup.kinds import KINDS
 from ..setup.resolve import world_class
 from .study import Study
 
 LAST = 3
 """Evaluations at the end of a run whose mean is its score: a single one rewards policies that flicker."""
-PATIENCE = 60.0
-"""Seconds to wait for who did the same before, and is about to notice that it is not wanted any more."""
 LATE = 2
 """What never reaches a score counts as so many times as long as it was trained."""
 

@@ -113,6 +113,56 @@ def test_a_state_that_does_not_fit_is_refused(settings) -> None:
         make(**settings).load_state_dict(state)
 
 
+@pytest.mark.parametrize("settings", [{}, LONG])
+def test_a_state_out_of_range_is_refused(settings) -> None:
+    searcher = make(**settings)
+    search(searcher, ridge, 2)
+    for name, value in {"p_sigma": 1e300, "pc": 1e300, "population": 1e35, "C": 1e30}.items():
+        state = searcher.state_dict()
+        state[name].flat[0] = value
+        with pytest.raises(ValueError, match="out of range"):
+            make(**settings).load_state_dict(state)
+    with pytest.raises(ValueError, match="out of range"):
+        make(**settings).load_state_dict(searcher.state_dict() | {"sigma": 1e15})
+    # Only together they say how far weights lie apart.
+    state = searcher.state_dict()
+    other = make(**settings)
+    other.load_state_dict(state | {"C": 1e12 * state["C"], "pc": 1e6 * state["pc"], "sigma": 1e-6})
+    assert np.isfinite(search(other, ridge, 3)[-1]["best"])
+
+
+def test_what_are_no_covariances_is_refused() -> None:
+    searcher = make()
+    search(searcher, ridge, 2)
+    sound = searcher.state_dict()["C"]
+    singular, lopsided, negative = np.zeros_like(sound), sound.copy(), sound.copy()
+    np.fill_diagonal(singular[1:, 1:], 1.0)
+    lopsided[0, 1] += 0.1
+    negative[0, 1] = negative[1, 0] = 100.0
+    for covariances in singular, lopsided, negative:
+        with pytest.raises(ValueError, match="no distribution"):
+            make().load_state_dict(searcher.state_dict() | {"C": covariances})
+
+
+@pytest.mark.parametrize("settings", [{}, LONG])
+def test_a_step_that_grows_without_end_stays_in_range(settings) -> None:
+    searcher = make(**settings)
+    search(searcher, ridge, 2)
+    searcher.load_state_dict(searcher.state_dict() | {"p_sigma": np.full(searcher.genome.size, 1e5)})
+    assert np.isfinite(search(searcher, ridge, 3)[-1]["mutation_step"])
+    make(**settings).load_state_dict(searcher.state_dict())
+    searcher.load_state_dict(searcher.state_dict() | {"sigma": 1e-300})
+    with pytest.raises(ValueError, match="went out of range"):
+        search(searcher, ridge, 3)
+
+
+def test_a_generation_can_be_too_large_for_variances() -> None:
+    with pytest.raises(ValueError, match="of 2,048 genomes cma-es can't learn the variances of 273 weights"):
+        make(population_size=2048, **LONG)
+    make(population_size=1024, **LONG)
+    make(population_size=2048)
+
+
 @pytest.mark.parametrize(
     ("spaces", "settings", "words"),
     [

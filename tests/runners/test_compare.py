@@ -9,16 +9,21 @@ import shutil
 import signal
 import subprocess
 import sys
+import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from filelock import FileLock
 from meze.agents.registry import find_agent
 from meze.runners import cli, compare
 from meze.runners.run import start
 from meze.runners.run.encoding import FitSettings
+from meze.runners.run.folder import RunDir
 from meze.runners.setup.resolve import find_environment
 from meze.runners.setup.settings import override
+from meze.runners.tournament import match
 from meze.runners.tournament.report import column_names, print_standings, table_rows, write_report
 from meze.runners.tournament.standings import standings
 from meze.runners.tournament.tournament import Budget, Entry, Result, Tournament, make_entries, make_entry
@@ -53,6 +58,24 @@ def whole(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         play_here(patch)
         return out, cli.main([*args, "--out", str(out)]), args
+
+
+def test_a_match_waits_for_who_was_taken_for_lost(tmp_path, monkeypatch):
+    def begins(config, run):
+        raise InterruptedError("the folder is free")
+
+    config = start.usual(find_agent("q-learning"), find_environment("city")).config
+    entry = SimpleNamespace(config=config)
+    tournament = SimpleNamespace(entries=[entry], path=tmp_path, stem=str)
+    monkeypatch.setattr(match, "begun", lambda config, out: (config, RunDir(tmp_path)))
+    monkeypatch.setattr(match, "make_training", begins)
+    lock = FileLock(tmp_path / "lock", thread_local=False)
+    lock.acquire()
+    timer = threading.Timer(0.3, lock.release)
+    timer.start()
+    with pytest.raises(InterruptedError, match="the folder is free"):
+        match._train(tournament, 0, 0, threading.Event())
+    timer.join()
 
 
 def test_everybody_is_evaluated_and_normalised(whole, capsys):

@@ -11,11 +11,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
+from unittest.mock import MagicMock
 
 import psutil
 import pytest
 from meze.runners import cli
-from meze.runners.run import executors
+from meze.runners.run import away, executors
 from meze.runners.run.executor import Processes, Task
 from meze.runners.setup.machines import Machines
 from run_files import assert_same_end, only_run, play_here
@@ -292,6 +293,62 @@ def test_who_reads_files_from_elsewhere_is_done_where_they_are(apart, task, clus
     with executors.make_executor(Machines(on="ray")).running([own]) as ended:
         assert [reason for _, reason in ended] == [""]
     assert (task.folder / "a").exists()
+
+
+# --- On a cluster that is not there ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def nowhere(monkeypatch):
+    """An executor without a cluster, and the actors that it has ended."""
+    pytest.importorskip("ray")
+    from meze.runners.run import ray_executor
+
+    killed = []
+    monkeypatch.setattr(ray_executor.ray, "kill", killed.append)
+    monkeypatch.setattr(ray_executor.ray, "get", lambda ref: ref)
+    executor = object.__new__(ray_executor.RayExecutor)
+    executor._under_way, executor._idle, executor._stopping = {}, {}, False
+    return executor, killed, ray_executor
+
+
+def test_who_is_asked_to_stop_gives_back_the_cores_for_which_others_wait(nowhere, task, monkeypatch):
+    executor, killed, module = nowhere
+
+    def ends():
+        yield
+        return "stopped"
+
+    pending = module._Flight(task("do", "a"), actor=MagicMock(), steps=ends(), begun=True)
+    next(pending.steps)
+    executor._under_way, executor._idle = {"call": pending}, {(0, False): ["idle"]}
+
+    def news():
+        assert killed == ["idle"], "the pending actor would never begin"
+        return list(executor._under_way)
+
+    monkeypatch.setattr(executor, "_news", news)
+    executor._stop()
+    pending.actor.stop.remote.assert_called_once()
+    assert not executor._under_way
+
+
+def test_an_actor_that_was_lost_is_not_taken_for_idle(nowhere, task, monkeypatch):
+    executor, _, module = nowhere
+    monkeypatch.setattr(module, "_nodes", lambda: [{"Resources": {"CPU": 1}}])
+    flight = module._Flight(replace(task("do", "a"), gpus=1), lost=1, actor="dead")
+    assert executor._begin(flight) == (flight.task, "it wants a GPU, and no machine of the cluster has one")
+    assert not executor._idle
+
+
+@pytest.mark.parametrize("name", ["/nowhere/a", "../a", "a/../../b"])
+def test_another_machine_names_files_of_the_folder_alone(name, tmp_path):
+    folder = tmp_path / "own" / "a"
+    folder.mkdir(parents=True)
+    for named in {"files": [(name, b"")]}, {"files": [], "gone": [name]}:
+        with pytest.raises(ValueError, match="not in the task's folder"):
+            away.put(folder, **named)
+    assert list(tmp_path.rglob("*")) == [tmp_path / "own", folder]
 
 
 # --- What is refused -------------------------------------------------------------------------------------

@@ -1,8 +1,10 @@
 """Populations on islands: who goes where, and that the end depends on nobody who did the work."""
 
+import contextlib
+import dataclasses
 import json
-import shutil
 import signal
+import threading
 
 import numpy as np
 import pytest
@@ -11,6 +13,7 @@ from meze.runners import cli
 from meze.runners.run import islands, search
 from meze.runners.run.executor import Stopped
 from meze.runners.run.folder import RunDir
+from meze.runners.setup.files import held
 from meze.runners.setup.interrupts import INTERRUPTED
 from run_files import assert_same_end, final, kill_and_resume, only_run, rows
 
@@ -160,10 +163,93 @@ def test_what_an_island_can_not_take_in_is_named(tmp_path, capsys) -> None:
         checkpoint.save(path, arrived | change)
         assert cli.main(["train", "--resume", str(run), "--generations", "4"]) == 2
         assert f"{path} does not fit the island" in capsys.readouterr().err
-    shutil.copy(islands.arrival(RunDir(run / "islands" / "0"), 2), path)
     path.unlink()
     assert cli.main(["train", "--resume", str(run), "--generations", "4"]) == 2
     assert str(path) in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("name", [".", "1", "1/checkpoints", "1/config.json"])
+def test_nothing_is_written_through_links(name, tmp_path, capsys) -> None:
+    assert train("genetic", tmp_path / "runs", generations=2) == 0
+    run = only_run(tmp_path / "runs")
+    link, mine = run / "islands" / name, tmp_path / "mine"
+    link.rename(mine)
+    link.symlink_to(mine)
+    before = {path: path.read_bytes() for path in [mine, *mine.rglob("*")] if path.is_file()}
+    assert cli.main(["train", "--resume", str(run), "--generations", "4"]) == 2
+    assert f"{link} is a link" in capsys.readouterr().err
+    assert before == {path: path.read_bytes() for path in [mine, *mine.rglob("*")] if path.is_file()}
+
+
+def test_islands_go_on_with_the_settings_of_the_command(tmp_path) -> None:
+    assert train("genetic", tmp_path, generations=2) == 0
+    run = only_run(tmp_path)
+    assert cli.main(["train", "--resume", str(run), "--generations", "4", "--num-threads", "2"]) == 0
+    own = RunDir(run / "islands" / "2").config()
+    assert own.settings.num_threads == 2
+    assert own == dataclasses.replace(RunDir(run).config(), settings=own.settings)
+
+
+def test_no_round_begins_after_it_was_interrupted(tmp_path, monkeypatch) -> None:
+    class Recorded:
+        begun = 0
+
+        @contextlib.contextmanager
+        def running(self, tasks):
+            self.begun += len(list(tasks))
+            yield iter(())
+
+    assert train("genetic", tmp_path, generations=2) == 0
+    run, recorded, stop = RunDir(only_run(tmp_path)), Recorded(), threading.Event()
+    monkeypatch.setattr(islands, "make_executor", lambda machines: recorded)
+    config = run.config()
+    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, jobs=2, generations=4))
+    job = islands.Islands(config, run, run.newest_sound())
+    stop.set()
+    assert not job.advance(job.progress(), stop)
+    job.close()
+    assert recorded.begun == 0
+
+
+def test_an_island_without_metrics_is_named(tmp_path, capsys) -> None:
+    assert train("genetic", tmp_path, generations=2) == 0
+    run = only_run(tmp_path)
+    (run / "checkpoints" / "step-000000000002.safetensors").unlink()
+    path = run / "islands" / "1" / "metrics.csv"
+    for spoil in lambda: path.write_text(""), path.unlink:
+        spoil()
+        assert cli.main(["train", "--resume", str(run)]) == 2
+        assert f"{path} has no rows" in capsys.readouterr().err
+
+
+def test_genomes_that_arrived_long_ago_are_deleted(tmp_path) -> None:
+    assert train("genetic", tmp_path, generations=7) == 0
+    own = RunDir(only_run(tmp_path) / "islands" / "1")
+    assert own.steps() == [6, 7]
+    assert list(own.path.glob("arrival-*")) == [islands.arrival(own, 6)]
+
+
+def test_an_island_is_held_while_it_evolves(tmp_path, monkeypatch) -> None:
+    assert train("genetic", tmp_path, generations=2) == 0
+    folder = only_run(tmp_path) / "islands" / "1"
+    monkeypatch.setattr(islands, "PATIENCE", 0.1)
+    words = str(folder), "toy/Corridor-v0", "1", "3"
+    with held(folder), pytest.raises(ValueError, match="is being written by another process"):
+        islands.main(words, threading.Event())
+    assert RunDir(folder).reached() == 2
+    islands.main(words, threading.Event())
+    assert RunDir(folder).reached() == 3
+
+
+def test_islands_are_not_listed_as_runs(tmp_path, capsys) -> None:
+    assert train("genetic", tmp_path, generations=2) == 0
+    run = only_run(tmp_path)
+    capsys.readouterr()
+    assert cli.main(["watch", str(tmp_path)]) == 0
+    said = capsys.readouterr().out
+    assert said.count("a run") == 1 and f"meze watch {run}" in said
+    assert cli.main(["watch", str(run / "islands")]) == 0  # unless they are asked for
+    assert capsys.readouterr().out.count("a run") == 3
 
 
 def test_settings_are_checked(tmp_path, capsys) -> None:
