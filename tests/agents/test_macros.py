@@ -10,7 +10,7 @@ import torch
 from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from meze.agents.base import Learner, Policy, Transition
+from meze.agents.base import Policy, Transition
 from meze.agents.costs import MixedPolicy, Paying
 from meze.agents.deep.ppo import advantages
 from meze.agents.deep.pqn import lambda_returns
@@ -27,7 +27,7 @@ from meze.agents.macros import (
 )
 from meze.agents.registry import find_agent, make_agent
 from meze.agents.schedules import Schedule
-from meze.agents.wrappers import ORDER, Taught, WrappedLearner, in_order
+from meze.agents.wrappers import ORDER, Taught, WrappedLearner, Wrapper, in_order
 from meze.comparing import assert_same
 from meze.runners.run.recording import PolicyMixture
 from meze.runners.run.rollout import Rollout, evaluate
@@ -521,7 +521,24 @@ def test_wrappers_stand_in_one_order():
     assert inside is learner and env.single_action_space == Discrete(4)
     obs, _ = env.reset()
     assert obs.tolist() == [3, 3] and env.step(np.array([3, 1]))[0].tolist() == [5 % 4, 4 % 4]
-    assert isinstance(Taught(learner, [costs]), Taught) and isinstance(inside, Learner)
+
+
+def test_a_learner_is_taught_what_wrappers_pass_on_in_their_order():
+    class Doubles(Wrapper):
+        place = "levels"
+
+        def transition(self, batch):
+            return batch._replace(reward=batch.reward * 2)
+
+    class Records:
+        def learn(self, batch):
+            self.reward = batch.reward.tolist()
+            return {"loss": 0.5}
+
+    batch = Rollout(line(), Says([RIGHT]), 0, costs=["cost"]).step()[0]
+    learner = Records()
+    assert Taught(learner, [Doubles(), Paying({"cost": 3.0})]).learn(batch) == {"loss": 0.5}
+    assert batch.reward.tolist() == [4] and learner.reward == [(4 - 3) * 2]  # and not 4 * 2 - 3
 
 
 def test_environments_in_which_nobody_can_wait_are_refused():
