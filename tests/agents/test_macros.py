@@ -12,6 +12,7 @@ from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
 from meze.agents.base import Policy, Transition
 from meze.agents.costs import MixedPolicy, Paying
+from meze.agents.deep.net_config import NetworkConfig
 from meze.agents.deep.ppo import advantages
 from meze.agents.deep.pqn import lambda_returns
 from meze.agents.encoders.wrappers import Encodes
@@ -291,19 +292,20 @@ def city(num_envs=8, **settings):
     )
 
 
-def test_who_acts_does_what_who_learns_did():
+@pytest.mark.parametrize("name", ["q-learning", "ppo"])
+def test_who_acts_does_what_who_learns_did(name):
     """The greedy policy earns the same inside, in decisions, and outside, in steps of the world."""
     macros = Macros(4, ((0, 0, 0), (0, 1), (2, 0, 0, 0)))
-    probe = city()
-    learner = make_agent("q-learning", probe.single_observation_space, Discrete(7), num_envs=8, seed=0)
-    learner.q[:] = np.random.default_rng(0).random(learner.q.shape)
+    learner = learner_of(name, 7, 0.9, **({"net": NetworkConfig(memory="gru")} if name == "ppo" else {}))
+    if name == "q-learning":
+        learner.q[:] = np.random.default_rng(0).random(learner.q.shape)
     wrapped = WrappedLearner(learner, [TakesMacros(macros, 0.9)])
     seeds = range(7000, 7008)
     outside = evaluate(city(autoreset_mode=AutoresetMode.DISABLED), wrapped.policy, seeds).measures
 
     class Greedy(Policy):
         def act(self, obs, memory=None, *, explore=False, mask=None):
-            return learner.policy.act(obs, memory, mask=mask)
+            return learner.policy.act(obs, memory, mask=mask)  # which may remember its decisions
 
     env, _ = wrapped.inside(city(autoreset_mode=AutoresetMode.SAME_STEP))
     rollout, first = Rollout(env, Greedy(), [*seeds]), {}
