@@ -10,8 +10,9 @@ import torch
 from gymnasium.spaces import Discrete
 from gymnasium.vector import AutoresetMode, VectorEnv
 from gymnasium.vector.utils import batch_space
-from meze.agents.base import Learner, Policy, Transition
+from meze.agents.base import Policy, Transition
 from meze.agents.costs import MixedPolicy, Paying
+from meze.agents.deep.net_config import NetworkConfig
 from meze.agents.deep.ppo import advantages
 from meze.agents.deep.pqn import lambda_returns
 from meze.agents.encoders.wrappers import Encodes
@@ -27,7 +28,7 @@ from meze.agents.macros import (
 )
 from meze.agents.registry import find_agent, make_agent
 from meze.agents.schedules import Schedule
-from meze.agents.wrappers import ORDER, Taught, WrappedLearner, in_order
+from meze.agents.wrappers import ORDER, Taught, WrappedLearner, Wrapper, in_order
 from meze.comparing import assert_same
 from meze.runners.run.recording import PolicyMixture
 from meze.runners.run.rollout import Rollout, evaluate
@@ -291,19 +292,20 @@ def city(num_envs=8, **settings):
     )
 
 
-def test_who_acts_does_what_who_learns_did():
+@pytest.mark.parametrize("name", ["q-learning", "ppo"])
+def test_who_acts_does_what_who_learns_did(name):
     """The greedy policy earns the same inside, in decisions, and outside, in steps of the world."""
     macros = Macros(4, ((0, 0, 0), (0, 1), (2, 0, 0, 0)))
-    probe = city()
-    learner = make_agent("q-learning", probe.single_observation_space, Discrete(7), num_envs=8, seed=0)
-    learner.q[:] = np.random.default_rng(0).random(learner.q.shape)
+    learner = learner_of(name, 7, 0.9, **({"net": NetworkConfig(memory="gru")} if name == "ppo" else {}))
+    if name == "q-learning":
+        learner.q[:] = np.random.default_rng(0).random(learner.q.shape)
     wrapped = WrappedLearner(learner, [TakesMacros(macros, 0.9)])
     seeds = range(7000, 7008)
     outside = evaluate(city(autoreset_mode=AutoresetMode.DISABLED), wrapped.policy, seeds).measures
 
     class Greedy(Policy):
         def act(self, obs, memory=None, *, explore=False, mask=None):
-            return learner.policy.act(obs, memory, mask=mask)
+            return learner.policy.act(obs, memory, mask=mask)  # which may remember its decisions
 
     env, _ = wrapped.inside(city(autoreset_mode=AutoresetMode.SAME_STEP))
     rollout, first = Rollout(env, Greedy(), [*seeds]), {}
@@ -521,7 +523,24 @@ def test_wrappers_stand_in_one_order():
     assert inside is learner and env.single_action_space == Discrete(4)
     obs, _ = env.reset()
     assert obs.tolist() == [3, 3] and env.step(np.array([3, 1]))[0].tolist() == [5 % 4, 4 % 4]
-    assert isinstance(Taught(learner, [costs]), Taught) and isinstance(inside, Learner)
+
+
+def test_a_learner_is_taught_what_wrappers_pass_on_in_their_order():
+    class Doubles(Wrapper):
+        place = "levels"
+
+        def transition(self, batch):
+            return batch._replace(reward=batch.reward * 2)
+
+    class Records:
+        def learn(self, batch):
+            self.reward = batch.reward.tolist()
+            return {"loss": 0.5}
+
+    batch = Rollout(line(), Says([RIGHT]), 0, costs=["cost"]).step()[0]
+    learner = Records()
+    assert Taught(learner, [Doubles(), Paying({"cost": 3.0})]).learn(batch) == {"loss": 0.5}
+    assert batch.reward.tolist() == [4] and learner.reward == [(4 - 3) * 2]  # and not 4 * 2 - 3
 
 
 def test_environments_in_which_nobody_can_wait_are_refused():
