@@ -16,7 +16,7 @@ from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete, Space
 
 from ..checking import load_object, needed, unknown
 from .base import Imitator, Learner, MisfitError, Policy, Searcher, Trainer
-from .spaces import MOST_COLUMNS, numbering
+from .spaces import MOST_COLUMNS, MOST_NUMBERS, numbering
 from .wrappers import Wrapper
 
 Kind: TypeAlias = Literal["policy", "learner", "searcher", "trainer", "imitator"]
@@ -77,8 +77,8 @@ class AgentSpec:
     """Whether it computes with torch on a device that its constructor takes too, as `device`."""
     numbers_only: bool = False
     """Whether it takes no observations but those that are numbers, or can be numbered."""
-    most_numbers: int | None = None
-    """Values of a Discrete observation, at most; None: any number."""
+    most_numbers: int = MOST_NUMBERS
+    """Values of a Discrete observation, at most."""
     actions: tuple[Literal["discrete", "box", "multi"], ...] = ()
     """Kinds of action spaces that it takes, for messages; empty: not known."""
     like: str | None = None
@@ -476,19 +476,15 @@ def fitting_agents(observation_space: Space, action_space: Space) -> list[AgentS
     """The project's trained agents that take these spaces, as far as their kinds tell."""
     kinds = {Discrete: "discrete", Box: "box", MultiDiscrete: "multi", MultiBinary: "multi"}
     kind = next((name for each, name in kinds.items() if isinstance(action_space, each)), "other")
-    if isinstance(action_space, Box) and not action_space.is_bounded():
+    is_endless = isinstance(action_space, Box) and not action_space.is_bounded()
+    if is_endless or not isinstance(observation_space, tuple(kinds)):
         return []
-    if not isinstance(observation_space, tuple(kinds)):
-        return []
-    numbers = numbering(observation_space)
-    numbered = numbers is not None and numbers.size <= MOST_STATES
+    numbered = (numbers := numbering(observation_space)) is not None and numbers.size <= MOST_STATES
     count = int(observation_space.n) if isinstance(observation_space, Discrete) else 0
     return [
         spec
         for spec in _AGENTS.values()
-        if kind in spec.actions
-        and (numbered or not spec.numbers_only)
-        and (spec.most_numbers is None or count <= spec.most_numbers)
+        if kind in spec.actions and (numbered or not spec.numbers_only) and count <= spec.most_numbers
     ]
 
 

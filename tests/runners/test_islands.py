@@ -190,7 +190,7 @@ def test_islands_go_on_with_the_settings_of_the_command(tmp_path) -> None:
     assert own == dataclasses.replace(RunDir(run).config(), settings=own.settings)
 
 
-def test_no_round_begins_after_it_was_interrupted(tmp_path, monkeypatch) -> None:
+def test_no_round_begins_after_it_was_interrupted(tmp_path) -> None:
     class Recorded:
         begun = 0
 
@@ -201,10 +201,9 @@ def test_no_round_begins_after_it_was_interrupted(tmp_path, monkeypatch) -> None
 
     assert train("genetic", tmp_path, generations=2) == 0
     run, recorded, stop = RunDir(only_run(tmp_path)), Recorded(), threading.Event()
-    monkeypatch.setattr(islands, "make_executor", lambda machines: recorded)
     config = run.config()
-    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, jobs=2, generations=4))
-    job = islands.Islands(config, run, run.newest_sound())
+    config = dataclasses.replace(config, settings=dataclasses.replace(config.settings, generations=4))
+    job = islands.Islands(config, run, run.newest_sound(), recorded)
     stop.set()
     assert not job.advance(job.progress(), stop)
     job.close()
