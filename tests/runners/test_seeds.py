@@ -163,7 +163,7 @@ def test_evaluations_on_the_way_have_maps_and_episodes_of_their_own(tmp_path, mo
 
 def test_older_runs_keep_their_streams(tmp_path):
     flags = ["--seed", "7", "--num-envs", "3", "--out", str(tmp_path)]
-    config, run = new_run(["q-learning", "corridor"], flags)
+    config, run, *_ = new_run(["q-learning", "corridor"], flags)
     assert RunDir.open(run.path).config().env_seeds() == config.env_seeds() == stream_seeds(7, 3)
     assert not set(config.env_seeds(12)) & set(config.env_seeds())
     file = run.path / "config.json"
@@ -176,7 +176,7 @@ def test_older_runs_keep_their_streams(tmp_path):
 
 @pytest.mark.parametrize("streams", [0, 3, "2", None, [2]])
 def test_unknown_streams_are_refused_in_one_line(streams, tmp_path, capsys):
-    _, run = new_run(["q-learning", "corridor"], ["--out", str(tmp_path)])
+    run = new_run(["q-learning", "corridor"], ["--out", str(tmp_path)]).run
     file = run.path / "config.json"
     file.write_text(json.dumps(json.loads(file.read_text()) | {"streams": streams}))
     assert cli.main(["train", "--resume", str(run.path)]) == 2
