@@ -31,7 +31,7 @@ another package `--env package.module:Id`."""
 class ExportSettings:
     """What to write, and where."""
 
-    to: Literal["onnx", "card", "minari"] | None = None
+    to: Literal["onnx", "card", "minari"]
     """What is made of it."""
     out: Path | None = None
     """The file to write, by default <env>-<agent>.onnx, or .md; of minari the folder in which data sets lie,
@@ -41,18 +41,13 @@ class ExportSettings:
     written."""
 
 
-FLAGS = ExportSettings()
-
-
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
     networks, flags = take_flag(args[len(names) :], "--network")
-    given = parse(FLAGS, flags, prog="meze export RUN", description=DESCRIPTION)
+    given = parse(ExportSettings, flags, prog="meze export RUN", description=DESCRIPTION)
     if len(names) not in (1, 2):
         raise ValueError(f"usage: {USAGE}")
-    if given.to is None:
-        raise ValueError("--to says what is written: onnx, card or minari")
     env_id = names[1] if len(names) == 2 else None
     path = run_path(names[0])
     is_recording = (path / "data.json").is_file()

@@ -28,13 +28,10 @@ the platformer's page tells what each letter becomes. No network is needed."""
 class ImportLevelsSettings:
     """What to make of files."""
 
-    out: str = ""
+    out: str
     """Name of the set, or path of its folder."""
-    format: Literal["vglc", "mario-ai"] | None = None
+    format: Literal["vglc", "mario-ai"]
     """What the files are written in."""
-
-
-FLAGS = ImportLevelsSettings()
 
 
 def main(args: Sequence[str]) -> int:
@@ -42,9 +39,9 @@ def main(args: Sequence[str]) -> int:
     names = leading_names(args)
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
-    given = parse(FLAGS, args[1:], prog="meze import-levels FILE|FOLDER", description=DESCRIPTION)
-    if given.format is None:
-        raise ValueError("--format needs vglc or mario-ai")
+    given = parse(
+        ImportLevelsSettings, args[1:], prog="meze import-levels FILE|FOLDER", description=DESCRIPTION
+    )
     target = set_folder(given.out)
     from ..envs.platformer.corpora import read_collection
     from ..envs.platformer.sets import write_levels

@@ -26,7 +26,7 @@ PACE, USUAL_LIMIT = 4, 512
 class ImportSettings:
     """What to make of a file."""
 
-    out: str = ""
+    out: str
     """Name of the map, or path of its file."""
     cell: float = 5.0
     """Metres of a cell, 1 to 100: about as long as a car. Streets lie on a lattice of 4 cells; what is closer
@@ -41,17 +41,12 @@ class ImportSettings:
     """Service roads are streets, too."""
 
 
-FLAGS = ImportSettings()
-
-
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
     names = leading_names(args)
     if len(names) != 1:
         raise ValueError(f"usage: {USAGE}")
-    given = parse(FLAGS, args[1:], prog="meze import-map FILE", description=DESCRIPTION)
-    if not given.out:
-        raise ValueError("--out needs the name of the map")
+    given = parse(ImportSettings, args[1:], prog="meze import-map FILE", description=DESCRIPTION)
     if not 1 <= given.cell <= 100:
         raise ValueError(f"--cell must be from 1 to 100 metres, got {given.cell:g}")
     target = Path(given.out if given.out.endswith(".txt") else f"{given.out}.txt")

@@ -22,7 +22,6 @@ from .run.progress import ProgressLine
 from .setup.interrupts import Saved, exit_code
 from .setup.settings import parse
 
-USAGE = "meze make-levels --model gan|markov --out NAME [flags]"
 DESCRIPTION = """Has a model learn from levels of the platformer and draw others. They go to the folder NAME,
 a text file each: only those that the expert clears, and none twice. Beside them lie the model, a picture of
 40 of them, and a report that compares them with the source and with the generator. One level in five, chosen
@@ -35,8 +34,10 @@ markov is a chain of columns, which takes a second; gan a pair of networks (torc
 class MakeLevelsSettings:
     """What to make, and of what."""
 
-    model: str = ""
+    model: str
     """What draws: `markov`, `gan`, or the path of a model that was saved, which learns no more."""
+    out: str
+    """Name of the set, or path of its folder."""
     train_on: str = "generated"
     """What it learns from and is compared with: as `--env.level`, the part for training."""
     difficulty: float = 0.3
@@ -45,8 +46,6 @@ class MakeLevelsSettings:
     """Number of generated levels that it learns from."""
     count: int = 100
     """Levels to make, 2 to 4096."""
-    out: str = ""
-    """Name of the set, or path of its folder."""
     seed: int = 0
     """Of all chance: equal settings make equal levels."""
     markov: MarkovConfig = field(default_factory=MarkovConfig)
@@ -65,7 +64,6 @@ class MakeLevelsSettings:
         within(self, 0, 2**63 - 1, "seed")
 
 
-FLAGS = MakeLevelsSettings()
 CURE = "ask for fewer, or take another model"
 CURES = {"gan": "train it for longer, or on more levels", "markov": "let it learn from more levels"}
 """What to do where too few drawings can be played; `CURE`, where nothing is learnt."""
@@ -73,9 +71,7 @@ CURES = {"gan": "train it for longer, or on more levels", "markov": "let it lear
 
 def main(args: Sequence[str]) -> int:
     """Runs the command."""
-    given = parse(FLAGS, args, prog="meze make-levels", description=DESCRIPTION)
-    if not given.model:
-        raise ValueError(f"--model needs {', '.join(MODELS)} or the path of a saved model; usage: {USAGE}")
+    given = parse(MakeLevelsSettings, args, prog="meze make-levels", description=DESCRIPTION)
     target = set_folder(given.out)
     new_figure()  # a library that is missing shows before anything is learnt
     from ..envs.platformer.making import TooFewError, make_levels, terrain

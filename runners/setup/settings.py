@@ -30,6 +30,7 @@ _PLAINER = (
         r"\1 takes \2; got \3",
     ),
     (r"^Missing value for argument '(\S+)'.*", r"\1 needs a value"),
+    (r"^Missing from (.+?): (--\S+).*", r"\2 is needed; see \1 --help"),
     (r"^Error parsing (--\S+): ", r"\1: "),
     (r"^Error parsing [^-\s]\S*: ", ""),  # a group: its own words name the setting
 )
@@ -105,20 +106,26 @@ def take_flag(args: Sequence[str], flag: str) -> tuple[list[str], list[str]]:
     return values, rest
 
 
-def parse(default: Settings, args: Sequence[str], *, prog: str, description: str) -> Settings:
+def parse(
+    default: Settings | type[Settings], args: Sequence[str], *, prog: str, description: str
+) -> Settings:
     """Reads flags over a default.
 
     Args:
-        default: settings whose fields are the flags and whose values are the defaults.
+        default: settings whose fields are the flags and whose values are the defaults; a class of settings,
+            where flags are needed that have none.
         args: the flags.
         prog: the command, for the help.
         description: the help's first lines.
 
     Raises:
-        ValueError: one line, for an unknown flag or a value that does not fit.
+        ValueError: one line, for an unknown flag, a value that does not fit, or a flag that is needed.
         SystemExit: after `--help` was printed.
     """
     import tyro
+
+    known: dict[str, Any] = {} if isinstance(default, type) else {"default": default}
+    kind: Any = default if isinstance(default, type) else type(default)
 
     if {"-h", "--help"} & set(args):
         print(wrapped(description), end="\n\n")  # tyro would not wrap it
@@ -126,12 +133,7 @@ def parse(default: Settings, args: Sequence[str], *, prog: str, description: str
     try:
         with contextlib.redirect_stderr(said), _whole_numbers():
             settings, left = tyro.cli(
-                type(default),
-                args=list(args),
-                default=default,
-                prog=prog,
-                description="",
-                return_unknown_args=True,
+                kind, args=list(args), prog=prog, description="", return_unknown_args=True, **known
             )
     except SystemExit as stop:
         if stop.code in (0, None):
@@ -165,10 +167,10 @@ def reader(run: Any, args: Sequence[str], *, prog: str, description: str) -> Cal
 
 
 def flags(settings: Any, prefix: str = "--") -> list[str]:
-    """All flags of some settings."""
+    """All flags of some settings, or of a class of them."""
     names = []
     for field in dataclasses.fields(settings):
-        value = getattr(settings, field.name)
+        value = getattr(settings, field.name, None)
         name = prefix + field.name.replace("_", "-")
         if dataclasses.is_dataclass(value):
             names += flags(value, prefix if field.name in PLAIN else f"{name}.")

@@ -266,7 +266,7 @@ def test_half_a_data_set_is_not_left_behind(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (["RUN"], "--to says what is written: onnx, card or minari"),
+        (["RUN"], "--to is needed; see meze export RUN --help"),
         (["RUN", "--to", "onx"], "--to"),
         (["RUN", "--to", "minari"], "no recording of meze collect"),
         (["nowhere", "--to", "card"], "is not a run folder"),

@@ -93,9 +93,9 @@ def test_what_is_left_out_and_where_the_expert_is_stuck_is_told(folder, capsys):
     ("words", "problem"),
     [
         ([], "usage: meze import-levels FILE|FOLDER --format vglc|mario-ai --out NAME"),
-        (["theirs", "--out", "x"], "--format needs vglc or mario-ai"),
+        (["theirs", "--out", "x"], "--format is needed; see meze import-levels FILE|FOLDER --help"),
         (["theirs", "--format", "lode-runner", "--out", "x"], "--format"),
-        (["theirs", "--format", "vglc"], "--out needs the name of a set, not ''"),
+        (["theirs", "--format", "vglc"], "--out is needed; see meze import-levels FILE|FOLDER --help"),
         (["theirs", "--format", "vglc", "--out", ".."], "--out needs the name of a set, not '..'"),
         (["theirs", "--format", "vglc", "--out", "theirs"], "theirs is there already"),
         (["theirs", "--format", "vglc", "--out", "shipped"], "shipped names levels of meze"),

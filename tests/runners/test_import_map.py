@@ -65,7 +65,7 @@ def test_flags(folder, capsys):
     ("words", "problem"),
     [
         ([], "usage: meze import-map FILE --out NAME"),
-        (["town.osm"], "--out needs the name of the map"),
+        (["town.osm"], "--out is needed; see meze import-map FILE --help"),
         (["none.osm", "--out", "x"], "none.osm: no such file"),
         (["town.osm", "--out", "x", "--cell", "0"], "--cell must be from 1 to 100 metres, got 0"),
         (["town.osm", "--out", "x", "--cell", "far"], "--cell must be a number; got 'far'"),

@@ -116,7 +116,7 @@ def test_who_is_interrupted_after_learning_keeps_the_model(folder, capsys, monke
 
 
 def test_networks_leave_their_curve(folder, capsys):
-    settings = MakeLevelsSettings(model="gan", gan=GanConfig(steps=2, batch_size=2, channels=4))
+    settings = MakeLevelsSettings(model="gan", out="mine", gan=GanConfig(steps=2, batch_size=2, channels=4))
     model = learn(settings, [terrain(draw_level())], folder)
     assert model.name == "gan" and len(model.draw(np.random.default_rng(0))) == 15
     (row,) = rows = read_rows(folder / "metrics.csv")
@@ -155,7 +155,7 @@ def made_of(levels):
 @pytest.mark.parametrize(
     ("words", "problem"),
     [
-        ([], "--model needs markov, gan or the path of a saved model; usage: meze make-levels"),
+        ([], "--model is needed; see meze make-levels --help"),
         (["--model", "markof"], "unknown model 'markof'; did you mean 'markov'?"),
         (["--model", "none.safetensors"], "none.safetensors: No such file or directory"),
         (["--model", "text.safetensors"], "text.safetensors is not a checkpoint, or was cut short"),
