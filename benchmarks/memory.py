@@ -31,13 +31,15 @@ CLEAR, FOG, MEMORY = "clear", "fog", "fog, memory"
 CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     ("city", "ppo"): {"steps": 4_000_000, "agent__ent_coef__start": 0.1},
     ("city", "pqn"): {
-        "steps": 4_000_000,
+        "steps": 16_000_000,
         "agent__learning_rate__start": 5e-4,
         "agent__exploration__steps": 650_000,
         "agent__loss": "huber",
     },
+    ("fire-escape", "pqn"): {"steps": 12_000_000},
 }
-"""What differs from the presets, in all runs: who settles early learns to stand still in fog."""
+"""What differs from the presets, in all runs: who settles early learns to stand still in fog, and what was seen
+earlier is learnt to be of use late."""
 
 
 @dataclass(frozen=True)
