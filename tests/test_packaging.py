@@ -1,5 +1,6 @@
 """The wheel holds all that a user needs: built from the checkout, installed alone, used elsewhere."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -21,8 +22,9 @@ MAKING = ("draw_*.py", "train_agents.py", "platformer_art.txt")
 
 
 def run(command: list[str | Path], folder: Path) -> str:
-    """Runs a command in a folder; fails with its output when it does."""
-    done = subprocess.run(command, cwd=folder, capture_output=True, text=True)
+    """Runs a command in a folder, out of the checkout's reach; fails with its output when it does."""
+    alone = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
+    done = subprocess.run(command, cwd=folder, env=alone, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
