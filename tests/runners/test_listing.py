@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+import torch
 from gymnasium.spaces import Box, Discrete, MultiBinary, MultiDiscrete
 from meze.agents.registry import _AGENTS, agent_specs, register_agent
 from meze.runners import cli, listing
@@ -19,7 +20,10 @@ CLI = "import sys; from meze.runners.cli import main; main(sys.argv[1:]); "
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", listed())
-def test_the_quick_answer_is_that_of_building_the_agents(name) -> None:
+def test_the_quick_answer_is_that_of_building_the_agents(name, monkeypatch) -> None:
+    # First weights are most of what building large networks takes, and decide nothing here.
+    for draw in ("kaiming_uniform_", "normal_", "orthogonal_"):
+        monkeypatch.setattr(torch.nn.init, draw, lambda weights, *_, **__: weights)
     environment = find_environment(name)
     for mode in observation_modes(environment.config) or (None,):
         spaces, _ = listing._shown(environment, mode)
