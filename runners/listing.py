@@ -175,11 +175,14 @@ def is_built(
 def offered(environment: Environment) -> list[AgentSpec]:
     """The agents that `meze train` takes for an environment, with nothing but its defaults."""
     agents = []
-    for spec in agent_specs():
+    known: dict[str, Any] = {}  # many agents share the world's settings, and to make a world takes a while
+    for spec in (spec for spec in agent_specs() if spec.is_trained):
         with contextlib.suppress(ValueError):
-            spaces, references = spaces_of(environment, default_env_config(environment, spec))
-            can_learn = references or not spec.is_taught
-            if spec.is_trained and can_learn and fits(environment, spec, *spaces):
+            config = default_env_config(environment, spec)
+            if repr(config) not in known:
+                known[repr(config)] = spaces_of(environment, config)
+            spaces, references = known[repr(config)]
+            if (references or not spec.is_taught) and fits(environment, spec, *spaces):
                 agents.append(spec)
     return agents
 
