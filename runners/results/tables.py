@@ -16,9 +16,9 @@ from .rows import Row
 SHARES = "success", "clear", "gap"
 """Measures beside the score, where a world has them; shares, told in percent."""
 NOTE = f"""Each run is a line of `results.jsonl`. Seeds: {LEAST}, or {MOST} where a run takes less than
-{SHORT:.0f} s, and fewer where the time was over. The score is the interquartile mean over seeds; behind it
-stands its 95 % interval (stratified bootstrap over seeds). worst: the lowest seed's score; s: seconds of
-training, the seeds' median."""
+{SHORT:.0f} s, and fewer where the time was over. The score is the interquartile mean over seeds; from {LEAST}
+seeds on its 95 % interval stands behind it (stratified bootstrap over seeds: of fewer it would be too
+narrow). worst: the lowest seed's score; s: seconds of training, the seeds' median."""
 
 Known = Sequence[tuple[Pair, list[Row]]]
 
@@ -101,7 +101,7 @@ def _aggregate(tasks: list[list[Row]]) -> str:
     runs = min(map(len, tasks))
     scores = np.array([_scores(rows)[:runs] for rows in tasks]).T
     mean, *ends = with_interval(interquartile_mean, scores)
-    return f"**{mean:.2f}**" + (" ({:.2f} to {:.2f})".format(*ends) if ends else "")
+    return f"**{mean:.2f}**" + (" ({:.2f} to {:.2f})".format(*ends) if ends and runs >= LEAST else "")
 
 
 def _scores(rows: Sequence[Row], place: int = 0) -> NDArray[np.float64]:
@@ -122,10 +122,11 @@ def _digits(rows: Sequence[Row]) -> str:
 
 
 def _score(rows: Sequence[Row], place: int = 0) -> str:
-    """The interquartile mean over seeds with its interval."""
+    """The interquartile mean over seeds, with its interval where there are enough of them."""
     found, digits = over_runs(_scores(rows, place)), _digits(rows)
-    ends = found["iqm_95"] and " ({} to {})".format(*(f"{each:.{digits}}" for each in found["iqm_95"]))
-    return f"**{found['iqm']:.{digits}}**{ends or ''}"
+    ends = found["iqm_95"] if len(rows) >= LEAST else ()
+    between = " ({} to {})".format(*(f"{each:.{digits}}" for each in ends)) if ends else ""
+    return f"**{found['iqm']:.{digits}}**{between}"
 
 
 def _markdown(head: Sequence[str], body: Sequence[Sequence[str]]) -> str:

@@ -430,16 +430,16 @@ def test_one_setting_over_all_worlds_is_told_of_who_is_in_all():
         return where, [row("defaults", config, k, score) for k, score in enumerate(scores)]
 
     known = [
-        at("corridor", "q-learning", [0.2] * 4),
-        at("city", "q-learning", [0.8] * 3),
+        at("corridor", "q-learning", [0.2] * 5),
+        at("city", "q-learning", [0.8] * 6),
+        at("city", "sarsa", [0.4, 0.6, 0.5, 0.5]),
         at("city", "dqn", [0.5]),
     ]
     text = "\n".join(tables(known))
     assert "| agent | `corridor` | `city` | all |" in text
-    assert (
-        "| `q-learning` | **0.20** (0.20 to 0.20), 4 seeds | **0.80** (0.80 to 0.80), 3 seeds | **0.50** ("
-        in text
-    )
+    worlds = "**0.20** (0.20 to 0.20), 5 seeds | **0.80** (0.80 to 0.80), 6 seeds"
+    assert f"| `q-learning` | {worlds} | **0.50** (0.50 to 0.50) |" in text
+    assert "| `sarsa` | - | **0.50**, 4 seeds | - |" in text  # too few for an interval
     assert "| `dqn` | - | **0.50**, 1 seed | - |" in text
 
 
