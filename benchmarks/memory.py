@@ -38,8 +38,8 @@ CHANGES: dict[tuple[str, str], dict[str, Any]] = {
     },
     ("fire-escape", "pqn"): {"steps": 12_000_000},
 }
-"""What differs from the presets, in all runs: who settles early learns to stand still in fog, and it takes long
-to learn what memories are good for."""
+"""What differs from the presets, in all runs: who settles early learns to stand still in fog, and it takes
+long to learn what memories are good for."""
 
 
 @dataclass(frozen=True)
