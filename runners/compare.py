@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import sys
 import time
 from collections.abc import Sequence
@@ -17,12 +18,12 @@ from .setup.interrupts import exit_code
 from .setup.machines import Machines
 from .setup.presets import default_env_config
 from .setup.resolve import find_environment, world_class
-from .setup.settings import leading_names, parse, reader, take_flag
+from .setup.settings import leading_names, override, parse, reader, take_flag
 from .setup.text import command, printable
 from .tournament.fronts import along, limits, weights_grid
 from .tournament.matches import play_matches
 from .tournament.report import print_standings, write_report
-from .tournament.tournament import Budget, Tournament, make_entries
+from .tournament.tournament import Budget, Entry, Tournament, make_entries
 
 USAGE = "meze compare ENV --agents A,B,C [flags], or meze compare --resume FOLDER"
 DESCRIPTION = """Trains agents with several seeds each, evaluates all of them on the same seeds, and writes a
@@ -87,6 +88,7 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, Executo
         raise ValueError("--agents says who takes part, with commas between them; `meze envs` lists agents")
     budget = Budget.read(settings.budget)
     entries = make_entries(wanted, environment, budget, lambda env: read(env).env)
+    entries = tuple(_on_cores(entry, settings.cpus_per_run) for entry in entries)
     world = world_class(environment)
     costs = world.costs if world else ()
     if settings.weights_grid is not None:
@@ -99,6 +101,14 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Tournament, Executo
     tournament = Tournament(path, environment, entries, settings.seeds, settings.episodes, budget)
     tournament.create()
     return tournament, executor, settings
+
+
+def _on_cores(entry: Entry, cores: int) -> Entry:
+    """An entry whose runs step their environments on all cores that each has, which changes no result."""
+    if entry.config is None:
+        return entry
+    settings = override(entry.config.settings, {"num_threads": cores})
+    return dataclasses.replace(entry, config=dataclasses.replace(entry.config, settings=settings))
 
 
 def main(args: Sequence[str]) -> int:

@@ -6,6 +6,7 @@ of one is whole, too; a file that only grows travels with the next one that is n
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
@@ -15,6 +16,8 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from filelock import FileLock, Timeout
+
 from ...files import write_whole
 from ...version import __version__
 from ..setup.files import Lines
@@ -22,6 +25,8 @@ from .executor import STOPPED, Child, Task
 
 LOOK = 1.0
 """Seconds between two looks at what a task has written."""
+PREFIX, LOCK = "meze-task-", "lock"
+"""How temporary folders begin, and what their owners hold in them."""
 PACE = 5.0
 """Seconds after which lines are asked for that others have added."""
 
@@ -120,6 +125,30 @@ def _read(folder: Path, names: dict[str, Mark]) -> Iterable[tuple[str, bytes]]:
             pass
 
 
+class Temporary:
+    """A new folder of this machine; one whose owner was killed is deleted when the next one is made."""
+
+    def __init__(self) -> None:
+        self.path = Path(tempfile.mkdtemp(prefix=PREFIX))
+        self._lock = FileLock(self.path / LOCK, thread_local=False)
+        self._lock.acquire()
+        for path in self.path.parent.glob(f"{PREFIX}*/{LOCK}"):
+            self._delete_abandoned(path)
+
+    def _delete_abandoned(self, lock: Path) -> None:
+        """Deletes another folder whose lock is free, if it is this user's: others' may be traps."""
+        with contextlib.suppress(OSError, Timeout):
+            mine = self.path.lstat().st_uid
+            if all(each.lstat().st_uid == mine and not each.is_symlink() for each in (lock, lock.parent)):
+                with FileLock(lock, timeout=0):
+                    shutil.rmtree(lock.parent, ignore_errors=True)
+
+    def delete(self) -> None:
+        """Deletes it."""
+        shutil.rmtree(self.path, ignore_errors=True)
+        self._lock.release()
+
+
 class Worker:
     """Does one task after the other where it is; `stop` may be called while `changes` waits.
 
@@ -167,8 +196,8 @@ class Worker:
 
     def _unpacked(self, order: Order, files: Files) -> Path:
         """Makes a folder of this machine with what the task reads."""
-        self._temporary = tempfile.mkdtemp(prefix="meze-")
-        folder = Path(self._temporary) / Path(order.own).name
+        self._temporary = Temporary()
+        folder = self._temporary.path / Path(order.own).name
         for pattern in order.files:  # in which there may be nothing yet
             certain = itertools.takewhile(lambda part: "*" not in part, Path(pattern).parts[:-1])
             folder.joinpath(*certain).mkdir(parents=True, exist_ok=True)
@@ -193,7 +222,7 @@ class Worker:
             late = bool(self._lines) and waited >= PACE
             if reason is not None or files or gone or late or any(gained.values()):
                 if reason is not None and self._temporary:
-                    shutil.rmtree(self._temporary, ignore_errors=True)
+                    self._temporary.delete()
                 return Changes(files, gone, gained, reason)
 
     def stop(self) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from types import SimpleNamespace
+from unittest.mock import MagicMock
 
 import numpy as np
 import pytest
@@ -358,6 +359,16 @@ def test_each_world_has_its_yardsticks():
     assert len(everybody) == 4 and len({entry.world for entry in everybody}) == 1
     few = make_entry("dqn", city, STEPS, lambda env: override(env, {"pool_size": 8}))
     assert few.env["pool_size"] == few.config.env_config.pool_size == 8
+
+
+def test_matches_step_their_environments_on_all_cores_that_they_have(tmp_path, monkeypatch):
+    monkeypatch.setattr(compare, "play_matches", MagicMock(side_effect=KeyboardInterrupt))
+    monkeypatch.setattr(compare, "make_executor", MagicMock())
+    args = ["city", "--agents", "q-learning,genetic,clone", "--cpus-per-run", "3", "--out", str(tmp_path)]
+    assert compare.main(args) == 130
+    (folder,) = tmp_path.glob("city/*")
+    configs = [entry.config for entry in Tournament.open(folder).entries]
+    assert [config and config.settings.num_threads for config in configs] == [3, 3, 3, None, None]
 
 
 def test_behind_a_colon_stands_a_classifier_or_an_encoder():

@@ -351,6 +351,23 @@ def test_another_machine_names_files_of_the_folder_alone(name, tmp_path):
     assert list(tmp_path.rglob("*")) == [tmp_path / "own", folder]
 
 
+def test_folders_of_killed_workers_are_deleted_and_those_of_others_are_not(tmp_path, monkeypatch):
+    monkeypatch.setattr(away.tempfile, "tempdir", str(tmp_path))
+    code = "import os; from meze.runners.run.away import Temporary; Temporary(); os.kill(os.getpid(), 9)"
+    done = subprocess.run([sys.executable, "-c", code], env=os.environ | {"TMPDIR": str(tmp_path)})
+    assert done.returncode == -signal.SIGKILL
+    (abandoned,) = tmp_path.iterdir()
+    (tmp_path / "meze-task-trap").symlink_to(abandoned)
+    (tmp_path / "meze-task-no-lock").mkdir()
+    first = away.Temporary()
+    second = away.Temporary()
+    kept = {first.path, second.path, tmp_path / "meze-task-trap", tmp_path / "meze-task-no-lock"}
+    assert set(tmp_path.iterdir()) == kept and not abandoned.exists()
+    first.delete()
+    second.delete()
+    assert set(tmp_path.iterdir()) == kept - {first.path, second.path}
+
+
 # --- What is refused -------------------------------------------------------------------------------------
 
 
