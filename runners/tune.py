@@ -55,7 +55,7 @@ class ResumeSettings(Machines):
     trials: int = 40
     """Settings that are tried in all."""
     minutes: float | None = None
-    """After so many no trial is begun any more."""
+    """After so many no trial is begun any more; the runs of the best settings come on top."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
@@ -157,7 +157,8 @@ def main(args: Sequence[str]) -> int:
         run_trials(study, executor, given.minutes)
         best = study.best
         if best is not None:
-            print(f"the best settings, of trial {best.number}, with seeds that nothing was searched with")
+            said = f"the best settings, of trial {best.number}, with seeds that nothing was searched with"
+            print(wrapped(said), flush=True)
             failures = run_fresh(study, best.number, executor)
     except KeyboardInterrupt as error:
         again = *study.config.environment.named_again, *given.words

@@ -63,7 +63,8 @@ def main(args: Sequence[str]) -> int:
     lines = {id(row): k + 1 for row, k in zip(chosen, drawn, strict=True)}
     minutes = sum(row.outcome.seconds for row in chosen) / 60
     print(
-        f"{len(chosen):,} of {len(rows):,} rows, which were trained for {minutes:.1f} min in all", flush=True
+        f"{len(chosen):,} of {len(rows):,} rows: {minutes:.1f} min of training, and evaluations on top",
+        flush=True,
     )
     same = 0
     try:

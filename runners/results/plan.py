@@ -209,7 +209,9 @@ class Results:
         if outcome is None:
             self.failures[task.name], account.failed = reason, True
             return f"failed: {reason}"
-        account.done += now - began
+        # Pieces that were trained before, in this invocation or an earlier one, have cost time, too.
+        account.done += max(account.lost + now - began, outcome.seconds)
+        account.lost = 0.0
         account.rows[seed] = row = Row(pair.table, pair.with_seed(seed), self.episodes, outcome)
         add_row(self.path, row)
         with contextlib.suppress(OSError):

@@ -19,6 +19,7 @@ import numpy as np
 
 from ...files import check_regular, write_whole
 from ..run.config import RunConfig, read_config
+from ..setup.files import alone
 from ..setup.resolve import reference_names
 from ..setup.settings import from_plain, to_plain
 
@@ -181,9 +182,10 @@ def read_rows(path: Path) -> list[Row]:
 
 def add_row(path: Path, row: Row) -> None:
     """Adds a row to a file, which need not be there, at once or not at all."""
-    before = path.read_bytes() if path.exists() else b""
     line = json.dumps(row.described(), separators=(",", ":"), allow_nan=False) + "\n"
-    write_whole(path, before, line.encode())
+    with alone(path.with_suffix(".lock")):
+        before = path.read_bytes() if path.exists() else b""
+        write_whole(path, before, line.encode())
 
 
 def digest(values: Mapping[str, Any]) -> str:

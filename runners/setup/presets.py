@@ -151,13 +151,16 @@ def provenance(environment: Environment, agent: str) -> str:
         agent: its name.
 
     Returns:
-        A few words; `by default` where none are known.
+        A few words, without what was searched; `by default` where no settings are known.
     """
     shared, own = _layers(environment, agent, None)
+    if not _part(shared, "agent."):  # of everybody's runs, or the world, alone: nothing is known of the agent
+        shared = {}
     told = _part(own, "provenance.") or _part(shared, "provenance.")
     by = told.pop("by", None)
     words = [f"by {by}"] if by else [] if told else ["not told" if shared | own else "by default"]
-    return printable(", ".join([*words, *(f"{name} {value}" for name, value in told.items())]))
+    others = (f"{name} {value}" for name, value in told.items() if not name.startswith("space."))
+    return printable(", ".join([*words, *others]))
 
 
 def _layers(environment: Environment, agent: str, mode: str | None) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -231,11 +234,11 @@ def _table(tables: Mapping[str, Any], agent: str) -> dict[str, Any] | None:
 def _flat(table: Mapping[str, Any]) -> dict[str, Any]:
     """Dotted names to values, hyphens in names as flags have them."""
     flat: dict[str, Any] = {}
-    left = list(table.items())
+    left = list(table.items())[::-1]
     while left:
         name, value = left.pop()
         if isinstance(value, dict):
-            left += [(f"{name}.{key}", inner) for key, inner in value.items()]
+            left += [(f"{name}.{key}", inner) for key, inner in value.items()][::-1]
         else:
             flat[name.replace("_", "-")] = None if value == NONE else value
     return flat

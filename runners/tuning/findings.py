@@ -54,6 +54,8 @@ def findings(study: Study, failures: Mapping[str, str]) -> dict[str, Any]:
         "directions": study.aim.directions,
         "sampler": study.aim.sampler,
         "runs": study.aim.seeds,
+        "episodes": study.config.settings.eval_episodes,
+        "score": study.aim.score,
         "length": study.length,
         "space": described(study.space),
         "trials": [_trial(study, each) for each in study.trials],
@@ -114,7 +116,8 @@ def importance(study: Study) -> dict[str, float]:
     values = {tuple(trial.values) for trial in study.complete}
     if len(study.complete) <= FEW or len(values) < 2:
         return {}
-    target = (lambda trial: trial.values[0]) if len(study.aim.directions) > 1 else None
+    several, sign = len(study.aim.directions) > 1, study.aim.sign
+    target = (lambda trial: -sign * trial.values[0]) if several else None  # Optuna's is to be small
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         evaluator = optuna.importance.PedAnovaImportanceEvaluator()
@@ -186,12 +189,13 @@ def provenance(study: Study, number: int) -> dict[str, Any]:
     found = {
         "by": "search",
         "objective": study.aim.objective,
+        **({} if study.aim.score is None else {"score": study.aim.score}),
         "sampler": study.aim.sampler,
         "trials": len(trials),
         "complete": len(study.complete),
         "runs-a-trial": study.aim.seeds,
         "tuning-seeds": [study.seeds[0], study.seeds[-1]],
-        "core-seconds": round(sum(_seconds(trial) or 0.0 for trial in trials)),
+        "training-seconds": round(sum(_seconds(trial) or 0.0 for trial in trials)),
         "date": datetime.date.today().isoformat(),
         "promised": [round(value, 4) for value in best.values or ()],
     }

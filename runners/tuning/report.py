@@ -13,6 +13,7 @@ from ..reporting.page import COLORS, Page, legend_below, new_figure
 from ..reporting.scores import short
 from ..reporting.tables import print_rows
 from ..setup.text import printable
+from .trial import LATE
 
 SHOWN = 10
 """Trials in the tables, the best ones."""
@@ -104,15 +105,22 @@ def fresh_table(found: Mapping[str, Any]) -> tuple[list[str], list[list[str]]]:
 def notes(found: Mapping[str, Any]) -> list[str]:
     """What the table of fresh runs tells, in words."""
     text = (
-        "promised: the mean of the best trial's runs, which is high because it was chosen for that. fresh: "
-        "the mean of runs with seeds that nothing was searched with, its 95 % bootstrap interval over them "
-        "below."
+        "promised: the mean of the best trial's runs, which is too good because it was chosen for that. "
+        "fresh: the mean of runs with seeds that nothing was searched with, its 95 % bootstrap interval over "
+        "them below. "
     )
-    fresh, promised = found["fresh"]["values"][0], found["promised"][0]
-    ends = fresh["mean_95"]
-    if ends and not ends[0] <= promised <= ends[1]:
-        better = (promised < ends[0]) == (found["directions"][0] == "maximize")
-        text += f" The search promised {'less' if better else 'more'} than there is."
+    if found["score"] is None:
+        text += (
+            f"Each is judged by other episodes, {found['episodes']} of each run: these alone may make a "
+            "difference."
+        )
+    else:
+        values = [each["value"][0] for each in found["fresh"]["runs"]]
+        there = sum(value < LATE * found["length"] for value in values)
+        text += (
+            f"{there} of {len(values)} fresh runs reached {found['score']:g}; who does not counts as {LATE} "
+            "times its length."
+        )
     return [text]
 
 
@@ -157,21 +165,22 @@ def write_report(found: Mapping[str, Any], path: Path) -> None:
         page.heading("The search")
         figures = [(_history(found), "Each trial by its number; the line is the best so far.")]
         if several:
-            figures.append((_front(found), "Each trial; those on the front are joined."))
+            figures.append((_front(found), "Each complete trial; those on the front are joined."))
         if found["importance"]:
             figures.append(
                 (_importance(found), "How much of coming into the better trials each setting tells.")
             )
         page.figures(figures)
         page.paragraph(
-            "Importance is PED-ANOVA's (Watanabe et al. 2023). It tells of the space that was searched, not "
-            "of settings beyond; with few trials it says little."
+            "Importance is PED-ANOVA's (Watanabe et al. 2023). It tells of complete trials, and of the space "
+            "that was searched, not of settings beyond; with few trials it says little."
         )
-        page.figures([(_parallel(found), "Parallel coordinates: a line a trial, the better the stronger.")])
+        caption = "Parallel coordinates: a line a complete trial, the better the stronger."
+        page.figures([(_parallel(found), caption)])
         page.heading("Around the best")
         page.figures(
             [
-                (_slice(found, name), f"{name}: all trials, the best one marked.")
+                (_slice(found, name), f"{name}: complete trials, the best one marked.")
                 for name in _settings(found)[:SLICES]
             ]
         )

@@ -45,8 +45,8 @@ def space_of(name: str, config: Any, file: Path | None = None) -> Space:
             known = [PREFIX + each for each in there]
             hint = did_you_mean(setting, known, f"there are {', '.join(known)}")
             exists = setting in flags(config, PREFIX)
-            what = f"{setting} of {name} may not be searched" if exists else f"there is no setting {setting}"
-            raise ValueError(f"{file}: {what}{hint}")
+            what = "of {} may not be searched" if exists else "is none of the settings of {}"
+            raise ValueError(f"{file}: {setting} {what.format(name)}{hint}")
         found[setting.removeprefix(PREFIX)] = _part(mark, value, f"{file}: {setting}")
     if not found:
         raise ValueError(f"{file} names no setting to be searched")

@@ -21,6 +21,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
+import numpy as np
 import optuna
 from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
@@ -46,7 +47,8 @@ MOST_SEEDS = 1000
 MOST_STUDIES = RANGE // MOST_SEEDS
 """Seeds of studies, each of which has so many of its own for its runs."""
 CERTAIN = 0.1
-"""How probable it may be at most that a trial which is given up is not worse than the best one."""
+"""Wilcoxon's p of the evaluations so far, below which a trial may be given up. They are neither independent
+nor looked at only once, so this is a rule of thumb, and no error rate."""
 SIGN, SILENCE = 60.0, 600.0
 """Seconds between two signs of who does something, and without any, after which it is gone."""
 
@@ -262,6 +264,11 @@ class Study:
         numbers = [*(trial.values or ()), *trial.intermediate_values.values()]
         counted = trial.state != TrialState.COMPLETE or len(trial.values or ()) == len(self.aim.directions)
         timed = not trial.state.is_finished() or None not in (trial.datetime_start, trial.datetime_complete)
+        if trial.state == TrialState.COMPLETE:
+            try:
+                numbers += np.array(trial.user_attrs["runs"], float).reshape(self.aim.seeds, -1).flat
+            except (KeyError, TypeError, ValueError):
+                return False
         finite = all(isinstance(each, (int, float)) and math.isfinite(each) for each in numbers)
         return trial.distributions == distributions(self.space) and counted and timed and finite
 
@@ -309,21 +316,35 @@ class Study:
         for name, value in notes.items():
             self._storage.set_trial_user_attr(self._id(number), name, value)
 
-    def report(self, number: int, step: int, score: float) -> bool:
+    def report(self, number: int, step: int, score: float, runs: Sequence[Sequence[float]] = ()) -> bool:
         """Takes the score of an evaluation; see `step`.
 
+        Args:
+            number: the trial's.
+            step: the evaluation's.
+            score: what it told.
+            runs: what the trial's runs before this one are worth.
+
         Returns:
-            Whether the trial is worse than the best one, as far as both were trained, so that it can be given
-            up before its end.
+            Whether the trial can be given up before its end: its evaluations are worse than those of the best
+            one, as far as both were trained, and its runs are worth less in the mean.
         """
         trial = self.trials[number]
         if step not in trial.intermediate_values:
             self._storage.set_trial_intermediate_value(self._id(number), step, self.aim.sign * score)
         if len(self.aim.directions) > 1 or step == self.step(self.aim.seeds - 1, self.length):
             return False
+        if not self._are_worth_less(runs):
+            return False
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of steps that the best one did not need
             return self.optuna.pruner.prune(self.optuna, self.trials[number])
+
+    def _are_worth_less(self, runs: Sequence[Sequence[float]]) -> bool:
+        """Whether runs are worth less than those of the best trial with the same seeds."""
+        best = self.best
+        theirs = best.user_attrs["runs"][: len(runs)] if best else []
+        return bool(theirs) and self.aim.sign * float(np.mean(runs) - np.mean(theirs)) < 0
 
     def tell(self, number: int, state: TrialState, values: Sequence[float] | None = None) -> None:
         """Ends a trial, if nobody has."""

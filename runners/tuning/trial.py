@@ -147,7 +147,7 @@ def do_trial(study: Study, number: int, stop: threading.Event) -> None:
 
             def enough(row: Mapping[str, float], k: int = k) -> bool:
                 nonlocal given_up
-                given_up = study.report(number, study.step(k, int(row["step"])), row["eval_return"])
+                given_up = study.report(number, study.step(k, int(row["step"])), row["eval_return"], values)
                 return given_up or reached(study, row)
 
             config = study.config_of(number, seed)

@@ -60,6 +60,14 @@ def test_every_shipped_table_makes_settings(name, agent) -> None:
             assert {key: getattr(run, key.replace("-", "_")) for key in own} == own
 
 
+@pytest.mark.parametrize("name", sorted({name for name, _ in tables()}))
+def test_no_network_learns_in_a_tables_steps(name) -> None:
+    environment = find_environment(name)
+    deep = [spec for spec in agent_specs() if spec.extra in ("torch", "sb3", "sb3-contrib")]
+    for spec in deep:
+        assert default_agent_config(environment, spec).learning_rate.start <= 5e-3, spec.name
+
+
 def test_what_is_shipped_is_what_worlds_name() -> None:
     worlds = {find_environment(name).world for name in SHIPPED.keys() - {"gymnasium"}}
     assert {world.presets for world in worlds} == set(SHIPPED.values()) - {presets.GYMNASIUM}

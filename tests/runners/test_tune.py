@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from contextlib import contextmanager
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -23,7 +24,8 @@ from study_files import SMALL, folder, tune
 
 optuna = pytest.importorskip("optuna")
 
-from meze.runners.tuning import search, study, trial  # noqa: E402
+from meze.runners.tuning import findings, search, study, trial  # noqa: E402
+from meze.runners.tuning.space import distributions  # noqa: E402
 from meze.runners.tuning.storage import Journal, open_storage  # noqa: E402
 from meze.runners.tuning.study import Aim, Claim, Study  # noqa: E402
 from optuna.trial import TrialState  # noqa: E402
@@ -436,3 +438,49 @@ def test_a_study_can_be_longer(whole, tmp_path, monkeypatch):
     assert len(Study.open(copy).trials) == 9 == Study.open(copy).aim.trials
     before, after = finished(whole), finished(copy)
     assert {number: after[number] for number in before} == before
+
+
+# --- What is judged ---------------------------------------------------------------------------------------
+
+
+def of_curves(made, *curves):
+    """Takes the evaluations of a new trial's runs; returns whether it was given up on the way."""
+    number, runs = made.ask(), []
+    for k, curve in enumerate(curves):
+        for n, score in enumerate(curve, 1):
+            step = made.step(k, n * made.every)
+            if made.report(number, step, made.aim.sign * score, runs):
+                made.tell(number, TrialState.PRUNED)
+                return True
+        runs.append([float(np.mean(curve[-trial.LAST :]))])
+    made.note(number, runs=runs)
+    made.tell(number, TrialState.COMPLETE, np.mean(runs, axis=0).tolist())
+    return False
+
+
+@pytest.mark.parametrize("aim", [Aim(seeds=2), Aim(seeds=2, objective="time-to-score", score=0.2)])
+def test_a_trial_whose_runs_are_worth_more_is_not_given_up(aim, whole, tmp_path):
+    made = replace(small_study(whole, tmp_path, 9), aim=aim, path=tmp_path / "own")
+    made.create()
+    flat, late, poor = 10 * [10.0], [0, 0, 0, 0, 0, 0, 5, 12, 14, 15], 10 * [9.0]
+    signed = [[aim.sign * each for each in curve] for curve in (flat, late, poor)]
+    assert not of_curves(made, signed[0], signed[0])
+    assert of_curves(made, signed[2], signed[2])
+    assert not of_curves(made, signed[1], signed[1]), "it learns late, and ends with more"
+    assert Study.open(made.path).best.number == 2
+
+
+def test_what_matters_is_what_the_better_trials_have_in_common(whole, tmp_path):
+    aim = Aim(trials=40, seeds=1, objective="score-and-harm", sampler="random")
+    made = replace(small_study(whole, tmp_path, 40), aim=aim, path=tmp_path / "own")
+    made.create()
+    mark = distributions(made.space)["learning-rate.start"]
+    for _ in range(aim.trials):
+        number = made.ask()
+        params = made.trials[number].params
+        there = params["learning-rate.start"] > mark.low**0.3 * mark.high**0.7
+        value = [1.0 + 0.001 * number if there else params["exploration.end"], 0.0]
+        made.note(number, runs=[value])
+        made.tell(number, TrialState.COMPLETE, value)
+    found = findings.importance(made)
+    assert max(found, key=found.get) == "learning-rate.start" and found["learning-rate.start"] > 0.5

@@ -17,7 +17,10 @@ from meze.runners.tuning.study import Study  # noqa: E402
 @pytest.mark.parametrize(
     ("space", "words"),
     [
-        ("agent.gama = true", "there is no setting agent.gama; did you mean 'agent.gamma'?"),
+        (
+            "agent.gama = true",
+            "agent.gama is none of the settings of q-learning; did you mean 'agent.gamma'?",
+        ),
         ("agent.exploration.steps = true", "agent.exploration.steps of q-learning may not be searched"),
         ("agent.gamma = [0.5]", "agent.gamma: lies in 0.9, 0.95"),
         (
@@ -33,7 +36,7 @@ from meze.runners.tuning.study import Study  # noqa: E402
         ),
         ("agent.learning-rate.start = { low = '1' }", "start: low and high are numbers"),
         (f"agent.learning-rate.start = [{10**400}]", "start: int too large"),
-        ("steps = true", "there is no setting steps"),
+        ("steps = true", "steps is none of the settings of q-learning"),
         ("", "names no setting to be searched"),
         ("agent = [", "is not TOML"),
     ],
