@@ -276,7 +276,7 @@ class Evaluator:
         for line in limits_told(limits):
             print(wrapped(line))
         if scores[agent]["return"]["mean"] <= scores["random"]["return"]["mean"]:
-            print(f"{agent} is not above the random agent: {_why(config)}\n")
+            print(f"{agent} is not above the random agent: {_why(config, run.reached())}\n")
         elif late := list(outlasting(config.agent_config, run.reached(), warm_ups_alone=True)):
             print(f"{agent} never updated what it began with: {late[0]} is longer than the run\n")
         return found
@@ -306,13 +306,11 @@ def _settings(config: RunConfig) -> str:
     return f"Episodes: {', '.join(words)}."
 
 
-def _why(config: RunConfig) -> str:
-    """What may have kept a run from learning."""
+def _why(config: RunConfig, reached: int) -> str:
+    """What may have kept a run from learning, which has come so far."""
     length, mode = KINDS[config.agent.kind].length, getattr(config.env_config, "observation", None)
-    done, usual = (
-        getattr(settings, length)
-        for settings in (config.settings, default_settings(config.environment, config.agent, mode))
-    )
+    usual = getattr(default_settings(config.environment, config.agent, mode), length)
+    done = min(reached, getattr(config.settings, length))  # a batch's transitions may be more than asked for
     reasons = [f"it was trained for {done:,} {length}, and its preset has {usual:,}"] if done < usual else []
     if length == "steps":
         late = ", ".join(outlasting(config.agent_config, done))

@@ -15,7 +15,7 @@ import dataclasses
 import math
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -79,8 +79,13 @@ class Island(Search):
             1.0, max(self.agent.generation / settings.generations, self.steps * settings.islands / limit)
         )
 
-    def evolve(self, until: int, stop: threading.Event) -> None:
+    def evolve(self, until: int, stop: threading.Event, told: Callable[[], None] = lambda: None) -> None:
         """Evolves up to a generation; each is saved.
+
+        Args:
+            until: the generation.
+            stop: ends it.
+            told: called after each generation.
 
         Raises:
             Stopped: when `stop` was set before that.
@@ -92,6 +97,7 @@ class Island(Search):
             self.log.write(self.steps, row)
             self.save()
             self._forget()
+            told()
 
     def _forget(self) -> None:
         """Deletes checkpoints but for the newest ones, and genomes that arrived before these."""
@@ -143,6 +149,13 @@ class Islands(Search):
         numbers = range(self.config.settings.islands)
         self._folders = [RunDir(folder / f"{number:0{len(str(numbers[-1]))}d}") for number in numbers]
         self._here: dict[int, Island] = {}
+        self._in_part = False
+
+    @property
+    def done(self) -> str:
+        """How far it is, in words; empty at the very beginning."""
+        words = super().done
+        return f"{words or '0 generations'} and a part of the next round" if self._in_part else words
 
     def advance(self, progress: ProgressLine, stop: threading.Event) -> bool:
         """Evolves round by round up to the run's number of generations, or of transitions.
@@ -155,7 +168,8 @@ class Islands(Search):
         while self.agent.generation < settings.generations and self.steps < limit:
             start, before, steps = time.perf_counter(), self.agent.generation, self.steps
             until = self._until(limit)
-            if not self._play_round(until, stop):
+            self._in_part = not self._play_round(until, progress, stop)
+            if self._in_part:
                 if not self.run.steps():
                     self.save()
                 return False
@@ -185,7 +199,7 @@ class Islands(Search):
             following = min(following, done + math.ceil((limit - self.steps) * done / self.steps))
         return min(following, settings.generations)
 
-    def _play_round(self, until: int, stop: threading.Event) -> bool:
+    def _play_round(self, until: int, progress: ProgressLine, stop: threading.Event) -> bool:
         """Has all islands evolve up to a generation; returns False when it was interrupted.
 
         Raises:
@@ -193,13 +207,14 @@ class Islands(Search):
         """
         self._prepare()
         if self._executor is None:
-            return self._play_here(until, stop)
+            return self._play_here(until, progress, stop)
         failures: dict[str, str] = {}
         try:
             with raising():
                 if stop.is_set():  # by a Ctrl-C since the last round
                     return False
-                with self._executor.running(self._tasks(until)) as ended:
+                words = f"{len(self._folders)} islands evolve up to generation {until:,}"
+                with progress.busy(words), self._executor.running(self._tasks(until)) as ended:
                     failures = {task.name: reason for task, reason in ended if reason}
         except KeyboardInterrupt as error:
             stop.set()
@@ -212,13 +227,23 @@ class Islands(Search):
             raise ValueError("; ".join(f"{name}: {reason}" for name, reason in sorted(failures.items())))
         return not stop.is_set()
 
-    def _play_here(self, until: int, stop: threading.Event) -> bool:
+    def _play_here(self, until: int, progress: ProgressLine, stop: threading.Event) -> bool:
         """The same in this process, where islands live on from round to round."""
-        try:
-            for number in range(len(self._folders)):
-                self._island(number).evolve(until, stop)
-        except Stopped:
-            return False
+        before, played, count = self.agent.generation, self.steps, len(self._folders)
+        for number in range(count):
+            island = self._island(number)
+            start, first = island.agent.generation, played - island.steps
+
+            def told(number: int = number, island: Island = island, start: int = start, first: int = first):
+                share = (number + (island.agent.generation - start) / (until - start)) / count
+                done = before + int(share * (until - before))
+                progress.update(done, time.perf_counter(), first + island.steps)
+
+            try:
+                island.evolve(until, stop, told)
+            except Stopped:
+                return False
+            played = first + island.steps
         return True
 
     def _island(self, number: int) -> Island:
@@ -261,9 +286,9 @@ class Islands(Search):
             steps += int(state["steps"])
             assert self.agent.fitness is not None, "an island is saved when its generation was told"
             fitness.append(self.agent.fitness)
-            rows = read_rows(island.path / METRICS)
+            rows = [row for row in read_rows(island.path / METRICS) if row.get("generation") == str(until)]
             if not rows:
-                raise ValueError(f"{island.path / METRICS} has no rows: it was deleted, or emptied")
+                raise ValueError(f"{island.path / METRICS} has no row of generation {until}: it was altered")
             told.append(rows[-1])
             if until % self.config.settings.migrate_every == 0:
                 following = self._folders[(number + 1) % len(self._folders)]
@@ -286,6 +311,9 @@ class Islands(Search):
     def _stand(self, island: RunDir, generation: int) -> dict[str, Any]:
         """Puts the agent where an island stood after a generation; returns its checkpoint."""
         path = island.checkpoint_path(generation)
+        if not path.exists():
+            there = f"{island.path} is at generation {island.reached()}"
+            raise ValueError(f"{there} and keeps none of generation {generation}, where the run would go on")
         state = checkpoint.load(path)
         restore(self.agent, state, path)
         return state

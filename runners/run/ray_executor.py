@@ -15,6 +15,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections import deque
 from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
@@ -26,6 +27,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 import ray
 from ray import exceptions
 from ray._private import ray_constants, services, worker
+from ray._private.authentication.authentication_token_setup import maybe_enable_token_auth_if_token_available
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
 from ...version import __version__
@@ -37,10 +39,12 @@ from .executor import STOPPED, Task
 
 MOST_LOST = 5
 """So many workers may be lost with a task before it is given up: it may be what ends them."""
-NEWS = 5.0
-"""Seconds after which it is looked whether there are more machines."""
+NEWS, HEED = 5.0, 0.5
+"""Seconds after which it is looked whether there are more machines, and after which signals are heeded."""
 ANSWER = 10.0
 """Seconds in which a cluster has to answer."""
+TOKEN = "from its beginning, either all of a cluster has RAY_AUTH_MODE=token and ~/.ray/auth_token, or none"
+"""What is said where that may be why."""
 
 
 @dataclass(eq=False)
@@ -116,9 +120,11 @@ class RayExecutor:
 
     def _news(self) -> list[Any]:
         """Calls of which it is known what they came to."""
-        if not self._under_way:
-            return []
-        return ray.wait(list(self._under_way), num_returns=1, timeout=NEWS)[0]
+        ended, calls, end = [], list(self._under_way), time.monotonic() + NEWS
+        while calls and not ended and time.monotonic() < end:
+            with uninterrupted():  # what a signal raises inside Ray would come out as a plain Ctrl-C
+                ended = ray.wait(calls, num_returns=1, timeout=HEED)[0]
+        return ended
 
     def _slots(self) -> int:
         """Tasks that fit into the cluster side by side."""
@@ -142,13 +148,17 @@ class RayExecutor:
         except (exceptions.RayTaskError, OSError, ValueError) as error:  # there, or here
             reason = one_line(getattr(error, "cause", None) or error)
         except exceptions.RayError as error:
+            if getattr(error, "actor_init_failed", False):  # a machine has joined that has another version
+                _check_versions()
             flight.lost += 1
             if not self._stopping and flight.lost < MOST_LOST:
                 again.append(flight)
                 reason = None
                 print(printable(f"{flight.task.name} lost its worker, and goes on with another"), flush=True)
             else:
-                reason = STOPPED if self._stopping else f"{flight.lost} workers were lost: {one_line(error)}"
+                hint = f"; {TOKEN}" if "never ran" in str(error) else ""
+                lost = f"{flight.lost} workers were lost: {one_line(error)}{hint}"
+                reason = STOPPED if self._stopping else lost
         flight.steps.close()
         if flight.actor:
             ray.kill(flight.actor)
@@ -245,6 +255,8 @@ def _connect() -> None:
         address = services.canonicalize_bootstrap_address(None)  # type: ignore[arg-type]
         if address is not None:
             _check_answers(address)
+            # `ray start` asks for this user's token where there is one, which a named address would not tell.
+            maybe_enable_token_auth_if_token_available(warn_if_disabled=False)
         local: dict[str, Any] = {}
         if address is None:
             print("no cluster of Ray is there: starting one on this machine alone, for some 10 s", flush=True)
@@ -255,8 +267,9 @@ def _connect() -> None:
         with _own_sigterm():
             worker._worker_logs_enabled = False  # pages of its own logs, where a machine is lost
             ray.init(address or "local", log_to_driver=False, logging_level=logging.ERROR, **local)
-    except (RuntimeError, OSError, ValueError) as error:
-        raise ValueError(f"the cluster of Ray can't be used: {one_line(error)}") from error
+    except (RuntimeError, OSError, ValueError, exceptions.AuthenticationError) as error:
+        hint = f"; {TOKEN}" if not isinstance(error, _Silent) and address is not None else ""
+        raise ValueError(f"the cluster of Ray can't be used: {one_line(error)}{hint}") from error
     if address is not None:
         cores = [f"{each['Resources'].get('CPU', 0):g}" for each in _nodes()]
         print(f"cores of the machines in the cluster of Ray at {address}: {', '.join(cores)}", flush=True)
@@ -273,7 +286,11 @@ def _check_answers(address: str) -> None:
         socket.create_connection((host.strip("[]"), int(port)), timeout=ANSWER).close()
     except OSError as error:
         where = f"{address}, which RAY_ADDRESS names or `ray start` made"
-        raise OSError(f"nobody answers at {where} ({error})") from None
+        raise _Silent(f"nobody answers at {where} ({error})") from None
+
+
+class _Silent(OSError):
+    """Nobody answers."""
 
 
 @contextmanager

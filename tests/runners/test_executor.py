@@ -7,6 +7,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from collections import deque
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from functools import partial
@@ -18,6 +19,7 @@ import pytest
 from meze.runners import cli
 from meze.runners.run import away, executors
 from meze.runners.run.executor import Processes, Task
+from meze.runners.setup.interrupts import exit_code, raising
 from meze.runners.setup.machines import Machines
 from run_files import assert_same_end, only_run, play_here
 
@@ -83,6 +85,7 @@ def cluster(modules):
         patch.setenv(ray_constants.ENABLE_RAY_CLUSTERS_ENV_VAR, "0")
         patch.setattr(ray_constants, "ENABLE_RAY_CLUSTER", False)
         patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("RAY_AUTH_MODE", "disabled")  # else the user's token would be asked for, or not
         found = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
         found.add_node(num_cpus=2)
         patch.setenv("RAY_ADDRESS", found.address)
@@ -157,16 +160,18 @@ def wait_for(what, seconds=100):
         time.sleep(0.02)
 
 
-def test_an_interruption_asks_all_to_save(executor, task):
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interruption_asks_all_to_save(executor, task, number):
     def interrupt():
         wait_for(lambda: all((task.folder / name).exists() for name in "ab"))
-        os.kill(os.getpid(), signal.SIGINT)
+        os.kill(os.getpid(), number)
 
-    interrupted = meanwhile(interrupt)
-    with pytest.raises(KeyboardInterrupt):
-        with executor(2).running([task("wait", name) for name in "abc"]) as ended:
+    made, interrupted = executor(2), meanwhile(interrupt)
+    with pytest.raises(KeyboardInterrupt) as error, raising():
+        with made.running([task("wait", name) for name in "abc"]) as ended:
             assert not list(ended)
     interrupted.result()
+    assert exit_code(error.value) == 128 + number
     assert (task.folder / "a").read_text() == (task.folder / "b").read_text() == "saved"
     assert not (task.folder / "c").exists()
 
@@ -331,6 +336,44 @@ def test_who_is_asked_to_stop_gives_back_the_cores_for_which_others_wait(nowhere
     executor._stop()
     pending.actor.stop.remote.assert_called_once()
     assert not executor._under_way
+
+
+def test_a_machine_that_joins_with_another_version_ends_the_command(nowhere, task, monkeypatch):
+    executor, _, module = nowhere
+
+    def get(_):
+        raise module.exceptions.RayActorError(error_msg="from __init__", actor_init_failed=True)
+
+    refuse = MagicMock(side_effect=ValueError("meze is 1 here, and 2 on b"))
+    monkeypatch.setattr(module.ray, "get", get)
+    monkeypatch.setattr(module, "_check_versions", refuse)
+    flight = module._Flight(task("do", "a"), actor="dead", steps=MagicMock())
+    with pytest.raises(ValueError, match="meze is 1 here"):
+        executor._advance(flight, "call", deque())
+
+
+JOINING = """
+import os
+from meze.runners.run import ray_executor
+ray_executor._check_answers = lambda address: None
+ray_executor._nodes = list
+ray_executor.ray.init = lambda *_, **__: print(os.environ.get("RAY_AUTH_MODE"))
+ray_executor._connect()
+"""
+
+
+@pytest.mark.parametrize(("there", "mode"), [(True, "token"), (False, "None")])
+def test_a_cluster_is_joined_with_the_token_that_ray_start_asks_for(there, mode, tmp_path):
+    pytest.importorskip("ray")
+    if there:
+        (tmp_path / ".ray").mkdir()
+        (tmp_path / ".ray" / "auth_token").write_text("a" * 64)
+    environ = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    environ |= {"HOME": str(tmp_path), "RAY_ADDRESS": "127.0.0.1:9"}
+    done = subprocess.run(
+        [sys.executable, "-c", JOINING], capture_output=True, text=True, env=environ, check=True
+    )
+    assert done.stdout.splitlines()[0] == mode
 
 
 def test_an_actor_that_was_lost_is_not_taken_for_idle(nowhere, task, monkeypatch):

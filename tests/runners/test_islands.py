@@ -3,6 +3,7 @@
 import contextlib
 import dataclasses
 import json
+import re
 import signal
 import threading
 
@@ -10,7 +11,7 @@ import numpy as np
 import pytest
 from meze.agents import checkpoint
 from meze.runners import cli
-from meze.runners.run import islands, search
+from meze.runners.run import islands, progress, search
 from meze.runners.run.executor import Stopped
 from meze.runners.run.folder import RunDir
 from meze.runners.setup.files import held
@@ -99,7 +100,7 @@ def test_neither_order_nor_interruptions_change_the_end(agent, tmp_path, monkeyp
             signal.raise_signal(signal.SIGINT)
         return play(self, population, stop)
 
-    def backwards(self, until, stop):
+    def backwards(self, until, progress, stop):
         try:
             for number in 2, 0, 1:
                 self._island(number).evolve(until, stop)
@@ -111,7 +112,12 @@ def test_neither_order_nor_interruptions_change_the_end(agent, tmp_path, monkeyp
     monkeypatch.setattr(islands.Islands, "_play_here", backwards)
     assert train(agent, tmp_path / "broken") == INTERRUPTED
     run = only_run(tmp_path / "broken")
-    assert f"meze train --resume {run}" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert f"meze train --resume {run}" in said and "0 generations and a part of the next round" in said
+    reached = RunDir(run).reached()
+    assert reached > max(RunDir(run).steps(), default=0), "an island is further than the run"
+    assert cli.main(["train", "--resume", str(run), "--generations", str(reached - 1)]) == 2
+    assert f"is at {reached} generations already" in capsys.readouterr().err
     codes = [cli.main(["train", "--resume", str(run)]) for _ in range(4)]
     assert codes == [INTERRUPTED] * 3 + [0]
     assert_same_end(run, only_run(tmp_path / "whole"))
@@ -218,7 +224,31 @@ def test_an_island_without_metrics_is_named(tmp_path, capsys) -> None:
     for spoil in lambda: path.write_text(""), path.unlink:
         spoil()
         assert cli.main(["train", "--resume", str(run)]) == 2
-        assert f"{path} has no rows" in capsys.readouterr().err
+        assert f"{path} has no row of generation 2" in capsys.readouterr().err
+
+
+def test_how_far_islands_are_is_shown_while_a_round_lasts(tmp_path, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(progress, "LINE_SECONDS", 0.0)
+    assert train("genetic", tmp_path, generations=4) == 0
+    told = re.findall(r"^(\d) of 4 generations, .*steps/s$", capsys.readouterr().out, re.MULTILINE)
+    assert told == sorted(told) and {"1", "3"} <= set(told), "between two migrations"
+
+
+def test_a_run_whose_own_newest_checkpoints_are_damaged(tmp_path, capsys) -> None:
+    whole, broken = tmp_path / "whole", tmp_path / "broken"
+    for out in whole, broken:
+        assert train("genetic", out, generations=6) == 0
+    run = RunDir(only_run(broken))
+    assert run.steps()[-2:] == [4, 6]
+    run.checkpoint_path(6).write_bytes(b"rubbish")
+    assert cli.main(["train", "--resume", str(run.path)]) == 0
+    assert_same_end(run.path, only_run(whole))
+    for step in 4, 6:
+        run.checkpoint_path(step).write_bytes(b"rubbish")
+    capsys.readouterr()
+    assert cli.main(["train", "--resume", str(run.path)]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert "is at generation 6 and keeps none of generation 4, where the run would go on" in line
 
 
 def test_genomes_that_arrived_long_ago_are_deleted(tmp_path) -> None:
