@@ -8,6 +8,7 @@ from statistics import median
 import numpy as np
 from numpy.typing import NDArray
 
+from ...agents.registry import agent_specs
 from ..reporting.statistics import interquartile_mean, over_runs, with_interval
 from ..setup.presets import provenance
 from .plan import LEAST, MOST, SHORT, Pair
@@ -85,7 +86,8 @@ def _over_all(results: Known) -> str:
     for pair, rows in results:
         by_agent.setdefault(pair.config.agent.name, {})[pair.config.environment.name] = rows
     body = []
-    for agent, found in by_agent.items():
+    for agent in (spec.name for spec in agent_specs() if spec.name in by_agent):
+        found = by_agent[agent]
         cells = [_with_seeds(found[name]) if name in found else "-" for name in worlds]
         body.append(
             [f"`{agent}`", *cells, _aggregate(list(found.values())) if len(found) == len(worlds) else "-"]
