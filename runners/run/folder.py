@@ -259,9 +259,12 @@ class RunDir:
         return None
 
     def reached(self) -> int:
-        """How far checkpoints are, islands' too: a learner's transitions, or a searcher's generations."""
-        islands = (RunDir(each).reached() for each in self.path.glob("islands/*"))
-        return max([*self.steps(), *islands], default=0)
+        """How far the newest checkpoint is: transitions of a learner, generations of a searcher."""
+        return max(self.steps(), default=0)
+
+    def furthest(self) -> int:
+        """How far the newest checkpoint is, or an island's that is further."""
+        return max([self.reached(), *(RunDir(each).reached() for each in self.path.glob("islands/*"))])
 
     def extend(self, **settings: Any) -> None:
         """Writes down the settings with which the run goes on: `steps`, or `generations`, and `device`."""

@@ -309,8 +309,8 @@ def old_run(path: str, args: Sequence[str], names: Sequence[str]) -> Begun:
     asked = parse(asked, args, prog="meze train --resume RUN", description=DESCRIPTION)
     given, machines = to_plain(asked.run), getattr(asked, "machines", IslandSettings())
     length = KINDS[config.agent.kind].length
-    if getattr(before, length) != given[length] < run.reached():
-        raise ValueError(f"{path} is at {run.reached():,} {length} already; --{length} must be more")
+    if getattr(before, length) != given[length] < run.furthest():
+        raise ValueError(f"{path} is at {run.furthest():,} {length} already; --{length} must be more")
     config = with_device(dataclasses.replace(config, settings=override(before, given)))
     kept = {name: getattr(config.settings, name) for name in (length, "device") if name in given}
     if changed := {name: value for name, value in kept.items() if value != getattr(before, name)}:
