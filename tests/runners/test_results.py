@@ -307,8 +307,13 @@ def test_pairs_share_the_time(tmp_path, monkeypatch):
         "q-learning",
         "q-learning",
     ]  # the slow ones for 20 seconds each
-    assert executor.begun.index("sarsa-lambda") == 2 + 20  # as soon as the quick one would have taken longer
-    assert counts(made) == [0, 3, 30, 5]
+    assert executor.begun.index("sarsa-lambda") == 2 + 4  # a fifth seed would be 5 s, times 5: more than 20
+    assert counts(made) == [
+        0,
+        2,
+        17,
+        4,
+    ]  # until 300 s, which the slowest would have taken with its fourth try
     assert executor.begun.count("dqn") == 4  # for 20, 40, 80 seconds, and what was left
     assert executor.now == 1e9 + 400
 
