@@ -313,7 +313,7 @@ def test_pairs_share_the_time(tmp_path, monkeypatch):
         2,
         17,
         4,
-    ]  # until 300 s, which the slowest would have taken with its fourth try
+    ]  # up to 300 s, what a fourth try is for the slowest
     assert executor.begun.count("dqn") == 4  # for 20, 40, 80 seconds, and what was left
     assert executor.now == 1e9 + 400
 
