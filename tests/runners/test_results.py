@@ -301,19 +301,10 @@ def test_pairs_share_the_time(tmp_path, monkeypatch):
     executor = Pretended(monkeypatch, {"dqn": 1e5, "pqn": 50.0, "q-l": 1.0, "sarsa": 12.0})
     made = Results(tmp_path / "rows.jsonl", tmp_path / "work", pairs, 6, executor.now + 400)
     made.run(executor)
-    assert executor.begun[:4] == [
-        "dqn",
-        "pqn",
-        "q-learning",
-        "q-learning",
-    ]  # the slow ones for 20 seconds each
+    # the slow ones for 20 seconds each
+    assert executor.begun[:4] == ["dqn", "pqn", "q-learning", "q-learning"]
     assert executor.begun.index("sarsa-lambda") == 2 + 4  # a fifth seed would be 5 s, times 5: more than 20
-    assert counts(made) == [
-        0,
-        2,
-        17,
-        4,
-    ]  # up to 300 s, what a fourth try is for the slowest
+    assert counts(made) == [0, 2, 17, 4]  # up to 300 s, what a fourth try is for the slowest
     assert executor.begun.count("dqn") == 4  # for 20, 40, 80 seconds, and what was left
     assert executor.now == 1e9 + 400
 
