@@ -9,6 +9,8 @@ from .scene import read_scene
 from .state import HEIGHT, MOST_PLACES, WIDTH
 
 MAIN = HEIGHT // 2  # row of the line
+MOST = 72, 2, MOST_PLACES
+"""Cells, switches and places with people, at most: a line of 28, and beside it cells 4 to 27 and 8 to 27."""
 
 
 def draw_scene(seed: int) -> Drawing:

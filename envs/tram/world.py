@@ -12,7 +12,7 @@ from ..core import COST, SUCCESS, Cost, Measure, Renderer, World, check_ranges, 
 from . import kernels
 from .config import TramConfig
 from .events import EVENTS
-from .generator import draw_scene
+from .generator import MOST, draw_scene
 from .scene import SCENES, lay_out
 from .state import HEIGHT, STATE, TOP_SPEED, TramParams
 
@@ -82,7 +82,10 @@ class Tram(World):
         self.scenes = SCENES.load(config.scene, draw_scene, config.split, config.pool_size)
         layouts = np.stack([lay_out(scene) for scene in self.scenes])
         layouts.flags.writeable = False
-        cells, switches, places = (int(layouts[name].max()) for name in ("cells", "switches", "places"))
+        counts = "cells", "switches", "places"
+        cells, switches, places = (int(layouts[name].max()) for name in counts)
+        if config.scene == "generated":  # those of the other splits fit into the same table
+            cells, switches, places = MOST
         sizes = cells, 1 + TOP_SPEED, 1 << switches, 1 << places
         self._params = TramParams(layouts, sizes, even_lots(len(layouts)))
         planes = kernels.PLANES, HEIGHT, kernels.VIEW

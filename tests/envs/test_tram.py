@@ -9,11 +9,12 @@ from meze.agents.fronts import coverage_set
 from meze.envs.core import DrawingError, MOWorldEnv, WorldEnv, WorldVectorEnv
 from meze.envs.tram.config import TramConfig
 from meze.envs.tram.expert import WEIGHTS, planner
-from meze.envs.tram.generator import draw_scene
+from meze.envs.tram.generator import MOST, draw_scene
 from meze.envs.tram.process import expected_costs, process_of, solve
 from meze.envs.tram.scene import SCENES, lay_out, read_scene
 from meze.envs.tram.state import BELL, BRAKE, BRAKE_HARD, COAST, SWITCH
 from meze.envs.tram.world import Tram
+from meze.runners import cli
 from scipy.spatial import ConvexHull
 
 WORLD = "meze.envs.tram.world:Tram"
@@ -111,6 +112,26 @@ def test_a_dozen_are_shipped_and_each_asks_something():
     assert len(scenes) == len(SCENES.names()) == 12 and all(
         each.values["question"].endswith(("?", ".")) for each in scenes
     )
+
+
+def test_a_table_of_generated_scenes_fits_those_of_other_splits(tmp_path):
+    splits = [TramConfig(observation="index", split=split) for split in ("train", "test")]
+    assert len({Tram(config).observation_space.n for config in splits}) == 1
+    drawn = [lay_out(draw_scene(seed)) for seed in range(3000)]
+    most = [max(int(each[name]) for each in drawn) for name in ("cells", "switches", "places")]
+    assert 60 < most[0] <= MOST[0] and tuple(most[1:]) == MOST[1:]
+    args = [
+        "train",
+        "q-learning",
+        "tram",
+        "--env.scene",
+        "generated",
+        "--steps",
+        "2000",
+        "--eval-episodes",
+        "8",
+    ]
+    assert cli.main([*args, "--out", str(tmp_path)]) == 0
 
 
 def test_generated_scenes_can_be_driven_and_splits_share_none():
