@@ -40,6 +40,7 @@ def tables(results: Known) -> Iterator[str]:
         yield f"### `{name}`"
         yield _of_one(own)
         yield from _elsewhere(own)
+        yield from _without(name, results)
     defaults = [each for each in there if each[0].table == "defaults"]
     if defaults:
         yield "### One setting over all worlds"
@@ -77,6 +78,17 @@ def _elsewhere(results: Known) -> Iterator[str]:
             [f"`{pair.config.agent.name}`", *(_score(rows, rank) for rank in ranks)] for pair, rows in results
         ]
         yield _markdown(head, body)
+
+
+def _without(name: str, results: Known) -> Iterator[str]:
+    """Who has no row in an environment, so that nobody takes the table for all there are."""
+    missing = [
+        f"`{pair.config.agent.name}`"
+        for pair, rows in results
+        if not rows and pair.table == "presets" and pair.config.environment.name == name
+    ]
+    if missing:
+        yield f"The time was over before a run of {', '.join(missing)}."
 
 
 def _over_all(results: Known) -> str:

@@ -415,8 +415,10 @@ def test_tables_tell_mean_interval_worst_seed_seconds_and_number():
     low, high = interval(interquartile_mean, np.array([[0.5 + 0.1 * k] for k in range(5)]))
     assert f"| `q-learning` | **0.70** ({low:.2f} to {high:.2f}) | 0.50 | 50.0 % | 4 | 5 | not told |" in text
     assert "| `dqn` | **1.00** | 1.00 | 50.0 % | 2 | 1 | not told |" in text
-    assert "One setting" not in text
+    assert "One setting" not in text and "The time was over" not in text
     assert "\n".join(tables([(one, [])])) == ""
+    text = "\n".join(tables([(one, several), (other, [])]))
+    assert text.endswith("The time was over before a run of `dqn`.")
 
 
 def test_one_setting_over_all_worlds_is_told_of_who_is_in_all():
