@@ -74,7 +74,7 @@ def main(words: Sequence[str], stop: threading.Event) -> None:
     run, steps, seconds = _train(config, folder / "runs", stop)
     newest = run.latest_checkpoint()
     assert newest is not None, "who is trained to the end is saved"
-    judge = _Judge(config, run, task["episodes"], folder.parent / YARDSTICKS)
+    judge = _Judge(config, run, task["episodes"], folder.parent / YARDSTICKS, stop)
     outcome = Outcome(
         steps,
         round(seconds, 3),
@@ -109,10 +109,17 @@ def _train(config: RunConfig, out: Path, stop: threading.Event) -> tuple[RunDir,
 
 
 class _Judge:
-    """Plays the episodes that all are judged by."""
+    """Plays the episodes that all are judged by.
 
-    def __init__(self, config: RunConfig, run: RunDir, episodes: int, kept: Path) -> None:
+    Raises:
+        Stopped: when `stop` is set before somebody plays; the run is saved, and is judged the next time.
+    """
+
+    def __init__(
+        self, config: RunConfig, run: RunDir, episodes: int, kept: Path, stop: threading.Event
+    ) -> None:
         self._config, self._run, self._episodes, self._kept = config, run, episodes, kept
+        self._stop = stop
 
     def evaluation(self, place: dict[str, Any]) -> Evaluation:
         """How the run's newest checkpoint acts in its world, changed as the place says."""
@@ -132,6 +139,8 @@ class _Judge:
         )
 
     def _played(self, name: str, env_config: Any) -> Episodes:
+        if self._stop.is_set():
+            raise Stopped
         environment = self._config.environment
         contestant = find_contestant(name, environment, env_config, checkpoint="newest")
         with closing(make_evaluation_env(environment, env_config, self._episodes)) as env:

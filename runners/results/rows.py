@@ -1,19 +1,21 @@
 """Rows of results: what a run was asked, where it was trained, and what came of it; a line of JSON each.
 
 A row comes from a stranger, maybe. Its settings are read as those of a run's `config.json` are: they may name
-only what is registered, and nothing in them is code. The one path, of a world's own map, is read as a map
-alone.
+only what is registered, nothing in them is code, and no file is one that a row names.
 """
 
 from __future__ import annotations
 
+import dataclasses
 import hashlib
 import json
 import math
-from collections.abc import Mapping
+import os
+import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal, TypeAlias
+from typing import Any, Literal, TypeAlias, get_origin, get_type_hints
 
 import numpy as np
 
@@ -27,6 +29,10 @@ FORMAT = 1
 """Version of a row; one with a higher version is refused."""
 MOST_BYTES = 1 << 28
 """The largest file that is read."""
+MOST_EPISODES = 100_000
+"""Of an evaluation, whose measures are kept until its end."""
+NAME = re.compile(r"[\w-]+", re.ASCII)
+"""What a row may call a map, a level or an instance."""
 
 Table: TypeAlias = Literal["presets", "defaults"]
 """In which table a row stands: settings known to work well, or one setting over all worlds."""
@@ -142,8 +148,10 @@ def read_row(plain: Any, file: Path) -> Row:
             "it has an encoder, macro-actions, or a teacher that is no reference, which no result has"
         )
     outcome = from_plain(Outcome, rest, "outcome")
-    if from_plain(int, episodes, "episodes") < 1 or not outcome.evaluations:
-        raise ValueError("it has no evaluation")
+    if not 1 <= from_plain(int, episodes, "episodes") <= MOST_EPISODES or not outcome.evaluations:
+        raise ValueError(f"it has no evaluation of 1 to {MOST_EPISODES:,} episodes")
+    for words in _files_named(config.env_config, [each.env for each in outcome.evaluations]):
+        raise ValueError(f"its world is made of a file, {words!r}, which no result has")
     numbers = [outcome.seconds]
     for each in outcome.evaluations:
         numbers += [*each.measures.values(), *each.yardsticks.values()]
@@ -152,6 +160,28 @@ def read_row(plain: Any, file: Path) -> Row:
     if not all("return" in each.measures and "random" in each.yardsticks for each in outcome.evaluations):
         raise ValueError("it has an evaluation without a return, or without the random agent's")
     return Row(from_plain(Table, table, "table"), config, episodes, outcome)
+
+
+def _files_named(env_config: Any, places: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What may be a path among the settings of a world, and of others where its agent was judged."""
+    hints = get_type_hints(type(env_config))
+    usual = {
+        each.name: each.default
+        for each in dataclasses.fields(env_config)
+        if get_origin(hints[each.name]) is not Literal
+    }
+    own = {name: getattr(env_config, name) for name in usual}
+    words = [
+        value
+        for settings in (own, *places)
+        for name, value in settings.items()
+        if isinstance(value, str) and name in usual and value != usual[name]
+    ]
+    return [
+        each
+        for each in words
+        if not NAME.fullmatch(each) or os.path.lexists(each) or os.path.lexists(f"{each}.txt")
+    ]
 
 
 def read_rows(path: Path) -> list[Row]:
@@ -175,6 +205,8 @@ def read_rows(path: Path) -> list[Row]:
             raise ValueError(f"{where} was cut short or altered") from None
         try:
             rows.append(read_row(plain, path))
+        except RecursionError:
+            raise ValueError(f"{where} was cut short or altered") from None
         except ValueError as error:
             raise ValueError(f"{where}: {str(error).removeprefix(f'{path}: ')}") from None
     return rows
@@ -185,7 +217,8 @@ def add_row(path: Path, row: Row) -> None:
     line = json.dumps(row.described(), separators=(",", ":"), allow_nan=False) + "\n"
     with alone(path.with_suffix(".lock")):
         before = path.read_bytes() if path.exists() else b""
-        write_whole(path, before, line.encode())
+        end = b"" if before.endswith(b"\n") or not before else b"\n"  # which an editor may have taken away
+        write_whole(path, before, end, line.encode())
 
 
 def digest(values: Mapping[str, Any]) -> str:

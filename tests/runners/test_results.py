@@ -5,6 +5,7 @@ import importlib.util
 import itertools
 import json
 import re
+import sys
 import threading
 import time
 from contextlib import contextmanager
@@ -77,11 +78,12 @@ def rows(tmp_path_factory):
 
 
 def test_rows_are_read_as_they_were_written(rows, tmp_path):
-    found = read_rows(rows)
+    found, again = read_rows(rows), tmp_path / "again.jsonl"
     assert {row.config.agent.name for row in found} == set(SHORT_RUNS)
     for each in found:
-        add_row(tmp_path / "again.jsonl", each)
-    assert (tmp_path / "again.jsonl").read_text() == rows.read_text()
+        add_row(again, each)
+        again.write_text(again.read_text().removesuffix("\n"))  # as editors do
+    assert again.read_text() + "\n" == rows.read_text()
     for row in found:
         assert row.outcome.cpu and row.outcome.versions["numpy"] and row.outcome.steps > 0
         [evaluation] = row.outcome.evaluations
@@ -122,6 +124,12 @@ def altered(rows, path, change):
 
 def evaluation(plain):
     return plain["evaluations"][0]
+
+
+def in_platformer(plain, *places, **settings):
+    """The run is another one, and is judged in other worlds, too."""
+    plain["settings"]["env"] = {"id": "meze/Platformer-v0", "config": settings}
+    plain["evaluations"] += [{**evaluation(plain), "env": place} for place in places]
 
 
 def older(plain, **versions):
@@ -168,6 +176,10 @@ def test_what_differs_is_named(change, words, rows, tmp_path, monkeypatch, capsy
         (lambda plain: plain.update(seconds=float("nan")), "a number that is not finite"),
         (lambda plain: evaluation(plain)["yardsticks"].update(random=float("inf")), "that is not finite"),
         (lambda plain: plain.update(episodes=0), "it has no evaluation"),
+        (lambda plain: plain.update(episodes=10**9), "it has no evaluation"),
+        (lambda plain: in_platformer(plain, level="/etc/passwd"), "is made of a file, '/etc/passwd'"),
+        (lambda plain: in_platformer(plain, level="trap"), "is made of a file, 'trap'"),
+        (lambda plain: in_platformer(plain, {"level": "trap.txt"}), "is made of a file, 'trap.txt'"),
         (lambda plain: plain.update(evaluations=[]), "it has no evaluation"),
         (lambda plain: evaluation(plain)["measures"].pop("return"), "an evaluation without a return"),
         (lambda plain: evaluation(plain).update(env={"size": [1]}), "which does not fit"),
@@ -195,12 +207,22 @@ def test_a_strangers_row_is_refused_in_one_line_that_names_its_own(
     change, words, rows, tmp_path, monkeypatch, capsys
 ):
     (tmp_path / "trap.py").write_text("raise AssertionError('imported')")
+    (tmp_path / "trap.txt").write_text("no level")
     monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.chdir(tmp_path)
     file = altered(rows, tmp_path / "altered.jsonl", change)
     file.write_text(rows.read_text().splitlines()[1] + "\n" + file.read_text())
     assert cli.main(["verify", str(file)]) == 2
     said = capsys.readouterr().err
     assert "altered.jsonl, line 2: " in said and words in said and said.count("\n") == 1
+
+
+def test_a_row_that_is_too_deep_is_refused_in_one_line(rows, tmp_path):
+    line, deep = rows.read_text().splitlines()[0], tmp_path / "deep.jsonl"
+    for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit()):
+        deep.write_text(re.sub(r'"return":[^,}]*', '"return":' + "[" * depth + "]" * depth, line, count=1))
+        with pytest.raises(ValueError, match="line 1 was cut short or altered|which does not fit"):
+            read_rows(deep)
 
 
 @pytest.mark.parametrize(
@@ -477,6 +499,24 @@ def test_the_page_is_written_between_its_marks(script, tmp_path, monkeypatch):
     steps = {(each.table, each.config.settings.steps) for each in found}
     assert steps == {("presets", 4096), ("defaults", 1_000_000)}  # of the corridor's file, and of nobody's
     assert sorted(each.name for each in (tmp_path / "w").iterdir()) == ["defaults.toml", "lock", "yardsticks"]
+
+
+@pytest.mark.parametrize(
+    ("args", "words"),
+    [
+        (["--agents", "q-lerning"], "did you mean 'q-learning'"),
+        (["--envs", "gymnasium:CartPole-v1"], "code of another package"),
+        (["--episodes", "0"], "episodes must be from 1 to 100,000; got 0"),
+        (["--page", "nope.md"], "nope.md"),
+    ],
+)
+def test_nobody_trains_for_what_can_not_be_written(script, args, words, tmp_path):
+    page = tmp_path / "page.md"
+    page.write_text(script.BEGIN + script.END)
+    here = ["--rows", str(tmp_path / "r.jsonl"), "--work", str(tmp_path / "w"), "--page", str(page)]
+    with pytest.raises((ValueError, OSError), match=re.escape(words)):
+        script.main([*here, *args])
+    assert page.read_text() == script.BEGIN + script.END and not (tmp_path / "r.jsonl").exists()
 
 
 @pytest.mark.parametrize("budget", ["60", "min", "-1min", "nanmin", "1e99min", "long"])
