@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, ClassVar, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -51,11 +51,13 @@ class DynaConfig(TabularConfig):
 
 @dataclass(frozen=True)
 class ModelConfig(TabularConfig):
-    """Settings of value iteration on a learned model.
+    """Settings of value iteration on a learned model, which needs no learning rate.
 
     Raises:
         ValueError: for a value out of its range.
     """
+
+    unused: ClassVar[tuple[str, ...]] = ("learning_rate",)
 
     plan_every: Annotated[int, Range(100, 10_000, log=True)] = 1_000
     """Transitions between two plans."""

@@ -1,7 +1,8 @@
 """What may be searched of an agent's settings, told where each is: `tau: Annotated[float, Range(0.1, 1.0)]`.
 
 Nothing is searched here, and no agent knows how: `searchable` finds the marks, whoever tunes makes of them
-what it needs. A mark says where good values may be expected, not what is allowed.
+what it needs. A mark says where good values may be expected, not what is allowed. Settings that an agent has
+from another one and does not use stand in its class's `unused`.
 """
 
 from __future__ import annotations
@@ -113,7 +114,8 @@ def searchable(config: type) -> dict[str, Searched]:
 
 def _marks(config: type, prefix: str) -> Iterator[tuple[str, Searched]]:
     hints = get_type_hints(config, include_extras=True)
-    for field in dataclasses.fields(config):
+    unused = getattr(config, "unused", ())
+    for field in (each for each in dataclasses.fields(config) if each.name not in unused):
         name, hint = prefix + field.name.replace("_", "-"), hints[field.name]
         kind, *notes = get_args(hint) if get_origin(hint) is Annotated else (hint,)
         for mark in notes:

@@ -32,7 +32,7 @@ DESCRIPTION = """Searches settings of AGENT in ENV, and writes a preset file of 
 What may be searched is marked where each agent's settings are; --space FILE (TOML) narrows it, as in
 `agent.gamma = [0.95, 0.99]`, `agent.gae-lambda = { low = 0.9, high = 1.0 }` or `agent.vf-coef = true`: then
 what it names is searched alone. Flags of `meze train` hold for each run, its length included: a short --steps
-finds settings that learn fast.
+finds settings that learn fast. `meze tune AGENT ENV --help` lists all flags with their defaults.
 
 A trial trains with a few seeds, the same ones in each; it is given up where it is worse than the best one
 with equal seeds at equal transitions. Training's seeds and those that judge are ranges of their own. In the
@@ -152,6 +152,8 @@ def main(args: Sequence[str]) -> int:
     print(
         wrapped(f"searched: {'; '.join(f'{name}: {mark}' for name, mark in study.space.items())}"), flush=True
     )
+    if study.aim.objective == "score-and-harm":
+        print(f"set against the return: {study.harm}", flush=True)
     failures: dict[str, str] = {}
     try:
         run_trials(study, executor, given.minutes)

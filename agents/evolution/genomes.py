@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Annotated, Literal, Protocol
+from typing import Annotated, ClassVar, Literal, Protocol
 
 import numpy as np
 from gymnasium.spaces import Box, Discrete, Space
@@ -25,7 +25,7 @@ SMALLEST_STEP, LARGEST_STEP = 1e-4, 10.0
 
 @dataclass(frozen=True)
 class GeneticConfig:
-    """Settings of the genetic algorithm and of random search.
+    """Settings of the genetic algorithm.
 
     Raises:
         ValueError: for a value out of its range.
@@ -68,6 +68,23 @@ class GeneticConfig:
             raise ValueError(f"elites must be fewer than the population; got {self.elites}")
         within(self, 0.0, 1.0, "crossover_rate", "blend", "mutation_rate")
         within(self, SMALLEST_STEP, LARGEST_STEP, "sigma")
+
+
+@dataclass(frozen=True)
+class RandomSearchConfig(GeneticConfig):
+    """Settings of random search, which breeds nothing.
+
+    Raises:
+        ValueError: for a value out of its range.
+    """
+
+    unused: ClassVar[tuple[str, ...]] = (
+        "tournament_size",
+        "crossover_rate",
+        "blend",
+        "mutation_rate",
+        "sigma",
+    )
 
 
 class Genome(Protocol):

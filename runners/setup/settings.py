@@ -54,8 +54,9 @@ def group(title: str, **parts: Any) -> Any:
 
 
 def asks_for_help(args: Sequence[str]) -> bool:
-    """Whether help is wanted and no name was given."""
-    return not leading_names(args) and bool({"-h", "--help"} & set(args))
+    """Whether help is wanted, and neither names nor what is to go on were given."""
+    given = leading_names(args) or any(word.partition("=")[0] == "--resume" for word in args)
+    return not given and bool({"-h", "--help"} & set(args))
 
 
 def print_help(usage: str, description: str, flags: Any = None) -> None:

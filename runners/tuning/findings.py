@@ -25,7 +25,7 @@ from ..setup.presets import NONE
 from ..setup.resolve import world_class
 from ..setup.settings import differences, to_plain
 from .space import PREFIX, as_params, described
-from .study import Study
+from .study import Study, is_finite
 from .trial import fresh_result
 
 FEW = 4
@@ -104,7 +104,7 @@ def _trial(study: Study, trial: FrozenTrial) -> dict[str, Any]:
 def _seconds(trial: FrozenTrial) -> float | None:
     """For how long a trial was trained, if that is known."""
     seconds = trial.user_attrs.get("seconds")
-    return seconds if isinstance(seconds, (int, float)) and math.isfinite(seconds) else None
+    return seconds if is_finite(seconds) else None
 
 
 def importance(study: Study) -> dict[str, float]:
@@ -143,11 +143,10 @@ def fresh(study: Study, number: int | None) -> dict[str, Any]:
         try:
             value, seconds = [float(each) for each in plain["value"]], float(plain["seconds"])
             measures = {str(name): float(each) for name, each in plain["measures"].items()}
-            if not np.isfinite([*value, seconds, *measures.values()]).all() or len(value) != len(
-                study.aim.directions
-            ):
+            fits = isinstance(plain["value"], list) and len(value) == len(study.aim.directions)
+            if not fits or not all(map(is_finite, [*value, seconds, *measures.values()])):
                 raise ValueError
-        except (KeyError, TypeError, AttributeError, ValueError):
+        except (KeyError, TypeError, AttributeError, ValueError, OverflowError):
             raise ValueError(f"{path} was cut short or altered") from None
         results.append({"seed": seed, "value": value, "measures": measures, "seconds": seconds})
     told = [
@@ -212,7 +211,9 @@ def _toml(value: Any) -> str:
     if value is None:
         return json.dumps(NONE)
     if isinstance(value, dict):
-        return "{ " + ", ".join(f"{name} = {_toml(each)}" for name, each in value.items()) + " }"
+        return "{ " + ", ".join(f"{_toml(name)} = {_toml(each)}" for name, each in value.items()) + " }"
     if isinstance(value, list):
         return f"[{', '.join(map(_toml, value))}]"
-    return json.dumps(value)
+    if isinstance(value, float):
+        return repr(value)  # inf and nan are TOML's, too
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

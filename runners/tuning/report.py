@@ -106,8 +106,8 @@ def notes(found: Mapping[str, Any]) -> list[str]:
     """What the table of fresh runs tells, in words."""
     text = (
         "promised: the mean of the best trial's runs, which is too good because it was chosen for that. "
-        "fresh: the mean of runs with seeds that nothing was searched with, its 95 % bootstrap interval over "
-        "them below. "
+        "fresh: the mean of runs with seeds that nothing was searched with, judged by their newest "
+        "checkpoints, its 95 % bootstrap interval over them below. "
     )
     if found["score"] is None:
         text += (

@@ -97,7 +97,8 @@ def _narrowed(mark: Searched, value: Any) -> Searched:
         return mark
     if isinstance(value, list) and value:
         values = [tuple(each) if isinstance(each, list) else each for each in value]
-        if isinstance(mark, Range) and not mark.whole:
+        marked = (mark.low,) if isinstance(mark, Range) else mark.values
+        if all(isinstance(each, float) for each in marked):
             values = [float(each) if type(each) is int else each for each in values]
         narrowed: Searched = Choices(*values)
         strange = [each for each in values if each not in mark]

@@ -267,9 +267,9 @@ class Study:
         if trial.state == TrialState.COMPLETE:
             try:
                 numbers += np.array(trial.user_attrs["runs"], float).reshape(self.aim.seeds, -1).flat
-            except (KeyError, TypeError, ValueError):
+            except (KeyError, TypeError, ValueError, OverflowError):
                 return False
-        finite = all(isinstance(each, (int, float)) and math.isfinite(each) for each in numbers)
+        finite = all(map(is_finite, numbers))
         return trial.distributions == distributions(self.space) and counted and timed and finite
 
     @property
@@ -363,6 +363,14 @@ class Study:
 
 NAME = "meze"
 """The study's name in its journal."""
+
+
+def is_finite(value: Any) -> bool:
+    """Whether a value, maybe a stranger's, is a number that can be calculated with."""
+    try:
+        return isinstance(value, (int, float)) and math.isfinite(value)
+    except OverflowError:  # a whole number beyond all real ones
+        return False
 
 
 def _quiet() -> None:

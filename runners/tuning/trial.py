@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import math
 import shutil
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -85,10 +86,15 @@ def train(
 
     Raises:
         Stopped: when `stop` was set before that.
-        ValueError: one line, where a link leads out of the folder, or its settings can't be trained with.
+        ValueError: one line, where a link leads out of the folder, its settings can't be trained with, or
+            what they come to is no number.
     """
     refuse_links(out, *out.rglob("*"))
-    config, run = begun(config, out)
+    asked, (config, run) = config, begun(config, out)
+    if config.agent_config != asked.agent_config or not run.checkpoints.is_dir():
+        # Of another trial with this number, or one that had ended: the journal has been cut short since.
+        shutil.rmtree(run.path)
+        config, run = begun(asked, out)
     with held(run.path, PATIENCE):
         training = make_training(config, run)
         ending = threading.Event()
@@ -96,6 +102,8 @@ def train(
             total = getattr(config.settings, KINDS[config.agent.kind].length)
 
             def seen(row: Mapping[str, float]) -> bool:
+                if not math.isfinite(row["eval_return"]):
+                    raise ValueError(f"its return is {row['eval_return']}")
                 return enough({**row, "step": training.transitions})
 
             progress = Watched(total, ending, seen, training.evaluator.measures)

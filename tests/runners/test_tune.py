@@ -243,6 +243,20 @@ def test_a_damaged_journal_is_told_in_one_line_and_kept(line, whole, tmp_path, c
     assert (copy / "journal.jsonl").read_bytes() == data
 
 
+def test_a_study_whose_journal_is_cut_short_comes_to_the_same(whole, tmp_path, monkeypatch):
+    play_here(monkeypatch)
+    copy = tmp_path / "copy"
+    shutil.copytree(whole, copy)
+    lines = (whole / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    (copy / "journal.jsonl").write_bytes(b"".join(lines[: len(lines) // 2]))
+    assert cli.main(["tune", "--resume", str(copy)]) == 0
+    ended = [
+        [{**each, "seconds": None} for each in json.loads((path / "report.json").read_text())["trials"]]
+        for path in (whole, copy)
+    ]
+    assert ended[0] == ended[1]
+
+
 def with_another_trial(whole, copy, **changes):
     """A study's folder with one more trial, which is the last one but for some changes."""
     shutil.copytree(whole, copy)
@@ -262,6 +276,7 @@ def with_another_trial(whole, copy, **changes):
         {"params": {}, "distributions": {}},
         {"values": [1.0, 2.0], "value": None},
         {"values": [float("inf")]},
+        {"values": [1.0], "user_attrs": {"runs": [[10**400], [1.0]]}},
         {"datetime_complete": "gone"},
         {"datetime_start": "gone"},
     ],
@@ -275,7 +290,7 @@ def test_a_strangers_trial_that_can_not_be_is_told_in_one_line(changes, whole, t
 
 def test_what_a_stranger_notes_of_a_trial_is_told_harmlessly(whole, tmp_path, capsys, monkeypatch):
     play_here(monkeypatch)
-    notes = {"reason": "\x1b[2Jgone", "seconds": float("inf")}
+    notes = {"reason": "\x1b[2Jgone", "seconds": 10**400}
     with_another_trial(whole, tmp_path / "copy", state=3, values=None, user_attrs=notes)
     assert cli.main(["tune", "--resume", str(tmp_path / "copy"), "--trials", "9"]) == 0
     said = capsys.readouterr().out
@@ -416,6 +431,11 @@ def test_who_waits_for_others_says_so_once(whole, tmp_path, monkeypatch, capsys)
     search.run_trials(made, Ended(""))
     piece.claim.release()
     assert len(looks) == 3 and capsys.readouterr().out.count("waiting for what others do") == 1
+
+
+def test_help_of_a_study_that_goes_on_lists_its_flags(whole, capsys):
+    assert cli.main(["tune", "--resume", str(whole), "--help"]) == 0
+    assert "--trials" in capsys.readouterr().out
 
 
 def test_a_study_of_another_agent_is_refused(whole, tmp_path, capsys):

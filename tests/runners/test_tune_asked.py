@@ -1,6 +1,7 @@
 """Tuning: which settings are searched and by what aim, what is refused, and what is told."""
 
 import json
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -180,12 +181,34 @@ def test_it_is_said_where_no_trial_has_the_settings_of_the_beginning(tmp_path, c
 
 
 def test_whole_numbers_narrow_a_range_of_real_ones():
-    from meze.agents.ranges import Range
+    from meze.agents.ranges import Choices, Range
     from meze.runners.tuning.space import _narrowed
 
     assert _narrowed(Range(0.25, 10.0, log=True), {"low": 1, "high": 5}) == Range(1.0, 5.0, log=True)
+    assert _narrowed(Choices(0.0, 1.0, 10.0), [1, 0]) == Choices(1.0, 0.0)
     with pytest.raises(ValueError, match="whole numbers"):
         _narrowed(Range(1, 8), {"low": 2.0, "high": 4})
+
+
+@pytest.mark.parametrize(
+    ("agent", "unused"), [("value-iteration", "learning-rate.start"), ("random-search", "sigma")]
+)
+def test_what_an_agent_does_not_use_is_not_searched(agent, unused, tmp_path):
+    from meze.agents.registry import find_agent
+    from meze.runners.tuning.space import space_of
+
+    config, file = find_agent(agent).config_class()(), tmp_path / "space.toml"
+    file.write_text(f"agent.{unused} = true")
+    assert unused not in space_of(agent, config)
+    with pytest.raises(ValueError, match=f"{unused} of {agent} may not be searched"):
+        space_of(agent, config, file)
+
+
+def test_a_preset_file_is_toml_whatever_is_in_it():
+    from meze.runners.tuning.findings import _toml
+
+    value = {"m\N{GRINNING FACE}\x7f.txt": '\x00\t"\\', "a b": [float("inf"), -1.5, 2, True]}
+    assert tomllib.loads(f"value = {_toml(value)}") == {"value": value}
 
 
 @pytest.mark.parametrize("columns", [80, 60])
