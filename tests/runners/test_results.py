@@ -411,6 +411,24 @@ def test_a_run_that_other_code_began_begins_anew(tmp_path, monkeypatch):
     assert outcome.policy == trained(tmp_path / "b", "q-learning").policy
 
 
+def test_a_run_that_is_stopped_before_it_is_judged_is_judged_later(tmp_path, monkeypatch):
+    here, stop, train = pair("q-learning"), threading.Event(), job._train
+    task = ask(tmp_path / "a", "a", here.with_seed(0), 6, here.places)
+
+    def trained_and_stopped(*args):
+        found = train(*args)
+        stop.set()
+        return found
+
+    with monkeypatch.context() as patch, pytest.raises(Stopped):
+        patch.setattr(job, "_train", trained_and_stopped)
+        job.main(task.words, stop)
+    assert outcome_of(tmp_path / "a") is None
+    job.main(task.words, threading.Event())
+    outcome, other = outcome_of(tmp_path / "a"), trained(tmp_path / "b", "q-learning")
+    assert outcome is not None and outcome.evaluations == other.evaluations
+
+
 def test_a_clock_stops_a_run_and_saves_it(tmp_path):
     here = pair("q-learning", steps=10**9)
     task = ask(tmp_path / "a", "a", here.with_seed(0), 6, here.places)
