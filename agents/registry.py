@@ -205,13 +205,13 @@ def _imitator(name: str, class_name: str, summary: str) -> AgentSpec:
     )
 
 
-def _genetic(name: str, class_name: str, summary: str, config: str, like: str | None = None) -> AgentSpec:
+def _genetic(name: str, class_name: str, summary: str, like: str | None = None) -> AgentSpec:
     return AgentSpec(
         name,
         f".evolution.genetic:{class_name}",
         "searcher",
         summary,
-        config=f".evolution.genomes:{config}",
+        config=f".evolution.genomes:{class_name}Config",
         modes=("sites", "grid", "index"),
         extra="deap",
         actions=("discrete", "box"),
@@ -270,17 +270,11 @@ _AGENTS = {
         _deep("dqn", "DQN", "deep Q-network with replay (Mnih et al. 2015)", keeps_rewards=True),
         _deep("pqn", "PQN", "deep Q-network without replay (Gallici et al. 2024)"),
         _deep("ppo", "PPO", "proximal policy optimisation (Schulman et al. 2017)", "box", "multi"),
-        _genetic(
-            "genetic",
-            "Genetic",
-            "genetic algorithm with self-adapting mutation (Eiben & Smith 2015)",
-            "GeneticConfig",
-        ),
+        _genetic("genetic", "Genetic", "genetic algorithm with self-adapting mutation (Eiben & Smith 2015)"),
         _genetic(
             "random-search",
             "RandomSearch",
             "the genetic algorithm's control: genomes drawn at random",
-            "RandomSearchConfig",
             like="genetic",
         ),
         AgentSpec(
