@@ -135,28 +135,6 @@ def test_a_long_game_can_be_watched_to_its_end(tmp_path, monkeypatch) -> None:
     assert ticks == list(range(1101))
 
 
-@pytest.mark.slow
-def test_a_frame_takes_well_under_a_60th_of_a_second(frames, tmp_path, monkeypatch) -> None:
-    """Step, picture and window together, in time of this thread: other programs do not count."""
-    spent, sleep, begun = [], time.sleep, [time.thread_time()]
-
-    def nap(seconds: float) -> None:
-        spent.append(time.thread_time() - begun[0])
-        sleep(seconds)
-        begun[0] = time.thread_time()
-
-    def open_window(self):
-        opened(self)
-        self.desktop = 1920, 1080
-
-    opened = window.Window._open
-    monkeypatch.setattr(window.Window, "_open", open_window)
-    monkeypatch.setattr(time, "sleep", nap)
-    frames({5: down(pygame.K_RIGHT), 90: down(pygame.K_q)})
-    assert cli.main(["play", "platformer", "--env.level", LEVEL, "--out", str(tmp_path)]) == 0
-    assert np.median(spent[10:]) < 0.012
-
-
 def test_motion_is_shown_between_two_steps() -> None:
     env = WorldVectorEnv(Platformer(PlatformerConfig(level=LEVEL)), 1, 99, "Disabled")
     show = Show(env, ScriptPolicy([3] * 40), lambda k: 5)
