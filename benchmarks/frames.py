@@ -3,8 +3,8 @@
     SDL_VIDEODRIVER=dummy python benchmarks/frames.py
 
 In time of the processor, of the watching thread alone: other programs do not count, nor do the window's own
-process and the wait for the next frame. A random agent is watched, one step a frame, on a screen of 1920 x 1080
-pixels. A 60th of a second is 16.7 ms.
+process and the wait for the next frame. A random agent is watched, one step a frame, on a screen of 1920 x
+1080 pixels. A 60th of a second is 16.7 ms.
 """
 
 import argparse
