@@ -112,7 +112,7 @@ def _new(names: Sequence[str], args: Sequence[str]) -> tuple[Study, ResumeSettin
     new_figure()  # a library that is missing shows before there is a folder, or anything is trained
     study = Study(Path(), config, space, aim)
     if aim.objective == "score-and-harm":
-        _ = study.harm  # a world without costs has none
+        _ = study.harm  # a world without any has none
     executor = make_executor(given)
     path = new_folder(given.out / environment.name / spec.name, time.strftime("%Y%m%d-%H%M%S"))
     study = dataclasses.replace(study, path=path)

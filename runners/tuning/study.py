@@ -27,6 +27,7 @@ from filelock import FileLock, Timeout
 from optuna.trial import FrozenTrial, TrialState
 
 from ...checking import one_of
+from ...envs.core.measures import COST
 from ...files import check_regular, refuse_links, write_whole
 from ..run.config import RunConfig, read_config
 from ..run.start import EVALUATIONS
@@ -213,17 +214,19 @@ class Study:
 
     @property
     def harm(self) -> str:
-        """The cost that is set against the score.
+        """What is set against the score: the harm that the world measures, else the first cost that it tells.
 
         Raises:
-            ValueError: when the world tells none.
+            ValueError: when there is neither.
         """
         world = world_class(self.config.environment)
-        if world is None or not world.costs:
+        measures, costs = ((), ()) if world is None else (world.measures, world.costs)
+        names = [each.name for each in measures if each.name == COST.name] + [each.name for each in costs]
+        if not names:
             raise ValueError(
-                f"{self.config.environment.name} tells no costs that a score could be set against"
+                f"{self.config.environment.name} tells no harm that a score could be set against"
             )
-        return world.costs[0].name
+        return names[0]
 
     # --- Trials ---------------------------------------------------------------------------------------
 

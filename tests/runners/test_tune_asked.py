@@ -71,7 +71,7 @@ def test_a_file_narrows_what_is_searched(tmp_path, monkeypatch):
     [
         ("q-learning corridor --objective time-to-score", "goes with --score"),
         ("q-learning corridor --score 3", "goes with --score"),
-        ("q-learning corridor --objective score-and-harm", "tells no costs"),
+        ("q-learning corridor --objective score-and-harm", "tells no harm"),
         ("q-learning corridor --trials 0", "trials must be at least 1"),
         ("q-learning corridor --seed 100000", "--seed of a study must be less than 100000"),
         ("q-learning corridor --seeds 0", "1 to 1000 seeds"),
@@ -129,6 +129,7 @@ def test_other_objectives(objective, tmp_path, monkeypatch, capsys):
         assert times and all(0 < value <= 2 * 2048 for value in times)
     else:
         assert all(each["state"] == "complete" for each in report["trials"]), "nothing is pruned"
+        assert report["values"][1] == "harm", "all of it, not collisions with cars alone"
         assert report["front"] and "Trials on the front" in capsys.readouterr().out
         assert "The front" in (folder(tmp_path) / "report.html").read_text()
 
