@@ -72,7 +72,7 @@ class TuneSettings(ResumeSettings):
     """Runs of each trial, with the same seeds in all of them; the study's own is --seed."""
     objective: Literal["score", "time-to-score", "score-and-harm"] = "score"
     """What is sought: the return in the last three evaluations, the transitions after which --score is
-    reached, or the return and the world's first cost, between which lies a front."""
+    reached, or the return and the harm that the world measures, between which lies a front."""
     score: float | None = None
     """The return that is to be reached, for --objective time-to-score."""
     sampler: Literal["tpe", "random"] = "tpe"
@@ -162,16 +162,16 @@ def main(args: Sequence[str]) -> int:
             said = f"the best settings, of trial {best.number}, with seeds that nothing was searched with"
             print(wrapped(said), flush=True)
             failures = run_fresh(study, best.number, executor)
+        with study.alone():  # others may be ready, too
+            found = findings(study, failures)
+            write_json(study.path / "report.json", found)
+            if best is not None:
+                write_preset(study, best.number, study.path / "preset.toml")
+            write_report(found, study.path / "report.html")
     except KeyboardInterrupt as error:
         again = *study.config.environment.named_again, *given.words
         print(f"stopped; go on with: {command('meze', 'tune', '--resume', study.path, *again)}")
         return exit_code(error)
-    with study.alone():  # others may be ready, too
-        found = findings(study, failures)
-        write_json(study.path / "report.json", found)
-        if best is not None:
-            write_preset(study, best.number, study.path / "preset.toml")
-        write_report(found, study.path / "report.html")
     print_findings(found)
     for name, reason in failures.items():
         print(printable(f"meze: error: {name} failed: {reason}"), file=sys.stderr)

@@ -6,6 +6,7 @@ Places are x and y from 0 to 1, from the left and from the top of a square map.
 from __future__ import annotations
 
 import colorsys
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -52,6 +53,7 @@ class Histogram(NamedTuple):
     """Steps."""
 
 
+@cache
 def color(number: int) -> tuple[int, int, int]:
     """The color of a kiosk, by its number."""
     hue = (0.02 + number * GOLDEN_ANGLE) % 1.0
