@@ -62,6 +62,8 @@ class ActorCriticConfig(SB3Config):
     """Weight of the policy's entropy: more keeps it from settling early."""
     vf_coef: Annotated[float, Range(0.25, 1.0)] = 0.5
     """Weight of the values' loss."""
+    normalize_rewards: Annotated[bool, Choices()] = False
+    """Divide rewards by the deviation of the discounted return so far (`VecNormalize`)."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""

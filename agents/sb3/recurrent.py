@@ -78,10 +78,6 @@ class SB3RecurrentPPO(SB3PPO):
         """As `SB3Trainer`, and where the environments' episodes stand."""
         return {**super().state_dict(), **named(self._streams)}
 
-    def load_policy(self, state: Mapping[str, Any]) -> None:
-        """See `Trainable.load_policy`."""
-        super().load_state_dict(state)
-
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Takes back what `state_dict` gave; see `SB3Trainer`."""
         super().load_state_dict(state)

@@ -29,6 +29,7 @@ from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
+from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
 from ..base import Memory, NonFiniteLossError, Policy, State, Trainer, fitting
@@ -37,6 +38,7 @@ from ..deep.net_config import NetworkConfig
 from ..deep.networks import Torso
 from ..deep.tensors import find_device, load_module, load_optimizer, saved_optimizer, to_array
 from .random import OwnRandom
+from .rewards import Rewards
 from .spaces import Codec, actions_codec, observations_codec
 from .vec_env import MezeVecEnv
 
@@ -201,11 +203,15 @@ class SB3Trainer(Trainer):
 
     def begin(self, env: VectorEnv, obs: NDArray) -> None:
         """Takes the environments to step; see `Trainer.begin`."""
-        self.model.env = MezeVecEnv(env, actions=self.actions)
+        self.model.env = self._wrapped(MezeVecEnv(env, actions=self.actions))
         self.model._last_obs = self.observations.encode(obs)
         self.model._last_episode_starts = np.ones(self.num_envs, np.bool_)
         # The number of transitions given matters to the library's own schedules only, which are not used.
         self._callback: BaseCallback = self.model._setup_learn(1, reset_num_timesteps=False)[1]
+
+    def _wrapped(self, env: VecEnv) -> VecEnv:
+        """The environments as the algorithm sees them."""
+        return env
 
     def advance(self) -> tuple[int, dict[str, float]]:
         """Collects transitions and learns from them; see `Trainer.advance`."""
@@ -281,6 +287,30 @@ class ActorCritic(SB3Trainer):
     """
 
     takes = (Discrete, MultiDiscrete, Box)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        """See `SB3Trainer`."""
+        super().__init__(*args, **kwargs)
+        config = self.config
+        self._rewards = Rewards(self.num_envs, config.gamma) if config.normalize_rewards else None
+
+    def _wrapped(self, env: VecEnv) -> VecEnv:
+        """See `SB3Trainer`."""
+        return env if self._rewards is None else self._rewards.around(env)
+
+    def state_dict(self) -> State:
+        """As `SB3Trainer`, and what was seen of returns, where rewards are divided."""
+        return super().state_dict() | ({} if self._rewards is None else self._rewards.state_dict())
+
+    def load_policy(self, state: Mapping[str, Any]) -> None:
+        """See `Trainable.load_policy`."""
+        SB3Trainer.load_state_dict(self, state)
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Takes back what `state_dict` gave; see `SB3Trainer`."""
+        super().load_state_dict(state)
+        if self._rewards is not None:
+            self._rewards.load_state_dict(state)
 
     def _settings(self) -> dict[str, Any]:
         names = ("gae_lambda", "ent_coef", "vf_coef", "max_grad_norm")

@@ -35,7 +35,7 @@ def to_array(surface: pygame.Surface) -> NDArray[np.uint8]:
     width, height = surface.get_size()
     pixels = np.empty((height, width, 3), np.uint8)
     # SDL's blit converts colors four times as fast as pygame's `tobytes`.
-    pygame.image.frombuffer(pixels, (width, height), "RGB").blit(surface, (0, 0))
+    pygame.image.frombuffer(pixels.data, (width, height), "RGB").blit(surface, (0, 0))
     return pixels
 
 

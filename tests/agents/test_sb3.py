@@ -169,7 +169,8 @@ def saved(trainer, folder: Path):
 
 @kinds
 def test_goes_on_exactly_where_it_stood(kind, tmp_path) -> None:
-    first, second = make(kind, seed=1), make(kind, seed=2)
+    settings = {"normalize_rewards": True} if kind.exact else {}
+    first, second = make(kind, seed=1, **settings), make(kind, seed=2, **settings)
     env = begin(first)
     train(first, 1200)
     other = begin(second)
@@ -188,6 +189,24 @@ def test_goes_on_exactly_where_it_stood(kind, tmp_path) -> None:
     # The replay begins empty: it learns only when that holds as much as at first.
     _, told = train(second, 400)
     assert ["loss" in metrics for metrics in told] == [k > 256 // 8 for k in range(1, 51)]
+
+
+def test_rewards_are_divided_by_the_deviation_of_returns() -> None:
+    trainer, plain = (make(SB3A2C, normalize_rewards=each) for each in (True, False))
+    for each in (trainer, plain):
+        begin(each)
+        train(each, 4000)
+    rewards, seen = trainer.model.rollout_buffer.rewards, trainer.state_dict()
+    count, _, variance = seen["returns.told"]
+    assert count == pytest.approx(4000) and 0 < variance < 1
+    own = np.unique(plain.model.rollout_buffer.rewards)
+    nearest = np.abs(rewards[..., None] * np.sqrt(variance) - own).min(axis=-1)
+    assert nearest.max() < 0.02 and np.abs(rewards).max() > np.abs(own).max()
+    assert "returns.told" not in plain.state_dict()
+    trainer.load_policy(plain.state_dict())  # who only acts needs none
+    for damaged in ({"returns.told": -seen["returns.told"]}, {"returns.running": np.zeros(3)}):
+        with pytest.raises(ValueError, match="returns"):
+            trainer.load_state_dict(seen | damaged)
 
 
 def played(trainer, cells, memory=None):
