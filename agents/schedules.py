@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Schedule:
-    """Goes in a straight line from `start` to `end`, then stays; equal ends make a constant.
+    """Goes in a straight line from `start` to `end`, then stays; equal ends, or no steps, make a constant.
 
     Raises:
         ValueError: for a value that is not finite, or a negative number of steps.
@@ -27,6 +27,11 @@ class Schedule:
             raise ValueError(f"a schedule goes between finite values; got {self.start} to {self.end}")
         if self.steps < 0:
             raise ValueError(f"a schedule takes 0 steps or more; got {self.steps}")
+
+    @property
+    def constant(self) -> bool:
+        """Whether its value is the same from the first transition on."""
+        return self.start == self.end or self.steps == 0
 
     def value(self, step: int) -> float:
         """The value once `step` transitions have been seen."""

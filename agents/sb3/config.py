@@ -7,8 +7,11 @@ from typing import Annotated, ClassVar
 
 from ...checking import above, at_least, within
 from ..deep.net_config import NetworkConfig
-from ..ranges import Choices, Discount, Exploration, GradientLength, Range, StepSize
+from ..ranges import Choices, Discount, Exploration, GradientLength, Parts, Range, StepSize
 from ..schedules import Schedule
+
+ENTROPY = Range(1e-4, 0.1, log=True)
+"""What the weight of the entropy may be while it is searched."""
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,7 @@ class ActorCriticConfig(SB3Config):
     """Steps of each environment between two updates."""
     gae_lambda: Annotated[float, Range(0.8, 1.0)] = 1.0
     """How far advantages look ahead before they trust the values (Schulman et al. 2016), from 0 to 1."""
-    ent_coef: Annotated[float, Range(1e-4, 0.1, log=True)] = 0.0
+    ent_coef: Annotated[Schedule, Parts(start=ENTROPY, end=ENTROPY)] = Schedule(0.0, 0.0, 0)
     """Weight of the policy's entropy: more keeps it from settling early."""
     vf_coef: Annotated[float, Range(0.25, 1.0)] = 0.5
     """Weight of the values' loss."""
@@ -71,7 +74,7 @@ class ActorCriticConfig(SB3Config):
         above(self, 0, "max_grad_norm")
         at_least(self, 1, "num_steps")
         within(self, 0.0, 1.0, "gae_lambda")
-        at_least(self, 0, "ent_coef", "vf_coef")
+        at_least(self, 0, "ent_coef.start", "ent_coef.end", "vf_coef")
 
 
 @dataclass(frozen=True)
@@ -181,13 +184,18 @@ class DQNConfig(ReplayConfig):
     """A gradient that is longer is shortened to this length."""
     exploration: Exploration = Schedule(1.0, 0.05, 100_000)
     """Share of steps that are taken at random while learning, in all environments at once."""
+    n_step: Annotated[int, Range(1, 5)] = 1
+    """Rewards that are seen before the target network is trusted (Sutton & Barto 7.1)."""
     target_update_interval: Annotated[int, Range(250, 16_000, log=True)] = 1_000
-    """Transitions between two copies of the network to the target network."""
+    """Transitions between two moves of the target network."""
+    tau: float = 1.0
+    """How far it moves: 1 copies the network, less follows it slowly."""
 
     def __post_init__(self) -> None:
         """Checks the fields."""
         super().__post_init__()
-        at_least(self, 1, "target_update_interval")
+        at_least(self, 1, "n_step", "target_update_interval")
+        within(self, 0.0, 1.0, "tau", left_open=True)
         above(self, 0, "max_grad_norm")
         within(self, 0.0, 1.0, "exploration.start", "exploration.end")
 

@@ -24,7 +24,6 @@ from gymnasium.spaces import Box, Discrete, MultiDiscrete, Space
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from stable_baselines3 import A2C, DQN, PPO
-from stable_baselines3.common.buffers import ReplayBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.preprocessing import get_flattened_obs_dim
@@ -38,6 +37,7 @@ from ..deep.net_config import NetworkConfig
 from ..deep.networks import Torso
 from ..deep.tensors import find_device, load_module, load_optimizer, saved_optimizer, to_array
 from .random import OwnRandom
+from .replays import LastDrawn, LastDrawnNStep
 from .rewards import Rewards
 from .spaces import Codec, actions_codec, observations_codec
 from .vec_env import MezeVecEnv
@@ -313,7 +313,7 @@ class ActorCritic(SB3Trainer):
             self._rewards.load_state_dict(state)
 
     def _settings(self) -> dict[str, Any]:
-        names = ("gae_lambda", "ent_coef", "vf_coef", "max_grad_norm")
+        names = ("gae_lambda", "vf_coef", "max_grad_norm")
         return {name: getattr(self.config, name) for name in names} | {"n_steps": self.config.num_steps}
 
     def _policy_settings(self) -> dict[str, Any]:
@@ -349,6 +349,7 @@ class ActorCritic(SB3Trainer):
     def _collect_and_learn(self) -> None:
         model = self.model
         model.collect_rollouts(model.env, self._callback, model.rollout_buffer, model.n_steps)
+        model.ent_coef = self.config.ent_coef.value(model.num_timesteps)  # to the library a constant
         model.train()
 
     def _last_batch(self) -> dict[str, NDArray]:
@@ -364,11 +365,9 @@ class SB3A2C(ActorCritic):
 
     def _metrics(self) -> dict[str, float]:
         """As `SB3Trainer`, and the whole loss, whose parts alone the library logs."""
-        told, config = super()._metrics(), self.config
-        told["loss"] = (
-            told["policy_loss"] + config.ent_coef * told["entropy_loss"] + config.vf_coef * told["value_loss"]
-        )
-        return told
+        told, model = super()._metrics(), self.model
+        weighed = model.ent_coef * told["entropy_loss"] + model.vf_coef * told["value_loss"]
+        return told | {"loss": told["policy_loss"] + weighed}
 
 
 class SB3PPO(ActorCritic):
@@ -391,17 +390,6 @@ class SB3PPO(ActorCritic):
             "n_epochs": config.update_epochs,
             "clip_range": config.clip_range,
         }
-
-
-class _Replay(ReplayBuffer):
-    """A replay that remembers what was drawn last."""
-
-    drawn: Any = None
-
-    def sample(self, batch_size: int, env: Any = None) -> Any:
-        """Draws transitions."""
-        self.drawn = super().sample(batch_size, env)
-        return self.drawn
 
 
 class OffPolicy(SB3Trainer):
@@ -431,7 +419,7 @@ class OffPolicy(SB3Trainer):
                 f"are {config.most_envs}; got num_envs {self.num_envs}"
             )
         names = ("buffer_size", "learning_starts", "batch_size", "train_freq", "gradient_steps")
-        return {name: getattr(config, name) for name in names} | {"replay_buffer_class": _Replay}
+        return {name: getattr(config, name) for name in names} | {"replay_buffer_class": LastDrawn}
 
     def _collect_and_learn(self) -> None:
         model, config = self.model, self.config
@@ -467,8 +455,12 @@ class SB3DQN(OffPolicy):
         self.model.exploration_schedule = lambda _: epsilon.value(self.model.num_timesteps)
 
     def _settings(self) -> dict[str, Any]:
-        names = ("target_update_interval", "max_grad_norm")
-        return super()._settings() | {name: getattr(self.config, name) for name in names}
+        config, names = self.config, ("target_update_interval", "tau", "max_grad_norm")
+        settings = super()._settings() | {name: getattr(config, name) for name in names}
+        if config.n_step > 1:
+            settings["replay_buffer_class"] = LastDrawnNStep
+            settings["replay_buffer_kwargs"] = {"n_steps": config.n_step, "gamma": config.gamma}
+        return settings
 
     def scores(self, obs: Tensor) -> Tensor:
         """(B, A) action values."""

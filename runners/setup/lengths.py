@@ -30,7 +30,7 @@ def stretched(config: Config, scale: float, kept: Collection[str] = (), prefix: 
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
         value, flag = getattr(config, field.name), f"{prefix}.{field.name.replace('_', '-')}"
         if isinstance(value, Schedule):
-            if value.start != value.end and f"{flag}.steps" not in kept:
+            if not value.constant and f"{flag}.steps" not in kept:
                 changes[field.name] = dataclasses.replace(value, steps=max(1, round(value.steps * scale)))
         elif dataclasses.is_dataclass(value):
             changes[field.name] = stretched(value, scale, kept, flag)
@@ -46,7 +46,7 @@ def outlasting(
     for field in dataclasses.fields(config):  # type: ignore[arg-type]
         value, flag = getattr(config, field.name), f"{prefix}.{field.name.replace('_', '-')}"
         if isinstance(value, Schedule):
-            if value.start != value.end and value.steps > steps and not warm_ups_alone:
+            if not value.constant and value.steps > steps and not warm_ups_alone:
                 yield f"{flag}.steps {value.steps:,}"
         elif dataclasses.is_dataclass(value):
             yield from outlasting(value, steps, flag, warm_ups_alone=warm_ups_alone)

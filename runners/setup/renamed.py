@@ -1,4 +1,4 @@
-"""Settings of agents that older versions called otherwise: their runs still load, messages tell the name."""
+"""Settings of agents that were others in older versions: their runs still load, messages tell the name."""
 
 from __future__ import annotations
 
@@ -6,6 +6,8 @@ import contextlib
 import dataclasses
 from collections.abc import Collection, Mapping
 from typing import Any
+
+from ...agents.schedules import Schedule
 
 RENAMED = {
     "clip": "clip_range",
@@ -69,11 +71,14 @@ def renewed(config_class: type, plain: Any, num_envs: Any) -> Any:
     """
     if not isinstance(plain, Mapping):
         return plain
-    names = {field.name for field in dataclasses.fields(config_class)}
-    found = {}
+    defaults = {field.name: field.default for field in dataclasses.fields(config_class)}
+    names, found = defaults.keys(), {}
     for name, value in plain.items():
-        new = RENAMED.get(name)
-        found[new if new in names and name not in names else name] = value
+        new = RENAMED[name] if name not in names and RENAMED.get(name) in names else name
+        default = defaults.get(new)
+        if isinstance(default, Schedule) and isinstance(value, float):  # then it never changed
+            value = {"start": default.start, "end": value, "steps": 0}
+        found[new] = value
     with contextlib.suppress(ArithmeticError, KeyError, TypeError):
         if "target_every" in plain and "replay_ratio" in names:  # then in steps of the optimiser
             found["target_update_interval"] = max(1, round(plain["target_every"] / found["replay_ratio"]))

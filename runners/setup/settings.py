@@ -349,7 +349,8 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
         return plain
     elif kind in (bool, str, types.NoneType) and type(plain) is kind:
         return plain
-    raise ValueError(f"{name} is {plain!r}, which does not fit")
+    parts = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
+    raise ValueError(f"{name} is {plain!r}, which does not fit{'; it has ' * bool(parts)}{', '.join(parts)}")
 
 
 @functools.lru_cache(maxsize=256)

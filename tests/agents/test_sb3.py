@@ -24,19 +24,20 @@ from meze.envs.core.vector import WorldVectorEnv
 
 TABLE = NetworkConfig(hidden=(32,))
 FAST = Schedule(1e-2, 1e-3, 4096)
+STEADY = Schedule(0.01, 0.01, 0)
 EPSILON = Schedule(1.0, 0.1, 2048)
 CONFIGS = {
     SB3PPO: PPOConfig(
-        net=TABLE, learning_rate=FAST, gamma=0.9, num_steps=16, num_minibatches=2, ent_coef=0.01
+        net=TABLE, learning_rate=FAST, gamma=0.9, num_steps=16, num_minibatches=2, ent_coef=STEADY
     ),
-    SB3A2C: A2CConfig(net=TABLE, learning_rate=FAST, gamma=0.9, ent_coef=0.01),
+    SB3A2C: A2CConfig(net=TABLE, learning_rate=FAST, gamma=0.9, ent_coef=STEADY),
     SB3DQN: DQNConfig(
         net=TABLE, learning_rate=FAST, gamma=0.9, exploration=EPSILON, buffer_size=4096, learning_starts=256,
         train_freq=1, target_update_interval=64,
     ),
     SB3RecurrentPPO: RecurrentPPOConfig(
         net=dataclasses.replace(TABLE, memory="lstm"), learning_rate=FAST, gamma=0.9, num_steps=16,
-        num_minibatches=2, ent_coef=0.01,
+        num_minibatches=2, ent_coef=STEADY,
     ),
 }  # fmt: skip
 kinds = pytest.mark.parametrize("kind", CONFIGS, ids=lambda kind: kind.name)
@@ -207,6 +208,38 @@ def test_rewards_are_divided_by_the_deviation_of_returns() -> None:
     for damaged in ({"returns.told": -seen["returns.told"]}, {"returns.running": np.zeros(3)}):
         with pytest.raises(ValueError, match="returns"):
             trainer.load_state_dict(seen | damaged)
+
+
+def test_the_entropys_weight_follows_its_schedule() -> None:
+    trainer = make(SB3PPO, ent_coef=Schedule(0.2, 0.1, 256), num_envs=8)  # an update each 128 transitions
+    begin(trainer)
+    weights = []
+    for _ in range(3):
+        trainer.advance()
+        weights.append(trainer.model.ent_coef)
+    assert weights == pytest.approx([0.15, 0.1, 0.1])
+
+
+def test_rewards_of_several_steps_are_added_up() -> None:
+    """In a corridor without slips whoever is k steps before the goal is told of it by what they add up to."""
+    trainer = make(SB3DQN, n_step=3, gamma=0.5)
+    begin(trainer, slip=0)
+    train(trainer, 2048)
+    drawn, cost = trainer.model.replay_buffer.drawn, -1 / 1024
+    ends = {1.0 + cost, cost + 0.5 * (1 + cost), cost + 0.5 * cost + 0.25 * (1 + cost)}
+    rewards = drawn.rewards[drawn.dones == 1].numpy()
+    assert rewards.size and np.abs(rewards[:, None] - sorted(ends)).min(axis=1).max() < 1e-6
+    assert set(np.unique(drawn.discounts.numpy())) <= {0.125, 0.25, 0.5}
+
+
+def test_the_target_network_follows_as_slowly_as_it_should() -> None:
+    trainer = make(SB3DQN, tau=1e-9)
+    first = [each.clone() for each in trainer.model.q_net_target.parameters()]
+    begin(trainer)
+    train(trainer, 1024)
+    target, network = (list(each.parameters()) for each in (trainer.model.q_net_target, trainer.model.q_net))
+    assert all(torch.allclose(a, b, atol=1e-6) for a, b in zip(first, target, strict=True))
+    assert not any(torch.allclose(a, b, atol=1e-6) for a, b in zip(first, network, strict=True))
 
 
 def played(trainer, cells, memory=None):
@@ -397,11 +430,13 @@ def test_spaces_that_do_not_fit_are_refused_by_name(kind, spaces) -> None:
         (lambda: PPOConfig(clip_range=0.0), "clip_range"),
         (lambda: PPOConfig(update_epochs=0), "update_epochs"),
         (lambda: A2CConfig(num_steps=0), "num_steps must be at least 1"),
-        (lambda: A2CConfig(ent_coef=-0.1), "ent_coef"),
+        (lambda: A2CConfig(ent_coef=Schedule(0.1, -0.1, 100)), "ent_coef.end"),
         (lambda: A2CConfig(gae_lambda=float("nan")), "gae_lambda"),
         (lambda: DQNConfig(exploration=Schedule(2.0, 0.0, 1)), "exploration"),
         (lambda: DQNConfig(batch_size=500, buffer_size=400), "below buffer_size = 400; got 500"),
         (lambda: DQNConfig(train_freq=0), "train_freq"),
+        (lambda: DQNConfig(n_step=0), "n_step"),
+        (lambda: DQNConfig(tau=0.0), "tau"),
         (lambda: make(SB3DQN, num_envs=65), "are 64; got num_envs 65"),
         (lambda: make(SB3PPO, device="gpu"), "device is cpu or cuda"),
     ],

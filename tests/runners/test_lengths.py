@@ -4,6 +4,7 @@ import json
 
 import pytest
 from meze.agents.deep.dqn import DQNConfig
+from meze.agents.deep.ppo import PPOConfig
 from meze.agents.schedules import Schedule
 from meze.agents.tabular import TabularConfig
 from meze.runners import cli
@@ -18,6 +19,7 @@ def test_schedules_are_scaled_and_constants_are_not():
     assert stretched(TABLE, 0.5).learning_rate == Schedule(0.2, 0.1, 500)
     assert stretched(TABLE, 3).learning_rate.steps == 3000 and stretched(TABLE, 1e-9).learning_rate.steps == 1
     assert stretched(TABLE, 0.5).exploration == TABLE.exploration
+    assert stretched(PPOConfig(ent_coef=Schedule(0.0, 0.1, 0)), 3).ent_coef == Schedule(0.0, 0.1, 0)
     assert stretched(TABLE, 0.5, {"--agent.learning-rate.steps"}) == TABLE
 
 

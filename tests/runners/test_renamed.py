@@ -38,8 +38,9 @@ OLD_AND_NEW = {
         | {"normalize_advantages": False, "normalize_observations": True, "normalize_rewards": True},
     ),
     "sb3-ppo": (
-        {"n_steps": 64, "n_epochs": 3, "batch_size": 512},
-        {"num_steps": 64, "update_epochs": 3, "num_minibatches": 2},
+        {"n_steps": 64, "n_epochs": 3, "batch_size": 512, "ent_coef": 0.05},
+        {"num_steps": 64, "update_epochs": 3, "num_minibatches": 2}
+        | {"ent_coef": {"start": 0.0, "end": 0.05, "steps": 0}},
     ),
     "sb3-td3": ({"noise": 0.2}, {"action_noise": 0.2}),
     "genetic": (
