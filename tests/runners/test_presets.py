@@ -198,7 +198,7 @@ def test_a_run_tells_which_file_it_began_with(file, tmp_path) -> None:
         ("[dqn]\nagent.loss = 'l3'", "[dqn] agent.loss takes "),
         ("[dqn]\nsteps = 1.5", "[dqn] steps is 1.5, which does not fit"),
         ("[dqn]\nsteps = 1979-05-27", "[dqn] steps is datetime.date(1979, 5, 27), which does not fit"),
-        ("[ppo]\nagent.ent-coef = 0.05", "[ppo] agent.ent_coef is 0.05, which does not fit; it has start, end, steps"),
+        ("[dqn]\nagent.learning-rate = 1", "is 1, which does not fit; it has start, end, steps"),
         ("[dqn]\nstep = 15", "[dqn] there is no setting step"),
         ("[dqn]\nresume = 15", "[dqn] there is no setting resume"),
         ("[dqn]\nagent.gama = 0.9", "[dqn] there is no setting agent.gama"),
