@@ -10,9 +10,6 @@ from ..deep.net_config import NetworkConfig
 from ..ranges import Choices, Discount, Exploration, GradientLength, Parts, Range, StepSize
 from ..schedules import Schedule
 
-ENTROPY = Range(1e-4, 0.1, log=True)
-"""What the weight of the entropy may be while it is searched."""
-
 
 @dataclass(frozen=True)
 class SB3Config:
@@ -61,7 +58,9 @@ class ActorCriticConfig(SB3Config):
     """Steps of each environment between two updates."""
     gae_lambda: Annotated[float, Range(0.8, 1.0)] = 1.0
     """How far advantages look ahead before they trust the values (Schulman et al. 2016), from 0 to 1."""
-    ent_coef: Annotated[Schedule, Parts(start=ENTROPY, end=ENTROPY)] = Schedule(0.0, 0.0, 0)
+    ent_coef: Annotated[Schedule, Parts(start=Range(1e-4, 0.1, log=True), end=Range(0.0, 0.1))] = Schedule(
+        0.0, 0.0, 0
+    )
     """Weight of the policy's entropy: more keeps it from settling early."""
     vf_coef: Annotated[float, Range(0.25, 1.0)] = 0.5
     """Weight of the values' loss."""

@@ -76,7 +76,8 @@ def renewed(config_class: type, plain: Any, num_envs: Any) -> Any:
     for name, value in plain.items():
         new = RENAMED[name] if name not in names and RENAMED.get(name) in names else name
         default = defaults.get(new)
-        if isinstance(default, Schedule) and isinstance(value, float):  # then it never changed
+        if isinstance(default, Schedule) and isinstance(value, float):
+            # It never changed then. The start is that of presets which name the end alone: rows match.
             value = {"start": default.start, "end": value, "steps": 0}
         found[new] = value
     with contextlib.suppress(ArithmeticError, KeyError, TypeError):

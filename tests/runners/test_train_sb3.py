@@ -20,7 +20,7 @@ AGENTS = ("sb3-ppo", "sb3-a2c", pytest.param("sb3-recurrent-ppo", marks=pytest.m
 FAST = ["--agent.net.hidden", "32", "--agent.learning-rate.start", "0.01", "--agent.gamma", "0.9"]
 OWN = {
     "sb3-ppo": ["--agent.num-steps", "16", "--agent.num-minibatches", "8"],
-    "sb3-a2c": ["--agent.ent-coef", "0.01"],
+    "sb3-a2c": ["--agent.ent-coef.end", "0.01"],
     "sb3-recurrent-ppo": ["--agent.num-steps", "16", "--agent.num-minibatches", "4"],
     "sb3-dqn": [
         "--agent.learning-starts",

@@ -252,3 +252,14 @@ def test_settings_of_a_plug_in_agent_are_searched(tmp_path, monkeypatch):
     trials = Study.open(folder(tmp_path / "out")).trials
     assert {"gamma", "eager", "learning-rate.start"} <= set(trials[0].params)
     assert all(0.5 <= each.params["gamma"] <= 0.6 for each in trials)
+
+
+@pytest.mark.parametrize("world", ["city", "maze", "vacuum", "platformer", "kiosk", "tram", "fire-escape"])
+@pytest.mark.parametrize("agent", ["ppo", "sb3-ppo", "sb3-a2c"])
+def test_the_first_trial_can_have_the_preset(agent, world):
+    from meze.runners.run.start import usual
+    from meze.runners.setup.resolve import find_environment, find_learner
+    from meze.runners.tuning.space import as_params, space_of
+
+    config = usual(find_learner(agent), find_environment(world)).config.agent_config
+    assert as_params(space_of(agent, config), config) is not None
